@@ -1,0 +1,99 @@
+/** `npm run build`: makes dist/. The same input gives the same bytes. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { markOf } from '../lib/sys/build-id.ts';
+import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
+import { writeSchemas } from './schemas.ts';
+
+const OLDEST_NODE = 24;
+
+/** Runs before anything that an older Node would not understand; plain enough for Node 0.12. */
+const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
+  console.log(JSON.stringify({ code: 999, msg: 'cannot run on Node ' + process.versions.node + ': Node ${OLDEST_NODE} or newer is needed on the PATH' }, null, 4));
+  process.exit(1);
+}`;
+
+async function main(): Promise<void> {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  for (const part of ['script', 'standalone', 'schema', 'native', 'work', 'SHA256SUMS']) {
+    rmSync(join(DIST, part), { recursive: true, force: true });
+  }
+  const native = compileNative();
+  const script = await bundle(
+    { isScript: true, target: 'node14', nativeBytes: `Buffer.from('${native.toString('base64')}', 'base64')` },
+    version,
+  );
+  const standalone = await bundle(
+    { isScript: false, target: 'node26', nativeBytes: `new Uint8Array(require('node:sea').getRawAsset('native'))` },
+    version,
+  );
+  const { id, codes } = identify([script, standalone], native);
+  const names = [...pluginNames(), 'braid'];
+  writeScripts(names, codes[0] ?? '', id);
+  writeStandalone(names, codes[1] ?? '', id);
+  await writeSchemas();
+  writeSums();
+}
+
+/** All scripts are the same program: a plugin runs its delegates in its own process. */
+function writeScripts(names: readonly string[], code: string, id: string): void {
+  mkdirSync(join(DIST, 'script'), { recursive: true });
+  // Without a package.json of its own, the checkout's would make these files ES modules.
+  writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
+  const [first = '', ...others] = names;
+  const path = join(DIST, 'script', first);
+  writeFileSync(path, `#!/usr/bin/env node\n${GUARD}\n${code.trimEnd()}${markOf(id)}`);
+  chmodSync(path, 0o755);
+  for (const name of others) {
+    linkSync(path, join(DIST, 'script', name));
+  }
+}
+
+function writeStandalone(names: readonly string[], code: string, id: string): void {
+  const work = join(DIST, 'work');
+  mkdirSync(work, { recursive: true });
+  mkdirSync(join(DIST, 'standalone'), { recursive: true });
+  writeFileSync(join(work, 'main.js'), code);
+  const [first = '', ...others] = names;
+  const path = join(DIST, 'standalone', first);
+  const config = {
+    main: 'main.js',
+    output: path,
+    disableExperimentalSEAWarning: true,
+    useCodeCache: true,
+    execArgvExtension: 'none',
+    assets: { native: join(DIST, 'native', `linux-${process.arch}.node`) },
+  };
+  writeFileSync(join(work, 'sea.json'), JSON.stringify(config));
+  execFileSync(process.execPath, ['--build-sea=sea.json'], { cwd: work, stdio: ['ignore', 'ignore', 'inherit'] });
+  appendFileSync(path, markOf(id));
+  chmodSync(path, 0o755);
+  for (const name of others) {
+    linkSync(path, join(DIST, 'standalone', name));
+  }
+  rmSync(work, { recursive: true });
+}
+
+function writeSums(): void {
+  const sums = ['script', 'standalone', 'schema'].flatMap((folder) =>
+    readdirSync(join(DIST, folder))
+      .sort()
+      .map((name) => `${sumOf(join(DIST, folder, name))}  ${folder}/${name}\n`),
+  );
+  writeFileSync(join(DIST, 'SHA256SUMS'), sums.join(''));
+}
+
+const sumOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+await main();

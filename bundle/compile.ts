@@ -1,0 +1,92 @@
+/** What the programs are made of: the native part and the bundled JavaScript. */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+
+export const ROOT = new URL('..', import.meta.url).pathname;
+export const DIST = join(ROOT, 'dist');
+
+/** Replaced by the build's identity when that is known: it has the same length. */
+const ID_PLACEHOLDER = '0123456789abcdef0123456789abcdef';
+
+export const pluginNames = (): readonly string[] =>
+  readdirSync(join(ROOT, 'plugins')).filter((name) => existsSync(join(ROOT, 'plugins', name, 'plugin.ts')));
+
+/** `host-device` is exported as `hostDevice`. */
+export const exportOf = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/** Compiles the native part with the system's compiler. */
+export function compileNative(): Buffer {
+  const output = join(DIST, 'native', `linux-${process.arch}.node`);
+  mkdirSync(join(DIST, 'native'), { recursive: true });
+  const headers = join(ROOT, 'node_modules/node-api-headers/include');
+  const flags = ['-O2', '-fPIC', '-shared', '-s', '-Wall', '-Wextra', '-Werror', '-Wl,--build-id=none'];
+  execFileSync('cc', [...flags, '-I', headers, '-o', output, 'lib/netns/native.c'], { cwd: ROOT, stdio: 'inherit' });
+  return readFileSync(output);
+}
+
+export interface Bundle {
+  readonly code: string;
+  readonly id: string;
+}
+
+export interface Form {
+  readonly isScript: boolean;
+  /** what the code must run or, for scripts, at least parse on */
+  readonly target: string;
+  /** an expression for the native part's bytes */
+  readonly nativeBytes: string;
+}
+
+/** Bundles the program; `identity` is what besides the code makes a build. */
+export async function bundle(form: Form, version: string): Promise<string> {
+  const result = await build({
+    entryPoints: [join(ROOT, 'bundle/entry.ts')],
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    target: form.target,
+    minify: true,
+    legalComments: 'none',
+    define: { IS_SCRIPT: String(form.isScript) },
+    supported: { 'dynamic-import': false },
+    plugins: [virtualModules(form, version)],
+    logLevel: 'warning',
+  });
+  return result.outputFiles[0]?.text ?? '';
+}
+
+/** Names the build after everything that is in it, and writes the name in. */
+export function identify(codes: readonly string[], native: Buffer): { id: string; codes: readonly string[] } {
+  const hash = createHash('sha256').update(native).update(process.version);
+  for (const code of codes) {
+    hash.update(code);
+  }
+  const id = hash.digest('hex').slice(0, ID_PLACEHOLDER.length);
+  return { id, codes: codes.map((code) => code.replaceAll(ID_PLACEHOLDER, id)) };
+}
+
+function virtualModules({ nativeBytes }: Form, version: string): Plugin {
+  const contents: Readonly<Record<string, string>> = {
+    'braid:build': `
+      export const version = ${JSON.stringify(version)};
+      export const id = '${ID_PLACEHOLDER}';
+      export const nativeBytes = () => ${nativeBytes};`,
+    'braid:registry': `export const registry = {${pluginNames()
+      .map((name) => `'${name}': async () => (await import('./plugins/${name}/plugin.ts')).${exportOf(name)}`)
+      .join(',')}};`,
+  };
+  return {
+    name: 'virtual',
+    setup(context) {
+      context.onResolve({ filter: /^braid:/ }, ({ path }) => ({ path, namespace: 'braid' }));
+      context.onLoad({ filter: /.*/, namespace: 'braid' }, ({ path }) => ({
+        contents: contents[path] ?? '',
+        resolveDir: ROOT,
+      }));
+    },
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * The one program behind every name: a plugin's name runs the plugin, `braid` is the command line for people. This is
+ * the only place that looks at the process: environment, arguments, standard streams, exit code.
+ */
+
+import { id, nativeBytes, version } from 'braid:build';
+import { registry } from 'braid:registry';
+import { readFileSync, writeSync } from 'node:fs';
+import { basename } from 'node:path';
+import { CniError } from '../lib/cni/errors.ts';
+import { makeHost } from '../lib/cni/host.ts';
+import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
+import { loadNative } from '../lib/netns/native.ts';
+import { markOf } from '../lib/sys/build-id.ts';
+
+const STDIN = 0;
+const STDOUT = 1;
+const STDERR = 2;
+
+async function main(): Promise<number> {
+  const { name, args } = calledAs();
+  const host = makeHost({ loadNative: () => loadNative(nativeBytes()), registry, mark: markOf(id) });
+  if (name === 'braid') {
+    const { runCommandLine } = await import('../lib/cli/braid.ts');
+    return runCommandLine(args, host, version, (line) => write(STDOUT, `${line}\n`));
+  }
+  const outcome = await runNamed(name, host);
+  write(STDERR, outcome.stderr);
+  write(STDOUT, outcome.stdout);
+  return outcome.exitCode;
+}
+
+async function runNamed(name: string, host: ReturnType<typeof makeHost>): Promise<Outcome> {
+  const load = registry[name];
+  if (load === undefined) {
+    const known = Object.keys(registry).join(', ');
+    const error = new CniError('internal', `cannot run as "${name}": this program is one of ${known}, braid`);
+    return { stdout: errorText(error), stderr: '', exitCode: 1 };
+  }
+  const invocation = { env: process.env, readStdin: () => readFileSync(STDIN) };
+  return runPlugin(await load(), invocation, host);
+}
+
+/** A script is the second word of the command line; the executable with Node inside is the first. */
+function calledAs(): { readonly name: string; readonly args: readonly string[] } {
+  const program = IS_SCRIPT ? (process.argv[1] ?? '') : process.argv0;
+  return { name: basename(program), args: process.argv.slice(2) };
+}
+
+/** All of it, also into a pipe that somebody made non-blocking. */
+function write(fd: number, text: string): void {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') {
+        throw error;
+      }
+    }
+  }
+}
+
+declare const IS_SCRIPT: boolean;
+
+main().then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    write(STDOUT, errorText(error));
+    process.exitCode = 1;
+  },
+);

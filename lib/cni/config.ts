@@ -1,0 +1,164 @@
+import * as z from 'zod/mini';
+import { CniError } from './errors.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
+import { type Dns, parseDns, parseRoutes, type Route } from './result.ts';
+
+/**
+ * Configuration as the Go plugins read it: keys match without regard to case, null means absent, unknown keys stay, a
+ * wrong type is an error that names key and value. The schemas are zod's, so types are inferred and JSON Schema is
+ * generated from the same text.
+ */
+export type Schema<T> = z.ZodMiniType<T>;
+export type Conf<S> = S extends Schema<infer T> ? T : never;
+
+/** A string; null and absent are ''. */
+export const text = (about: string) => described(z._default(nullable(z.string(), ''), ''), about);
+
+/** A boolean; null and absent are `fallback`. */
+export const flag = (about: string, fallback = false) =>
+  described(z._default(nullable(z.boolean(), fallback), fallback), about);
+
+/** A whole number; null and absent are `fallback`. */
+export const whole = (about: string, { min = -(2 ** 31), max = 2 ** 31 - 1, fallback = 0 } = {}) =>
+  described(z._default(nullable(z.int().check(z.minimum(min), z.maximum(max)), fallback), fallback), about);
+
+/** One of some words; '', null and absent are the first that `fallback` names. */
+export const oneOf = <const W extends readonly [string, ...string[]]>(words: W, fallback: W[number], about: string) =>
+  described(
+    z._default(
+      z.pipe(
+        z.transform((value) => (value === null || value === '' ? fallback : value)),
+        z.enum(words),
+      ),
+      fallback as never,
+    ),
+    about,
+  );
+
+/** A list; null and absent are the empty list. */
+export const list = <S extends z.ZodMiniType>(item: S, about: string) =>
+  described(z._default(nullable(z.array(item), []), []), about);
+
+/** An object with keys of its own; absent when null or absent. */
+export const section = <S extends z.core.$ZodLooseShape>(shape: S, about: string) =>
+  described(z.optional(nullable(object(shape), undefined)), about);
+
+/** Any object, kept as it is; absent when null or absent. */
+export const anyObject = (about: string) =>
+  described(
+    z.optional(nullable(z.record(z.string(), z.unknown()) as unknown as z.ZodMiniType<JsonObject>, undefined)),
+    about,
+  );
+
+/** Any JSON value, kept as it is. */
+export const anything = (about: string) => described(z.optional(z.unknown() as z.ZodMiniType<Json>), about);
+
+/** Routes in the result's form. */
+export const routes = (about: string) =>
+  described(z._default(custom<readonly Route[]>(parseRoutes, 'array'), []), about);
+
+/** DNS settings in the result's form. */
+export const dns = (about: string) => described(z._default(custom<Dns>(parseDns, 'object'), {}), about);
+
+/** The configuration of one plugin. */
+export const conf = <S extends z.core.$ZodLooseShape>(shape: S) => object(shape);
+
+/** An object whose keys match without regard to case; unknown keys stay. */
+export function object<S extends z.core.$ZodLooseShape>(shape: S) {
+  const names = new Map(Object.keys(shape).map((key) => [key.toLowerCase(), key]));
+  const fold = (value: unknown): unknown =>
+    isObject(value)
+      ? Object.fromEntries(Object.entries(value).map(([key, item]) => [names.get(key.toLowerCase()) ?? key, item]))
+      : value;
+  return z.pipe(z.transform(fold), z.looseObject(shape));
+}
+
+/**
+ * Reads a configuration.
+ *
+ * @throws CniError invalidNetworkConfig naming the key and the value
+ */
+export function readConf<T>(schema: Schema<T>, value: Json, what = ''): T {
+  const outcome = z.safeParse(schema, value);
+  if (outcome.success) {
+    return outcome.data;
+  }
+  const [issue] = outcome.error.issues;
+  const path = (issue?.path ?? []) as readonly (string | number)[];
+  if (issue?.code === 'custom' && issue.params?.['error'] instanceof CniError) {
+    throw issue.params['error'];
+  }
+  const key = [...(what === '' ? [] : [what]), ...path.map(String)].join('.');
+  throw new CniError(
+    'invalidNetworkConfig',
+    `cannot use "${key}": ${JSON.stringify(valueAt(value, path)) ?? 'nothing'} is not ${expected(issue)}`,
+  );
+}
+
+function nullable<S extends z.ZodMiniType, F>(schema: S, fallback: F): z.ZodMiniType<z.output<S> | F> {
+  return z.pipe(
+    z.transform((value) => (value === null ? undefined : value)),
+    (fallback === undefined ? z.optional(schema) : z._default(schema, fallback as never)) as never,
+  ) as unknown as z.ZodMiniType<z.output<S> | F>;
+}
+
+function custom<T>(parse: (value: Json, what: string) => T, kind: 'array' | 'object'): z.ZodMiniType<T> {
+  return z.pipe(
+    kind === 'array' ? z.nullable(z.array(z.unknown())) : z.nullable(z.looseObject({})),
+    z.transform((value, context) => {
+      try {
+        return parse(value as Json, kind === 'array' ? 'routes' : 'dns');
+      } catch (error) {
+        context.issues.push({ code: 'custom', input: value, params: { error }, message: String(error) });
+        return z.NEVER;
+      }
+    }),
+  ) as unknown as z.ZodMiniType<T>;
+}
+
+function described<S extends z.ZodMiniType>(schema: S, description: string): S {
+  z.globalRegistry.add(schema, { description });
+  return schema;
+}
+
+function valueAt(value: Json | undefined, path: readonly (string | number)[]): Json | undefined {
+  let here: Json | undefined = value;
+  for (const step of path) {
+    if (Array.isArray(here)) {
+      here = here[Number(step)];
+    } else if (isObject(here)) {
+      const wanted = String(step).toLowerCase();
+      here = Object.entries(here).findLast(([name]) => name.toLowerCase() === wanted)?.[1];
+    } else {
+      return undefined;
+    }
+  }
+  return here;
+}
+
+type Issue = z.core.$ZodIssue;
+
+const ARTICLES: Readonly<Record<string, string>> = {
+  string: 'a string',
+  boolean: 'a boolean',
+  number: 'a whole number',
+  int: 'a whole number',
+  array: 'a list',
+  object: 'an object',
+  record: 'an object',
+};
+
+function expected(issue: Issue | undefined): string {
+  switch (issue?.code) {
+    case 'invalid_type':
+      return ARTICLES[issue.expected] ?? issue.expected;
+    case 'too_small':
+      return `at least ${issue.minimum}`;
+    case 'too_big':
+      return `at most ${issue.maximum}`;
+    case 'invalid_value':
+      return `one of ${issue.values.map((word) => `"${String(word)}"`).join(', ')}`;
+    default:
+      return issue?.message ?? 'valid';
+  }
+}

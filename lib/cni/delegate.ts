@@ -1,0 +1,146 @@
+import { statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { CniError, messageOf } from './errors.ts';
+import { isObject, lookUp } from './json.ts';
+import type { Env, Executed, Host, Registry } from './plugin.ts';
+import { runPlugin } from './run.ts';
+
+const BUSY_TRIES = 6;
+const BUSY_PAUSE_MS = 1000;
+
+export interface Delegation {
+  readonly type: string;
+  /** folders to search, in order */
+  readonly path: readonly string[];
+  /** whole environment of the delegate, CNI_COMMAND included */
+  readonly env: Env;
+  readonly stdin: Buffer;
+}
+
+/**
+ * Calls another plugin: inside this process when the file found is our own build, by executing it otherwise. Both ways
+ * give the same.
+ *
+ * @returns what it printed on stdout
+ * @throws CniError with the code that the delegate answered
+ */
+export async function callDelegate(host: Host, delegation: Delegation): Promise<string> {
+  const file = findPlugin(delegation.type, delegation.path);
+  const load = ownPlugin(host, file, delegation.env);
+  if (load !== undefined) {
+    const invocation = { env: delegation.env, readStdin: () => delegation.stdin };
+    const { stdout, stderr, exitCode } = await runPlugin(await load(), invocation, host);
+    return answerOf({ stdout, stderr, ok: exitCode === 0, ending: `exit status ${exitCode}` }, host);
+  }
+  const executed = await executeUnlessBusy(host, file, delegation);
+  return answerOf(
+    {
+      stdout: executed.stdout.toString('utf8'),
+      stderr: executed.stderr.toString('utf8'),
+      ok: executed.exitCode === 0,
+      ending: executed.signal === undefined ? `exit status ${executed.exitCode}` : `signal: ${executed.signal}`,
+    },
+    host,
+  );
+}
+
+/** Would `callDelegate` run this plugin inside the process? Not when it cannot be found. */
+export function runsInProcess(host: Host, type: string, path: readonly string[], env: Env): boolean {
+  const file = type === '' || type.includes('/') ? undefined : fileIn(path, type);
+  return file !== undefined && ownPlugin(host, file, env) !== undefined;
+}
+
+/**
+ * The first regular file of that name, as libcni searches; whether it can be executed shows when it is.
+ *
+ * @throws CniError internal naming the folders searched
+ */
+export function findPlugin(type: string, path: readonly string[]): string {
+  if (type === '') {
+    throw new CniError('internal', 'no plugin name provided');
+  }
+  if (type.includes('/')) {
+    throw new CniError('internal', `invalid plugin name: ${type}`);
+  }
+  if (path.length === 0) {
+    throw new CniError('internal', 'no paths provided');
+  }
+  const found = fileIn(path, type);
+  if (found === undefined) {
+    throw new CniError('internal', `failed to find plugin "${type}" in path [${path.join(' ')}]`);
+  }
+  return found;
+}
+
+const fileIn = (path: readonly string[], type: string): string | undefined =>
+  path.map((folder) => join(folder, type)).find(isRegularFile);
+
+function ownPlugin(host: Host, file: string, env: Env): Registry[string] | undefined {
+  const load = host.registry[basename(file)];
+  return load !== undefined && env['BRAID_EXEC_DELEGATES'] !== '1' && host.isOwnBuild(file) ? load : undefined;
+}
+
+interface Answer {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ok: boolean;
+  readonly ending: string;
+}
+
+function answerOf({ stdout, stderr, ok, ending }: Answer, host: Host): string {
+  if (!ok) {
+    throw failureOf(stdout, stderr, ending);
+  }
+  const text = stderr.trimEnd();
+  if (text !== '') {
+    host.log(text);
+  }
+  return stdout;
+}
+
+function failureOf(stdout: string, stderr: string, ending: string): CniError {
+  if (stdout === '') {
+    return stderr === ''
+      ? new CniError('internal', `netplugin failed with no error message: ${ending}`)
+      : new CniError('internal', `netplugin failed: ${JSON.stringify(stderr)}: ${ending}`);
+  }
+  let answer: unknown;
+  try {
+    answer = JSON.parse(stdout);
+  } catch {
+    // reported below with the text itself
+  }
+  if (!isObject(answer)) {
+    return new CniError(
+      'internal',
+      `netplugin failed but error parsing its diagnostic message ${JSON.stringify(stdout)}`,
+    );
+  }
+  const [code, message, details] = ['code', 'msg', 'details'].map((key) => lookUp(answer, key));
+  return new CniError(typeof code === 'number' ? code : 'internal', typeof message === 'string' ? message : stdout, {
+    ...(typeof details === 'string' && details !== '' ? { details } : {}),
+  });
+}
+
+async function executeUnlessBusy(host: Host, file: string, { env, stdin }: Delegation): Promise<Executed> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await host.execute(file, env, stdin);
+    } catch (error) {
+      const busy = (error as NodeJS.ErrnoException).code === 'ETXTBSY';
+      if (!busy || tries === BUSY_TRIES) {
+        const why = busy ? 'text file busy' : messageOf(error);
+        throw new CniError('internal', `cannot execute plugin "${file}": ${why}`, { cause: error });
+      }
+      await host.sleep(BUSY_PAUSE_MS);
+    }
+  }
+}
+
+function isRegularFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,67 @@
+/** CNI error codes by name: spec "Error", and those that only implementations use. */
+export const CODES = {
+  incompatibleVersion: 1,
+  unsupportedField: 2,
+  unknownContainer: 3,
+  badEnv: 4,
+  ioFailure: 5,
+  decodeFailure: 6,
+  invalidNetworkConfig: 7,
+  invalidNetns: 8,
+  tryAgainLater: 11,
+  notAvailable: 50,
+  limitedConnectivity: 51,
+  internal: 999,
+} as const;
+
+export type CodeWord = keyof typeof CODES;
+
+interface Extra {
+  readonly details?: string;
+  readonly cause?: unknown;
+}
+
+/**
+ * An error that the runtime sees as it is. Message: lower case, no full stop, action first, names quoted, colon, cause.
+ * A number as the code keeps what another program answered.
+ */
+export class CniError extends Error {
+  readonly code: number;
+  readonly details: string | undefined;
+
+  constructor(code: CodeWord | number, message: string, extra: Extra = {}) {
+    super(message, { cause: extra.cause });
+    this.name = 'CniError';
+    this.code = typeof code === 'number' ? code : CODES[code];
+    this.details = extra.details;
+  }
+}
+
+/** The same error with a prefix that says where; the code stays. */
+export function within(prefix: string, error: unknown): CniError {
+  const known = asCniError(error);
+  return new CniError(known.code, `${prefix}: ${known.message}`, {
+    ...(known.details === undefined ? {} : { details: known.details }),
+    cause: error,
+  });
+}
+
+/** Anything thrown, as the error that is printed: what is not a CniError has code 999. */
+export function asCniError(error: unknown): CniError {
+  return error instanceof CniError ? error : new CniError('internal', messageOf(error), { cause: error });
+}
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** One error out of several, its code that of the first; undefined when there is none. */
+export function combined(errors: readonly unknown[], separator = '; '): CniError | undefined {
+  const [first] = errors;
+  if (errors.length === 0) {
+    return undefined;
+  }
+  return errors.length === 1
+    ? asCniError(first)
+    : new CniError(asCniError(first).code, errors.map(messageOf).join(separator), {
+        cause: new AggregateError(errors),
+      });
+}

@@ -1,0 +1,63 @@
+import { callDelegate } from './delegate.ts';
+import { CniError } from './errors.ts';
+import { isObject, type JsonObject, lookUp } from './json.ts';
+import type { Call, Host, Verb } from './plugin.ts';
+import { parseResult, type Result } from './result.ts';
+import type { Undo } from './undo.ts';
+
+/** `ipam.type` of a configuration; '' when the link gets no addresses. */
+export function ipamType(document: JsonObject): string {
+  const ipam = lookUp(document, 'ipam');
+  const type = isObject(ipam) ? lookUp(ipam, 'type') : undefined;
+  return typeof type === 'string' ? type : '';
+}
+
+/**
+ * Asks the IPAM plugin for addresses; they are given back when what follows fails, and also when the plugin itself
+ * failed, since it may have done half of its work.
+ *
+ * @throws CniError with the code that the IPAM plugin answered
+ */
+export async function ipamAdd(call: Call<unknown>, host: Host, undo: Undo): Promise<Result> {
+  undo.push('give the addresses back', () => ipamDel(call, host));
+  const stdout = await ipamCall(call, 'ADD', host);
+  const result = parseResult(parse(stdout, ipamType(call.document)), call.version, 'result of the IPAM plugin');
+  if (result.ips.length === 0) {
+    throw new CniError('internal', `cannot use IPAM plugin "${ipamType(call.document)}": it returned no IP address`);
+  }
+  return result;
+}
+
+/** @throws CniError with the code that the IPAM plugin answered */
+export async function ipamDel(call: Call<unknown>, host: Host): Promise<void> {
+  await ipamCall(call, 'DEL', host);
+}
+
+/** CHECK, STATUS and GC of the IPAM plugin, when one is configured. */
+export async function ipamForward(call: Call<unknown>, host: Host): Promise<void> {
+  if (ipamType(call.document) !== '') {
+    await ipamCall(call, call.verb, host);
+  }
+}
+
+function ipamCall(call: Call<unknown>, verb: Verb, host: Host): Promise<string> {
+  return callDelegate(host, {
+    type: ipamType(call.document),
+    path: call.path,
+    env: { ...call.env, CNI_COMMAND: verb },
+    stdin: call.stdin,
+  });
+}
+
+function parse(stdout: string, type: string): JsonObject | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(stdout);
+  } catch {
+    throw new CniError('internal', `cannot read what IPAM plugin "${type}" printed: ${JSON.stringify(stdout)}`);
+  }
+  if (value !== null && !isObject(value)) {
+    throw new CniError('internal', `cannot use what IPAM plugin "${type}" printed: ${JSON.stringify(stdout)}`);
+  }
+  return value;
+}

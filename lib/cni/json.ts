@@ -1,0 +1,37 @@
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json | undefined;
+}
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const ESCAPED = /[<>&\u2028\u2029]/g;
+
+/** Go's encoder writes these characters as escapes, so that JSON can stand in HTML. */
+const escapeLikeGo = (text: string): string =>
+  text.replace(ESCAPED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** One line, as Go's `json.Marshal` prints it: keys in the order given. */
+export const compact = (value: unknown): string => escapeLikeGo(JSON.stringify(value));
+
+/** Four spaces, no final newline, as Go's `json.MarshalIndent` prints it. */
+export const pretty = (value: unknown): string => escapeLikeGo(JSON.stringify(value, null, 4));
+
+/** The same value with the keys of every object in byte order, as Go prints a map. */
+export function sorted<T>(value: T): T {
+  if (Array.isArray(value)) {
+    return value.map(sorted) as T;
+  }
+  if (!isObject(value)) {
+    return value;
+  }
+  const keys = Object.keys(value).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  return Object.fromEntries(keys.map((key) => [key, sorted(value[key])])) as T;
+}
+
+/** The value of a key as Go finds it: the last key that matches without regard to case. */
+export function lookUp(object: JsonObject, key: string): Json | undefined {
+  const wanted = key.toLowerCase();
+  return Object.entries(object).findLast(([name]) => name.toLowerCase() === wanted)?.[1];
+}

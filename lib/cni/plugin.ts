@@ -1,0 +1,111 @@
+import type { Native } from '../netns/native.ts';
+import type { Netns } from '../netns/netns.ts';
+import type { Schema } from './config.ts';
+import type { JsonObject } from './json.ts';
+import type { Result } from './result.ts';
+import type { Version } from './versions.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export type Verb = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
+
+/** One call of a plugin, its configuration read and its environment validated. */
+export interface Call<C> {
+  readonly verb: Verb;
+  readonly conf: C;
+  /** the whole document on stdin, as parsed */
+  readonly document: JsonObject;
+  /** the very bytes, for delegates that must get the same */
+  readonly stdin: Buffer;
+  readonly env: Env;
+  readonly version: Version;
+  /** `name` of the configuration */
+  readonly network: string;
+  /** '' in GC and STATUS */
+  readonly containerId: string;
+  /** '' in GC and STATUS */
+  readonly ifName: string;
+  /** CNI_NETNS as given; '' when absent (DEL, GC, STATUS) */
+  readonly netnsPath: string;
+  /** CNI_ARGS as given */
+  readonly args: string;
+  /** CNI_PATH, split at colons */
+  readonly path: readonly string[];
+}
+
+/** `cni.dev/valid-attachments` of a GC call; absent means that the caller said nothing, which is not "none". */
+export interface Attachment {
+  readonly containerID: string;
+  readonly ifname: string;
+}
+
+/**
+ * A plugin: one function per verb. Those without `read…` take the whole configuration.
+ *
+ * A verb that has nothing to do is written all the same, with a line that says why.
+ */
+export interface Plugin<C = unknown> {
+  readonly name: string;
+  /** one line for people who start the program by hand; '' when the Go plugin has none */
+  readonly about: string;
+  /** a conf of this plugin that works, for the same people */
+  readonly conf: Schema<C>;
+  add(call: Call<C>, host: Host): Promise<Result | PrintedResult>;
+  /** Gets the document unread: DEL validates no more than it needs. */
+  del(call: Call<JsonObject>, host: Host): Promise<void>;
+  check(call: Call<C>, host: Host): Promise<void>;
+  status(call: Call<C>, host: Host): Promise<void>;
+  gc(call: Call<C>, host: Host, valid: readonly Attachment[] | undefined): Promise<void>;
+  /** commands for people, offered by `braid <plugin's noun> …` */
+  readonly commands?: readonly Command[];
+}
+
+/** A result that is printed in a version of its own: multus answers in the version of its delegate. */
+export interface PrintedResult {
+  readonly result: Result;
+  readonly version: Version;
+}
+
+/** What a plugin is read from: loaded only when it is called for. */
+export type Registry = Readonly<Record<string, () => Promise<Plugin>>>;
+
+/** A command for people: `braid ipam import …`. */
+export interface Command {
+  /** `ipam import` */
+  readonly name: string;
+  readonly usage: string;
+  readonly about: string;
+  /** @returns the exit code: 0 done, 1 failed, 2 wrong usage */
+  run(args: readonly string[], host: Host, print: (line: string) => void): Promise<number>;
+}
+
+/** Everything a call may touch. Plugins get it as an argument; nothing in lib reaches around it. */
+export interface Host {
+  readonly native: Native;
+  /** the network namespace of the caller */
+  readonly netns: Netns;
+  /**
+   * Opens a namespace for the time of a call.
+   *
+   * @throws NetnsMissing, NotANetns
+   */
+  openNetns(path: string): Netns;
+  /** one line on stderr; never a secret */
+  readonly log: (line: string) => void;
+  /** plugins of this build, by type */
+  readonly registry: Registry;
+  /** Is this file our own build? Then its plugin runs inside this process. */
+  isOwnBuild(path: string): boolean;
+  /** Executes a program to its end. */
+  execute(path: string, env: Env, stdin: Buffer): Promise<Executed>;
+  /** Deletes links; calls made at the same time share one request. */
+  removeLink(netns: Netns, index: number): Promise<void>;
+  sleep(ms: number): Promise<void>;
+}
+
+export interface Executed {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}

@@ -1,0 +1,121 @@
+import { checkEnvironment, readCall, validAttachments } from './call.ts';
+import { readConf } from './config.ts';
+import { asCniError, CniError, messageOf } from './errors.ts';
+import { compact, type JsonObject, pretty } from './json.ts';
+import type { Call, Env, Host, Plugin, PrintedResult } from './plugin.ts';
+import { formatResult, type Result } from './result.ts';
+import { NEWEST, VERSIONS, type Version } from './versions.ts';
+
+export interface Invocation {
+  readonly env: Env;
+  /** read only when the verb needs it */
+  readonly readStdin: () => Buffer;
+}
+
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exitCode: 0 | 1;
+}
+
+/** Runs one call of a plugin. Whatever happens, the outcome has at most one document on stdout. */
+export async function runPlugin(plugin: Plugin, invocation: Invocation, host: Host): Promise<Outcome> {
+  try {
+    const { env } = invocation;
+    if ((env['CNI_COMMAND'] ?? '') === '' && plugin.about !== '') {
+      return { stdout: '', stderr: aboutText(plugin), exitCode: 0 };
+    }
+    checkEnvironment(env);
+    if (env['CNI_COMMAND'] === 'VERSION') {
+      return done(`${compact({ cniVersion: NEWEST, supportedVersions: VERSIONS })}\n`);
+    }
+    return done(await dispatch(plugin, readCall(env, stdinOf(invocation)), host));
+  } catch (error) {
+    return { stdout: errorText(error), stderr: '', exitCode: 1 };
+  }
+}
+
+/** The error object as it is printed. */
+export function errorText(error: unknown): string {
+  const { code, message, details } = asCniError(error);
+  return pretty({ code, msg: message, ...(details ? { details } : {}) });
+}
+
+const done = (stdout: string): Outcome => ({ stdout, stderr: '', exitCode: 0 });
+
+async function dispatch(plugin: Plugin, call: Call<JsonObject>, host: Host): Promise<string> {
+  switch (call.verb) {
+    case 'ADD':
+      refuseOwnNetns(call, host);
+      return printed(await plugin.add(configured(plugin, call), host), call.version);
+    case 'DEL':
+      refuseOwnNetns(call, host);
+      await plugin.del(call, host);
+      return '';
+    case 'CHECK':
+      await plugin.check(configured(plugin, call), host);
+      return '';
+    case 'STATUS':
+      await plugin.status(configured(plugin, call), host);
+      return '';
+    case 'GC':
+      await plugin.gc(configured(plugin, call), host, validAttachments(call.document));
+      return '';
+    case 'VERSION':
+      return '';
+  }
+}
+
+const configured = (plugin: Plugin, call: Call<JsonObject>): Call<unknown> => ({
+  ...call,
+  conf: readConf(plugin.conf, call.document),
+});
+
+function printed(outcome: Result | PrintedResult, version: Version): string {
+  const { result, version: as } = 'result' in outcome ? outcome : { result: outcome, version };
+  return pretty(formatResult(result, as));
+}
+
+/**
+ * A recycled /proc/<pid> path can lead to the host's own namespace: nothing is done there. A path that does not open
+ * is for the plugin to judge.
+ */
+function refuseOwnNetns(call: Call<unknown>, host: Host): void {
+  const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
+  if (call.netnsPath === '' || override === '1' || override === 'true') {
+    return;
+  }
+  let own = false;
+  try {
+    using netns = host.openNetns(call.netnsPath);
+    own = netns.isSameAs(host.netns);
+  } catch {
+    return;
+  }
+  if (own) {
+    throw new CniError(
+      'invalidNetns',
+      `cannot use CNI_NETNS "${call.netnsPath}": it is the plugin's own network namespace`,
+    );
+  }
+}
+
+function stdinOf(invocation: Invocation): Buffer {
+  try {
+    return invocation.readStdin();
+  } catch (error) {
+    throw new CniError('ioFailure', `cannot read stdin: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function aboutText(plugin: Plugin): string {
+  return [
+    `${plugin.about}`,
+    `CNI protocol versions supported: ${VERSIONS.join(', ')}`,
+    '',
+    'This program is called by container runtimes. To try it by hand:',
+    `  echo '{"cniVersion":"1.1.0","name":"try","type":"${plugin.name}"}' |`,
+    `    CNI_COMMAND=STATUS CNI_PATH=/opt/cni/bin ${plugin.name}`,
+    '',
+  ].join('\n');
+}

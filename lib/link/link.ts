@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { parseMac } from '../net/mac.ts';
+import {
+  encodeLink,
+  IFF_UP,
+  type LinkAttributes,
+  MacvlanTable,
+  RTM_DELLINK,
+  RTM_NEWLINK,
+  RTM_SETLINK,
+} from '../netlink/codec/link.ts';
+import { hasErrno } from '../netlink/errno.ts';
+import type { Netlink } from '../netlink/netlink.ts';
+import type { Netns } from '../netns/netns.ts';
+import { findLink, type LinkFacts } from './observe.ts';
+
+const NLM_F_CREATE_EXCL = 0x600;
+
+/** <linux/if_link.h> MACVLAN_MODE_… */
+export const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+export type MacvlanMode = keyof typeof MACVLAN_MODES;
+
+/** What a link should be. ADD makes it, CHECK compares the kernel with it. */
+export interface LinkPlan {
+  readonly name: string;
+  readonly parent: { readonly index: number; readonly name: string };
+  readonly mode: MacvlanMode;
+  /** undefined: as the parent */
+  readonly mtu: number | undefined;
+  /** undefined: the kernel's choice */
+  readonly mac: string | undefined;
+  /** undefined or 0: the kernel's default */
+  readonly broadcastQueueLength: number | undefined;
+}
+
+/**
+ * Creates the link in `target`, where it is born: it never shows in the parent's namespace.
+ *
+ * Newer kernels look for a link of the same name where the link is to be; older ones where the request is made. There
+ * the link is born under another name and renamed.
+ *
+ * @param from a socket in the parent's namespace
+ * @param token what makes that other name this attachment's own, so that DEL finds it after a crash
+ * @throws ErrnoError EEXIST when the name is taken in `target`
+ */
+export function createLink(from: Netlink, target: Netns, plan: LinkPlan, token: string): LinkFacts {
+  try {
+    requestLink(from, target, plan, plan.name);
+  } catch (error) {
+    if (!hasErrno(error, 'EEXIST') || findLink(target.netlink, plan.name) !== undefined) {
+      throw error;
+    }
+    createAndRename(from, target, plan, temporaryName(token));
+  }
+  const created = findLink(target.netlink, plan.name);
+  if (created === undefined) {
+    throw new Error(`cannot find link "${plan.name}" just created`);
+  }
+  return created;
+}
+
+/** The name under which an older kernel makes a link before it is renamed. */
+export const temporaryName = (token: string): string =>
+  `veth${createHash('sha256').update(token).digest('hex').slice(0, 8)}`;
+
+/** @throws ErrnoError */
+export function setUp(netlink: Netlink, link: { readonly index: number; readonly name: string }): void {
+  const body = encodeLink({ index: link.index, flags: IFF_UP, change: IFF_UP }, {});
+  netlink.request({ type: RTM_NEWLINK, body, operation: `set link "${link.name}" up` });
+}
+
+/**
+ * Deletes a link. Waits for a grace period of the kernel, some 20 ms.
+ *
+ * @returns false when it was gone already
+ * @throws ErrnoError
+ */
+export async function deleteLink(netlink: Netlink, index: number): Promise<boolean> {
+  try {
+    await netlink.slowRequest({
+      type: RTM_DELLINK,
+      body: encodeLink({ index }, {}),
+      operation: `delete link ${index}`,
+    });
+    return true;
+  } catch (error) {
+    if (hasErrno(error, 'ENODEV')) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/**
+ * Deletes all links of a group in one request, so that they share one grace period.
+ *
+ * @throws ErrnoError ENODEV when the group is empty
+ */
+export function deleteGroup(netlink: Netlink, group: number): Promise<void> {
+  const body = encodeLink({}, { group });
+  return netlink.slowRequest({ type: RTM_DELLINK, body, operation: `delete the links of group ${group}` });
+}
+
+/** @throws ErrnoError ENODEV when the link is gone */
+export function setGroup(netlink: Netlink, index: number, group: number): void {
+  const body = encodeLink({ index }, { group });
+  netlink.request({ type: RTM_SETLINK, body, operation: `put link ${index} into group ${group}` });
+}
+
+function createAndRename(from: Netlink, target: Netns, plan: LinkPlan, name: string): void {
+  requestLink(from, target, plan, name);
+  const link = findLink(target.netlink, name);
+  if (link === undefined) {
+    throw new Error(`cannot find link "${name}" just created`);
+  }
+  const body = encodeLink({ index: link.index }, { ifName: plan.name });
+  target.netlink.request({ type: RTM_SETLINK, body, operation: `rename link "${name}" to "${plan.name}"` });
+}
+
+function requestLink(from: Netlink, target: Netns, plan: LinkPlan, name: string): void {
+  from.request({
+    type: RTM_NEWLINK,
+    flags: NLM_F_CREATE_EXCL,
+    body: encodeLink({}, attributesOf(plan, name, target.descriptor)),
+    operation: `create macvlan "${plan.name}" on "${plan.parent.name}"`,
+  });
+}
+
+function attributesOf(plan: LinkPlan, name: string, netNsFd: number): LinkAttributes {
+  const address = plan.mac === undefined ? undefined : parseMac(plan.mac);
+  const data = MacvlanTable.encode({
+    mode: MACVLAN_MODES[plan.mode],
+    ...(plan.broadcastQueueLength ? { bcQueueLen: plan.broadcastQueueLength } : {}),
+  });
+  return {
+    link: plan.parent.index,
+    ...(address === undefined ? {} : { address }),
+    ifName: name,
+    ...(plan.mtu === undefined ? {} : { mtu: plan.mtu }),
+    netNsFd,
+    linkInfo: { kind: 'macvlan', data: Buffer.concat(data) },
+  };
+}

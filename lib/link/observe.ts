@@ -1,0 +1,101 @@
+import { type Ip, ipFromBytes } from '../net/ip.ts';
+import { formatMac } from '../net/mac.ts';
+import { decodeAddress, encodeAddress, RTM_GETADDR } from '../netlink/codec/address.ts';
+import {
+  decodeLink,
+  encodeLink,
+  IFF_UP,
+  type LinkAttributes,
+  MacvlanTable,
+  RTM_GETLINK,
+  WITHOUT_STATS,
+} from '../netlink/codec/link.ts';
+import { hasErrno } from '../netlink/errno.ts';
+import type { Netlink } from '../netlink/netlink.ts';
+
+const OPER_UP = 6;
+
+/** What the kernel says of a link. */
+export interface LinkFacts {
+  readonly index: number;
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly isUp: boolean;
+  /** up, and so is what lies below */
+  readonly isRunning: boolean;
+  /** `macvlan`, `bridge`, …; '' for a physical device */
+  readonly kind: string;
+  /** IFLA_LINK: the link below, in whatever namespace it is */
+  readonly parentIndex: number | undefined;
+  /** what the link is enslaved to */
+  readonly masterIndex: number | undefined;
+  readonly slaveKind: string;
+  /** MACVLAN_MODE_…, for a macvlan */
+  readonly macvlanMode: number | undefined;
+}
+
+/** An address of a link; `flags` are IFA_F_…. */
+export interface AddressFacts {
+  readonly ip: Ip;
+  readonly prefix: number;
+  readonly flags: number;
+}
+
+/**
+ * A link by its name or one of its alternative names.
+ *
+ * @returns undefined when there is none
+ * @throws ErrnoError
+ */
+export function findLink(netlink: Netlink, name: string): LinkFacts | undefined {
+  return getLink(netlink, 0, { ifName: name, extMask: WITHOUT_STATS }, `look up link "${name}"`);
+}
+
+/** A link by its index. */
+export function findLinkByIndex(netlink: Netlink, index: number): LinkFacts | undefined {
+  return getLink(netlink, index, { extMask: WITHOUT_STATS }, `look up link ${index}`);
+}
+
+/** The addresses of one link, both families. */
+export function listAddresses(netlink: Netlink, index: number): readonly AddressFacts[] {
+  const body = encodeAddress({ family: 0, prefix: 0, index }, {});
+  return netlink
+    .dump({ type: RTM_GETADDR, body, operation: `list the addresses of link ${index}` })
+    .map(decodeAddress)
+    .filter((address) => address.index === index)
+    .flatMap(({ prefix, flags, attributes }) => {
+      const bytes = attributes.local ?? attributes.address;
+      return bytes === undefined ? [] : [{ ip: ipFromBytes(bytes), prefix, flags }];
+    });
+}
+
+function getLink(netlink: Netlink, index: number, query: LinkAttributes, operation: string): LinkFacts | undefined {
+  try {
+    const answer = netlink.request({ type: RTM_GETLINK, body: encodeLink({ index }, query), operation });
+    return answer && factsOf(answer);
+  } catch (error) {
+    if (hasErrno(error, 'ENODEV')) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function factsOf(body: Buffer): LinkFacts {
+  const { index, flags, attributes } = decodeLink(body);
+  const { kind = '', slaveKind = '', data } = attributes.linkInfo ?? {};
+  return {
+    index,
+    name: attributes.ifName ?? '',
+    mac: formatMac(attributes.address ?? Buffer.alloc(0)),
+    mtu: attributes.mtu ?? 0,
+    isUp: (flags & IFF_UP) !== 0,
+    isRunning: attributes.operState === OPER_UP,
+    kind,
+    parentIndex: attributes.link,
+    masterIndex: attributes.master,
+    slaveKind,
+    macvlanMode: kind === 'macvlan' && data !== undefined ? MacvlanTable.decode(data).mode : undefined,
+  };
+}

@@ -1,0 +1,56 @@
+import { bitsOf, formatIp, type Ip, parseIp, parseIpLenient, sameIp } from './ip.ts';
+
+/** An address with its prefix length; host bits are kept. */
+export interface Cidr {
+  readonly ip: Ip;
+  readonly prefix: number;
+}
+
+/**
+ * Reads `address/length` as Go's `net.ParseCIDR` does, keeping the host bits.
+ *
+ * @returns undefined when the text is not a CIDR
+ */
+export const parseCidr = (text: string): Cidr | undefined => parseWith(text, parseIp);
+
+/** Like {@link parseCidr}, with leading zeros allowed in the address. */
+export const parseCidrLenient = (text: string): Cidr | undefined => parseWith(text, parseIpLenient);
+
+export const formatCidr = (cidr: Cidr): string => `${formatIp(cidr.ip)}/${cidr.prefix}`;
+
+/** How many addresses the prefix spans. */
+export const sizeOf = (cidr: Cidr): bigint => 1n << BigInt(bitsOf(cidr.ip.family) - cidr.prefix);
+
+/** The network address: host bits cleared. */
+export function networkOf(cidr: Cidr): Ip {
+  return { family: cidr.ip.family, value: cidr.ip.value & ~(sizeOf(cidr) - 1n) };
+}
+
+/** The last address of the prefix: host bits set (the broadcast address in IPv4). */
+export function lastOf(cidr: Cidr): Ip {
+  return { family: cidr.ip.family, value: cidr.ip.value | (sizeOf(cidr) - 1n) };
+}
+
+export const masked = (cidr: Cidr): Cidr => ({ ip: networkOf(cidr), prefix: cidr.prefix });
+
+export function contains(cidr: Cidr, ip: Ip): boolean {
+  return ip.family === cidr.ip.family && sameIp(networkOf({ ip, prefix: cidr.prefix }), networkOf(cidr));
+}
+
+export function overlaps(a: Cidr, b: Cidr): boolean {
+  return a.ip.family === b.ip.family && (contains(a, networkOf(b)) || contains(b, networkOf(a)));
+}
+
+/** 0.0.0.0/0 or ::/0. */
+export const isDefault = (cidr: Cidr): boolean => cidr.prefix === 0;
+
+function parseWith(text: string, parse: (text: string) => Ip | undefined): Cidr | undefined {
+  const slash = text.lastIndexOf('/');
+  const length = text.slice(slash + 1);
+  if (slash < 0 || !/^(0|[1-9][0-9]{0,2})$/.test(length)) {
+    return undefined;
+  }
+  const ip = parse(text.slice(0, slash));
+  const prefix = Number(length);
+  return ip !== undefined && prefix <= bitsOf(ip.family) ? { ip, prefix } : undefined;
+}

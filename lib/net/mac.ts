@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+
+/**
+ * Reads a hardware address as Go's `net.ParseMAC` does: pairs with `:` or `-`, or quads with `.`; 6, 8 or 20 bytes.
+ *
+ * @returns undefined when the text is not a hardware address
+ */
+export function parseMac(text: string): Buffer | undefined {
+  const pairs = /^[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1)*[0-9a-fA-F]{2}$/;
+  const quads = /^[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4})+$/;
+  if (!pairs.test(text) && !quads.test(text)) {
+    return undefined;
+  }
+  const bytes = Buffer.from(text.replace(/[:.-]/g, ''), 'hex');
+  return [6, 8, 20].includes(bytes.length) ? bytes : undefined;
+}
+
+/** Lower case, colon separated. */
+export function formatMac(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/** Group addresses cannot be the address of a link (IEEE 802: lowest bit of the first byte). */
+export const isMulticastMac = (bytes: Uint8Array): boolean => ((bytes[0] ?? 0) & 1) === 1;
+
+/** A random locally administered unicast address. */
+export function randomMac(): Buffer {
+  const bytes = randomBytes(6);
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
+  return bytes;
+}

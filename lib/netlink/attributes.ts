@@ -1,0 +1,110 @@
+import { formatAttribute, type NetlinkAttribute, pad, parseAttributes } from 'netlink/dist/structs.js';
+
+/**
+ * Attributes as tables: a row names a member, its number in the kernel's header and its type. What a table does not
+ * know is kept as raw bytes under its number, in both directions.
+ */
+export interface Type<T> {
+  readonly nested: boolean;
+  encode(value: T): Uint8Array | Uint8Array[];
+  decode(bytes: Buffer): T;
+}
+
+export type Row<T> = readonly [number: number, type: Type<T>];
+// biome-ignore lint/suspicious/noExplicitAny: rows of a table have types of their own, inferred one by one
+export type Rows = Readonly<Record<string, Row<any>>>;
+
+export type Attributes<R extends Rows> = {
+  readonly [K in keyof R]?: R[K] extends Row<infer T> ? T : never;
+} & { readonly unknown?: ReadonlyMap<number, Buffer> };
+
+export interface Table<R extends Rows> {
+  /** In the order of the table, then what is unknown. */
+  encode(values: Attributes<R>): Uint8Array[];
+  decode(bytes: Buffer): Attributes<R>;
+}
+
+/** What a table encodes and decodes. */
+export type AttributesOf<T> = T extends Table<infer R> ? Attributes<R> : never;
+
+/** The types of one subsystem's attributes. */
+export function table<R extends Rows>(rows: R): Table<R> {
+  const names = new Map(Object.entries(rows).map(([name, [number]]) => [number, name]));
+  return {
+    encode(values) {
+      const known = Object.entries(rows)
+        .filter(([name]) => values[name] !== undefined)
+        .flatMap(([name, [number, type]]) => attribute(number, type.encode(values[name]), type.nested));
+      return known.concat([...(values.unknown ?? [])].flatMap(([number, bytes]) => attribute(number, bytes, false)));
+    },
+    decode(bytes) {
+      const values: Record<string, unknown> = {};
+      const unknown = new Map<number, Buffer>();
+      parseAttributes(bytes, ({ type: number, data }: NetlinkAttribute) => {
+        const name = names.get(number);
+        if (name === undefined) {
+          unknown.set(number, data as Buffer);
+        } else {
+          values[name] = rows[name]?.[1].decode(data as Buffer);
+        }
+      });
+      return (unknown.size === 0 ? values : { ...values, unknown }) as Attributes<R>;
+    },
+  };
+}
+
+/** One attribute, padded. */
+export const attribute = (type: number, data: Uint8Array | Uint8Array[], nested: boolean): Uint8Array[] =>
+  pad(formatAttribute({ type, data: data as Uint8Array, nested }) as Uint8Array[]);
+
+export const u8: Type<number> = {
+  nested: false,
+  encode: (value) => Buffer.from([value]),
+  decode: (bytes) => bytes.readUInt8(),
+};
+
+export const u16: Type<number> = {
+  nested: false,
+  encode: (value) => new Uint8Array(Uint16Array.of(value).buffer),
+  decode: (bytes) => new Uint16Array(aligned(bytes, 2))[0] ?? 0,
+};
+
+export const u32: Type<number> = {
+  nested: false,
+  encode: (value) => new Uint8Array(Uint32Array.of(value).buffer),
+  decode: (bytes) => new Uint32Array(aligned(bytes, 4))[0] ?? 0,
+};
+
+/** Text with the final NUL that the kernel's string attributes have. */
+export const text: Type<string> = {
+  nested: false,
+  encode: (value) => Buffer.from(`${value}\0`),
+  decode: (bytes) => bytes.toString('utf8', 0, bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length),
+};
+
+/** Text without a final NUL, as `IFLA_INFO_KIND` is written. */
+export const bareText: Type<string> = { ...text, encode: (value) => Buffer.from(value) };
+
+export const raw: Type<Buffer> = {
+  nested: false,
+  encode: (value) => value,
+  decode: (bytes) => bytes,
+};
+
+/**
+ * Attributes within an attribute. rtnetlink takes them with and without NLA_F_NESTED; the flag is off where old kernels
+ * and the golden bytes of the family have it off.
+ */
+export function nest<R extends Rows>(inner: Table<R>, flagged = false): Type<Attributes<R>> {
+  return { nested: flagged, encode: inner.encode, decode: inner.decode };
+}
+
+/** Netlink speaks the host's byte order. */
+export const HOST_IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Bytes copied to a buffer of their own: typed arrays need alignment. */
+function aligned(bytes: Buffer, size: number): ArrayBuffer {
+  const copy = new Uint8Array(size);
+  copy.set(bytes.subarray(0, size));
+  return copy.buffer;
+}

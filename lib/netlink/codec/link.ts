@@ -1,0 +1,86 @@
+import {
+  type AttributesOf,
+  bareText,
+  HOST_IS_LITTLE as LITTLE,
+  nest,
+  raw,
+  table,
+  text,
+  u8,
+  u16,
+  u32,
+} from '../attributes.ts';
+
+/** <linux/rtnetlink.h>, <linux/if.h>, <linux/if_link.h> */
+export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
+export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
+export const IFF_UP = 1;
+const IFLA_MACVLAN_MODE = 1;
+const IFLA_MACVLAN_FLAGS = 2;
+const IFLA_MACVLAN_BC_QUEUE_LEN = 7;
+const IFLA_MACVLAN_BC_QUEUE_LEN_USED = 8;
+const RTEXT_FILTER_SKIP_STATS = 8;
+
+export const MacvlanTable = table({
+  mode: [IFLA_MACVLAN_MODE, u32],
+  flags: [IFLA_MACVLAN_FLAGS, u16],
+  bcQueueLen: [IFLA_MACVLAN_BC_QUEUE_LEN, u32],
+  bcQueueLenUsed: [IFLA_MACVLAN_BC_QUEUE_LEN_USED, u32],
+});
+
+export const LinkInfoTable = table({
+  kind: [1, bareText],
+  data: [2, raw],
+  slaveKind: [4, bareText],
+});
+
+export const LinkTable = table({
+  link: [5, u32],
+  address: [1, raw],
+  ifName: [3, text],
+  mtu: [4, u32],
+  master: [10, u32],
+  operState: [16, u8],
+  netNsPid: [19, u32],
+  ifAlias: [20, text],
+  group: [27, u32],
+  netNsFd: [28, u32],
+  extMask: [29, u32],
+  linkInfo: [18, nest(LinkInfoTable)],
+  altIfName: [53, text],
+});
+
+export type LinkAttributes = AttributesOf<typeof LinkTable>;
+
+export interface IfInfo {
+  readonly index?: number;
+  readonly type?: number;
+  readonly flags?: number;
+  readonly change?: number;
+}
+
+/** struct ifinfomsg: family, pad, type, index, flags, change */
+export function encodeLink(info: IfInfo, attributes: LinkAttributes): Uint8Array[] {
+  const head = Buffer.alloc(16);
+  const words = new DataView(head.buffer, head.byteOffset, head.length);
+  words.setUint16(2, info.type ?? 0, LITTLE);
+  words.setInt32(4, info.index ?? 0, LITTLE);
+  words.setUint32(8, info.flags ?? 0, LITTLE);
+  words.setUint32(12, info.change ?? 0, LITTLE);
+  return [head, ...LinkTable.encode(attributes)];
+}
+
+export function decodeLink(body: Buffer): Required<Omit<IfInfo, 'change'>> & { readonly attributes: LinkAttributes } {
+  const words = new DataView(body.buffer, body.byteOffset, body.length);
+  return {
+    type: words.getUint16(2, LITTLE),
+    index: words.getInt32(4, LITTLE),
+    flags: words.getUint32(8, LITTLE),
+    attributes: LinkTable.decode(body.subarray(16)),
+  };
+}
+
+/** Statistics are the bulk of an answer and nobody here reads them. */
+export const WITHOUT_STATS = RTEXT_FILTER_SKIP_STATS;

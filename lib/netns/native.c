@@ -1,0 +1,214 @@
+/*
+ * What Node cannot do and a CNI plugin must: open a socket or a file inside another network namespace, wait for an
+ * answer with a deadline, lock a file.
+ *
+ * Every function returns a number: a descriptor, a length or zero; -errno on failure. None throws and none leaves the
+ * calling thread in another namespace: a thread that cannot come back aborts the process, for it would go on to work
+ * on the wrong links.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <node_api.h>
+
+#define MAX_ARGS 4
+#define MAX_PATH 4096
+
+static napi_value number(napi_env env, int64_t value)
+{
+	napi_value result = NULL;
+
+	napi_create_int64(env, value, &result);
+	return result;
+}
+
+static size_t arguments(napi_env env, napi_callback_info info, napi_value *argv)
+{
+	size_t count = MAX_ARGS;
+
+	if (napi_get_cb_info(env, info, &count, argv, NULL, NULL) != napi_ok)
+		return 0;
+	return count;
+}
+
+static int32_t integer(napi_env env, napi_value value)
+{
+	int32_t result = -1;
+
+	napi_get_value_int32(env, value, &result);
+	return result;
+}
+
+/* Enters the namespace behind nsfd; returns a descriptor of the namespace left, or -errno. */
+static int enter(int nsfd)
+{
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (home < 0)
+		return -errno;
+	if (setns(nsfd, CLONE_NEWNET) < 0) {
+		int failure = errno;
+
+		close(home);
+		return -failure;
+	}
+	return home;
+}
+
+static void leave(int home)
+{
+	if (setns(home, CLONE_NEWNET) < 0) {
+		perror("cannot return to the host's network namespace");
+		abort();
+	}
+	close(home);
+}
+
+static int route_socket(int protocol)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+	int on = 1;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0)
+		return -errno;
+	/* Old kernels lack some of these: they make errors clearer and dumps stricter, nothing depends on them. */
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int failure = errno;
+
+		close(fd);
+		return -failure;
+	}
+	return fd;
+}
+
+/* openNetlink(nsfd, protocol): nsfd -1 means the caller's namespace */
+static napi_value open_netlink(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	int nsfd, home = -1, fd;
+
+	if (arguments(env, info, argv) < 2)
+		return number(env, -EINVAL);
+	nsfd = integer(env, argv[0]);
+	if (nsfd >= 0) {
+		home = enter(nsfd);
+		if (home < 0)
+			return number(env, home);
+	}
+	fd = route_socket(integer(env, argv[1]));
+	if (home >= 0)
+		leave(home);
+	return number(env, fd);
+}
+
+/* openInNetns(nsfd, path, flags) */
+static napi_value open_in_netns(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	char path[MAX_PATH];
+	size_t length = 0;
+	int home, fd, failure;
+
+	if (arguments(env, info, argv) < 3 ||
+	    napi_get_value_string_utf8(env, argv[1], path, sizeof(path), &length) != napi_ok ||
+	    length + 1 >= sizeof(path))
+		return number(env, -EINVAL);
+	home = enter(integer(env, argv[0]));
+	if (home < 0)
+		return number(env, home);
+	fd = open(path, integer(env, argv[2]) | O_CLOEXEC);
+	failure = errno;
+	leave(home);
+	return number(env, fd < 0 ? -failure : fd);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * receive(fd, buffer, timeoutMs): the length of the next datagram. When that is more than the buffer holds, the
+ * datagram stays in the queue: call again with a larger buffer.
+ */
+static napi_value receive(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	struct pollfd waiting = { .events = POLLIN };
+	int64_t deadline;
+	void *data = NULL;
+	size_t size = 0;
+	ssize_t length;
+	int ready;
+
+	if (arguments(env, info, argv) < 3 || napi_get_buffer_info(env, argv[1], &data, &size) != napi_ok)
+		return number(env, -EINVAL);
+	waiting.fd = integer(env, argv[0]);
+	deadline = now_ms() + integer(env, argv[2]);
+	do {
+		int64_t left = deadline - now_ms();
+
+		ready = poll(&waiting, 1, left > 0 ? (int)left : 0);
+	} while (ready < 0 && errno == EINTR);
+	if (ready < 0)
+		return number(env, -errno);
+	if (ready == 0)
+		return number(env, -ETIMEDOUT);
+	length = recv(waiting.fd, data, size, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+	if (length >= 0 && (size_t)length <= size)
+		length = recv(waiting.fd, data, size, MSG_DONTWAIT);
+	return number(env, length < 0 ? -errno : length);
+}
+
+/* lock(fd, operation): flock(2), never waits */
+static napi_value lock(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+
+	if (arguments(env, info, argv) < 2)
+		return number(env, -EINVAL);
+	return number(env, flock(integer(env, argv[0]), integer(env, argv[1]) | LOCK_NB) < 0 ? -errno : 0);
+}
+
+NAPI_MODULE_INIT()
+{
+	static const struct {
+		const char *name;
+		napi_callback call;
+	} functions[] = {
+		{ "openNetlink", open_netlink },
+		{ "openInNetns", open_in_netns },
+		{ "receive", receive },
+		{ "lock", lock },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		napi_value function;
+
+		if (napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].call, NULL, &function) !=
+			    napi_ok ||
+		    napi_set_named_property(env, exports, functions[i].name, function) != napi_ok)
+			return NULL;
+	}
+	return exports;
+}

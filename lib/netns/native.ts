@@ -1,0 +1,66 @@
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/**
+ * The native part (native.c). Every function returns a descriptor, a length or 0, and -errno on failure; none throws,
+ * and none leaves the calling thread in another network namespace.
+ */
+export interface Native {
+  /** A netlink socket with extended acks and strict checking, born in the namespace behind `nsFd` (-1: the caller's). */
+  openNetlink(nsFd: number, protocol: number): number;
+  /** A file as seen from inside the namespace behind `nsFd`: `/proc/sys/net` differs there. */
+  openInNetns(nsFd: number, path: string, flags: number): number;
+  /** The next datagram; a length above the buffer's leaves it queued. -ETIMEDOUT after `timeoutMs`. */
+  receive(fd: number, into: Buffer, timeoutMs: number): number;
+  /** flock(2) with LOCK_NB. */
+  lock(fd: number, operation: number): number;
+}
+
+const O_TMPFILE = 0o20200000;
+
+/**
+ * Loads the native part out of memory, leaving no file behind.
+ *
+ * @param bytes the shared object
+ * @throws Error naming the folders tried, when none of them takes an executable mapping (all mounted noexec)
+ */
+export function loadNative(bytes: Uint8Array): Native {
+  const failures: string[] = [];
+  for (const folder of ['/dev/shm', tmpdir(), dirname(process.execPath), '/run']) {
+    for (const place of [openUnnamed, openUnlinked]) {
+      try {
+        return loadFrom(place(folder), bytes);
+      } catch (error) {
+        failures.push(`${folder}: ${(error as Error).message}`);
+      }
+    }
+  }
+  throw new Error(`cannot load the native part from any folder (mounted noexec or read-only?): ${failures.join('; ')}`);
+}
+
+/** Loads the native part from a file of its own, as tests do. */
+export function loadNativeFile(path: string): Native {
+  const module = { exports: {} };
+  process.dlopen(module, path);
+  return module.exports as Native;
+}
+
+function loadFrom(fd: number, bytes: Uint8Array): Native {
+  try {
+    writeSync(fd, bytes);
+    return loadNativeFile(`/proc/self/fd/${fd}`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const openUnnamed = (folder: string): number => openSync(folder, O_TMPFILE | constants.O_RDWR, 0o700);
+
+/** For file systems without O_TMPFILE (older overlayfs). */
+function openUnlinked(folder: string): number {
+  const path = join(folder, `.braid-${process.pid}-${process.hrtime.bigint()}.node`);
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o700);
+  unlinkSync(path);
+  return fd;
+}

@@ -1,0 +1,113 @@
+import { closeSync, constants, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
+import { CniError } from '../cni/errors.ts';
+import { errnoError } from '../netlink/errno.ts';
+import { Netlink } from '../netlink/netlink.ts';
+import type { Native } from './native.ts';
+
+const NSFS_MAGIC = 0x6e736673;
+const PROC_MAGIC = 0x9fa0;
+const NETLINK_ROUTE = 0;
+
+/**
+ * A network namespace as a value. Nobody stays inside: sockets and files are opened there in one native call and then
+ * used from anywhere.
+ */
+export class Netns implements Disposable {
+  /** as given: it becomes `sandbox` of results */
+  readonly path: string;
+  /** device and inode: two paths with the same one are the same namespace */
+  readonly identity: string;
+  private readonly native: Native;
+  private readonly fd: number;
+  private socket: Netlink | undefined;
+
+  /** Takes over the descriptor. */
+  constructor(native: Native, path: string, fd: number) {
+    this.native = native;
+    this.path = path;
+    this.fd = fd;
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    this.identity = `${dev}:${ino}`;
+  }
+
+  /** The namespace's descriptor, for attributes such as IFLA_NET_NS_FD. */
+  get descriptor(): number {
+    return this.fd;
+  }
+
+  /** The namespace's rtnetlink socket, opened at first use. */
+  get netlink(): Netlink {
+    this.socket ??= Netlink.open(this.native, this.fd, NETLINK_ROUTE);
+    return this.socket;
+  }
+
+  /**
+   * Writes a sysctl as seen from inside.
+   *
+   * @param name slash separated, below /proc/sys: `net/ipv4/conf/eth0.5/arp_notify`
+   * @throws ErrnoError
+   */
+  writeSysctl(name: string, value: string): void {
+    const fd = this.openFile(`/proc/sys/${name}`, constants.O_WRONLY);
+    try {
+      writeSync(fd, value);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** @throws ErrnoError */
+  openFile(path: string, flags: number): number {
+    const fd = this.native.openInNetns(this.fd, path, flags);
+    if (fd < 0) {
+      throw errnoError(`open "${path}"`, -fd);
+    }
+    return fd;
+  }
+
+  isSameAs(other: Netns): boolean {
+    return this.identity === other.identity;
+  }
+
+  [Symbol.dispose](): void {
+    this.socket?.close();
+    closeSync(this.fd);
+  }
+}
+
+/** CNI_NETNS names nothing: DEL takes that as "already gone". */
+export class NetnsMissing extends CniError {
+  constructor(path: string) {
+    super('internal', `cannot open network namespace "${path}": no such file or directory`);
+    this.name = 'NetnsMissing';
+  }
+}
+
+/**
+ * Opens a namespace by its path.
+ *
+ * @throws NetnsMissing when there is nothing at the path; CniError invalidNetns when it is something else (an empty
+ * file is left where a bind mount was lost)
+ */
+export function openNetns(native: Native, path: string): Netns {
+  let type: number;
+  let fd: number;
+  try {
+    type = statfsSync(path).type;
+    fd = openSync(path, constants.O_RDONLY);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') {
+      throw new NetnsMissing(path);
+    }
+    throw new CniError('invalidNetns', `cannot open network namespace "${path}": ${message}`, { cause: error });
+  }
+  if (type !== NSFS_MAGIC && type !== PROC_MAGIC) {
+    closeSync(fd);
+    throw new CniError('invalidNetns', `cannot open network namespace "${path}": it is not a namespace`);
+  }
+  return new Netns(native, path, fd);
+}
+
+/** The namespace of the calling process. */
+export const openOwnNetns = (native: Native): Netns => openNetns(native, '/proc/thread-self/ns/net');

@@ -1,0 +1,28 @@
+import type { Env, Executed } from '../cni/plugin.ts';
+
+/**
+ * Runs a program to its end, stdin written and closed.
+ *
+ * @throws Error with the system's `code` when the program cannot be started
+ */
+export async function execute(path: string, env: Env, stdin: Buffer): Promise<Executed> {
+  const { spawn } = await import('node:child_process');
+  const child = spawn(path, [], { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  child.stdin.on('error', () => undefined); // a program need not read its input
+  child.stdin.end(stdin);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode, signal) => {
+      resolve({
+        exitCode: exitCode ?? undefined,
+        signal: signal ?? undefined,
+        stdout: Buffer.concat(stdout),
+        stderr: Buffer.concat(stderr),
+      });
+    });
+  });
+}

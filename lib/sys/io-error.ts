@@ -1,0 +1,14 @@
+import { CniError, messageOf } from '../cni/errors.ts';
+
+/** Node writes `ENOSPC: no space left on device, write`, with the path at the end when it knows one. */
+const SYSTEM_MESSAGE = /^[A-Z0-9]+: ([^,]+), /;
+
+/** A file operation that failed: code 5, with the path and the kernel's text. */
+export function ioError(operation: string, path: string, error: unknown): CniError {
+  const { code } = error as NodeJS.ErrnoException;
+  const text = SYSTEM_MESSAGE.exec(messageOf(error))?.[1];
+  const why = code !== undefined && text !== undefined ? `${code} (${text})` : messageOf(error);
+  return new CniError('ioFailure', `cannot ${operation} "${path}": ${why}`, { cause: error });
+}
+
+export const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

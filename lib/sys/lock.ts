@@ -1,0 +1,86 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { constants as os } from 'node:os';
+import { CniError } from '../cni/errors.ts';
+import { errnoError } from '../netlink/errno.ts';
+import type { Native } from '../netns/native.ts';
+import { ioError } from './io-error.ts';
+
+const LOCK_EX = 2;
+const LONGEST_PAUSE_MS = 16;
+
+/** What waiting for a lock needs of the host. */
+export interface LockHost {
+  readonly native: Pick<Native, 'lock'>;
+  sleep(ms: number): Promise<void>;
+}
+
+/**
+ * An exclusive lock on a file (flock), let go when disposed of or when the process ends, however it ends. It belongs to
+ * the open file, so two calls inside one process exclude each other too.
+ */
+export class FileLock implements Disposable {
+  private readonly fd: number;
+
+  private constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /**
+   * Waits for the lock without blocking the process, in short pauses of random length.
+   *
+   * @param path created when missing; its folder is not
+   * @throws CniError tryAgainLater when another holder has kept it for `timeoutMs`; ioFailure when the file cannot be
+   * opened or the file system has no locks
+   */
+  static async acquire(host: LockHost, path: string, timeoutMs = 10_000): Promise<FileLock> {
+    const deadline = performance.now() + timeoutMs;
+    let fd = open(path);
+    try {
+      for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+        if (tryLock(host, fd, path)) {
+          if (fstatSync(fd).nlink > 0) {
+            return new FileLock(fd);
+          }
+          // The file was deleted while we waited: its lock excludes nobody who comes after us.
+          closeSync(fd);
+          fd = -1;
+          fd = open(path);
+          continue;
+        }
+        if (performance.now() >= deadline) {
+          throw new CniError('tryAgainLater', `cannot lock "${path}": another call has held it for ${timeoutMs} ms`);
+        }
+        await host.sleep(Math.ceil(Math.random() * pauseMs));
+      }
+    } catch (error) {
+      if (fd >= 0) {
+        closeSync(fd);
+      }
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+  }
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  } catch (error) {
+    throw ioError('open lock file', path, error);
+  }
+}
+
+function tryLock(host: LockHost, fd: number, path: string): boolean {
+  const outcome = host.native.lock(fd, LOCK_EX);
+  if (outcome >= 0) {
+    return true;
+  }
+  if (-outcome === os.errno.EAGAIN || -outcome === os.errno.EINTR) {
+    return false;
+  }
+  const refusal = errnoError(`lock "${path}"`, -outcome);
+  throw new CniError('ioFailure', refusal.message, { cause: refusal });
+}
