@@ -71,12 +71,15 @@ function writeStandalone(names: readonly string[], code: string, id: string): vo
     main: 'main.js',
     output: path,
     disableExperimentalSEAWarning: true,
-    useCodeCache: true,
+    useSnapshot: true,
     execArgvExtension: 'none',
     assets: { native: join(DIST, 'native', `linux-${process.arch}.node`) },
   };
   writeFileSync(join(work, 'sea.json'), JSON.stringify(config));
-  execFileSync(process.execPath, ['--build-sea=sea.json'], { cwd: work, stdio: ['ignore', 'ignore', 'inherit'] });
+  execFileSync(process.execPath, ['--random-seed=1', '--build-sea=sea.json'], {
+    cwd: work,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   appendFileSync(path, markOf(id));
   chmodSync(path, 0o755);
   for (const name of others) {

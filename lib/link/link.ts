@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { parseMac } from '../net/mac.ts';
 import {
   encodeLink,
@@ -60,8 +59,7 @@ export function createLink(from: Netlink, target: Netns, plan: LinkPlan, token: 
 }
 
 /** The name under which an older kernel makes a link before it is renamed. */
-export const temporaryName = (token: string): string =>
-  `veth${createHash('sha256').update(token).digest('hex').slice(0, 8)}`;
+export const temporaryName = (token: string): string => `veth${fnv1a(token).toString(16).padStart(8, '0')}`;
 
 /** @throws ErrnoError */
 export function setUp(netlink: Netlink, link: { readonly index: number; readonly name: string }): void {
@@ -140,4 +138,9 @@ function attributesOf(plan: LinkPlan, name: string, netNsFd: number): LinkAttrib
     netNsFd,
     linkInfo: { kind: 'macvlan', data: Buffer.concat(data) },
   };
+}
+
+/** FNV-1a, 32 bits: names differ, and DEL finds the same one again. */
+function fnv1a(text: string): number {
+  return Buffer.from(text).reduce((hash, byte) => Math.imul(hash ^ byte, 0x0100_0193) >>> 0, 0x811c_9dc5);
 }

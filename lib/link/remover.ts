@@ -1,6 +1,6 @@
-import { randomInt } from 'node:crypto';
 import { hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
+import { randomBytes } from '../sys/random.ts';
 import { deleteGroup, deleteLink, setGroup } from './link.ts';
 import { findLinkByIndex } from './observe.ts';
 
@@ -60,7 +60,7 @@ async function removeAll(batch: readonly Wish[]): Promise<void> {
 
 /** @returns false when some link is still there: each is then deleted by itself, and has its own error */
 async function removeAsGroup(netns: Netns, batch: readonly Wish[]): Promise<boolean> {
-  const group = randomInt(0x4000_0000, 0x7fff_ffff);
+  const group = 0x4000_0000 + (randomBytes(4).readUInt32LE() >>> 2);
   try {
     for (const { index } of batch) {
       setGroup(netns.netlink, index, group);

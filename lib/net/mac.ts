@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes } from '../sys/random.ts';
 
 /**
  * Reads a hardware address as Go's `net.ParseMAC` does: pairs with `:` or `-`, or quads with `.`; 6, 8 or 20 bytes.

@@ -46,7 +46,7 @@ export function lowestFree(
   isTaken: (value: bigint) => boolean,
 ): bigint | undefined {
   for (let value = range.first; value <= range.last; value++) {
-    const within = excluded.find((part) => includes(part, { family: range.family, value }));
+    const within = excluded.length > 0 ? partWith(excluded, { family: range.family, value }) : undefined;
     if (within !== undefined) {
       value = within.last;
     } else if (!isTaken(value)) {
@@ -55,3 +55,5 @@ export function lowestFree(
   }
   return undefined;
 }
+
+const partWith = (ranges: readonly Range[], ip: Ip): Range | undefined => ranges.find((range) => includes(range, ip));

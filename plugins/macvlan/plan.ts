@@ -10,14 +10,14 @@ const ETHERNET_BYTES = 6;
  * What the link should be.
  *
  * @param wantedMac what was asked for, '' when nothing was
- * @param freeMac the address for a link that asks for none
+ * @param freeMac makes the address for a link that asks for none
  * @throws CniError invalidNetworkConfig
  */
 export function planMacvlan(
   conf: MacvlanConf,
   name: string,
   parent: LinkFacts,
-  { wantedMac, freeMac }: { readonly wantedMac: string; readonly freeMac: string },
+  { wantedMac, freeMac }: { readonly wantedMac: string; readonly freeMac: () => string },
 ): LinkPlan {
   if (conf.mtu > parent.mtu) {
     throw new CniError(
@@ -30,7 +30,7 @@ export function planMacvlan(
     parent,
     mode: conf.mode,
     mtu: conf.mtu || undefined,
-    mac: wantedMac !== '' ? readMac(wantedMac) : conf.mode === 'passthru' ? undefined : freeMac,
+    mac: wantedMac !== '' ? readMac(wantedMac) : conf.mode === 'passthru' ? undefined : freeMac(),
     broadcastQueueLength: conf.bcqueuelen,
   };
 }

@@ -81,7 +81,10 @@ async function check(call: Call<MacvlanConf>, host: Host): Promise<void> {
   using netns = host.openNetns(call.netnsPath);
   const parent = findParent(parentNetns(call, host, netns).netlink, call.conf.master);
   const args = parseCniArgs(call.args, ['MAC']);
-  const plan = planMacvlan(call.conf, call.ifName, parent, { wantedMac: wantedMacOf(call.conf, args), freeMac: '' });
+  const plan = planMacvlan(call.conf, call.ifName, parent, {
+    wantedMac: wantedMacOf(call.conf, args),
+    freeMac: () => '',
+  });
   await ipamForward(call, host);
   checkMacvlan(call, netns, parent, plan);
 }
@@ -119,7 +122,7 @@ function refuseUnprintable(call: Call<MacvlanConf>, hasIpam: boolean): void {
 function planOf(call: Call<MacvlanConf>, host: Host, netns: Netns): LinkPlan {
   const parent = findParent(parentNetns(call, host, netns).netlink, call.conf.master);
   const wantedMac = wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC']));
-  return planMacvlan(call.conf, call.ifName, parent, { wantedMac, freeMac: formatMac(randomMac()) });
+  return planMacvlan(call.conf, call.ifName, parent, { wantedMac, freeMac: () => formatMac(randomMac()) });
 }
 
 function makeLink(call: Call<MacvlanConf>, host: Host, netns: Netns, plan: LinkPlan, undo: Undo): LinkFacts {
