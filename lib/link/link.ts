@@ -40,16 +40,24 @@ export interface LinkPlan {
  *
  * @param from a socket in the parent's namespace
  * @param token what makes that other name this attachment's own, so that DEL finds it after a crash
+ * @param made called with the link's name as soon as there is a link under it
  * @throws ErrnoError EEXIST when the name is taken in `target`
  */
-export function createLink(from: Netlink, target: Netns, plan: LinkPlan, token: string): LinkFacts {
+export function createLink(
+  from: Netlink,
+  target: Netns,
+  plan: LinkPlan,
+  token: string,
+  made: (name: string) => void,
+): LinkFacts {
   try {
     requestLink(from, target, plan, plan.name);
+    made(plan.name);
   } catch (error) {
     if (!hasErrno(error, 'EEXIST') || findLink(target.netlink, plan.name) !== undefined) {
       throw error;
     }
-    createAndRename(from, target, plan, temporaryName(token));
+    createAndRename(from, target, plan, temporaryName(token), made);
   }
   const created = findLink(target.netlink, plan.name);
   if (created === undefined) {
@@ -105,14 +113,22 @@ export function setGroup(netlink: Netlink, index: number, group: number): void {
   netlink.request({ type: RTM_SETLINK, body, operation: `put link ${index} into group ${group}` });
 }
 
-function createAndRename(from: Netlink, target: Netns, plan: LinkPlan, name: string): void {
+function createAndRename(
+  from: Netlink,
+  target: Netns,
+  plan: LinkPlan,
+  name: string,
+  made: (name: string) => void,
+): void {
   requestLink(from, target, plan, name);
+  made(name);
   const link = findLink(target.netlink, name);
   if (link === undefined) {
     throw new Error(`cannot find link "${name}" just created`);
   }
   const body = encodeLink({ index: link.index }, { ifName: plan.name });
   target.netlink.request({ type: RTM_SETLINK, body, operation: `rename link "${name}" to "${plan.name}"` });
+  made(plan.name);
 }
 
 function requestLink(from: Netlink, target: Netns, plan: LinkPlan, name: string): void {

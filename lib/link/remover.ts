@@ -63,7 +63,7 @@ async function removeAsGroup(netns: Netns, batch: readonly Wish[]): Promise<bool
   const group = 0x4000_0000 + (randomBytes(4).readUInt32LE() >>> 2);
   try {
     for (const { index } of batch) {
-      setGroup(netns.netlink, index, group);
+      unlessGone(() => setGroup(netns.netlink, index, group));
     }
     await deleteGroup(netns.netlink, group);
   } catch (error) {
@@ -72,4 +72,14 @@ async function removeAsGroup(netns: Netns, batch: readonly Wish[]): Promise<bool
     }
   }
   return batch.every(({ index }) => findLinkByIndex(netns.netlink, index) === undefined);
+}
+
+function unlessGone(change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    if (!hasErrno(error, 'ENODEV')) {
+      throw error;
+    }
+  }
 }

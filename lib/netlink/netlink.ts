@@ -63,7 +63,7 @@ export class Netlink {
    * @throws ErrnoError
    */
   static open(native: Receiver, nsFd: number, protocol: number): Netlink {
-    return new Netlink(new SocketTransport(native, nsFd, protocol));
+    return new Netlink(openTransport(native, nsFd, protocol));
   }
 
   /**
@@ -168,6 +168,10 @@ function explanationIn(message: NetlinkMessage, data: Buffer): string | undefine
 }
 
 const lengthOfEcho = (data: Buffer): number => new Uint32Array(Uint8Array.from(data.subarray(4, 8)).buffer)[0] ?? 0;
+
+/** @throws ErrnoError */
+export const openTransport = (native: Receiver, nsFd: number, protocol: number): Transport =>
+  new SocketTransport(native, nsFd, protocol);
 
 class SocketTransport implements Transport {
   private readonly native: Receiver;

@@ -45,7 +45,7 @@ async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
     setUp(netns.netlink, link);
   }
   const leases = await ipamAdd(call, host, undo);
-  undo.push('take the addresses off before they are given back', () => host.removeLink(netns, link.index));
+  undo.push('take the addresses off before they are given back', () => removeMacvlan(host, netns, link.name));
   const ips = leases.ips.map((ip) => ({ ...ip, interface: 0 }));
   const result: Result = { interfaces: [own], ips, routes: leases.routes, dns: call.conf.dns };
   const addresses = planAddresses(result, link.name);
@@ -127,9 +127,9 @@ function planOf(call: Call<MacvlanConf>, host: Host, netns: Netns): LinkPlan {
 
 function makeLink(call: Call<MacvlanConf>, host: Host, netns: Netns, plan: LinkPlan, undo: Undo): LinkFacts {
   const from = parentNetns(call, host, netns).netlink;
-  const link = createLink(from, netns, plan, tokenOf(call));
-  undo.push(`delete link "${link.name}"`, () => host.removeLink(netns, link.index));
-  return link;
+  return createLink(from, netns, plan, tokenOf(call), (name) => {
+    undo.push(`delete link "${name}"`, () => removeMacvlan(host, netns, name));
+  });
 }
 
 const parentNetns = (call: Call<MacvlanConf>, host: Host, netns: Netns): Netns =>
@@ -142,15 +142,19 @@ async function removeOwnLink(call: Call<JsonObject>, host: Host): Promise<void> 
   try {
     using netns = host.openNetns(call.netnsPath);
     for (const name of [call.ifName, temporaryName(tokenOf(call))]) {
-      const link = findLink(netns.netlink, name);
-      if (link?.kind === 'macvlan') {
-        await host.removeLink(netns, link.index);
-      }
+      await removeMacvlan(host, netns, name);
     }
   } catch (error) {
     if (!(error instanceof NetnsMissing)) {
       throw error;
     }
+  }
+}
+
+async function removeMacvlan(host: Host, netns: Netns, name: string): Promise<void> {
+  const link = findLink(netns.netlink, name);
+  if (link?.kind === 'macvlan') {
+    await host.removeLink(netns, link.index);
   }
 }
 

@@ -1,0 +1,104 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { execute } from '../sys/execute.ts';
+import { callDelegate, findPlugin } from './delegate.ts';
+import type { Executed, Host } from './plugin.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const program = (name: string, script: string): void => {
+  writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(folder, name), 0o755);
+};
+const logged: string[] = [];
+const host = (overrides: Partial<Host> = {}): Host =>
+  ({
+    registry: {},
+    isOwnBuild: () => false,
+    execute,
+    log: (line: string) => logged.push(line),
+    sleep: () => Promise.resolve(),
+    ...overrides,
+  }) as unknown as Host;
+const call = (type: string, overrides?: Partial<Host>): Promise<string> =>
+  callDelegate(host(overrides), {
+    type,
+    path: [join(folder, 'none'), folder],
+    env: { CNI_COMMAND: 'ADD', PATH: '/usr/bin:/bin', SEEN: 'yes' },
+    stdin: Buffer.from('{"a":1}'),
+  });
+
+describe('findPlugin', () => {
+  it('takes the first regular file, executable or not', () => {
+    mkdirSync(join(folder, 'one'));
+    mkdirSync(join(folder, 'one', 'x'));
+    writeFileSync(join(folder, 'x'), '');
+    expect(findPlugin('x', [join(folder, 'one'), folder])).toBe(join(folder, 'x'));
+  });
+  it.each([
+    ['', ['/a'], 'no plugin name provided'],
+    ['a/b', ['/a'], 'invalid plugin name: a/b'],
+    ['x', [], 'no paths provided'],
+    ['x', ['/a', '/b'], 'failed to find plugin "x" in path [/a /b]'],
+  ])('refuses %j in %j', (type, path, message) => {
+    expect(() => findPlugin(type, path)).toThrow(message);
+  });
+});
+
+describe('callDelegate', () => {
+  it('hands over stdin and environment, and returns stdout', async () => {
+    program('echo', 'cat; echo " $CNI_COMMAND $SEEN"');
+    expect(await call('echo')).toBe('{"a":1} ADD yes\n');
+  });
+
+  it('forwards what a delegate that succeeded wrote on stderr', async () => {
+    logged.length = 0;
+    program('chatty', 'echo hello >&2');
+    await call('chatty');
+    expect(logged).toEqual(['hello']);
+  });
+
+  it.each([
+    ['its error', `echo '{"code":11,"msg":"busy","details":"d"}'; exit 1`, { code: 11, message: 'busy', details: 'd' }],
+    [
+      'stderr when there is no error',
+      'echo oops >&2; exit 3',
+      { message: 'netplugin failed: "oops\\n": exit status 3' },
+    ],
+    ['the exit code alone', 'exit 4', { message: 'netplugin failed with no error message: exit status 4' }],
+    ['the signal', 'kill -9 $$', { message: 'netplugin failed with no error message: signal: SIGKILL' }],
+    ['garbage', 'echo garbage; exit 1', { code: 999, message: expect.stringContaining('"garbage\\n"') }],
+  ])('reports %s', async (_, script, error) => {
+    program('bad', script);
+    await expect(call('bad')).rejects.toMatchObject(error);
+  });
+
+  it('does not mind a delegate that reads no input', async () => {
+    program('deaf', 'exec <&-; echo done');
+    expect(await call('deaf')).toBe('done\n');
+  });
+
+  it('fails clearly when the file cannot be executed', async () => {
+    writeFileSync(join(folder, 'plain'), 'x');
+    await expect(call('plain')).rejects.toMatchObject({ message: expect.stringContaining('EACCES') });
+  });
+
+  it('tries a busy file six times, and then fails', async () => {
+    program('busy', '');
+    let tries = 0;
+    const busy = (): Promise<Executed> => {
+      tries++;
+      return Promise.reject(Object.assign(new Error('spawn ETXTBSY'), { code: 'ETXTBSY' }));
+    };
+    await expect(call('busy', { execute: busy })).rejects.toMatchObject({
+      message: expect.stringContaining('text file busy'),
+    });
+    expect(tries).toBe(6);
+  });
+});

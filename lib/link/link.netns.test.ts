@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { makeHost } from '../cni/host.ts';
+import { type Cidr, parseCidr } from '../net/cidr.ts';
+import { ip, Lab, PARENT, stateOf } from '../testing/lab.ts';
+import { configureLink } from './addressing.ts';
+import { createLink, type LinkPlan } from './link.ts';
+import { findLink, findLinkByIndex, listAddresses } from './observe.ts';
+import { LinkRemover } from './remover.ts';
+import { listRoutes } from './routes.ts';
+
+const cidr = (text: string): Cidr => {
+  const parsed = parseCidr(text);
+  if (parsed === undefined) {
+    throw new Error(text);
+  }
+  return parsed;
+};
+
+const planFor = (lab: Lab, name: string, parentIndex: number): LinkPlan => ({
+  name,
+  parent: { index: parentIndex, name: PARENT },
+  mode: 'bridge',
+  mtu: 1400,
+  mac: '02:00:00:00:00:07',
+  broadcastQueueLength: lab.node === '' ? 1 : 0,
+});
+
+describe('createLink', () => {
+  it('makes a macvlan that is born in the pod', () => {
+    using lab = new Lab();
+    using pod = lab.openPod();
+    const { netlink } = lab.host().netns;
+    const parent = findLink(netlink, PARENT);
+    const made = createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined);
+    expect(made).toMatchObject({ name: 'net1', kind: 'macvlan', mtu: 1400, mac: '02:00:00:00:00:07' });
+    const [seen] = ip('-n', lab.pod, '-d', 'link', 'show', 'net1') as [Record<string, unknown>];
+    expect(seen).toMatchObject({
+      mtu: 1400,
+      address: '02:00:00:00:00:07',
+      linkinfo: { info_data: { mode: 'bridge' } },
+    });
+  });
+
+  it('leaves a link alone whose name it wants', () => {
+    using lab = new Lab();
+    using pod = lab.openPod();
+    ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
+    const before = stateOf(lab.pod);
+    const { netlink } = lab.host().netns;
+    const parent = findLink(netlink, PARENT);
+    expect(() => createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined)).toThrow(
+      'EEXIST',
+    );
+    expect(stateOf(lab.pod)).toEqual(before);
+  });
+});
+
+describe('configureLink', () => {
+  it('adds addresses and routes that ip sees', () => {
+    using lab = new Lab();
+    using pod = lab.openPod();
+    ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
+    const link = findLink(pod.netlink, 'net1') ?? { index: 0, name: '' };
+    const route = { gateway: undefined, mtu: undefined, advmss: undefined, priority: undefined, table: 254, scope: 0 };
+    configureLink(
+      pod,
+      link,
+      {
+        addresses: [cidr('192.0.2.5/24'), cidr('192.0.2.9/31'), cidr('2001:db8::5/64')],
+        routes: [
+          { ...route, destination: cidr('198.51.100.0/24'), gateway: cidr('192.0.2.1/32').ip, mtu: 1300, advmss: 1200 },
+          { ...route, destination: cidr('0.0.0.0/0'), table: 300, priority: 7 },
+          { ...route, destination: cidr('::/0'), gateway: cidr('2001:db8::1/128').ip },
+        ],
+      },
+      () => undefined,
+    );
+    const [seen] = ip('-n', lab.pod, 'addr', 'show', 'net1') as [{ addr_info: readonly Record<string, unknown>[] }];
+    expect(seen.addr_info).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ local: '192.0.2.5', prefixlen: 24, broadcast: '192.0.2.255' }),
+        expect.not.objectContaining({ local: '192.0.2.9', broadcast: expect.anything() }),
+        expect.objectContaining({ local: '2001:db8::5', prefixlen: 64 }),
+      ]),
+    );
+    const routes = ip('-n', lab.pod, 'route', 'show', 'table', 'all') as unknown[];
+    expect(routes).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          dst: '198.51.100.0/24',
+          gateway: '192.0.2.1',
+          metrics: [{ mtu: 1300, advmss: 1200 }],
+        }),
+        expect.objectContaining({ dst: 'default', table: '300', metric: 7 }),
+      ]),
+    );
+    expect(listRoutes(pod.netlink).filter(({ table }) => table === 300)).toHaveLength(1);
+    expect(listAddresses(pod.netlink, link.index).length).toBeGreaterThanOrEqual(3);
+  });
+});
+
+describe('LinkRemover', () => {
+  it('deletes links of several namespaces that are asked for at once', async () => {
+    using lab = new Lab();
+    using other = new Lab();
+    const remover = new LinkRemover();
+    const opened = [lab, other].map((each) => each.openPod());
+    const names = ['br-a', 'br-b', 'br-c'];
+    for (const name of names) {
+      for (const { pod } of [lab, other]) {
+        ip('-n', pod, 'link', 'add', name, 'type', 'bridge');
+      }
+    }
+    const kept = (ip('-n', lab.pod, 'link', 'show', 'lo') as [{ ifindex: number }])[0].ifindex;
+    const indexes = opened.flatMap((netns) =>
+      names.map((name) => ({ netns, index: findLink(netns.netlink, name)?.index ?? 0 })),
+    );
+    await Promise.all(indexes.map(({ netns, index }) => remover.remove(netns, index)));
+    for (const { netns, index } of indexes) {
+      expect(findLinkByIndex(netns.netlink, index)).toBeUndefined();
+    }
+    expect(ip('-n', lab.pod, 'link')).toHaveLength(1);
+    expect(kept).toBe(1);
+    for (const netns of opened) {
+      netns[Symbol.dispose]();
+    }
+  });
+
+  it('takes a link that is gone as deleted, and deletes the others', async () => {
+    using lab = new Lab();
+    using pod = lab.openPod();
+    ip('-n', lab.pod, 'link', 'add', 'br-a', 'type', 'bridge');
+    const index = findLink(pod.netlink, 'br-a')?.index ?? 0;
+    const { removeLink } = makeHost({ loadNative: () => lab.native, registry: {} });
+    await Promise.all([removeLink(pod, index), removeLink(pod, 4711), removeLink(pod, 4712)]);
+    expect(ip('-n', lab.pod, 'link')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,54 @@
+import { closeSync, constants, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { findLink } from '../link/observe.ts';
+import { ip, Lab, PARENT } from '../testing/lab.ts';
+import { NetnsMissing, openNetns, openOwnNetns } from './netns.ts';
+
+const here = (): string => readlinkSync('/proc/thread-self/ns/net');
+
+describe('Netns', () => {
+  it('opens sockets and sysctls inside and stays outside', () => {
+    using lab = new Lab();
+    const before = here();
+    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    expect(findLink(node.netlink, PARENT)?.kind).toBe('veth');
+    node.writeSysctl(`net/ipv4/conf/${PARENT}/arp_notify`, '1');
+    expect(() => node.writeSysctl('net/ipv4/conf/nothing/arp_notify', '1')).toThrow('ENOENT');
+    expect(here()).toBe(before);
+    using own = openOwnNetns(lab.native);
+    expect(own.isSameAs(node)).toBe(false);
+    expect(findLink(own.netlink, PARENT)).toBeUndefined();
+  });
+
+  it('keeps dots in the names of interfaces apart from those of sysctls', () => {
+    using lab = new Lab();
+    ip('-n', lab.node, 'link', 'add', 'a.5', 'type', 'bridge');
+    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    node.writeSysctl('net/ipv4/conf/a.5/arp_notify', '1');
+    const fd = node.openFile('/proc/sys/net/ipv4/conf/a.5/arp_notify', constants.O_RDONLY);
+    expect(fd).toBeGreaterThan(2);
+    closeSync(fd);
+  });
+
+  it('tells a missing path from one that is no namespace', () => {
+    using lab = new Lab();
+    const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
+    writeFileSync(join(folder, 'file'), '');
+    expect(() => openNetns(lab.native, join(folder, 'nothing'))).toThrow(NetnsMissing);
+    expect(() => openNetns(lab.native, join(folder, 'file'))).toThrow(expect.objectContaining({ code: 8 }));
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('a kernel that refuses', () => {
+  it('is quoted with its own sentence', () => {
+    using lab = new Lab();
+    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    const body = [Buffer.alloc(16), Buffer.from('0800ff3f00000000', 'hex')];
+    expect(() => node.netlink.dump({ type: 18, body, operation: 'list links' })).toThrow(
+      /cannot list links: EINVAL .*: \w+/,
+    );
+  });
+});

@@ -1,0 +1,70 @@
+/** For tests on the real kernel: a node with a parent interface and a pod, in namespaces of their own. */
+import { execFileSync } from 'node:child_process';
+import { makeHost } from '../cni/host.ts';
+import type { Host, Plugin, Registry } from '../cni/plugin.ts';
+import { loadNativeFile, type Native } from '../netns/native.ts';
+import { type Netns, openNetns } from '../netns/netns.ts';
+import { randomBytes } from '../sys/random.ts';
+
+export const PARENT = 'up0';
+
+export class Lab implements Disposable {
+  readonly node: string;
+  readonly pod: string;
+  readonly native: Native;
+
+  constructor() {
+    const suffix = randomBytes(4).toString('hex');
+    this.node = `braid-n-${suffix}`;
+    this.pod = `braid-p-${suffix}`;
+    this.native = loadNativeFile(new URL(`../../dist/native/linux-${process.arch}.node`, import.meta.url).pathname);
+    for (const name of [this.node, this.pod]) {
+      ip('netns', 'add', name);
+      ip('-n', name, 'link', 'set', 'lo', 'up');
+    }
+    ip('-n', this.node, 'link', 'add', PARENT, 'type', 'veth', 'peer', 'name', 'up1');
+    for (const name of [PARENT, 'up1']) {
+      ip('-n', this.node, 'link', 'set', name, 'up');
+    }
+  }
+
+  get podPath(): string {
+    return `/run/netns/${this.pod}`;
+  }
+
+  /** A host that lives in the node's namespace. */
+  host(registry: Readonly<Record<string, Plugin>> = {}): Host {
+    const loaders: Registry = Object.fromEntries(
+      Object.entries(registry).map(([name, plugin]) => [name, () => Promise.resolve(plugin)]),
+    );
+    const host = makeHost({ loadNative: () => this.native, registry: loaders });
+    const netns = openNetns(this.native, `/run/netns/${this.node}`);
+    return Object.create(host, {
+      netns: { value: netns },
+      log: { value: () => undefined },
+      isOwnBuild: { value: () => true },
+    }) as Host;
+  }
+
+  openPod(): Netns {
+    return openNetns(this.native, this.podPath);
+  }
+
+  [Symbol.dispose](): void {
+    for (const name of [this.pod, this.node]) {
+      ip('netns', 'del', name);
+    }
+  }
+}
+
+/** Runs ip(8), and answers what it printed as JSON. */
+export function ip(...args: readonly string[]): unknown {
+  const text = execFileSync('ip', ['-j', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return text.trim() === '' ? [] : JSON.parse(text);
+}
+
+/** Links, addresses and routes of a namespace, as ip(8) sees them. */
+export const stateOf = (name: string): unknown =>
+  [['-d', 'link'], ['addr'], ['route', 'show', 'table', 'all'], ['-6', 'route', 'show', 'table', 'all']].map((query) =>
+    ip('-n', name, ...query),
+  );

@@ -1,0 +1,210 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { anyObject, conf } from '../../lib/cni/config.ts';
+import { CniError } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import type { Host, Plugin } from '../../lib/cni/plugin.ts';
+import type { Result } from '../../lib/cni/result.ts';
+import { runPlugin } from '../../lib/cni/run.ts';
+import { Netlink, openTransport, type Transport } from '../../lib/netlink/netlink.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { ip, Lab, PARENT, stateOf } from '../../lib/testing/lab.ts';
+import { macvlan } from './plugin.ts';
+
+/** An IPAM plugin that keeps a list of who has addresses. */
+function fakeIpam(leases: Set<string>, answer: Result): Plugin {
+  const own = (call: { containerId: string; ifName: string }): string => `${call.containerId}/${call.ifName}`;
+  const nothing = async (): Promise<void> => undefined;
+  return {
+    name: 'fake-ipam',
+    about: '',
+    conf: conf({ ipam: anyObject('') }) as Plugin['conf'],
+    add: async (call) => {
+      leases.add(own(call));
+      return answer;
+    },
+    del: async (call) => void leases.delete(own(call)),
+    check: nothing,
+    status: nothing,
+    gc: nothing,
+  };
+}
+
+const ADDRESSED: Result = {
+  interfaces: [],
+  ips: [{ address: '192.0.2.5/24', gateway: '192.0.2.1' }],
+  routes: [{ dst: '198.51.100.0/24' }, { dst: '0.0.0.0/0', priority: 9 }],
+  dns: {},
+};
+
+class Attachment {
+  readonly leases = new Set<string>();
+  readonly lab: Lab;
+  private readonly bin = mkdtempSync(join(tmpdir(), 'braid-test-'));
+  private readonly answer: Result;
+
+  constructor(lab: Lab, answer = ADDRESSED) {
+    this.lab = lab;
+    this.answer = answer;
+    writeFileSync(join(this.bin, 'fake-ipam'), '');
+  }
+
+  run(verb: string, extra: JsonObject = {}, change: (host: Host) => Host = (host) => host) {
+    const document = {
+      cniVersion: '1.1.0',
+      name: 'n',
+      type: 'macvlan',
+      master: PARENT,
+      ipam: { type: 'fake-ipam' },
+      ...extra,
+    };
+    const env = {
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: 'c1',
+      CNI_NETNS: this.lab.podPath,
+      CNI_IFNAME: 'net1',
+      CNI_PATH: this.bin,
+    };
+    const host = change(this.lab.host({ 'fake-ipam': fakeIpam(this.leases, this.answer) }));
+    return runPlugin(macvlan as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, host);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.bin, { recursive: true });
+  }
+}
+
+/** The same host, but the `nth` change that is asked of kernel or sysctl fails before it is made. */
+function failingAt(nth: number, seen: { steps: number }) {
+  const step = (what: string): void => {
+    if (++seen.steps === nth) {
+      throw new CniError('internal', `made to fail: ${what}`);
+    }
+  };
+  const faulty = (netns: Netns, native: Host['native']): Netns => {
+    const inner = openTransport(native, netns.descriptor, 0);
+    const transport: Transport = {
+      send: (bytes) => {
+        step(`request ${bytes.readUInt16LE(4)}`);
+        inner.send(bytes);
+      },
+      sendInBackground: (bytes) => inner.sendInBackground(bytes),
+      receive: (operation) => inner.receive(operation),
+      close: () => inner.close(),
+    };
+    const netlink = new Netlink(transport);
+    return Object.defineProperty(netns, 'netlink', { value: netlink });
+  };
+  return (host: Host): Host =>
+    Object.create(host, {
+      netns: { value: faulty(host.netns, host.native) },
+      openNetns: { value: (path: string) => faulty(host.openNetns(path), host.native) },
+      removeLink: { value: (netns: Netns, index: number) => host.removeLink(host.openNetns(netns.path), index) },
+    }) as Host;
+}
+
+describe('macvlan ADD', () => {
+  it('leaves nothing behind whichever of its steps fails', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab);
+    const before = [stateOf(lab.node), stateOf(lab.pod)];
+    const failed: string[] = [];
+    for (let nth = 1; ; nth++) {
+      const seen = { steps: 0 };
+      const outcome = await attachment.run('ADD', {}, failingAt(nth, seen));
+      if (outcome.exitCode === 0) {
+        expect(seen.steps).toBe(nth - 1);
+        break;
+      }
+      failed.push(outcome.stdout);
+      expect(outcome.stdout).toContain('made to fail');
+      expect([stateOf(lab.node), stateOf(lab.pod)]).toEqual(before);
+      expect(attachment.leases.size).toBe(0);
+    }
+    expect(failed.length).toBeGreaterThanOrEqual(6);
+    expect((await attachment.run('DEL')).exitCode).toBe(0);
+    expect([stateOf(lab.node), stateOf(lab.pod)]).toEqual(before);
+  });
+
+  it('gives addresses back when the kernel refuses them', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab, { ...ADDRESSED, routes: [{ dst: '10.0.0.0/8', gw: '203.0.113.1' }] });
+    const before = stateOf(lab.pod);
+    const { stdout } = await attachment.run('ADD');
+    expect(stdout).toContain('cannot add route 10.0.0.0/8 via 203.0.113.1 dev net1: ENETUNREACH');
+    expect(attachment.leases.size).toBe(0);
+    expect(stateOf(lab.pod)).toEqual(before);
+  });
+
+  it('takes an IPAM plugin that answers no address as failed', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab, { ...ADDRESSED, ips: [] });
+    const { stdout, exitCode } = await attachment.run('ADD');
+    expect([exitCode, stdout]).toEqual([1, expect.stringContaining('returned no IP address')]);
+    expect(attachment.leases.size).toBe(0);
+    expect(ip('-n', lab.pod, 'link')).toHaveLength(1);
+  });
+
+  it('finds its parent by the default route with the lowest metric', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab);
+    ip('-n', lab.node, 'addr', 'add', '203.0.113.2/24', 'dev', 'up1');
+    ip('-n', lab.node, 'addr', 'add', '198.51.100.2/24', 'dev', PARENT);
+    ip('-n', lab.node, 'route', 'add', 'default', 'via', '203.0.113.1', 'metric', '200');
+    ip('-n', lab.node, 'route', 'add', 'default', 'via', '198.51.100.1', 'metric', '100');
+    expect((await attachment.run('ADD', { master: '' })).exitCode).toBe(0);
+    const [link] = ip('-n', lab.pod, '-d', 'link', 'show', 'net1') as [{ link_index: number }];
+    const [parent] = ip('-n', lab.node, 'link', 'show', PARENT) as [{ ifindex: number }];
+    expect(link.link_index).toBe(parent.ifindex);
+    expect((await attachment.run('DEL', { master: '' })).exitCode).toBe(0);
+  });
+});
+
+describe('macvlan DEL', () => {
+  it('deletes nothing but a macvlan', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab);
+    ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
+    expect((await attachment.run('DEL')).exitCode).toBe(0);
+    expect(ip('-n', lab.pod, 'link')).toHaveLength(2);
+  });
+
+  it('removes link and addresses without the parent', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab);
+    expect((await attachment.run('ADD')).exitCode).toBe(0);
+    expect((await attachment.run('DEL', { master: 'gone', mtu: 'wrong' })).exitCode).toBe(0);
+    expect(attachment.leases.size).toBe(0);
+    expect(ip('-n', lab.pod, 'link')).toHaveLength(1);
+  });
+});
+
+describe('macvlan CHECK', () => {
+  const breakages: readonly (readonly [string, readonly string[], string])[] = [
+    ['an address', ['addr', 'flush', 'dev', 'net1'], 'cannot find address 192.0.2.5/24'],
+    ['a route', ['route', 'del', '198.51.100.0/24'], 'cannot find route 198.51.100.0/24'],
+    ['the metric of a route', ['route', 'change', 'default', 'via', '192.0.2.1', 'metric', '10'], ''],
+    ['the hardware address', ['link', 'set', 'net1', 'address', '02:00:00:00:00:99'], 'hardware address'],
+    ['being up', ['link', 'set', 'net1', 'down'], 'is down'],
+    ['the mode', ['link', 'set', 'net1', 'type', 'macvlan', 'mode', 'private'], 'does not have mode'],
+    ['the MTU', ['link', 'set', 'net1', 'mtu', '1300'], 'MTU 1300, not 1400'],
+    ['the link', ['link', 'del', 'net1'], 'is missing'],
+  ];
+  it.each(breakages)('notices that %s changed', async (_, change, message) => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab);
+    const { stdout } = await attachment.run('ADD', { mtu: 1400 });
+    const prevResult = JSON.parse(stdout) as JsonObject;
+    expect(await attachment.run('CHECK', { mtu: 1400, prevResult })).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+    if (message !== '') {
+      ip('-n', lab.pod, ...change);
+    } else {
+      ip('-n', lab.pod, 'route', 'del', 'default');
+      ip('-n', lab.pod, 'route', 'add', 'default', 'via', '192.0.2.1', 'metric', '10');
+    }
+    const { exitCode, stdout: error } = await attachment.run('CHECK', { mtu: 1400, prevResult });
+    expect([exitCode, error]).toEqual([1, expect.stringContaining(message || 'cannot find route 0.0.0.0/0')]);
+  });
+});
