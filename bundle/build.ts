@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
+  globSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -11,7 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { markOf } from '../lib/sys/build-id.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { writeSchemas } from './schemas.ts';
@@ -43,7 +44,20 @@ async function main(): Promise<void> {
   writeScripts(names, codes[0] ?? '', id);
   writeStandalone(names, codes[1] ?? '', id);
   await writeSchemas();
+  writeNotices();
   writeSums();
+}
+
+/** Licence texts of what the programs contain. */
+function writeNotices(): void {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object };
+  const folders = [...Object.keys(dependencies), 'node/node_modules/node-linux-*'];
+  const texts = folders.flatMap((folder) =>
+    globSync(join(ROOT, 'node_modules', folder, 'LICENSE*')).map(
+      (path) => `${basename(dirname(path))}\n\n${readFileSync(path)}`,
+    ),
+  );
+  writeFileSync(join(DIST, 'NOTICES.txt'), texts.join(`\n\n${'-'.repeat(80)}\n\n`));
 }
 
 /** All scripts are the same program: a plugin runs its delegates in its own process. */

@@ -10,7 +10,7 @@ const CAPPED_WITH_TLVS = 0x300;
 const ACK_TLVS = 0x200;
 const request = { type: 18, body: [], operation: 'list links' };
 
-const errno = (value: number, rest = Buffer.alloc(16)): Buffer => {
+const errno = (value: number, rest: Buffer<ArrayBufferLike> = Buffer.alloc(16)): Buffer => {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32LE(-value);
   return Buffer.concat([bytes, rest]);
@@ -56,7 +56,7 @@ describe('Netlink.request', () => {
 
 describe('Netlink.dump', () => {
   const part = (text: string, flags = 2) => ({ type: 16, flags, body: Buffer.from(text) });
-  const done = (value = 0, flags = 2, rest = Buffer.alloc(0)) => ({ type: DONE, flags, body: errno(value, rest) });
+  const done = (value = 0, flags = 2, rest: Buffer<ArrayBufferLike> = Buffer.alloc(0)) => ({ type: DONE, flags, body: errno(value, rest) });
 
   it('collects all parts', () => {
     const transport = new FakeTransport([[part('aaaa')], [part('bbbb'), done()]]);
