@@ -16,11 +16,23 @@ export interface HostParts {
   readonly mark?: Buffer;
 }
 
+/** Calls within one call work on the same namespaces: they share descriptor and socket. */
+function share(netns: Netns, opened: Map<string, Netns>): Netns {
+  const same = opened.get(netns.identity);
+  if (same?.isOpen) {
+    netns[Symbol.dispose]();
+    return same.shared();
+  }
+  opened.set(netns.identity, netns);
+  return netns;
+}
+
 /** The real host. */
 export function makeHost({ loadNative, registry, mark }: HostParts): Host {
   const remover = new LinkRemover();
   let native: Native | undefined;
   let netns: Netns | undefined;
+  const opened = new Map<string, Netns>();
   const host: Host = {
     get native() {
       native ??= loadNative();
@@ -30,7 +42,7 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
       netns ??= openOwnNetns(host.native);
       return netns;
     },
-    openNetns: (path) => openNetns(host.native, path),
+    openNetns: (path) => share(openNetns(host.native, path), opened),
     log: (line) => {
       writeSync(STDERR, `${line}\n`);
     },

@@ -1,3 +1,4 @@
+import type { Netns } from '../netns/netns.ts';
 import { checkEnvironment, readCall, validAttachments } from './call.ts';
 import { readConf } from './config.ts';
 import { asCniError, CniError, messageOf } from './errors.ts';
@@ -44,12 +45,11 @@ export function errorText(error: unknown): string {
 const done = (stdout: string): Outcome => ({ stdout, stderr: '', exitCode: 0 });
 
 async function dispatch(plugin: Plugin, call: Call<JsonObject>, host: Host): Promise<string> {
+  using _sandbox = openSandbox(call, host);
   switch (call.verb) {
     case 'ADD':
-      refuseOwnNetns(call, host);
       return printed(await plugin.add(configured(plugin, call), host), call.version);
     case 'DEL':
-      refuseOwnNetns(call, host);
       await plugin.del(call, host);
       return '';
     case 'CHECK':
@@ -77,27 +77,36 @@ function printed(outcome: Result | PrintedResult, version: Version): string {
 }
 
 /**
- * A recycled /proc/<pid> path can lead to the host's own namespace: nothing is done there. A path that does not open
- * is for the plugin to judge.
+ * Holds the sandbox open for the whole call, so that delegates within it share the handle. A path that does not open is
+ * for the plugin to judge.
+ *
+ * A recycled /proc/<pid> path can lead to the host's own namespace: nothing is done there.
+ *
+ * @throws CniError invalidNetns
  */
-function refuseOwnNetns(call: Call<unknown>, host: Host): void {
-  const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
-  if (call.netnsPath === '' || override === '1' || override === 'true') {
-    return;
+function openSandbox(call: Call<unknown>, host: Host): Netns | undefined {
+  if (call.netnsPath === '') {
+    return undefined;
   }
-  let own = false;
+  let netns: Netns;
   try {
-    using netns = host.openNetns(call.netnsPath);
-    own = netns.isSameAs(host.netns);
+    netns = host.openNetns(call.netnsPath);
   } catch {
-    return;
+    return undefined;
   }
-  if (own) {
+  if (isRefused(call, netns, host)) {
+    netns[Symbol.dispose]();
     throw new CniError(
       'invalidNetns',
       `cannot use CNI_NETNS "${call.netnsPath}": it is the plugin's own network namespace`,
     );
   }
+  return netns;
+}
+
+function isRefused({ verb, env }: Call<unknown>, netns: Netns, host: Host): boolean {
+  const override = (env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
+  return ['ADD', 'DEL'].includes(verb) && override !== '1' && override !== 'true' && netns.isSameAs(host.netns);
 }
 
 function stdinOf(invocation: Invocation): Buffer {

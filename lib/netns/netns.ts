@@ -20,6 +20,7 @@ export class Netns implements Disposable {
   private readonly native: Native;
   private readonly fd: number;
   private socket: Netlink | undefined;
+  private users = 1;
 
   /** Takes over the descriptor. */
   constructor(native: Native, path: string, fd: number) {
@@ -69,9 +70,21 @@ export class Netns implements Disposable {
     return this.identity === other.identity;
   }
 
+  /** One more user: the namespace is closed when each of them has disposed of it. */
+  shared(): Netns {
+    this.users++;
+    return this;
+  }
+
+  get isOpen(): boolean {
+    return this.users > 0;
+  }
+
   [Symbol.dispose](): void {
-    this.socket?.close();
-    closeSync(this.fd);
+    if (--this.users === 0) {
+      this.socket?.close();
+      closeSync(this.fd);
+    }
   }
 }
 
