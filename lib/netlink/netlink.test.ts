@@ -56,7 +56,11 @@ describe('Netlink.request', () => {
 
 describe('Netlink.dump', () => {
   const part = (text: string, flags = 2) => ({ type: 16, flags, body: Buffer.from(text) });
-  const done = (value = 0, flags = 2, rest: Buffer<ArrayBufferLike> = Buffer.alloc(0)) => ({ type: DONE, flags, body: errno(value, rest) });
+  const done = (value = 0, flags = 2, rest: Buffer<ArrayBufferLike> = Buffer.alloc(0)) => ({
+    type: DONE,
+    flags,
+    body: errno(value, rest),
+  });
 
   it('collects all parts', () => {
     const transport = new FakeTransport([[part('aaaa')], [part('bbbb'), done()]]);
