@@ -139,7 +139,7 @@ async function executeUnlessBusy(host: Host, file: string, { env, stdin }: Deleg
 
 function isRegularFile(path: string): boolean {
   try {
-    return statSync(path).isFile();
+    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
   } catch {
     return false;
   }

@@ -26,9 +26,17 @@ export function sorted<T>(value: T): T {
   if (!isObject(value)) {
     return value;
   }
-  const keys = Object.keys(value).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const keys = byteOrder(Object.keys(value));
   return Object.fromEntries(keys.map((key) => [key, sorted(value[key])])) as T;
 }
+
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** JavaScript's own order is that of the bytes, but for characters beyond the basic plane. */
+const byteOrder = (keys: string[]): string[] =>
+  keys.some((key) => SURROGATE.test(key))
+    ? keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    : keys.sort();
 
 /** The value of a key as Go finds it: the last key that matches without regard to case. */
 export function lookUp(object: JsonObject, key: string): Json | undefined {

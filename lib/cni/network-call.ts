@@ -1,0 +1,125 @@
+import { callDelegate } from './delegate.ts';
+import { CniError, messageOf, within } from './errors.ts';
+import { compact, isObject, type JsonObject, lookUp } from './json.ts';
+import type { NetworkList, PluginEntry } from './network-list.ts';
+import type { Env, Host, Verb } from './plugin.ts';
+import { parseResult, type Result } from './result.ts';
+import type { ArgPairs } from './result-cache.ts';
+import type { Version } from './versions.ts';
+
+/** What a network is run with for one attachment, or for no attachment at all (STATUS, GC). */
+export interface RuntimeConf {
+  readonly containerId: string;
+  readonly netns: string;
+  readonly ifName: string;
+  readonly args: ArgPairs;
+  /** offered to every plugin that declares the capability */
+  readonly capabilityArgs: JsonObject;
+  /** the folder that has `results` in it */
+  readonly cacheDir: string;
+  /** folders to search for plugins, in order */
+  readonly path: readonly string[];
+  /** what the variables of the contract are added to */
+  readonly env: Env;
+}
+
+/** What the last plugin of a network answered. */
+export interface Added {
+  readonly result: Result;
+  readonly version: Version;
+  /** as it was printed, unknown keys included */
+  readonly raw: JsonObject;
+}
+
+/** One network in one situation. */
+export interface Running {
+  readonly host: Host;
+  readonly list: NetworkList;
+  readonly runtime: RuntimeConf;
+}
+
+/** Keys that are put into a plugin's configuration. */
+export type Injected = Readonly<Record<string, unknown>>;
+
+/**
+ * Calls one plugin of a network.
+ *
+ * @returns what it printed
+ * @throws CniError with the code that the plugin answered
+ */
+export function callPlugin(
+  { host, list, runtime }: Running,
+  verb: Verb,
+  plugin: PluginEntry,
+  injected: Injected,
+): Promise<string> {
+  const { containerId, netns, ifName, args, path } = runtime;
+  return callDelegate(host, {
+    type: plugin.type,
+    path,
+    env: {
+      ...runtime.env,
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: containerId,
+      CNI_NETNS: netns,
+      CNI_ARGS: args.map(([key, value]) => `${key}=${value}`).join(';'),
+      CNI_IFNAME: ifName,
+      CNI_PATH: path.join(':'),
+    },
+    stdin: stdinOf(list, plugin, runtime, injected),
+  });
+}
+
+/** The plugin's own configuration with what the network and the runtime add, keys in byte order. */
+function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, injected: Injected): Buffer {
+  const offered = plugin.capabilities.filter((key) => runtime.capabilityArgs[key] !== undefined).sort();
+  const document: Record<string, unknown> = {
+    ...plugin.document,
+    name: list.name,
+    cniVersion: list.cniVersion,
+    ...injected,
+  };
+  if (offered.length > 0) {
+    // the values keep the order of keys that they came with, as Go's structs do
+    document['runtimeConfig'] = Object.fromEntries(offered.map((key) => [key, runtime.capabilityArgs[key]]));
+  }
+  const keys = Object.keys(document).sort();
+  return Buffer.from(compact(Object.fromEntries(keys.map((key) => [key, document[key]]))));
+}
+
+/** @throws CniError internal when it is not a result */
+export function readAdded(stdout: string, list: NetworkList): Added {
+  let value: unknown;
+  try {
+    value = JSON.parse(stdout);
+  } catch (error) {
+    throw new CniError('internal', `cannot read the result ${JSON.stringify(stdout)}: ${messageOf(error)}`);
+  }
+  if (value !== null && !isObject(value)) {
+    throw new CniError('internal', `cannot read the result ${JSON.stringify(stdout)}: it is not an object`);
+  }
+  const given = value === null ? {} : value;
+  const assumed = list.cniVersion === '' ? '0.1.0' : list.cniVersion;
+  const raw = (lookUp(given, 'cniVersion') ?? '') === '' ? { ...given, cniVersion: assumed } : given;
+  try {
+    const { version, ...result } = parseResult(raw, '0.1.0');
+    return { result, version, raw };
+  } catch (error) {
+    throw new CniError('internal', messageOf(error), { cause: error });
+  }
+}
+
+/** Does something whose errors name the plugin and the verb. */
+export async function failingAs<T>(plugin: PluginEntry, did: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw failureOf(plugin, did, error);
+  }
+}
+
+/** @param did the verb, as libcni spells it: `add`, `delete` */
+export function failureOf({ type, name }: PluginEntry, did: string, error: unknown): CniError {
+  const named = name === '' ? '' : ` name=${JSON.stringify(name)}`;
+  return within(`plugin type=${JSON.stringify(type)}${named} failed (${did})`, error);
+}

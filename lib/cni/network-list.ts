@@ -1,0 +1,154 @@
+import { CniError } from './errors.ts';
+import { compact, isObject, type Json, type JsonObject, lookUp, sorted } from './json.ts';
+import { atLeast, compareVersions, NEWEST } from './versions.ts';
+
+/** One plugin of a network, as its configuration has it. */
+export interface PluginEntry {
+  /** keys in byte order */
+  readonly document: JsonObject;
+  readonly type: string;
+  /** '' for most plugins of a list */
+  readonly name: string;
+  /** the capabilities that it declares true */
+  readonly capabilities: readonly string[];
+}
+
+/** A network: plugins that run one after another. A configuration of one plugin is a network of one. */
+export interface NetworkList {
+  readonly name: string;
+  /** '' when the configuration names none, which means 0.1.0 */
+  readonly cniVersion: string;
+  readonly plugins: readonly PluginEntry[];
+  readonly disableCheck: boolean;
+  readonly disableGC: boolean;
+  /** the configuration: what the result cache keeps */
+  readonly bytes: Buffer;
+}
+
+/**
+ * Makes a network of a configuration, of one plugin (it has a `type`) or of a list. Only what is needed to run it is
+ * read.
+ *
+ * @param what leads to the document in messages: `delegates.0`
+ * @param bytes the configuration as it was given; in byte order of the keys when it is not given as such
+ * @throws CniError invalidNetworkConfig naming key and value
+ */
+export function parseNetwork(given: JsonObject, what = '', bytes?: Buffer): NetworkList {
+  const document = sorted(given);
+  const isSingle = textAt(document, 'type', what) !== '';
+  return {
+    name: textAt(document, 'name', what),
+    cniVersion: isSingle ? textAt(document, 'cniVersion', what) : listVersion(document, what),
+    plugins: isSingle ? [pluginOf(document, what)] : pluginsOf(document, what),
+    disableCheck: !isSingle && flagOf(document, 'disableCheck', what),
+    disableGC: !isSingle && flagOf(document, 'disableGC', what),
+    bytes: bytes ?? Buffer.from(compact(document)),
+  };
+}
+
+/** Does the specification's `since` apply to this network? A version that cannot be read is too old for anything. */
+export function speaks(list: NetworkList, since: '0.4.0' | '1.1.0'): boolean {
+  try {
+    return atLeast(list.cniVersion, since);
+  } catch {
+    return false;
+  }
+}
+
+/** A switch of a list: a boolean, or the words true and false. */
+export function flagOf(document: JsonObject, key: string, what = ''): boolean {
+  const value = lookUp(document, key) ?? false;
+  const word = typeof value === 'string' ? value.toLowerCase() : value;
+  if (word === true || word === 'true') {
+    return true;
+  }
+  if (word === false || word === 'false') {
+    return false;
+  }
+  throw invalid(what, key, value, 'is not a boolean');
+}
+
+function pluginsOf(document: JsonObject, what: string): readonly PluginEntry[] {
+  const plugins = lookUp(document, 'plugins');
+  if (plugins === undefined || plugins === null) {
+    const where = what === '' ? 'the network configuration' : `"${what}"`;
+    throw new CniError(
+      'invalidNetworkConfig',
+      `cannot use ${where}: ${JSON.stringify(document)} has neither "type" nor "plugins"`,
+    );
+  }
+  if (!Array.isArray(plugins)) {
+    throw invalid(what, 'plugins', plugins as Json, 'is not a list');
+  }
+  if (plugins.length === 0) {
+    throw invalid(what, 'plugins', plugins as Json, 'has no plugin');
+  }
+  return plugins.map((plugin: Json, index) => {
+    if (!isObject(plugin)) {
+      throw invalid(what, `plugins.${index}`, plugin, 'is not an object');
+    }
+    return pluginOf(plugin, pathOf(what, `plugins.${index}`));
+  });
+}
+
+function pluginOf(document: JsonObject, what: string): PluginEntry {
+  const type = textAt(document, 'type', what);
+  if (type === '') {
+    throw new CniError(
+      'invalidNetworkConfig',
+      `cannot use "${pathOf(what, 'type')}": ${JSON.stringify(document)} has no "type"`,
+    );
+  }
+  const capabilities = objectAt(document, 'capabilities', what);
+  return {
+    document,
+    type,
+    name: textAt(document, 'name', what),
+    capabilities: Object.keys(capabilities).filter((key) => capabilities[key] === true),
+  };
+}
+
+/** The highest of `cniVersion` and `cniVersions` that we speak. */
+function listVersion(document: JsonObject, what: string): string {
+  const single = textAt(document, 'cniVersion', what);
+  const several = lookUp(document, 'cniVersions') ?? [];
+  if (!Array.isArray(several)) {
+    throw invalid(what, 'cniVersions', several, 'is not a list');
+  }
+  if (several.length === 0) {
+    return single;
+  }
+  const versions = several.map((version: Json, index) => {
+    if (typeof version !== 'string') {
+      throw invalid(what, `cniVersions.${index}`, version, 'is not a string');
+    }
+    return version;
+  });
+  const spoken = [single, ...versions].filter((version) => version !== '' && compareVersions(version, NEWEST) <= 0);
+  return spoken.sort(compareVersions).at(-1) ?? single;
+}
+
+/** A string; null and absent are ''. */
+export function textAt(document: JsonObject, key: string, what: string): string {
+  const value = lookUp(document, key) ?? '';
+  if (typeof value !== 'string') {
+    throw invalid(what, key, value, 'is not a string');
+  }
+  return value;
+}
+
+/** An object; null and absent are empty. */
+export function objectAt(document: JsonObject, key: string, what: string): JsonObject {
+  const value = lookUp(document, key) ?? {};
+  if (!isObject(value)) {
+    throw invalid(what, key, value, 'is not an object');
+  }
+  return value;
+}
+
+/** Leads to a key of the document that `what` leads to. */
+export const pathOf = (what: string, key: string): string => (what === '' ? key : `${what}.${key}`);
+
+/** The error for a value that cannot be used. */
+export const invalid = (what: string, key: string, value: Json, fault: string): CniError =>
+  new CniError('invalidNetworkConfig', `cannot use "${pathOf(what, key)}": ${JSON.stringify(value)} ${fault}`);

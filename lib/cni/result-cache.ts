@@ -1,0 +1,174 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeAtomically } from '../sys/atomic-file.ts';
+import { CniError, messageOf } from './errors.ts';
+import { compact, isObject, type Json, type JsonObject, sorted } from './json.ts';
+
+const KIND = 'cniCacheV1';
+
+export type ArgPairs = readonly (readonly [string, string])[];
+
+/** What names an attachment in the cache. */
+export interface CacheKey {
+  readonly network: string;
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** What is remembered of an attachment between its ADD and its DEL, in libcni's form. */
+export interface CachedAttachment extends CacheKey {
+  /** '' when it was not recorded */
+  readonly netns: string;
+  /** the configuration as it was given; empty in files of an old form, which held the result only */
+  readonly config: Buffer;
+  readonly args: ArgPairs;
+  readonly capabilityArgs: JsonObject;
+  readonly result: JsonObject | undefined;
+}
+
+/** Attachments that a search found, those added first first, and the files that could not be read. */
+export interface CacheListing {
+  readonly attachments: readonly CachedAttachment[];
+  readonly faults: readonly string[];
+}
+
+/**
+ * Records an attachment. Not synced to disk: the file is of no use after a crash of the machine.
+ *
+ * @throws CniError ioFailure
+ */
+export function writeCached(cacheDir: string, attachment: CachedAttachment): void {
+  const dir = resultsDir(cacheDir);
+  if (!existsSync(dir)) {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  }
+  writeAtomically(cacheFile(cacheDir, attachment), formatCached(attachment), { mode: 0o600, sync: false });
+}
+
+/**
+ * Reads what was recorded of an attachment.
+ *
+ * @returns undefined when there is no such file or it cannot be opened
+ * @throws CniError internal when the file holds something else
+ */
+export function readCached(cacheDir: string, key: CacheKey): CachedAttachment | undefined {
+  const file = cacheFile(cacheDir, key);
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+  return parseCached(text, file, key);
+}
+
+/** Forgets an attachment, if that is possible: a record of what is gone does no harm. */
+export function removeCached(cacheDir: string, key: CacheKey): void {
+  try {
+    rmSync(cacheFile(cacheDir, key), { force: true });
+  } catch {
+    // as libcni does
+  }
+}
+
+/**
+ * Every recorded attachment, or those of one container. Names of files are not taken apart, since all three parts may
+ * contain the dash between them: what counts is what a file says.
+ */
+export function listCached(cacheDir: string, containerId?: string): CacheListing {
+  const dir = resultsDir(cacheDir);
+  const found: { attachment: CachedAttachment; time: bigint }[] = [];
+  const faults: string[] = [];
+  for (const name of namesIn(dir)) {
+    if (containerId !== undefined && !name.includes(`-${containerId}-`)) {
+      continue;
+    }
+    const file = join(dir, name);
+    try {
+      const time = statSync(file, { bigint: true }).mtimeNs;
+      const attachment = parseCached(readFileSync(file, 'utf8'), file);
+      if (containerId === undefined || attachment.containerId === containerId) {
+        found.push({ attachment, time });
+      }
+    } catch (error) {
+      faults.push(messageOf(error));
+    }
+  }
+  found.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+  return { attachments: found.map(({ attachment }) => attachment), faults };
+}
+
+const resultsDir = (cacheDir: string): string => join(cacheDir, 'results');
+
+function cacheFile(cacheDir: string, { network, containerId, ifName }: CacheKey): string {
+  return join(resultsDir(cacheDir), `${network}-${containerId}-${ifName}`);
+}
+
+function formatCached({ network, containerId, ifName, netns, config, args, capabilityArgs, result }: CachedAttachment) {
+  return compact({
+    kind: KIND,
+    containerId,
+    config: config.toString('base64'),
+    ifName,
+    networkName: network,
+    ...(netns === '' ? {} : { netns }),
+    ...(args.length === 0 ? {} : { cniArgs: args }),
+    ...(Object.keys(capabilityArgs).length === 0 ? {} : { capabilityArgs }),
+    ...(result === undefined ? {} : { result: sorted(result) }),
+  });
+}
+
+/** @param key makes a file of the old form, a bare result, acceptable: it does not say whose it is */
+function parseCached(text: string, file: string, key?: CacheKey): CachedAttachment {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw unreadable(file, messageOf(error));
+  }
+  if (!isObject(document)) {
+    throw unreadable(file, 'it is not a JSON object');
+  }
+  if (document['kind'] === KIND) {
+    return {
+      network: textOf(document['networkName']),
+      containerId: textOf(document['containerId']),
+      ifName: textOf(document['ifName']),
+      netns: textOf(document['netns']),
+      config: Buffer.from(textOf(document['config']), 'base64'),
+      args: pairsOf(document['cniArgs']),
+      capabilityArgs: isObject(document['capabilityArgs']) ? document['capabilityArgs'] : {},
+      result: isObject(document['result']) ? document['result'] : undefined,
+    };
+  }
+  if (key !== undefined && document['kind'] === undefined && typeof document['cniVersion'] === 'string') {
+    return { ...key, netns: '', config: Buffer.alloc(0), args: [], capabilityArgs: {}, result: document };
+  }
+  throw unreadable(file, `its kind is not ${KIND}`);
+}
+
+function pairsOf(value: Json | undefined): ArgPairs {
+  return Array.isArray(value)
+    ? (value as readonly Json[]).flatMap((pair) =>
+        Array.isArray(pair) && typeof pair[0] === 'string' && typeof pair[1] === 'string'
+          ? [[pair[0], pair[1]] as const]
+          : [],
+      )
+    : [];
+}
+
+/** Without temporary files. */
+function namesIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir)
+      .filter((name) => !name.startsWith('.'))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
+
+const unreadable = (file: string, why: string): CniError =>
+  new CniError('internal', `cannot read the cached result "${file}": ${why}`);

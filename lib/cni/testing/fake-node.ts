@@ -1,0 +1,181 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { type Netns, NetnsMissing } from '../../netns/netns.ts';
+import { conf } from '../config.ts';
+import type { Call, Env, Executed, Host, Plugin, Registry, Verb } from '../plugin.ts';
+import { EMPTY_RESULT, type Result } from '../result.ts';
+import { type Outcome, runPlugin } from '../run.ts';
+import type { Version } from '../versions.ts';
+
+/** What a plugin of the fake node was called with. */
+export interface Seen {
+  readonly verb: string;
+  readonly type: string;
+  readonly ifName: string;
+  readonly env: Env;
+  readonly stdin: string;
+}
+
+/** A node without kernel: plugins that only take notes, folders that are temporary, a namespace that is a set of names. */
+export interface FakeNode extends Disposable {
+  readonly host: Host;
+  readonly binDir: string;
+  readonly cniDir: string;
+  readonly netnsPath: string;
+  /** links in the container */
+  readonly links: Set<string>;
+  readonly seen: Seen[];
+  readonly stderr: string[];
+  readonly slept: number[];
+  /** what a call should fail with, or undefined; asked before anything is done */
+  fail: (verb: string, type: string, ifName: string) => unknown;
+  /** what a plugin of this process answers to ADD instead of one interface */
+  answer: (type: string, call: Call<unknown>) => Partial<Result> & { readonly version?: Version };
+  /** what an executed plugin prints on ADD instead of what it would in this process */
+  print: (type: string) => string | undefined;
+  /** called at every sleep */
+  onSleep: () => void;
+  /** `ADD alpha eth0`, in the order of the calls */
+  readonly log: () => readonly string[];
+  /** every file below cniDir with its content */
+  readonly files: () => Readonly<Record<string, string>>;
+  run<C>(plugin: Plugin<C>, verb: Verb, document: unknown, env?: Env): Promise<Outcome>;
+}
+
+/** @param foreign types that are executed rather than run in this process */
+export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']): FakeNode {
+  const dir = mkdtempSync(join(tmpdir(), 'braid-fake-node-'));
+  const [binDir, cniDir] = [join(dir, 'bin'), join(dir, 'cni')];
+  mkdirSync(binDir);
+  for (const type of [...own, ...foreign]) {
+    writeFileSync(join(binDir, type), '');
+  }
+  const plugins = new Map([...own, ...foreign].map((type) => [type, fakePlugin(type, () => node)]));
+  const netns = { path: '/run/netns/n1', netlink: { links: new Set<string>() } };
+  const node: FakeNode = {
+    host: fakeHost(() => node, { own, plugins, netns }),
+    binDir,
+    cniDir,
+    netnsPath: netns.path,
+    links: netns.netlink.links,
+    seen: [],
+    stderr: [],
+    slept: [],
+    fail: () => undefined,
+    answer: (_, { ifName, netnsPath }) => ({ interfaces: [{ name: ifName, sandbox: netnsPath }] }),
+    print: () => undefined,
+    onSleep: () => {},
+    log: () => node.seen.map(({ verb, type, ifName }) => `${verb} ${type} ${ifName}`.trim()),
+    files: () => filesBelow(cniDir),
+    run: (plugin, verb, document, env = {}) => {
+      const stdin = Buffer.from(typeof document === 'string' ? document : JSON.stringify(document));
+      return runPlugin(
+        plugin as unknown as Plugin,
+        { env: { ...callEnv(verb, netns.path), CNI_PATH: binDir, ...env }, readStdin: () => stdin },
+        node.host,
+      );
+    },
+    [Symbol.dispose]: () => {
+      chmodSync(dir, 0o700);
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+  return node;
+}
+
+export const callEnv = (verb: Verb, netns: string): Record<string, string> => ({
+  CNI_COMMAND: verb,
+  ...(verb === 'GC' || verb === 'STATUS' ? {} : { CNI_CONTAINERID: 'C1', CNI_NETNS: netns, CNI_IFNAME: 'eth0' }),
+});
+
+interface Parts {
+  readonly own: readonly string[];
+  readonly plugins: ReadonlyMap<string, Plugin>;
+  readonly netns: { readonly path: string; readonly netlink: { readonly links: Set<string> } };
+}
+
+function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
+  const named = { path: netns.path, netlink: netns.netlink, isSameAs: () => false, [Symbol.dispose]: () => {} };
+  const registry: Registry = Object.fromEntries([...plugins].map(([type, plugin]) => [type, async () => plugin]));
+  const host: Partial<Host> = {
+    netns: { ...named, path: 'own' } as unknown as Netns,
+    openNetns: (path) => {
+      if (path !== netns.path) {
+        throw new NetnsMissing(path);
+      }
+      return named as unknown as Netns;
+    },
+    log: (line) => node().stderr.push(line),
+    registry,
+    isOwnBuild: (path) => own.includes(basename(path)),
+    execute: async (path, env, stdin) => {
+      const executed = await execute(plugins.get(basename(path)), env, stdin, host as Host);
+      const printed = env['CNI_COMMAND'] === 'ADD' ? node().print(basename(path)) : undefined;
+      return printed === undefined ? executed : { ...executed, exitCode: 0, stdout: Buffer.from(printed) };
+    },
+    sleep: async (ms) => {
+      node().slept.push(ms);
+      node().onSleep();
+    },
+  };
+  return host as Host;
+}
+
+async function execute(plugin: Plugin | undefined, env: Env, stdin: Buffer, host: Host): Promise<Executed> {
+  if (plugin === undefined) {
+    throw new Error('no such program');
+  }
+  const { stdout, stderr, exitCode } = await runPlugin(plugin, { env, readStdin: () => stdin }, host);
+  return { exitCode, signal: undefined, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) };
+}
+
+function fakePlugin(type: string, node: () => FakeNode): Plugin {
+  const note = async (call: Call<unknown>): Promise<void> => {
+    const { verb, ifName, env, stdin } = call;
+    node().seen.push({ verb, type, ifName, env, stdin: stdin.toString('utf8') });
+    const failure = node().fail(verb, type, ifName);
+    if (failure !== undefined) {
+      throw failure;
+    }
+  };
+  return {
+    name: type,
+    about: '',
+    conf: conf({}),
+    add: async (call) => {
+      await note(call);
+      const { version = call.version, ...given } = node().answer(type, call);
+      node().links.add(call.ifName);
+      return { result: { ...EMPTY_RESULT, ...given }, version };
+    },
+    del: async (call) => {
+      await note(call);
+      // the kernel takes its time: whoever does not wait is found out
+      await new Promise((resolve) => setImmediate(resolve));
+      node().links.delete(call.ifName);
+    },
+    check: note,
+    status: note,
+    gc: note,
+  };
+}
+
+function filesBelow(dir: string): Readonly<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for (const entry of listing(dir)) {
+    const path = join(entry.parentPath, entry.name);
+    if (!entry.isDirectory()) {
+      files[path.slice(dir.length + 1)] = readFileSync(path, 'utf8');
+    }
+  }
+  return files;
+}
+
+function listing(dir: string) {
+  try {
+    return readdirSync(dir, { recursive: true, withFileTypes: true });
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,346 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { CniError } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import { multus } from './plugin.ts';
+
+vi.mock('../../lib/link/observe.ts', () => ({
+  findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
+}));
+
+const lan = (name: string, ...types: string[]): JsonObject =>
+  types.length === 1
+    ? { cniVersion: '1.0.0', name, type: types[0] ?? '' }
+    : { cniVersion: '1.0.0', name, plugins: types.map((type) => ({ type })) };
+
+const confOf = (node: FakeNode, more: JsonObject = {}): JsonObject => ({
+  cniVersion: '1.0.0',
+  name: 'multus',
+  type: 'multus',
+  cniDir: node.cniDir,
+  binDir: node.binDir,
+  delegates: [lan('a', 'alpha'), lan('b', 'beta', 'gamma'), lan('c', 'alpha')],
+  ...more,
+});
+
+const K8S = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=demo;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=C1;K8S_POD_UID=U1';
+
+const errorOf = ({ stdout, exitCode }: { stdout: string; exitCode: number }): { code: number; msg: string } => {
+  expect(exitCode).toBe(1);
+  return JSON.parse(stdout);
+};
+
+describe('multus ADD', () => {
+  it('attaches every network in order and answers what the first one answered, in its version', async () => {
+    using node = fakeNode();
+    node.answer = (type, { ifName, netnsPath }) => ({
+      version: type === 'alpha' ? '0.4.0' : '1.0.0',
+      interfaces: [{ name: ifName, sandbox: netnsPath }],
+    });
+    const { stdout } = await node.run(multus, 'ADD', confOf(node, { cniVersion: '1.1.0' }));
+    expect(JSON.parse(stdout)).toEqual({
+      cniVersion: '0.4.0',
+      interfaces: [{ name: 'eth0', sandbox: '/run/netns/n1' }],
+      dns: {},
+    });
+    expect(node.log()).toEqual(['ADD alpha eth0', 'ADD beta net1', 'ADD gamma net1', 'ADD alpha net2']);
+    expect([...node.links]).toEqual(['eth0', 'net1', 'net2']);
+    expect(Object.keys(node.files()).sort()).toEqual([
+      'C1',
+      'results/a-C1-eth0',
+      'results/b-C1-net1',
+      'results/c-C1-net2',
+    ]);
+  });
+
+  it('runs delegates as the worked example has it', async () => {
+    using node = fakeNode();
+    const conf = confOf(node, {
+      delegates: [{ cniVersion: '1.0.0', name: 'cl', type: 'alpha', capabilities: { portMappings: true } }],
+      runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
+    });
+    await node.run(multus, 'ADD', conf, { CNI_ARGS: K8S, HOME: '/root' });
+    const [seen] = node.seen;
+    expect(seen?.stdin).toBe(
+      '{"capabilities":{"portMappings":true},"cniVersion":"1.0.0","name":"cl","runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]},"type":"alpha"}',
+    );
+    expect(seen?.env).toEqual({
+      HOME: '/root',
+      CNI_COMMAND: 'ADD',
+      CNI_CONTAINERID: 'C1',
+      CNI_NETNS: '/run/netns/n1',
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: `${node.binDir}:${node.binDir}`,
+      CNI_ARGS: `${K8S.replace('=1;', '=true;')};${K8S}`,
+    });
+  });
+
+  it('writes the scratch file before the first delegate runs', async () => {
+    using node = fakeNode();
+    let scratch = '';
+    node.fail = (verb) => {
+      scratch ||= verb === 'ADD' ? (node.files()['C1'] ?? '') : '';
+      return undefined;
+    };
+    await node.run(multus, 'ADD', confOf(node, { delegates: [lan('a', 'alpha')] }));
+    expect(scratch).toBe(
+      '[{"Conf":{"cniVersion":"1.0.0","ipam":{},"name":"a","type":"alpha"},"ConfList":{},"Name":"a","IsFilterV4Gateway":false,"IsFilterV6Gateway":false,"Bytes":"eyJjbmlWZXJzaW9uIjoiMS4wLjAiLCJuYW1lIjoiYSIsInR5cGUiOiJhbHBoYSJ9"}]',
+    );
+  });
+
+  it('uses its default folders', async () => {
+    using node = fakeNode();
+    const conf = confOf(node, { binDir: '', delegates: [lan('a', 'nowhere')] });
+    const { msg } = errorOf(await node.run(multus, 'ADD', conf));
+    expect(msg).toContain(`failed to find plugin "nowhere" in path [/opt/cni/bin ${node.binDir}]`);
+  });
+
+  it('says whose network failed and keeps the code of the delegate', async () => {
+    using node = fakeNode();
+    node.fail = (verb, type) => (verb === 'ADD' && type === 'gamma' ? new CniError(11, 'not now') : undefined);
+    expect(errorOf(await node.run(multus, 'ADD', confOf(node), { CNI_ARGS: K8S }))).toEqual({
+      code: 11,
+      msg: '[demo/web/U1:b]: error adding container to network "b": plugin type="gamma" failed (add): not now',
+    });
+  });
+
+  it('names a delegate of one plugin with its type and name', async () => {
+    using node = fakeNode();
+    node.fail = (verb) => (verb === 'ADD' ? new Error('broken') : undefined);
+    expect(errorOf(await node.run(multus, 'ADD', confOf(node)))).toEqual({
+      code: 999,
+      msg: '[//:a]: error adding container to network "a": plugin type="alpha" name="a" failed (add): broken',
+    });
+  });
+});
+
+/** Every step that can fail, and what is DELed again for it. */
+const FAILURES: readonly {
+  readonly step: string;
+  readonly prepare: (node: FakeNode) => JsonObject | undefined;
+  readonly env?: Record<string, string>;
+  readonly code: number;
+  readonly msg: string;
+  readonly undone: readonly string[];
+}[] = [
+  {
+    step: 'reading CNI_ARGS',
+    prepare: () => undefined,
+    env: { CNI_ARGS: 'A=b=c' },
+    code: 4,
+    msg: 'Multus: error getting k8s args: cannot use CNI_ARGS: invalid pair "A=b=c"',
+    undone: [],
+  },
+  {
+    step: 'the wait for the node',
+    prepare: () => ({ readinessindicatorfile: '/nowhere/ready' }),
+    code: 11,
+    msg: 'Multus: [//]: cannot find readiness indicator file "/nowhere/ready": timed out waiting for the condition',
+    undone: [],
+  },
+  {
+    step: 'opening the namespace',
+    prepare: () => undefined,
+    env: { CNI_NETNS: '/nowhere' },
+    code: 999,
+    msg: '[//:a]: error adding container to network "a": cannot open network namespace "/nowhere": no such file or directory',
+    undone: [],
+  },
+  {
+    step: 'the look for an interface of that name',
+    prepare: (node) => void node.links.add('net1'),
+    code: 999,
+    msg: '[//:b]: error adding container to network "b": cannot add interface "net1": it already exists in "/run/netns/n1"',
+    undone: [],
+  },
+  {
+    step: 'finding a plugin',
+    prepare: () => ({ delegates: [lan('a', 'alpha'), lan('b', 'beta', 'nowhere')] }),
+    code: 999,
+    msg: '[//:b]: error adding container to network "b": plugin type="nowhere" failed (add): failed to find plugin "nowhere" in path',
+    undone: [],
+  },
+  {
+    step: 'writing the scratch file',
+    prepare: (node) => ({ cniDir: join(node.binDir, 'alpha') }),
+    code: 5,
+    msg: 'Multus: [//]: error saving the delegates: cannot ',
+    undone: [],
+  },
+  {
+    step: 'the first network',
+    prepare: (node) => failAdd(node, 'alpha eth0'),
+    code: 42,
+    msg: '[//:a]: error adding container to network "a": plugin type="alpha" name="a" failed (add): broken',
+    undone: ['alpha eth0'],
+  },
+  {
+    step: 'a plugin in the middle',
+    prepare: (node) => failAdd(node, 'gamma net1'),
+    code: 42,
+    msg: '[//:b]: error adding container to network "b": plugin type="gamma" failed (add): broken',
+    undone: ['gamma net1', 'alpha eth0', 'beta net1'],
+  },
+  {
+    step: 'the last network',
+    prepare: (node) => failAdd(node, 'alpha net2'),
+    code: 42,
+    msg: '[//:c]: error adding container to network "c"',
+    undone: ['alpha net2', 'gamma net1', 'alpha eth0', 'beta net1'],
+  },
+  {
+    step: 'the look for an interface that another network made',
+    prepare: (node) => {
+      node.answer = () => {
+        node.links.add('net2');
+        return {};
+      };
+      return { delegates: [lan('a', 'alpha'), lan('b', 'beta'), lan('c', 'alpha')] };
+    },
+    code: 999,
+    msg: '[//:c]: error adding container to network "c": cannot add interface "net2": it already exists',
+    undone: ['beta net1', 'alpha eth0'],
+  },
+  {
+    step: 'writing the result cache',
+    prepare: (node) => {
+      mkdirSync(node.cniDir);
+      writeFileSync(join(node.cniDir, 'results'), '');
+      return undefined;
+    },
+    code: 5,
+    msg: '[//:a]: error adding container to network "a": failed to set network "a" cached result: ',
+    undone: ['alpha eth0'],
+  },
+  {
+    step: 'reading a result',
+    prepare: (node) => {
+      node.print = () => '{"ips":5}';
+      return { delegates: [lan('a', 'alpha'), lan('f', 'foreign')] };
+    },
+    code: 999,
+    msg: '[//:f]: error adding container to network "f": plugin type="foreign" name="f" failed (add): ',
+    undone: ['foreign net1', 'alpha eth0'],
+  },
+  {
+    step: 'printing the result',
+    prepare: (node) => {
+      node.print = () => 'null';
+      return { delegates: [{ name: 'f', type: 'foreign' }, lan('a', 'alpha')] };
+    },
+    code: 999,
+    msg: '[//:f]: error adding container to network "f": cannot print the result as version 0.1.0',
+    undone: ['alpha net1', 'foreign eth0'],
+  },
+];
+
+function failAdd(node: FakeNode, which: string): undefined {
+  node.fail = (verb, type, ifName) =>
+    verb === 'ADD' && `${type} ${ifName}` === which ? new CniError(42, 'broken') : undefined;
+}
+
+describe('multus ADD takes everything back when', () => {
+  it.each(FAILURES)('$step fails', async ({ prepare, env, code, msg, undone }) => {
+    using node = fakeNode();
+    const conf = confOf(node, prepare(node) ?? {});
+    const before = { links: [...node.links], files: node.files() };
+    const answer = errorOf(await node.run(multus, 'ADD', conf, env));
+    expect(answer.code).toBe(code);
+    expect(answer.msg).toContain(msg);
+    expect(node.log().filter((line) => line.startsWith('DEL'))).toEqual(undone.map((call) => `DEL ${call}`));
+    const links = [...node.links].filter((name) => before.links.includes(name) || name !== 'net2');
+    expect({ links, files: node.files() }).toEqual(before);
+    expect(node.stderr).toEqual([]);
+  });
+});
+
+describe('multus ADD that cannot take everything back', () => {
+  it('keeps the scratch file, from which DEL finishes', async () => {
+    using node = fakeNode();
+    node.fail = (verb, type, ifName) =>
+      (verb === 'ADD' && ifName === 'net2') || (verb === 'DEL' && type === 'beta')
+        ? new CniError(42, 'stuck')
+        : undefined;
+    const { msg } = errorOf(await node.run(multus, 'ADD', confOf(node)));
+    expect(msg).toContain('failed (add): stuck');
+    expect(node.stderr).toEqual([
+      'cannot undo (delete what was attached): error deleting container from network "b": plugin type="beta" failed (delete): stuck; the scratch file is kept for DEL',
+    ]);
+    expect(Object.keys(node.files())).toEqual(['C1', 'results/b-C1-net1']);
+    node.fail = () => undefined;
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect(node.files()).toEqual({});
+    expect([...node.links]).toEqual([]);
+  });
+
+  it('puts an earlier scratch file back', async () => {
+    using node = fakeNode();
+    mkdirSync(node.cniDir);
+    writeFileSync(join(node.cniDir, 'C1'), 'earlier');
+    failAdd(node, 'alpha eth0');
+    errorOf(await node.run(multus, 'ADD', confOf(node)));
+    expect(node.files()).toEqual({ C1: 'earlier' });
+  });
+});
+
+const BAD: readonly [string, JsonObject, string][] = [
+  ['no delegates', { delegates: null }, 'cannot use "delegates": [] is empty'],
+  ['an empty list', { delegates: [] }, 'cannot use "delegates": [] is empty'],
+  ['a list that is none', { delegates: {} }, 'cannot use "delegates": {} is not a list'],
+  ['a null delegate', { delegates: [null] }, 'cannot use "delegates.0": null is not an object'],
+  ['a delegate that is a list', { delegates: [[]] }, 'cannot use "delegates.0": [] is not an object'],
+  ['a null plugin', { delegates: [{ name: 'n', plugins: [null] }] }, 'cannot use "delegates.0.plugins.0": null'],
+  ['no plugins', { delegates: [{ name: 'n', plugins: [] }] }, 'cannot use "delegates.0.plugins": [] has no plugin'],
+  [
+    'a delegate without type',
+    { delegates: [lan('a', 'alpha'), { name: 'n' }] },
+    'cannot use "delegates.1": {"name":"n"}',
+  ],
+  [
+    'a delegate without name',
+    { delegates: [{ type: 'alpha' }] },
+    'missing network name: cannot use "delegates.0.name"',
+  ],
+  [
+    'itself',
+    { delegates: [{ name: 'n', type: 'multus' }] },
+    'cannot use "delegates.0.type" "multus": multus would call',
+  ],
+  ['a kubeconfig', { kubeconfig: '/k' }, 'cannot use "kubeconfig": "/k" needs the Kubernetes API'],
+  ['a cluster network by name', { clusterNetwork: 'net' }, 'cannot use "clusterNetwork": "net" is a name'],
+  [
+    'a default network by name',
+    { clusterNetwork: '/x', defaultNetworks: ['/y', 'net'] },
+    'cannot use "defaultNetworks.1": "net" is a name',
+  ],
+  ['an auxiliary chain without cluster network', { auxiliaryCNIChainName: 'x' }, 'cannot use "auxiliaryCNIChainName"'],
+  ['a number for a path', { cniDir: 5 }, 'cannot use "cniDir": 5 is not a string'],
+  ['a word for a switch', { namespaceIsolation: 'false' }, 'cannot use "namespaceIsolation": "false" is not a boolean'],
+  [
+    'a half port',
+    { runtimeConfig: { portMappings: [{ hostPort: 0.5 }] } },
+    'cannot use "runtimeConfig.portMappings.0.hostPort": 0.5',
+  ],
+];
+
+describe('multus refuses, and touches nothing, with', () => {
+  it.each(BAD)('%s', async (_, more, msg) => {
+    using node = fakeNode();
+    for (const verb of ['ADD', 'CHECK', 'STATUS', 'GC'] as const) {
+      const answer = errorOf(await node.run(multus, verb, confOf(node, { cniVersion: '1.1.0', ...more })));
+      expect(answer.code).toBe(7);
+      expect(answer.msg).toContain(msg);
+    }
+    expect(node.seen).toEqual([]);
+    expect(node.files()).toEqual({});
+    expect((await node.run(multus, 'DEL', confOf(node, { ...more, cniDir: node.cniDir }))).exitCode).toBe(0);
+  });
+
+  it('a prevResult that is none', async () => {
+    using node = fakeNode();
+    const { msg } = errorOf(await node.run(multus, 'ADD', confOf(node, { prevResult: { cniVersion: '9.9.9' } })));
+    expect(msg).toBe('Multus: error loading netconf: cannot read the prevResult: unsupported cniVersion "9.9.9"');
+  });
+});

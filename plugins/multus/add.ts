@@ -1,0 +1,112 @@
+import { CniError, combined, messageOf, within } from '../../lib/cni/errors.ts';
+import { compact, sorted } from '../../lib/cni/json.ts';
+import { type Added, addNetwork, findPlugins } from '../../lib/cni/network.ts';
+import type { Call, Host, PrintedResult } from '../../lib/cni/plugin.ts';
+import { formatResult } from '../../lib/cni/result.ts';
+import { Undo } from '../../lib/cni/undo.ts';
+import { findLink } from '../../lib/link/observe.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
+import { cniDirOf, type MultusConf } from './config.ts';
+import { type Log, logged } from './log.ts';
+import { loadNetworks, naming } from './networks.ts';
+import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
+import { readScratch, restoreScratch, writeScratch } from './scratch.ts';
+
+/**
+ * Attaches a pod to all its networks, in order. When one fails, all that was started is deleted again, the failed one
+ * included; if that does not succeed, the scratch file stays, for the DEL that the runtime sends.
+ */
+export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> =>
+  logged(call.conf, host.log, async (log) => {
+    const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
+    const prefix = `Multus: [${podLabel(pod)}]`;
+    const loading = { namespace: pod.namespace, prefix, notReady: 'tryAgainLater' as const };
+    const delegates = await loadNetworks(call, host, log, loading);
+    const [first, ...others] = attachmentsOf(delegates, sharedRuntime(call, call.conf), {
+      pod,
+      cniArgs: call.args,
+      supplied: call.conf.runtimeConfig,
+    });
+    if (first === undefined) {
+      throw new CniError('internal', `${prefix}: no delegates`);
+    }
+    using netns = adding(pod, first, () => host.openNetns(call.netnsPath));
+    for (const attachment of [first, ...others]) {
+      adding(pod, attachment, () => {
+        findPlugins(attachment.list, attachment.runtime);
+        refuseTaken(netns, attachment);
+      });
+    }
+    await using undo = new Undo(host.log);
+    const started: Attachment[] = [];
+    naming(`${prefix}: error saving the delegates`, () => {
+      const cniDir = cniDirOf(call.conf);
+      const before = readScratch(cniDir, call.containerId);
+      // before the write, which may fail when the file is there already
+      undo.push('delete what was attached', () =>
+        takeBack(host, started, () => restoreScratch(cniDir, call.containerId, before)),
+      );
+      writeScratch(cniDir, call.containerId, delegates);
+    });
+    const attach = attacher(host, { pod, netns, started, log });
+    const { result, version } = await attach(first);
+    for (const attachment of others) {
+      await attach(attachment);
+    }
+    adding(pod, first, () => formatResult(result, version)); // what cannot be printed has failed, while we can take it back
+    undo.commit();
+    return { result, version };
+  });
+
+interface Attaching {
+  readonly pod: Pod;
+  readonly netns: Netns;
+  readonly started: Attachment[];
+  readonly log: Log;
+}
+
+function attacher(host: Host, { pod, netns, started, log }: Attaching): (attachment: Attachment) => Promise<Added> {
+  return async (attachment) => {
+    const { name, list, runtime } = attachment;
+    // by now, a network before this one may have made it
+    adding(pod, attachment, () => refuseTaken(netns, attachment));
+    started.push(attachment);
+    let added: Added;
+    try {
+      added = await addNetwork(host, list, runtime);
+    } catch (error) {
+      throw addingFailed(pod, attachment, error);
+    }
+    log.verbose(() => {
+      const where = `${logLabel(pod)}:${name}(${list.name}):${runtime.ifName}`;
+      return `Add: ${where} ${compact(sorted(added.raw))}`;
+    });
+    return added;
+  };
+}
+
+function refuseTaken(netns: Netns, { runtime }: Attachment): void {
+  if (findLink(netns.netlink, runtime.ifName) !== undefined) {
+    throw new CniError('internal', `cannot add interface "${runtime.ifName}": it already exists in "${netns.path}"`);
+  }
+}
+
+async function takeBack(host: Host, started: readonly Attachment[], restore: () => void): Promise<void> {
+  const failure = combined(await detachAll(host, started), ' / ');
+  if (failure !== undefined) {
+    throw new CniError(failure.code, `${messageOf(failure)}; the scratch file is kept for DEL`);
+  }
+  restore();
+}
+
+function adding<T>(pod: Pod, attachment: Attachment, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw addingFailed(pod, attachment, error);
+  }
+}
+
+const addingFailed = (pod: Pod, { list }: Attachment, error: unknown): CniError =>
+  within(`[${podLabel(pod)}:${list.name}]: error adding container to network ${JSON.stringify(list.name)}`, error);

@@ -1,0 +1,112 @@
+import { runsInProcess } from '../../lib/cni/delegate.ts';
+import { within } from '../../lib/cni/errors.ts';
+import { delNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
+import type { NetworkList } from '../../lib/cni/network-list.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { binDirOf, type CommonConf, cniDirOf, type RuntimeConfigConf } from './config.ts';
+import { isOurselves } from './delegates.ts';
+import { interfaceNames } from './names.ts';
+import { capabilityArgs, delegateArgs, type Pod, type Requests } from './runtime-args.ts';
+
+/** One network of one pod: what to run, and with what. */
+export interface Attachment {
+  /** of the delegate */
+  readonly name: string;
+  readonly list: NetworkList;
+  readonly runtime: RuntimeConf;
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly list: NetworkList;
+  readonly requests: Requests;
+}
+
+/** What the attachments of a call have in common. */
+export function sharedRuntime(call: Call<unknown>, common: CommonConf): RuntimeConf {
+  return {
+    containerId: call.containerId,
+    netns: call.netnsPath,
+    ifName: call.ifName,
+    args: [],
+    capabilityArgs: {},
+    cacheDir: cniDirOf(common),
+    path: [binDirOf(common), ...call.path],
+    env: { ...call.env }, // process.env is slow to copy, and each delegate gets a copy
+  };
+}
+
+/** The attachments of a pod: interfaces are named by position, arguments made for each. */
+export function attachmentsOf(
+  delegates: readonly Wanted[],
+  shared: RuntimeConf,
+  pod: { readonly pod: Pod; readonly cniArgs: string; readonly supplied: RuntimeConfigConf | undefined },
+): readonly Attachment[] {
+  const names = interfaceNames(
+    delegates.map(({ requests }) => requests.ifName),
+    shared.ifName,
+  );
+  return delegates.map(({ name, list, requests }, index) => ({
+    name,
+    list,
+    runtime: {
+      ...shared,
+      ifName: names[index] ?? '',
+      args: delegateArgs(pod.pod, pod.cniArgs, requests),
+      capabilityArgs: capabilityArgs(pod.supplied, requests, index === 0),
+    },
+  }));
+}
+
+/**
+ * Deletes attachments, last to first, whatever fails. Neighbours that run inside this process are started together: what
+ * they wait for is the kernel, and it lets one request delete the links of all. Plugins that are executed keep their
+ * order.
+ *
+ * @returns what failed, last attachment first
+ */
+export async function detachAll(host: Host, attachments: readonly Attachment[]): Promise<readonly unknown[]> {
+  const errors: unknown[] = [];
+  for (const together of inTurns(host, attachments.toReversed())) {
+    const outcomes = await Promise.allSettled(together.map((attachment) => detach(host, attachment)));
+    errors.push(...outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : [])));
+  }
+  return errors;
+}
+
+async function detach(host: Host, { list, runtime }: Attachment): Promise<void> {
+  if (isOurselves(list)) {
+    return; // written by a version that let multus call itself: it would come back here for ever
+  }
+  try {
+    await delNetwork(host, list, runtime);
+  } catch (error) {
+    throw within(`error deleting container from network ${JSON.stringify(list.name)}`, error);
+  }
+}
+
+function inTurns(host: Host, attachments: readonly Attachment[]): readonly (readonly Attachment[])[] {
+  const isOwn = new Map<string, boolean>();
+  const turns: Attachment[][] = [];
+  let last: Attachment[] | undefined;
+  for (const attachment of attachments) {
+    const isInside = staysInside(host, attachment, isOwn);
+    if (isInside && last !== undefined) {
+      last.push(attachment);
+      continue;
+    }
+    const turn = [attachment];
+    turns.push(turn);
+    last = isInside ? turn : undefined;
+  }
+  return turns;
+}
+
+/** @param known what was found out about a type; files are looked at once, not for each of 16 networks */
+function staysInside(host: Host, { list, runtime }: Attachment, known: Map<string, boolean>): boolean {
+  return list.plugins.every(({ type }) => {
+    const isOwn = known.get(type) ?? runsInProcess(host, type, runtime.path, runtime.env);
+    known.set(type, isOwn);
+    return isOwn;
+  });
+}

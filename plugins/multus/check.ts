@@ -1,0 +1,59 @@
+import { combined, messageOf, within } from '../../lib/cni/errors.ts';
+import { checkNetwork, statusNetwork } from '../../lib/cni/network.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { attachmentsOf, sharedRuntime } from './attachments.ts';
+import { cniDirOf, type MultusConf } from './config.ts';
+import { type Log, logged } from './log.ts';
+import { loadNetworks, naming } from './networks.ts';
+import { podLabel, podOf } from './runtime-args.ts';
+import { parseScratch, readScratch, type StoredDelegate } from './scratch.ts';
+
+/** Checks every network that the pod was attached to, or would be if that is not known, and reports all failures. */
+export const check = (call: Call<MultusConf>, host: Host): Promise<void> =>
+  logged(call.conf, host.log, async (log) => {
+    const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
+    const loading = { namespace: pod.namespace, prefix: `Multus: [${podLabel(pod)}]`, notReady: undefined };
+    const delegates = attached(call, log) ?? (await loadNetworks(call, host, log, loading));
+    const shared = sharedRuntime(call, call.conf);
+    const errors: unknown[] = [];
+    for (const { name, list, runtime } of attachmentsOf(delegates, shared, {
+      pod,
+      cniArgs: call.args,
+      supplied: call.conf.runtimeConfig,
+    })) {
+      log.verbose(() => {
+        const where = `${pod.namespace}:${pod.name}:${name}(${list.name}):${runtime.ifName}`;
+        return `Check: ${where} ${list.bytes.toString('utf8')}`;
+      });
+      try {
+        await checkNetwork(host, list, runtime);
+      } catch (error) {
+        const what = `error checking container in network ${JSON.stringify(list.name)}`;
+        errors.push(within(`[${podLabel(pod)}:${list.name}]: ${what}`, error));
+      }
+    }
+    const failure = combined(errors, ' / ');
+    if (failure !== undefined) {
+      throw failure;
+    }
+  });
+
+/** Can the pod's own network be served? The others do not keep a node from being ready. */
+export const status = (call: Call<MultusConf>, host: Host): Promise<void> =>
+  logged(call.conf, host.log, async (log) => {
+    const loading = { namespace: '', prefix: 'Multus', notReady: 'notAvailable' as const };
+    const [first] = await loadNetworks(call, host, log, loading);
+    if (first !== undefined) {
+      await statusNetwork(host, first.list, sharedRuntime(call, call.conf));
+    }
+  });
+
+function attached(call: Call<MultusConf>, log: Log): readonly StoredDelegate[] | undefined {
+  try {
+    const scratch = readScratch(cniDirOf(call.conf), call.containerId);
+    return scratch && parseScratch(scratch, call.version);
+  } catch (error) {
+    log.error(messageOf(error));
+    return undefined;
+  }
+}

@@ -1,0 +1,94 @@
+import * as z from 'zod/mini';
+import { anyObject, type Conf, conf, dns, flag, list, object, section, text, whole } from '../../lib/cni/config.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+
+/** In bits: more than 31 of them. */
+const rate = (about: string) => whole(about, { max: Number.MAX_SAFE_INTEGER });
+
+const RuntimeConfig = {
+  portMappings: list(
+    object({
+      hostPort: whole('Port of the node.'),
+      containerPort: whole('Port of the container.'),
+      protocol: text('Protocol.'),
+      hostIP: text('Address of the node.'),
+    }),
+    'Capability `portMappings`.',
+  ),
+  bandwidth: section(
+    {
+      ingressRate: rate('Bits per second into the container.'),
+      ingressBurst: rate('Bits of a burst into the container.'),
+      egressRate: rate('Bits per second out of the container.'),
+      egressBurst: rate('Bits of a burst out of the container.'),
+    },
+    'Capability `bandwidth`.',
+  ),
+  ips: list(text('Address, with or without a prefix.'), 'Capability `ips`.'),
+  mac: text('Capability `mac`.'),
+  infinibandGUID: text('Capability `infinibandGUID`.'),
+  deviceID: text('Capability `deviceID`.'),
+  CNIDeviceInfoFile: text('Capability `CNIDeviceInfoFile`.'),
+};
+
+const LOGGING = {
+  logToStderr: flag('Write the log to stderr.', true),
+  logFile: text('Append the log to this file too. It and its folder are created.'),
+  logLevel: text('`panic`, `error`, `verbose` or `debug`. Default: `panic`, which writes nothing.'),
+  logOptions: section(
+    {
+      maxAge: whole('Days after which a rotated file is deleted; 0: never.', { min: 0, fallback: 5 }),
+      maxSize: whole('Megabytes at which the file is rotated.', { min: 0, fallback: 100 }),
+      maxBackups: whole('How many rotated files are kept; 0: all.', { min: 0, fallback: 5 }),
+      compress: flag('Compress rotated files.', true),
+    },
+    'When `logFile` is rotated.',
+  ),
+};
+
+/** What every verb needs, and all that DEL reads: a delegate that is configured wrongly must not block it. */
+const COMMON = {
+  cniDir: text('Folder of the scratch files and of the result cache. Default: `/var/lib/cni/multus`.'),
+  binDir: text('Folder that is searched for plugins before those of CNI_PATH. Default: `/opt/cni/bin`.'),
+  readinessindicatorfile: text('ADD, STATUS and GC wait up to 45 seconds until this file is there.'),
+  retryDeleteOnError: flag('Keep the scratch file when a DEL fails, so that the next one tries every network again.'),
+  ...LOGGING,
+};
+
+const delegate = z.record(z.string(), z.unknown()) as unknown as z.ZodMiniType<JsonObject>;
+
+/** Absent is not the same as empty here. */
+const systemNamespaces = z.optional(z.nullable(z.array(z.string())));
+z.globalRegistry.add(systemNamespaces, {
+  description: 'Namespaces whose pods get no `defaultNetworks`. Default: `kube-system` alone.',
+});
+
+export const MultusConf = conf({
+  delegates: list(delegate, 'The networks: CNI configurations or lists. The first is the own network of the pod.'),
+  clusterNetwork: text('Takes the place of `delegates`: path of a `.conf`, a `.conflist` or their folder.'),
+  defaultNetworks: list(text('Path.'), 'More networks, with `clusterNetwork`: paths likewise.'),
+  systemNamespaces,
+  auxiliaryCNIChainName: text('Plugins that run after all networks: folder of this name beside `clusterNetwork`.'),
+  ...COMMON,
+  runtimeConfig: section(RuntimeConfig, 'Filled in by the runtime; handed on to delegates by their `capabilities`.'),
+  capabilities: anyObject('Tells the runtime what to fill in.'),
+  kubeconfig: text('Not supported yet.'),
+  confDir: text('Folder of networks given by name; not supported yet.'),
+  multusNamespace: text('Namespace of networks given by name; not supported yet.'),
+  namespaceIsolation: flag('Pods may name networks of their own namespace only; not supported yet.'),
+  globalNamespaces: text('Namespaces that are open to all pods; not supported yet.'),
+  prevResult: anyObject('Must be a result; not used.'),
+  dns: dns('Not used.'),
+  ipam: anyObject('Not used.'),
+});
+export type MultusConf = Conf<typeof MultusConf>;
+
+export const CommonConf = conf(COMMON);
+export type CommonConf = Conf<typeof CommonConf>;
+
+export const RuntimeConfigConf = conf(RuntimeConfig);
+export type RuntimeConfigConf = Conf<typeof RuntimeConfigConf>;
+
+export const cniDirOf = (common: CommonConf): string => common.cniDir || '/var/lib/cni/multus';
+
+export const binDirOf = (common: CommonConf): string => common.binDir || '/opt/cni/bin';

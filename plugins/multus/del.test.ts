@@ -1,0 +1,256 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { CniError } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import { multus } from './plugin.ts';
+
+vi.mock('../../lib/link/observe.ts', () => ({
+  findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
+}));
+
+const lan = (name: string, type: string): JsonObject => ({ cniVersion: '1.0.0', name, type });
+
+const confOf = (node: FakeNode, more: JsonObject = {}): JsonObject => ({
+  cniVersion: '1.0.0',
+  name: 'multus',
+  type: 'multus',
+  cniDir: node.cniDir,
+  binDir: node.binDir,
+  delegates: [lan('a', 'alpha'), lan('b', 'beta'), lan('c', 'gamma')],
+  ...more,
+});
+
+async function attached(more: JsonObject = {}, env: Record<string, string> = {}): Promise<FakeNode> {
+  const node = fakeNode();
+  expect((await node.run(multus, 'ADD', confOf(node, more), env)).exitCode).toBe(0);
+  node.seen.length = 0;
+  return node;
+}
+
+const failDel = (node: FakeNode, ...types: string[]): void => {
+  node.fail = (verb, type) => (verb === 'DEL' && types.includes(type) ? new CniError(42, `${type} stuck`) : undefined);
+};
+
+const msgOf = ({ stdout }: { stdout: string }): string => (JSON.parse(stdout) as { msg: string }).msg;
+
+describe('multus DEL', () => {
+  it('deletes the networks of the scratch file, last to first, and forgets them', async () => {
+    using node = await attached();
+    const edited = confOf(node, { delegates: [null], kubeconfig: '/nowhere' });
+    expect(await node.run(multus, 'DEL', edited)).toEqual({ stdout: '', stderr: '', exitCode: 0 });
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
+    expect([...node.links]).toEqual([]);
+    expect(node.files()).toEqual({});
+  });
+
+  it('is a success when repeated, and when nothing was ever added', async () => {
+    using node = await attached();
+    await node.run(multus, 'DEL', confOf(node));
+    node.seen.length = 0;
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect(node.seen).toEqual([]);
+  });
+
+  it('works without a namespace', async () => {
+    using node = await attached();
+    expect((await node.run(multus, 'DEL', confOf(node), { CNI_NETNS: '' })).exitCode).toBe(0);
+    expect(node.seen.map(({ env }) => env['CNI_NETNS'])).toEqual(['', '', '']);
+  });
+
+  it('hands on the result and the capabilities of today', async () => {
+    using node = await attached({ delegates: [{ ...lan('a', 'alpha'), capabilities: { mac: true } }] });
+    await node.run(multus, 'DEL', confOf(node, { runtimeConfig: { mac: '02:00:00:00:00:01' } }));
+    expect(node.seen[0]?.stdin).toBe(
+      '{"capabilities":{"mac":true},"cniVersion":"1.0.0","name":"a","prevResult":{"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"/run/netns/n1"}]},"runtimeConfig":{"mac":"02:00:00:00:00:01"},"type":"alpha"}',
+    );
+  });
+
+  it('gives a list without a version its own', async () => {
+    using node = fakeNode();
+    mkdirSync(node.cniDir);
+    const bytes = Buffer.from('{"name":"a","plugins":[{"type":"alpha"}]}').toString('base64');
+    writeFileSync(join(node.cniDir, 'C1'), JSON.stringify([{ Name: 'a', Bytes: bytes }]));
+    await node.run(multus, 'DEL', confOf(node, { cniVersion: '0.3.1' }));
+    expect(node.seen.at(-1)?.stdin).toBe('{"cniVersion":"0.3.1","name":"a","type":"alpha"}');
+  });
+
+  it('goes on after failures, reports all of them in order, and keeps the code of the first', async () => {
+    using node = await attached();
+    failDel(node, 'gamma', 'alpha');
+    const outcome = await node.run(multus, 'DEL', confOf(node));
+    expect(JSON.parse(outcome.stdout)).toEqual({
+      code: 42,
+      msg: 'errors: error deleting container from network "c": plugin type="gamma" name="c" failed (delete): gamma stuck / error deleting container from network "a": plugin type="alpha" name="a" failed (delete): alpha stuck',
+    });
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
+    expect(Object.keys(node.files()).sort()).toEqual(['results/a-C1-eth0', 'results/c-C1-net2']);
+  });
+
+  it('tries again what failed, from the result cache', async () => {
+    using node = await attached();
+    failDel(node, 'beta');
+    await node.run(multus, 'DEL', confOf(node));
+    node.fail = () => undefined;
+    node.seen.length = 0;
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect(node.log()).toEqual(['DEL beta net1']);
+    expect(node.files()).toEqual({});
+  });
+
+  it('reports a network whose plugin is gone, and deletes the others', async () => {
+    using node = await attached();
+    rmSync(join(node.binDir, 'beta'));
+    expect(msgOf(await node.run(multus, 'DEL', confOf(node)))).toContain(
+      'errors: error deleting container from network "b": plugin type="beta" name="b" failed (delete): failed to find plugin "beta" in path',
+    );
+    expect([...node.links]).toEqual(['net1']);
+  });
+
+  it('does not call itself, whatever an old scratch file says', async () => {
+    using node = fakeNode(['alpha', 'multus']);
+    mkdirSync(node.cniDir);
+    const bytes = Buffer.from('{"name":"m","type":"multus"}').toString('base64');
+    writeFileSync(join(node.cniDir, 'C1'), JSON.stringify([{ Name: 'm', Bytes: bytes }]));
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect(node.seen).toEqual([]);
+    expect(node.files()).toEqual({});
+  });
+
+  it('goes on with CNI_ARGS and a runtimeConfig that cannot be read', async () => {
+    using node = await attached();
+    const conf = confOf(node, { runtimeConfig: { mac: 5 }, readinessindicatorfile: '/nowhere' });
+    expect((await node.run(multus, 'DEL', conf, { CNI_ARGS: 'A=b=c;X=y' })).exitCode).toBe(0);
+    expect(node.seen[0]?.env['CNI_ARGS']).toMatch(/^IgnoreUnknown=true;.*;A=b=c;X=y$/);
+    expect(node.slept).toEqual([]);
+  });
+});
+
+describe('multus DEL with retryDeleteOnError', () => {
+  const retry = { retryDeleteOnError: true };
+
+  it('keeps the scratch file when a network failed, and tries every one again', async () => {
+    using node = await attached();
+    failDel(node, 'beta');
+    await node.run(multus, 'DEL', confOf(node, retry));
+    expect(Object.keys(node.files()).sort()).toEqual(['C1', 'results/b-C1-net1']);
+    node.fail = () => undefined;
+    node.seen.length = 0;
+    await node.run(multus, 'DEL', confOf(node, retry));
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
+    expect(node.files()).toEqual({});
+  });
+
+  it('removes it when the reason will not go away', async () => {
+    using node = await attached();
+    node.fail = (verb) => (verb === 'DEL' ? new CniError('internal', 'x: no such file or directory') : undefined);
+    expect((await node.run(multus, 'DEL', confOf(node, retry))).exitCode).toBe(1);
+    expect(node.files()['C1']).toBeUndefined();
+  });
+});
+
+describe('multus DEL without a usable scratch file', () => {
+  it('deletes what the result cache lists for the container, last added first, with what it was added with', async () => {
+    using node = await attached({}, { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=web' });
+    rmSync(join(node.cniDir, 'C1'));
+    await node.run(multus, 'DEL', confOf(node, { delegates: [] }), { CNI_NETNS: '' });
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
+    expect(node.seen.map(({ env }) => env['CNI_NETNS'])).toEqual(['/run/netns/n1', '/run/netns/n1', '/run/netns/n1']);
+    expect(node.seen[0]?.env['CNI_ARGS']).toContain('K8S_POD_NAME=web');
+    expect(node.files()).toEqual({});
+  });
+
+  it('leaves other containers alone, whose names may look the same', async () => {
+    using node = await attached();
+    await node.run(multus, 'ADD', confOf(node, { delegates: [lan('x-C1', 'alpha')] }), {
+      CNI_CONTAINERID: 'C2',
+      CNI_IFNAME: 'net9',
+    });
+    writeFileSync(join(node.cniDir, 'C1'), '');
+    node.seen.length = 0;
+    await node.run(multus, 'DEL', confOf(node));
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
+    expect(Object.keys(node.files()).sort()).toEqual(['C2', 'results/x-C1-C2-net9']);
+  });
+
+  it('adds the configured networks to the cached ones when the file is corrupt, and removes it', async () => {
+    using node = await attached();
+    writeFileSync(join(node.cniDir, 'C1'), '[{');
+    rmSync(join(node.cniDir, 'results/c-C1-net2'));
+    const conf = confOf(node, { logLevel: 'error' });
+    expect((await node.run(multus, 'DEL', conf)).exitCode).toBe(0);
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
+    expect(node.stderr[0]).toMatch(/\[error\] cannot read the scratch file: .*: using the result cache and/);
+    expect(node.files()).toEqual({});
+  });
+
+  it('does not pass a path through /proc on, which may be another container by now', async () => {
+    using node = await attached();
+    rmSync(join(node.cniDir, 'C1'));
+    const file = join(node.cniDir, 'results/a-C1-eth0');
+    writeFileSync(file, (node.files()['results/a-C1-eth0'] ?? '').replace('/run/netns/n1', '/proc/7/ns/net'));
+    await node.run(multus, 'DEL', confOf(node), { CNI_NETNS: '' });
+    expect(node.seen.find(({ type }) => type === 'alpha')?.env['CNI_NETNS']).toBe('');
+  });
+
+  it('passes over records that cannot be used', async () => {
+    using node = await attached();
+    rmSync(join(node.cniDir, 'C1'));
+    writeFileSync(join(node.cniDir, 'results/a-C1-eth0'), '{"cniVersion":"1.0.0"}');
+    writeFileSync(
+      join(node.cniDir, 'results/b-C1-net1'),
+      '{"kind":"cniCacheV1","containerId":"C1","config":"e30=","ifName":"net1","networkName":"b"}',
+    );
+    expect((await node.run(multus, 'DEL', confOf(node, { logLevel: 'error' }))).exitCode).toBe(0);
+    expect(node.log()).toEqual(['DEL gamma net2']);
+    expect(node.stderr.join('\n')).toMatch(/a-C1-eth0.*\n.*cannot use cached result "b-C1-net1"/);
+  });
+});
+
+describe('multus DEL of several networks', () => {
+  /** How many DELs were under way at the same time at most, by a plugin that takes its time. */
+  async function overlap(types: readonly string[]): Promise<{ most: number; order: readonly string[] }> {
+    using node = await attached({ delegates: types.map((type, index) => lan(`n${index}`, type)) });
+    let [now, most] = [0, 0];
+    const links = { delete: node.links.delete.bind(node.links) };
+    node.fail = () => {
+      now += 1;
+      most = Math.max(most, now);
+      return undefined;
+    };
+    node.links.delete = (name) => {
+      now -= 1;
+      return links.delete(name);
+    };
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect([...node.links]).toEqual([]);
+    return { most, order: node.log() };
+  }
+
+  it('starts those together that run in this process', async () => {
+    expect(await overlap(['alpha', 'beta', 'gamma', 'alpha'])).toEqual({
+      most: 4,
+      order: ['DEL alpha net3', 'DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0'],
+    });
+  });
+
+  it('runs those one by one that are executed', async () => {
+    expect(await overlap(['foreign', 'foreign', 'foreign'])).toEqual({
+      most: 1,
+      order: ['DEL foreign net2', 'DEL foreign net1', 'DEL foreign eth0'],
+    });
+  });
+
+  it('keeps the order between both kinds', async () => {
+    const { most, order } = await overlap(['alpha', 'beta', 'foreign', 'gamma', 'alpha']);
+    expect(most).toBe(2);
+    expect(order).toEqual(['DEL alpha net4', 'DEL gamma net3', 'DEL foreign net2', 'DEL beta net1', 'DEL alpha eth0']);
+  });
+
+  it('executes all when told to', async () => {
+    using node = await attached({ delegates: [lan('a', 'alpha'), lan('b', 'alpha')] });
+    await node.run(multus, 'DEL', confOf(node), { BRAID_EXEC_DELEGATES: '1' });
+    expect(node.log()).toEqual(['DEL alpha net1', 'DEL alpha eth0']);
+  });
+});

@@ -1,0 +1,156 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { CniError } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import { multus } from './plugin.ts';
+
+vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined }));
+
+const lan = (name: string, type: string, cniVersion = '1.1.0'): JsonObject => ({ cniVersion, name, type });
+
+const confOf = (node: FakeNode, more: JsonObject = {}): JsonObject => ({
+  cniVersion: '1.1.0',
+  name: 'multus',
+  type: 'multus',
+  cniDir: node.cniDir,
+  binDir: node.binDir,
+  delegates: [lan('a', 'alpha'), lan('b', 'beta')],
+  ...more,
+});
+
+/** Two pods, C1 with eth0 and C2 with ext0. */
+async function twoPods(): Promise<FakeNode> {
+  const node = fakeNode();
+  await node.run(multus, 'ADD', confOf(node), { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=one' });
+  await node.run(multus, 'ADD', confOf(node), { CNI_CONTAINERID: 'C2', CNI_IFNAME: 'ext0' });
+  node.seen.length = 0;
+  return node;
+}
+
+const naming = (...valid: readonly (readonly [string, string])[]): JsonObject => ({
+  'cni.dev/valid-attachments': valid.map(([containerID, ifname]) => ({ containerID, ifname })),
+});
+
+const validIn = (stdin: string): unknown => (JSON.parse(stdin) as JsonObject)['cni.dev/valid-attachments'];
+
+describe('multus GC', () => {
+  it('deletes what containers left that the runtime does not name', async () => {
+    using node = await twoPods();
+    expect((await node.run(multus, 'GC', confOf(node, naming(['C2', 'ext0'])))).exitCode).toBe(0);
+    expect(node.log()).toEqual(['DEL beta net1', 'DEL alpha eth0', 'GC alpha', 'GC beta']);
+    const [first] = node.seen;
+    expect(first?.env).toMatchObject({ CNI_CONTAINERID: 'C1', CNI_NETNS: '/run/netns/n1' });
+    expect(first?.env['CNI_ARGS']).toContain('K8S_POD_NAME=one');
+    expect(JSON.parse(first?.stdin ?? '')).toHaveProperty('prevResult');
+    expect(Object.keys(node.files()).sort()).toEqual(['C2', 'results/a-C2-ext0', 'results/b-C2-net1']);
+  });
+
+  it('tells each delegate what is valid in its network, under both names', async () => {
+    using node = await twoPods();
+    await node.run(multus, 'GC', confOf(node, naming(['C2', 'ext0'], ['C1', 'eth0'])));
+    expect(node.log()).toEqual(['GC alpha', 'GC beta']);
+    expect(node.seen[0]?.stdin).toBe(
+      '{"cni.dev/attachments":[{"containerID":"C2","ifname":"ext0"},{"containerID":"C1","ifname":"eth0"}],"cni.dev/valid-attachments":[{"containerID":"C2","ifname":"ext0"},{"containerID":"C1","ifname":"eth0"}],"cniVersion":"1.1.0","name":"a","type":"alpha"}',
+    );
+    expect(validIn(node.seen[1]?.stdin ?? '')).toEqual([
+      { containerID: 'C2', ifname: 'net1' },
+      { containerID: 'C1', ifname: 'net1' },
+    ]);
+  });
+
+  it('counts an attachment as valid that only the scratch file or only the cache remembers', async () => {
+    using node = fakeNode();
+    await node.run(
+      multus,
+      'ADD',
+      confOf(node, { delegates: [lan('z', 'gamma'), lan('a', 'alpha'), lan('b', 'beta')] }),
+    );
+    rmSync(join(node.cniDir, 'results/a-C1-net1'));
+    node.seen.length = 0;
+    const delegates = [lan('a', 'alpha')];
+    await node.run(multus, 'GC', confOf(node, { delegates, ...naming(['C1', 'eth0']) }));
+    expect(validIn(node.seen[0]?.stdin ?? '')).toEqual([
+      { containerID: 'C1', ifname: 'eth0' },
+      { containerID: 'C1', ifname: 'net1' },
+    ]);
+  });
+
+  it('collects everything when the runtime names an empty list', async () => {
+    using node = await twoPods();
+    await node.run(multus, 'GC', confOf(node, naming()));
+    expect(node.files()).toEqual({});
+    expect(validIn(node.seen.at(-1)?.stdin ?? '')).toEqual([]);
+  });
+
+  it('collects nothing, and names nothing, when the runtime names none', async () => {
+    using node = await twoPods();
+    const before = node.files();
+    await node.run(multus, 'GC', confOf(node));
+    expect(node.log()).toEqual(['GC alpha', 'GC beta']);
+    expect(node.seen[0]?.stdin).toBe('{"cniVersion":"1.1.0","name":"a","type":"alpha"}');
+    expect(node.files()).toEqual(before);
+  });
+
+  it('collects from a scratch file without cache, and from the cache without scratch file', async () => {
+    using node = await twoPods();
+    rmSync(join(node.cniDir, 'results/a-C1-eth0'));
+    rmSync(join(node.cniDir, 'C2'));
+    await node.run(multus, 'GC', confOf(node, naming()));
+    expect(
+      node
+        .log()
+        .filter((line) => line.startsWith('DEL'))
+        .sort(),
+    ).toEqual(['DEL alpha eth0', 'DEL alpha ext0', 'DEL beta net1', 'DEL beta net1']);
+    expect(node.files()).toEqual({});
+  });
+
+  it('leaves files alone that are no scratch files', async () => {
+    using node = fakeNode();
+    mkdirSync(join(node.cniDir, 'folder'), { recursive: true });
+    writeFileSync(join(node.cniDir, 'notes'), 'mine');
+    writeFileSync(join(node.cniDir, '.C1.7-7'), '[');
+    await node.run(multus, 'GC', confOf(node, naming()));
+    expect(Object.keys(node.files()).sort()).toEqual(['.C1.7-7', 'notes']);
+  });
+
+  it('removes a corrupt scratch file once the cache has told what to delete', async () => {
+    using node = await twoPods();
+    writeFileSync(join(node.cniDir, 'C1'), '[');
+    await node.run(multus, 'GC', confOf(node, naming(['C2', 'ext0'])));
+    expect(node.log()).toEqual(['DEL beta net1', 'DEL alpha eth0', 'GC alpha', 'GC beta']);
+    expect(node.files()['C1']).toBeUndefined();
+  });
+
+  it('goes on after failures, reports all, and keeps what could not be deleted for the next time', async () => {
+    using node = await twoPods();
+    node.fail = (verb, type, ifName) =>
+      `${verb} ${type} ${ifName}` === 'DEL alpha eth0' || `${verb} ${type}` === 'GC alpha'
+        ? new CniError(42, 'stuck')
+        : undefined;
+    const { stdout } = await node.run(multus, 'GC', confOf(node, naming()));
+    expect(JSON.parse(stdout)).toEqual({
+      code: 42,
+      msg: 'errors: failed to delete stale container C1: error deleting container from network "a": plugin type="alpha" name="a" failed (delete): stuck / error collecting in network "a": plugin type="alpha" name="a" failed (gc): stuck',
+    });
+    expect(Object.keys(node.files()).sort()).toEqual(['C1', 'results/a-C1-eth0']);
+    expect(node.log()).toContain('GC beta');
+  });
+
+  it('collects even where delegates cannot be asked', async () => {
+    using node = await twoPods();
+    const { stdout } = await node.run(multus, 'GC', confOf(node, { kubeconfig: '/k', ...naming() }));
+    expect(JSON.parse(stdout).code).toBe(7);
+    expect(node.files()).toEqual({});
+  });
+
+  it('does not forward to a network older than GC or with disableGC', async () => {
+    using node = fakeNode();
+    const old = lan('a', 'alpha', '1.0.0');
+    const closed = { cniVersion: '1.1.0', name: 'b', disableGC: true, plugins: [{ type: 'beta' }] };
+    await node.run(multus, 'GC', confOf(node, { delegates: [old, closed], ...naming() }));
+    expect(node.seen).toEqual([]);
+  });
+});

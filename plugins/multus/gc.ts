@@ -1,0 +1,150 @@
+import { readdirSync } from 'node:fs';
+import { identifierFault } from '../../lib/cni/call.ts';
+import { combined, messageOf, within } from '../../lib/cni/errors.ts';
+import { gcNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
+import type { Call, Host, Attachment as Valid } from '../../lib/cni/plugin.ts';
+import { type CachedAttachment, listCached } from '../../lib/cni/result-cache.ts';
+import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
+import { cniDirOf, type MultusConf } from './config.ts';
+import { type Log, logged } from './log.ts';
+import { interfaceNames } from './names.ts';
+import { loadNetworks } from './networks.ts';
+import { recallAttachments, recalledRuntime, withOthers } from './recall.ts';
+import { NO_POD } from './runtime-args.ts';
+import { parseScratch, readScratch, removeScratch, type StoredDelegate } from './scratch.ts';
+
+/** A container whose first interface is not recorded anywhere: what every runtime calls it. */
+const USUAL_NAME = 'eth0';
+
+/**
+ * Deletes what is left of containers that the runtime does not name, then tells every configured delegate which
+ * attachments of its network are valid. A runtime that names nothing at all collects nothing.
+ */
+export const gc = (call: Call<MultusConf>, host: Host, valid: readonly Valid[] | undefined): Promise<void> =>
+  logged(call.conf, host.log, async (log) => {
+    const { attachments: cached, faults } = listCached(cniDirOf(call.conf));
+    for (const fault of faults) {
+      log.error(fault);
+    }
+    const memory: Memory = { cached, shared: sharedRuntime(call, call.conf), version: call.version, log };
+    const errors: unknown[] = [];
+    for (const containerId of valid === undefined ? [] : deadContainers(memory, valid)) {
+      errors.push(...(await collect(containerId, host, memory)));
+    }
+    try {
+      errors.push(...(await forward(call, host, memory, valid)));
+    } catch (error) {
+      errors.push(error);
+    }
+    const failure = combined(errors, ' / ');
+    if (failure !== undefined) {
+      throw within('errors', failure);
+    }
+  });
+
+interface Memory {
+  readonly cached: readonly CachedAttachment[];
+  readonly shared: RuntimeConf;
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** A file that is no scratch file, or not any more, is left alone unless the cache knows a container of that name. */
+function deadContainers(memory: Memory, valid: readonly Valid[]): readonly string[] {
+  const scratches = scratchNames(memory.shared.cacheDir).filter((name) => storedFor(name, memory).length > 0);
+  const known = new Set([...scratches, ...memory.cached.map(({ containerId }) => containerId)]);
+  const alive = new Set(valid.map(({ containerID }) => containerID));
+  return [...known].filter((containerId) => !alive.has(containerId));
+}
+
+async function collect(containerId: string, host: Host, memory: Memory): Promise<readonly unknown[]> {
+  const attachments = attachedTo(containerId, memory);
+  memory.log.verbose(() => `Gc: ${containerId}: ${attachments.map(({ list }) => list.name).join(' ')}`);
+  const errors = await detachAll(host, attachments);
+  if (errors.length === 0) {
+    removeScratch(memory.shared.cacheDir, containerId);
+  }
+  return errors.map((error) => within(`failed to delete stale container ${containerId}`, error));
+}
+
+/** From the scratch file, with what the result cache knows of each, and whatever else the cache has. */
+function attachedTo(containerId: string, memory: Memory): readonly Attachment[] {
+  const { shared, version, log } = memory;
+  const records = memory.cached.filter((record) => record.containerId === containerId);
+  const stored = storedFor(containerId, memory);
+  const ifName = records.find(({ network }) => network === stored[0]?.list.name)?.ifName ?? USUAL_NAME;
+  const pod = { pod: NO_POD, cniArgs: '', supplied: undefined };
+  const fromScratch = attachmentsOf(stored, { ...shared, containerId, ifName }, pod).map((attachment) => {
+    const record = records.find(
+      ({ network, ifName }) => network === attachment.list.name && ifName === attachment.runtime.ifName,
+    );
+    return record ? { ...attachment, runtime: recalledRuntime(record, shared) } : attachment;
+  });
+  return withOthers(fromScratch, recallAttachments(records, shared, version, log));
+}
+
+async function forward(
+  call: Call<MultusConf>,
+  host: Host,
+  memory: Memory,
+  valid: readonly Valid[] | undefined,
+): Promise<readonly unknown[]> {
+  const loading = { namespace: '', prefix: 'Multus', notReady: 'tryAgainLater' as const };
+  const delegates = await loadNetworks(call, host, memory.log, loading);
+  const alive = valid && validByNetwork(delegates, memory, valid);
+  const errors: unknown[] = [];
+  for (const { list } of delegates) {
+    try {
+      await gcNetwork(host, list, memory.shared, alive && [...(alive.get(list.name)?.values() ?? [])]);
+    } catch (error) {
+      errors.push(within(`error collecting in network ${JSON.stringify(list.name)}`, error));
+    }
+  }
+  return errors;
+}
+
+/**
+ * The attachments of live containers, by network: as configured, as stored, as cached. One too many keeps a leftover
+ * until it dies; one too few would take the address of a running pod.
+ */
+function validByNetwork(delegates: readonly StoredDelegate[], memory: Memory, valid: readonly Valid[]) {
+  const found = new Map<string, Map<string, Valid>>();
+  const note = (network: string, containerID: string, ifname: string): void => {
+    const known = found.get(network) ?? new Map<string, Valid>();
+    found.set(network, known.set(`${containerID} ${ifname}`, { containerID, ifname }));
+  };
+  for (const { containerID, ifname } of valid) {
+    for (const known of [delegates, storedFor(containerID, memory)]) {
+      const requested = known.map(({ requests }) => requests.ifName);
+      for (const [index, name] of interfaceNames(requested, ifname).entries()) {
+        note(known[index]?.list.name ?? '', containerID, name);
+      }
+    }
+  }
+  const alive = new Set(valid.map(({ containerID }) => containerID));
+  for (const { network, containerId, ifName } of memory.cached.filter((record) => alive.has(record.containerId))) {
+    note(network, containerId, ifName);
+  }
+  return found;
+}
+
+function storedFor(containerId: string, { shared, version, log }: Memory): readonly StoredDelegate[] {
+  try {
+    const scratch = readScratch(shared.cacheDir, containerId);
+    return scratch === undefined ? [] : parseScratch(scratch, version);
+  } catch (error) {
+    log.error(`container ${containerId}: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+/** Files only, and no temporary ones: their names begin with a dot. */
+function scratchNames(cniDir: string): readonly string[] {
+  try {
+    return readdirSync(cniDir, { withFileTypes: true })
+      .filter((entry) => entry.isFile() && identifierFault(entry.name) === undefined)
+      .map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,17 @@
+import type { Plugin } from '../../lib/cni/plugin.ts';
+import { add } from './add.ts';
+import { check, status } from './check.ts';
+import { MultusConf } from './config.ts';
+import { del } from './del.ts';
+import { gc } from './gc.ts';
+
+export const multus: Plugin<MultusConf> = {
+  name: 'multus',
+  about: 'multus: attaches a pod to many networks by running other plugins',
+  conf: MultusConf,
+  add,
+  del,
+  check,
+  status,
+  gc,
+};

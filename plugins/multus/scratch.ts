@@ -1,0 +1,115 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import { compact, isObject, type Json, type JsonObject } from '../../lib/cni/json.ts';
+import { makeFolder, writeAtomically } from '../../lib/sys/atomic-file.ts';
+import { ioError, isMissing } from '../../lib/sys/io-error.ts';
+import { type Delegate, recallDelegate } from './delegates.ts';
+import type { Requests } from './runtime-args.ts';
+
+/** A delegate as the scratch file of its container remembers it. */
+export type StoredDelegate = Pick<Delegate, 'name' | 'list' | 'requests'>;
+
+export const scratchFile = (cniDir: string, containerId: string): string => join(cniDir, containerId);
+
+/**
+ * Writes the delegates of a container, durably, before any of them runs.
+ *
+ * @throws CniError ioFailure
+ */
+export function writeScratch(cniDir: string, containerId: string, delegates: readonly Delegate[]): void {
+  makeFolder(cniDir);
+  writeAtomically(scratchFile(cniDir, containerId), formatScratch(delegates), { mode: 0o600 });
+}
+
+/**
+ * The file as it is.
+ *
+ * @returns undefined when there is none
+ * @throws CniError ioFailure
+ */
+export function readScratch(cniDir: string, containerId: string): Buffer | undefined {
+  const file = scratchFile(cniDir, containerId);
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    throw ioError('read', file, error);
+  }
+}
+
+/** Puts back what was there before; undefined: nothing. */
+export function restoreScratch(cniDir: string, containerId: string, before: Buffer | undefined): void {
+  if (before === undefined) {
+    removeScratch(cniDir, containerId);
+  } else {
+    writeAtomically(scratchFile(cniDir, containerId), before, { mode: 0o600 });
+  }
+}
+
+/** @throws CniError ioFailure */
+export function removeScratch(cniDir: string, containerId: string): void {
+  const file = scratchFile(cniDir, containerId);
+  try {
+    rmSync(file, { force: true });
+  } catch (error) {
+    throw ioError('remove', file, error);
+  }
+}
+
+/** One line, keys in the order of the Go plugin, which reads the file too. */
+export function formatScratch(delegates: readonly Delegate[]): string {
+  return compact(
+    delegates.map(({ name, list, requests, conf, confList }) => ({
+      Conf: conf,
+      ConfList: confList,
+      Name: name,
+      ...(requests.ifName ? { ifnameRequest: requests.ifName } : {}),
+      ...(requests.mac ? { macRequest: requests.mac } : {}),
+      ...(requests.infinibandGuid ? { infinibandGUIDRequest: requests.infinibandGuid } : {}),
+      ...(requests.ips?.length ? { ipRequest: requests.ips } : {}),
+      ...(requests.defaultRoute ? { 'default-route': requests.defaultRoute } : {}),
+      IsFilterV4Gateway: false,
+      IsFilterV6Gateway: false,
+      ...(requests.deviceId ? { deviceID: requests.deviceId } : {}),
+      ...(requests.resourceName ? { resourceName: requests.resourceName } : {}),
+      Bytes: list.bytes.toString('base64'),
+    })),
+  );
+}
+
+/**
+ * Reads a scratch file, ours or the Go plugin's.
+ *
+ * @param cniVersion for lists that name none
+ * @throws CniError internal when the file is corrupt or holds no delegate
+ */
+export function parseScratch(content: Buffer, cniVersion: string): readonly StoredDelegate[] {
+  try {
+    const entries: unknown = JSON.parse(content.toString('utf8'));
+    if (!Array.isArray(entries) || entries.length === 0) {
+      throw new CniError('internal', 'it is not a list of delegates');
+    }
+    return entries.map((entry: Json) => parseEntry(entry, cniVersion));
+  } catch (error) {
+    throw new CniError('internal', `cannot read the scratch file: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function parseEntry(entry: Json, cniVersion: string): StoredDelegate {
+  const bytes = isObject(entry) ? entry['Bytes'] : undefined;
+  if (!isObject(entry) || typeof bytes !== 'string') {
+    throw new CniError('internal', 'an entry has no "Bytes"');
+  }
+  const { name, list } = recallDelegate(Buffer.from(bytes, 'base64'), cniVersion);
+  const given = entry['Name'];
+  return { name: typeof given === 'string' && given !== '' ? given : name, list, requests: requestsOf(entry) };
+}
+
+/** Only the name of the interface matters once the network is attached. */
+function requestsOf(entry: JsonObject): Requests {
+  const ifName = entry['ifnameRequest'];
+  return typeof ifName === 'string' && ifName !== '' ? { ifName } : {};
+}
