@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type Cidr,
+  contains,
+  formatCidr,
+  lastOf,
+  masked,
+  networkOf,
+  overlaps,
+  parseCidr,
+  parseCidrLenient,
+  sizeOf,
+} from './cidr.ts';
+import { formatIp, type Ip, parseIp } from './ip.ts';
+
+const cidr = (text: string): Cidr => parseCidr(text) as Cidr;
+const ip = (text: string): Ip => parseIp(text) as Ip;
+
+describe('parseCidr', () => {
+  it('keeps the host bits', () => {
+    expect(formatCidr(cidr('10.9.7.130/25'))).toBe('10.9.7.130/25');
+    expect(formatCidr(masked(cidr('10.9.7.130/25')))).toBe('10.9.7.128/25');
+    expect(formatCidr(masked(cidr('fd00::ab:1/112')))).toBe('fd00::ab:0/112');
+  });
+
+  it.each([
+    '',
+    '10.0.0.0',
+    '10.0.0.0/',
+    '10.0.0.0/33',
+    '10.0.0.0/08',
+    '10.0.0.0/-1',
+    '10.0.0.0/8/8',
+    'fd00::/129',
+    'a/8',
+    '010.0.0.0/8',
+  ])('refuses "%s"', (text) => {
+    expect(parseCidr(text)).toBeUndefined();
+  });
+
+  it('allows leading zeros in the address when told', () => {
+    expect(parseCidrLenient('010.0.00.0/8')).toEqual(cidr('10.0.0.0/8'));
+    expect(parseCidrLenient('10.0.0.0/08')).toBeUndefined();
+  });
+});
+
+describe('a prefix', () => {
+  it.each([
+    ['10.9.7.130/25', '10.9.7.128', '10.9.7.255', 128n],
+    ['10.9.7.130/32', '10.9.7.130', '10.9.7.130', 1n],
+    ['0.0.0.0/0', '0.0.0.0', '255.255.255.255', 2n ** 32n],
+    ['fd00::5/64', 'fd00::', 'fd00::ffff:ffff:ffff:ffff', 2n ** 64n],
+    ['::/0', '::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 2n ** 128n],
+  ])('%s spans from %s to %s', (text, first, last, size) => {
+    expect([formatIp(networkOf(cidr(text))), formatIp(lastOf(cidr(text))), sizeOf(cidr(text))]).toEqual([
+      first,
+      last,
+      size,
+    ]);
+  });
+
+  it('contains addresses of its own family only', () => {
+    expect(contains(cidr('10.9.7.130/25'), ip('10.9.7.129'))).toBe(true);
+    expect(contains(cidr('10.9.7.130/25'), ip('10.9.7.127'))).toBe(false);
+    expect(contains(cidr('::/0'), ip('10.0.0.1'))).toBe(false);
+  });
+
+  it('overlaps another when one holds the other', () => {
+    expect(overlaps(cidr('10.0.0.0/8'), cidr('10.9.0.0/16'))).toBe(true);
+    expect(overlaps(cidr('10.9.0.0/16'), cidr('10.0.0.0/8'))).toBe(true);
+    expect(overlaps(cidr('10.8.0.0/16'), cidr('10.9.0.0/16'))).toBe(false);
+    expect(overlaps(cidr('0.0.0.0/0'), cidr('::/0'))).toBe(false);
+  });
+});

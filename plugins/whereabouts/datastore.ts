@@ -1,0 +1,30 @@
+import type { Ip } from '../../lib/net/ip.ts';
+import type { Reservation } from './plan.ts';
+import type { AttachmentId, Held } from './pool.ts';
+import type { ConfiguredRange } from './ranges.ts';
+
+/** Where reservations are kept. Every answer is durable when it is given. */
+export interface Datastore {
+  /**
+   * One address of every range, in their order; all or none.
+   *
+   * @throws CniError internal when a range is exhausted, tryAgainLater, ioFailure
+   */
+  reserve(request: Reservation): Promise<readonly Ip[]>;
+
+  /** Frees all that the attachment holds; nothing held is no failure. */
+  release(attachment: AttachmentId): Promise<readonly Held[]>;
+
+  /** The address that the attachment holds in each of the ranges. */
+  find(attachment: AttachmentId, ranges: readonly ConfiguredRange[]): Promise<readonly (Ip | undefined)[]>;
+
+  /** Frees what attachments of the network hold in the ranges, except those that are valid. */
+  collect(
+    network: string,
+    ranges: readonly ConfiguredRange[],
+    valid: readonly AttachmentId[],
+  ): Promise<readonly Held[]>;
+
+  /** @throws CniError when a reservation could not be made now */
+  probe(): Promise<void>;
+}

@@ -1,0 +1,51 @@
+import { appendFileSync } from 'node:fs';
+import { messageOf } from '../../lib/cni/errors.ts';
+
+export interface LogSettings {
+  readonly log_file: string;
+  readonly log_level: string;
+}
+
+export interface Log {
+  /** one line per step */
+  step(line: string): void;
+  /** A failure is answered on stdout anyway: it goes to the file only. */
+  failure(line: string): void;
+}
+
+const LEVELS = ['panic', 'error', 'verbose', 'debug'];
+
+/** `log_file` and `log_level`: what cannot be used is told on stderr and never stops a call. */
+export function openLog({ log_file: file, log_level: level }: LogSettings, stderr: (line: string) => void): Log {
+  const depth = level === '' ? LEVELS.length : LEVELS.indexOf(level.toLowerCase());
+  if (depth < 0) {
+    stderr(`cannot use "log_level" "${level}": it is not one of ${LEVELS.join(', ')}`);
+  }
+  const isOn = (word: string) => depth < 0 || depth >= LEVELS.indexOf(word);
+  const append = (line: string) => {
+    if (file !== '') {
+      appendOrTell(file, line, stderr);
+    }
+  };
+  return {
+    step: (line) => {
+      if (isOn('verbose')) {
+        stderr(line);
+        append(line);
+      }
+    },
+    failure: (line) => {
+      if (isOn('error')) {
+        append(line);
+      }
+    },
+  };
+}
+
+function appendOrTell(file: string, line: string, stderr: (line: string) => void): void {
+  try {
+    appendFileSync(file, `${new Date().toISOString()} ${line}\n`, { mode: 0o644 });
+  } catch (error) {
+    stderr(`cannot append to log file "${file}": ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,36 @@
+import { isAbsolute, join } from 'node:path';
+import { CniError } from '../../lib/cni/errors.ts';
+
+export const DEFAULT_DATA_DIR = '/var/lib/cni/whereabouts';
+
+/** Kubernetes' rule for names of objects (RFC 1123), so that the same configuration fits both datastores. */
+const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const LONGEST_NAME = 253;
+
+/** The folder of ranges that belong to no named network; no name can be this. */
+const UNNAMED = '_';
+
+/** Where the "file" datastore keeps a network. */
+export interface StorePlace {
+  readonly dataDir: string;
+  /** '' for ranges that belong to no named network */
+  readonly networkName: string;
+}
+
+/** @throws CniError invalidNetworkConfig when the folder or the name cannot be used */
+export function placeOf(dataDir: string, networkName: string): StorePlace {
+  if (dataDir !== '' && !isAbsolute(dataDir)) {
+    throw fault('ipam.data_dir', dataDir, 'it is not an absolute path');
+  }
+  if (networkName !== '' && (networkName.length > LONGEST_NAME || !OBJECT_NAME.test(networkName))) {
+    throw fault('ipam.network_name', networkName, 'it is not a lower case RFC 1123 name');
+  }
+  return { dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
+}
+
+export const folderOf = ({ dataDir, networkName }: StorePlace): string =>
+  join(dataDir, networkName === '' ? UNNAMED : networkName);
+
+/** A value of the configuration that cannot be used. */
+export const fault = (key: string, value: string, why: string): CniError =>
+  new CniError('invalidNetworkConfig', `cannot use "${key}" "${value}": ${why}`);

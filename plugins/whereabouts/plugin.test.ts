@@ -1,0 +1,306 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import type { Env, Verb } from '../../lib/cni/plugin.ts';
+import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import { whereabouts } from './plugin.ts';
+
+/** A node with a store, and a way to call the plugin as a runtime does. */
+function nodeWithStore() {
+  const node = fakeNode();
+  Object.assign(node.host, { native: { lock: () => 0 } });
+  const dataDir = join(node.cniDir, 'whereabouts');
+  const call = async (verb: Verb, ipam: object, { version = '1.0.0', env = {}, top = {} }: CallExtra = {}) => {
+    const keys = { type: 'whereabouts', datastore: 'file', data_dir: dataDir, ...ipam };
+    const document = { cniVersion: version, name: 'net-a', type: 'macvlan', ipam: keys, ...top };
+    const { stdout, exitCode } = await node.run(whereabouts as never, verb, document, env);
+    return stdout === '' ? { exitCode } : { exitCode, ...JSON.parse(stdout) };
+  };
+  return { node, dataDir, call, [Symbol.dispose]: () => node[Symbol.dispose]() };
+}
+
+interface CallExtra {
+  readonly version?: string;
+  readonly env?: Env;
+  readonly top?: object;
+}
+
+const FOUR = { range: '10.0.0.0/24' };
+const BOTH = { ipRanges: [{ range: '10.0.0.0/24' }, { range: 'fd00::/64' }] };
+const attachment = (id: string, ifname = 'eth0') => ({ CNI_CONTAINERID: id, CNI_IFNAME: ifname });
+const pod = (name: string) => ({ CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${name}` });
+
+const isEmpty = (node: FakeNode): boolean => !existsSync(node.cniDir);
+
+describe('ADD', () => {
+  it('answers dynamic addresses in range order, then static ones, gateway by family, routes and dns verbatim', async () => {
+    using plugin = nodeWithStore();
+    const ipam = {
+      ...BOTH,
+      gateway: '10.0.0.254',
+      addresses: [{ address: '192.0.2.5/24', gateway: '192.0.2.1' }],
+      routes: [{ dst: '0.0.0.0/0', gw: '10.0.0.254' }, { dst: '10.9.0.7/16' }],
+      dns: { nameservers: ['10.0.0.53'], search: ['lab'] },
+    };
+    expect(await plugin.call('ADD', ipam)).toEqual({
+      exitCode: 0,
+      cniVersion: '1.0.0',
+      ips: [
+        { address: '10.0.0.1/24', gateway: '10.0.0.254' },
+        { address: 'fd00::1/64' },
+        { address: '192.0.2.5/24', gateway: '192.0.2.1' },
+      ],
+      routes: [{ dst: '0.0.0.0/0', gw: '10.0.0.254' }, { dst: '10.9.0.7/16' }],
+      dns: { nameservers: ['10.0.0.53'], search: ['lab'] },
+    });
+  });
+
+  it.each(['0.3.1', '0.4.0'])('answers in the version of the configuration: %s', async (version) => {
+    using plugin = nodeWithStore();
+    expect((await plugin.call('ADD', BOTH, { version })).ips).toEqual([
+      { version: '4', address: '10.0.0.1/24' },
+      { version: '6', address: 'fd00::1/64' },
+    ]);
+  });
+
+  it('answers the first address of each family to 0.2.0', async () => {
+    using plugin = nodeWithStore();
+    expect(await plugin.call('ADD', { ...BOTH, gateway: 'fd00::ff' }, { version: '0.2.0' })).toMatchObject({
+      ip4: { ip: '10.0.0.1/24' },
+      ip6: { ip: 'fd00::1/64', gateway: 'fd00::ff' },
+    });
+  });
+
+  it('answers static addresses alone without touching the store', async () => {
+    using plugin = nodeWithStore();
+    const env = { CNI_ARGS: 'IP=10.0.0.9/24;GATEWAY=10.0.0.1' };
+    expect((await plugin.call('ADD', {}, { env })).ips).toEqual([{ address: '10.0.0.9/24', gateway: '10.0.0.1' }]);
+    expect(isEmpty(plugin.node)).toBe(true);
+  });
+
+  it('gives a pod the same address again, whatever its container is', async () => {
+    using plugin = nodeWithStore();
+    const add = (id: string, name: string) => plugin.call('ADD', FOUR, { env: { ...attachment(id), ...pod(name) } });
+    expect([(await add('A', 'db-0')).ips, (await add('B', 'db-1')).ips, (await add('C', 'db-0')).ips]).toEqual([
+      [{ address: '10.0.0.1/24' }],
+      [{ address: '10.0.0.2/24' }],
+      [{ address: '10.0.0.1/24' }],
+    ]);
+    expect(await plugin.call('DEL', FOUR, { env: attachment('A') })).toEqual({ exitCode: 0 });
+    expect((await add('D', 'db-2')).ips).toEqual([{ address: '10.0.0.3/24' }]);
+  });
+
+  it('keeps networks apart', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', { ...FOUR, network_name: 'blue' }, { env: attachment('A') });
+    expect((await plugin.call('ADD', { ...FOUR, network_name: 'red' }, { env: attachment('B') })).ips).toEqual([
+      { address: '10.0.0.1/24' },
+    ]);
+    await plugin.call('ADD', FOUR, { env: attachment('C') });
+    expect(readdirSync(plugin.dataDir).sort()).toEqual(['_', 'blue', 'red']);
+  });
+
+  it('says which range is exhausted, with the words that others look for', async () => {
+    using plugin = nodeWithStore();
+    const tiny = { range: '198.51.100.0/30', exclude: ['198.51.100.2'] };
+    await plugin.call('ADD', tiny, { env: attachment('A') });
+    expect(await plugin.call('ADD', tiny, { env: attachment('B') })).toEqual({
+      exitCode: 1,
+      code: 999,
+      msg:
+        'error at storage engine: Could not allocate IP in range: ip: 198.51.100.1 / - 198.51.100.2 / ' +
+        'range: 198.51.100.0/30 / excludeRanges: [198.51.100.2]',
+    });
+  });
+
+  it('says when the lock stays taken', async () => {
+    using plugin = nodeWithStore();
+    let now = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      now += 900;
+      return now;
+    });
+    Object.assign(plugin.node.host, { native: { lock: () => -constants.errno.EAGAIN } });
+    expect(await plugin.call('ADD', FOUR)).toEqual({
+      exitCode: 1,
+      code: 11,
+      msg: `error at storage engine: cannot lock "${plugin.dataDir}/_/lock": another call has held it for 10000 ms`,
+    });
+    expect(plugin.node.slept.length).toBeGreaterThan(5);
+    clock.mockRestore();
+  });
+
+  it('names path and cause when the folder cannot be made', async () => {
+    using plugin = nodeWithStore();
+    writeFileSync(join(plugin.node.binDir, 'file'), '');
+    const dataDir = join(plugin.node.binDir, 'file');
+    expect(await plugin.call('ADD', { ...FOUR, data_dir: dataDir })).toEqual({
+      exitCode: 1,
+      code: 5,
+      msg: `error at storage engine: cannot create folder "${dataDir}/_": ENOTDIR (not a directory)`,
+    });
+  });
+
+  it.each([
+    [{ range: 'x' }, 7],
+    [{ ...FOUR, exclude: ['x'] }, 7],
+    [{ ...FOUR, kubernetes: { kubeconfig: '/k' } }, 7],
+    [{ ...FOUR, datastore: 'kubernetes', kubernetes: { kubeconfig: '/k' } }, 2],
+    [{ ...FOUR, addresses: [{ address: 'x' }] }, 7],
+    [{ ...FOUR, network_name: 'a/b' }, 7],
+  ])('changes nothing on disk for %o', async (ipam, code) => {
+    using plugin = nodeWithStore();
+    expect(await plugin.call('ADD', ipam)).toMatchObject({ exitCode: 1, code });
+    expect(isEmpty(plugin.node)).toBe(true);
+  });
+
+  it('logs what it did, also to a file', async () => {
+    using plugin = nodeWithStore();
+    const file = join(plugin.node.binDir, 'log');
+    await plugin.call('ADD', { ...FOUR, log_file: file, range_start: '10.0.0.0' });
+    await plugin.call('ADD', { ...FOUR, log_file: file, exclude: ['10.0.0.0/24'] }, { env: attachment('B') });
+    expect(plugin.node.stderr).toEqual([
+      'start 10.0.0.0 is ignored: it is not within what range 10.0.0.0/24 can give',
+      'reserved [10.0.0.1] for container C1 eth0',
+    ]);
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => line.replace(/^\S+Z /, ''))).toEqual([
+      ...plugin.node.stderr,
+      expect.stringContaining('error at storage engine: Could not allocate'),
+    ]);
+  });
+});
+
+describe('DEL', () => {
+  it('frees every range, whatever the configuration says by now, and is content the second time', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', BOTH, { env: attachment('A') });
+    const changed = { ...FOUR, range: 'nonsense', exclude: 7, gateway: 'x', kubernetes: { kubeconfig: '/k' } };
+    expect(await plugin.call('DEL', changed, { env: { ...attachment('A'), CNI_ARGS: 'junk' } })).toEqual({
+      exitCode: 0,
+    });
+    expect(await plugin.call('DEL', changed, { env: attachment('A') })).toEqual({ exitCode: 0 });
+    expect((await plugin.call('ADD', BOTH, { env: attachment('B') })).ips).toEqual([
+      { address: '10.0.0.1/24' },
+      { address: 'fd00::1/64' },
+    ]);
+  });
+
+  it('creates nothing where nothing was', async () => {
+    using plugin = nodeWithStore();
+    expect(await plugin.call('DEL', FOUR)).toEqual({ exitCode: 0 });
+    expect(isEmpty(plugin.node)).toBe(true);
+  });
+
+  it('leaves other interfaces of the container alone', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', FOUR, { env: attachment('A', 'net1') });
+    await plugin.call('ADD', FOUR, { env: attachment('A', 'net2') });
+    await plugin.call('DEL', FOUR, { env: attachment('A', 'net1') });
+    expect((await plugin.call('CHECK', FOUR, { env: attachment('A', 'net2') })).exitCode).toBe(0);
+  });
+});
+
+describe('CHECK', () => {
+  const prevResult = (...addresses: readonly string[]) => ({
+    prevResult: { cniVersion: '1.0.0', ips: addresses.map((address) => ({ address })) },
+  });
+
+  it('passes while the reservations stand and are in use', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', BOTH);
+    expect(await plugin.call('CHECK', BOTH)).toEqual({ exitCode: 0 });
+    expect(await plugin.call('CHECK', BOTH, { top: prevResult('fd00::1/64', '10.0.0.1/24') })).toEqual({ exitCode: 0 });
+  });
+
+  it.each([
+    [{ ...BOTH, network_name: 'blue' }, {}, 'it holds no address in pool "blue-10.0.0.0-24"'],
+    [{ ipRanges: [...BOTH.ipRanges, { range: '10.1.0.0/16' }] }, {}, 'it holds no address in pool "10.1.0.0-16"'],
+    [BOTH, prevResult('10.0.0.1/24'), 'its address fd00::1 in pool "fd00---64" is not in prevResult'],
+  ])('fails for %o with %o', async (ipam, top, why) => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', BOTH);
+    expect(await plugin.call('CHECK', ipam, { top })).toEqual({
+      exitCode: 1,
+      code: 999,
+      msg: `cannot find the reservation of container C1 eth0: ${why}`,
+    });
+  });
+
+  it('fails when a newer container of the pod has taken the address over', async () => {
+    using plugin = nodeWithStore();
+    for (const id of ['A', 'B']) {
+      await plugin.call('ADD', FOUR, { env: { ...attachment(id), ...pod('db-0') } });
+    }
+    expect((await plugin.call('CHECK', FOUR, { env: { ...attachment('A'), ...pod('db-0') } })).exitCode).toBe(1);
+    expect((await plugin.call('CHECK', FOUR, { env: { ...attachment('B'), ...pod('db-0') } })).exitCode).toBe(0);
+  });
+});
+
+describe('GC', () => {
+  const gc = (valid: unknown, name = 'net-a') => ({
+    version: '1.1.0',
+    top: { name, ...(valid === undefined ? {} : { 'cni.dev/valid-attachments': valid }) },
+  });
+
+  it('frees what is not valid and keeps the rest', async () => {
+    using plugin = nodeWithStore();
+    for (const id of ['A', 'B', 'C']) {
+      await plugin.call('ADD', BOTH, { env: attachment(id) });
+    }
+    expect(await plugin.call('GC', BOTH, gc([{ containerID: 'B', ifname: 'eth0' }]))).toEqual({ exitCode: 0 });
+    const held = await Promise.all(['A', 'B', 'C'].map((id) => plugin.call('CHECK', BOTH, { env: attachment(id) })));
+    expect(held.map(({ exitCode }) => exitCode)).toEqual([1, 0, 1]);
+  });
+
+  it('does nothing when the runtime does not say what is valid, or speaks for another network', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', FOUR);
+    await plugin.call('GC', FOUR, gc(undefined));
+    await plugin.call('GC', FOUR, gc([], 'net-b'));
+    expect(await plugin.call('CHECK', FOUR)).toEqual({ exitCode: 0 });
+    await plugin.call('GC', FOUR, gc([]));
+    expect((await plugin.call('CHECK', FOUR)).exitCode).toBe(1);
+  });
+});
+
+describe('STATUS', () => {
+  const version = '1.1.0';
+
+  it('is ready with a store, and where one can be made', async () => {
+    using plugin = nodeWithStore();
+    expect(await plugin.call('STATUS', FOUR, { version })).toEqual({ exitCode: 0 });
+    expect(isEmpty(plugin.node)).toBe(true);
+    await plugin.call('ADD', FOUR);
+    expect(await plugin.call('STATUS', FOUR, { version })).toEqual({ exitCode: 0 });
+  });
+
+  it('answers 50 when the store is damaged', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', FOUR);
+    for (const name of ['snapshot.json', 'snapshot.json.1']) {
+      writeFileSync(join(plugin.dataDir, '_', name), 'x');
+    }
+    expect(await plugin.call('STATUS', FOUR, { version })).toMatchObject({
+      code: 50,
+      msg: expect.stringContaining('cannot read the store'),
+    });
+  });
+
+  it('answers 50 when the place cannot be written', async () => {
+    using plugin = nodeWithStore();
+    const file = join(plugin.node.binDir, 'file');
+    writeFileSync(file, '', { mode: 0o777 });
+    expect(await plugin.call('STATUS', { ...FOUR, data_dir: join(file, 'below') }, { version })).toEqual({
+      exitCode: 1,
+      code: 50,
+      msg: `cannot write in "${file}": ENOTDIR (not a directory)`,
+    });
+  });
+
+  it('answers 7 when the configuration is at fault', async () => {
+    using plugin = nodeWithStore();
+    expect((await plugin.call('STATUS', { range: 'x' }, { version })).code).toBe(7);
+  });
+});

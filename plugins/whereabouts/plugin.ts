@@ -1,0 +1,144 @@
+import { CniError, messageOf, within } from '../../lib/cni/errors.ts';
+import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
+import { formatCidr } from '../../lib/net/cidr.ts';
+import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
+import { WhereaboutsConf } from './config.ts';
+import type { Datastore } from './datastore.ts';
+import { openFileStore, type StoreHost } from './file-store.ts';
+import { importCommand } from './import.ts';
+import { type Log, type LogSettings, openLog } from './log.ts';
+import { poolName } from './names.ts';
+import type { StorePlace } from './place.ts';
+import type { Held } from './pool.ts';
+import { readPlace, readSettings, type Settings } from './settings.ts';
+
+export const whereabouts: Plugin<WhereaboutsConf> = {
+  name: 'whereabouts',
+  about: 'whereabouts: gives out IP addresses and keeps record of them',
+  conf: WhereaboutsConf,
+  add,
+  del,
+  check,
+  status,
+  gc,
+  commands: [importCommand],
+};
+
+async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
+  const settings = readSettings(call);
+  return withStore(settings, host, async (store, log) => {
+    logIgnored(settings, log);
+    const dynamic = await reserve(settings, store);
+    log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
+    return resultOf(settings, dynamic);
+  });
+}
+
+async function del(call: Call<JsonObject>, host: Host): Promise<void> {
+  await withStore(readPlace(call.document), host, async (store, log) => {
+    const freed = await store.release({ id: call.containerId, ifname: call.ifName });
+    log.step(`freed ${heldText(freed)} of container ${call.containerId} ${call.ifName}`);
+  });
+}
+
+async function check(call: Call<WhereaboutsConf>, host: Host): Promise<void> {
+  const settings = readSettings(call);
+  await withStore(settings, host, async (store) => {
+    const held = await store.find(settings.owner, settings.ranges);
+    const previous = lookUp(call.document, 'prevResult') ?? undefined;
+    const inUse = parseResult(previous, call.version, 'prevResult').ips.map((ip) => cidrOf(ip).ip);
+    settings.ranges.forEach(({ cidr }, index) => {
+      const [ip, pool] = [held[index], poolName(settings.place.networkName, cidr)];
+      if (ip === undefined) {
+        throw checkFailure(call, `it holds no address in pool "${pool}"`);
+      }
+      if (previous !== undefined && !inUse.some((other) => sameIp(other, ip))) {
+        throw checkFailure(call, `its address ${formatIp(ip)} in pool "${pool}" is not in prevResult`);
+      }
+    });
+  });
+}
+
+async function status(call: Call<WhereaboutsConf>, host: Host): Promise<void> {
+  await withStore(readSettings(call), host, async (store) => {
+    try {
+      await store.probe();
+    } catch (error) {
+      throw new CniError('notAvailable', messageOf(error), { cause: error });
+    }
+  });
+}
+
+async function gc(call: Call<WhereaboutsConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+  if (valid === undefined) {
+    return; // the runtime did not say what is valid, which is not "nothing is"
+  }
+  const { ranges, ...settings } = readSettings(call);
+  await withStore(settings, host, async (store, log) => {
+    const attachments = valid.map(({ containerID, ifname }) => ({ id: containerID, ifname }));
+    log.step(`collected ${heldText(await store.collect(call.network, ranges, attachments))}`);
+  });
+}
+
+interface StoreSettings {
+  readonly place: StorePlace;
+  readonly log: LogSettings;
+}
+
+async function withStore<T>(settings: StoreSettings, host: Host, work: (store: Datastore, log: Log) => Promise<T>) {
+  const log = openLog(settings.log, host.log);
+  try {
+    return await work(openFileStore(settings.place, storeHost(host, log)), log);
+  } catch (error) {
+    log.failure(messageOf(error));
+    throw error;
+  }
+}
+
+/** Troubles of the store that fail no call are told whatever the log level is. */
+const storeHost = (host: Host, log: Log): StoreHost => ({
+  get native() {
+    return host.native; // loaded at first use
+  },
+  sleep: (ms) => host.sleep(ms),
+  log: (line) => {
+    host.log(line);
+    log.failure(line);
+  },
+});
+
+/** Static addresses alone need no store. */
+async function reserve({ owner, ranges, protectOverlaps }: Settings, store: Datastore): Promise<readonly Ip[]> {
+  try {
+    return ranges.length === 0 ? [] : await store.reserve({ owner, ranges, protectOverlaps });
+  } catch (error) {
+    throw within('error at storage engine', error);
+  }
+}
+
+function resultOf({ ranges, gateway, statics, routes, dns }: Settings, dynamic: readonly Ip[]): Result {
+  const ips = ranges.flatMap(({ cidr }, index) => {
+    const ip = dynamic[index];
+    const own = gateway !== undefined && gateway.family === cidr.ip.family ? { gateway: formatIp(gateway) } : {};
+    return ip === undefined ? [] : [{ address: formatCidr({ ip, prefix: cidr.prefix }), ...own }];
+  });
+  return { interfaces: [], ips: [...ips, ...statics], routes, dns };
+}
+
+function logIgnored({ ranges }: Settings, log: Log): void {
+  for (const { cidr, ignored } of ranges) {
+    for (const bound of ignored) {
+      log.step(`${bound} is ignored: it is not within what range ${formatCidr(cidr)} can give`);
+    }
+  }
+}
+
+const ownerText = (call: Call<unknown>, { owner }: Settings): string =>
+  owner.podref === '' ? `container ${call.containerId} ${call.ifName}` : `${owner.podref} ${call.ifName}`;
+
+const heldText = (held: readonly Held[]): string => `[${held.map(({ ip }) => formatIp(ip)).join(' ')}]`;
+
+const checkFailure = (call: Call<unknown>, why: string): CniError =>
+  new CniError('internal', `cannot find the reservation of container ${call.containerId} ${call.ifName}: ${why}`);

@@ -1,0 +1,122 @@
+import { parseCniArgs } from '../../lib/cni/args.ts';
+import { readConf } from '../../lib/cni/config.ts';
+import { CniError } from '../../lib/cni/errors.ts';
+import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import type { Call } from '../../lib/cni/plugin.ts';
+import type { Dns, IpConfig, Route } from '../../lib/cni/result.ts';
+import { type Ip, parseIpLenient } from '../../lib/net/ip.ts';
+import { IpamConf, StoreConf, type WhereaboutsConf } from './config.ts';
+import { withFlatFile } from './flat-file.ts';
+import type { LogSettings } from './log.ts';
+import { fault, placeOf, type StorePlace } from './place.ts';
+import type { Owner } from './plan.ts';
+import { type ConfiguredRange, readRanges } from './ranges.ts';
+import { readStatics } from './statics.ts';
+
+/** The arguments that the Go plugin knows; any other needs IgnoreUnknown. */
+const KNOWN_ARGS = ['IP', 'GATEWAY', 'K8S_POD_NAME', 'K8S_POD_NAMESPACE', 'K8S_POD_INFRA_CONTAINER_ID'];
+
+/** A call's configuration, resolved and validated. */
+export interface Settings {
+  readonly place: StorePlace;
+  readonly log: LogSettings;
+  readonly owner: Owner;
+  readonly ranges: readonly ConfiguredRange[];
+  readonly protectOverlaps: boolean;
+  readonly gateway: Ip | undefined;
+  readonly statics: readonly IpConfig[];
+  readonly routes: readonly Route[];
+  readonly dns: Dns;
+}
+
+/**
+ * Resolves the configuration, in the Go plugin's order, which decides the fault that is reported.
+ *
+ * @throws CniError invalidNetworkConfig, badEnv for CNI_ARGS, ioFailure for a flat file that cannot be read
+ */
+export function readSettings(call: Call<WhereaboutsConf>): Settings {
+  const ipam = ipamOf(call.conf.ipam);
+  if (ipam.type !== 'whereabouts') {
+    throw fault('ipam.type', ipam.type, "only interested in networks whose IPAM type is 'whereabouts'");
+  }
+  const args = parseCniArgs(call.args, KNOWN_ARGS);
+  const conf = withFlatFile(IpamConf, ipam);
+  const ranges = readRanges(conf);
+  const place = storeOf(conf);
+  refuseClusterKeys(conf);
+  return {
+    place,
+    log: conf,
+    owner: { id: call.containerId, podref: podrefOf(args), ifname: call.ifName, network: call.network },
+    ranges,
+    protectOverlaps: conf.enable_overlapping_ranges,
+    gateway: readGateway(conf.gateway),
+    statics: readStatics(conf.addresses, args, call.version),
+    routes: conf.routes,
+    dns: conf.dns,
+  };
+}
+
+/**
+ * What DEL needs: where the store is. Whatever else is wrong with the configuration by now, the addresses come back.
+ *
+ * @throws CniError
+ */
+export function readPlace(document: JsonObject): { readonly place: StorePlace; readonly log: LogSettings } {
+  const ipam = lookUp(document, 'ipam');
+  const conf = withFlatFile(StoreConf, readConf(StoreConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam'));
+  return { place: storeOf(conf), log: conf };
+}
+
+function ipamOf<T>(ipam: T | undefined): T {
+  if (ipam === undefined) {
+    throw new CniError('invalidNetworkConfig', "IPAM config missing 'ipam' key");
+  }
+  return ipam;
+}
+
+function storeOf(conf: StoreConf): StorePlace {
+  if (conf.datastore === 'file') {
+    return placeOf(conf.data_dir, conf.network_name);
+  }
+  if ((conf.kubernetes?.kubeconfig ?? '') === '') {
+    throw new CniError(
+      'invalidNetworkConfig',
+      'you have not configured the storage engine: ' +
+        'neither "ipam.datastore" is "file" nor "ipam.kubernetes.kubeconfig" is set',
+    );
+  }
+  const word = conf.datastore === '' ? 'kubernetes' : conf.datastore;
+  throw new CniError(
+    'unsupportedField',
+    `cannot use "ipam.datastore" "${word}": this version of whereabouts has only "file"`,
+  );
+}
+
+/** A configuration that a cluster shares must never split its pool between the cluster and this node. */
+function refuseClusterKeys(conf: IpamConf): void {
+  const kubeconfig = conf.kubernetes?.kubeconfig ?? '';
+  if (kubeconfig !== '') {
+    throw fault(
+      'ipam.datastore',
+      'file',
+      `"ipam.kubernetes.kubeconfig" is "${kubeconfig}" as well, and addresses are kept in one place only`,
+    );
+  }
+  if (conf.node_slice_size !== '') {
+    throw fault('ipam.node_slice_size', conf.node_slice_size, 'the "file" datastore has no slices');
+  }
+}
+
+function readGateway(text: string): Ip | undefined {
+  const gateway = parseIpLenient(text);
+  if (gateway === undefined && text !== '') {
+    throw fault('ipam.gateway', text, "couldn't parse gateway IP");
+  }
+  return gateway;
+}
+
+function podrefOf(args: Readonly<Record<string, string>>): string {
+  const name = args['K8S_POD_NAME'] ?? '';
+  return name === '' ? '' : `${args['K8S_POD_NAMESPACE'] ?? ''}/${name}`;
+}
