@@ -27,12 +27,13 @@ function share(netns: Netns, opened: Map<string, Netns>): Netns {
   return netns;
 }
 
-/** The real host. */
+/** The real host, for the time of one call: what it has seen of a file it does not look at again. */
 export function makeHost({ loadNative, registry, mark }: HostParts): Host {
   const remover = new LinkRemover();
   let native: Native | undefined;
   let netns: Netns | undefined;
   const opened = new Map<string, Netns>();
+  const own = new Map<string, boolean>();
   const host: Host = {
     get native() {
       native ??= loadNative();
@@ -47,7 +48,11 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
       writeSync(STDERR, `${line}\n`);
     },
     registry,
-    isOwnBuild: (path) => mark !== undefined && (readMark(path)?.equals(mark) ?? false),
+    isOwnBuild: (path) => {
+      const known = own.get(path) ?? (mark !== undefined && (readMark(path)?.equals(mark) ?? false));
+      own.set(path, known);
+      return known;
+    },
     execute,
     removeLink: (where, index) => remover.remove(where, index),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),

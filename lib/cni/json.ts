@@ -41,5 +41,11 @@ const byteOrder = (keys: string[]): string[] =>
 /** The value of a key as Go finds it: the last key that matches without regard to case. */
 export function lookUp(object: JsonObject, key: string): Json | undefined {
   const wanted = key.toLowerCase();
-  return Object.entries(object).findLast(([name]) => name.toLowerCase() === wanted)?.[1];
+  let found: Json | undefined;
+  for (const name of Object.keys(object)) {
+    if (name === key || (name.length === key.length && name.toLowerCase() === wanted)) {
+      found = object[name];
+    }
+  }
+  return found;
 }

@@ -57,6 +57,14 @@ export function findLinkByIndex(netlink: Netlink, index: number): LinkFacts | un
   return getLink(netlink, index, { extMask: WITHOUT_STATS }, `look up link ${index}`);
 }
 
+/** The names of all links; alternative names are not among them. */
+export function listLinkNames(netlink: Netlink): readonly string[] {
+  const body = encodeLink({}, { extMask: WITHOUT_STATS });
+  return netlink
+    .dump({ type: RTM_GETLINK, body, operation: 'list links' })
+    .map((answer) => decodeLink(answer).attributes.ifName ?? '');
+}
+
 /** The addresses of one link, both families. */
 export function listAddresses(netlink: Netlink, index: number): readonly AddressFacts[] {
   const body = encodeAddress({ family: 0, prefix: 0, index }, {});
@@ -72,8 +80,7 @@ export function listAddresses(netlink: Netlink, index: number): readonly Address
 
 function getLink(netlink: Netlink, index: number, query: LinkAttributes, operation: string): LinkFacts | undefined {
   try {
-    const answer = netlink.request({ type: RTM_GETLINK, body: encodeLink({ index }, query), operation });
-    return answer && factsOf(answer);
+    return factsOf(netlink.get({ type: RTM_GETLINK, body: encodeLink({ index }, query), operation }));
   } catch (error) {
     if (hasErrno(error, 'ENODEV')) {
       return undefined;

@@ -1,8 +1,15 @@
-import { formatAttribute, type NetlinkAttribute, pad, parseAttributes } from 'netlink/dist/structs.js';
+import { align, formatAttribute, pad } from 'netlink/dist/structs.js';
+
+/** Netlink speaks the host's byte order. */
+export const HOST_IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** struct nlattr: length, number; two bits of the number are flags */
+const ATTRIBUTE_HEADER = 4;
+const ATTRIBUTE_NUMBER = 0x3fff;
 
 /**
  * Attributes as tables: a row names a member, its number in the kernel's header and its type. What a table does not
- * know is kept as raw bytes under its number, in both directions.
+ * know can be had as raw bytes under its number, and sent on.
  */
 export interface Type<T> {
   readonly nested: boolean;
@@ -21,7 +28,10 @@ export type Attributes<R extends Rows> = {
 export interface Table<R extends Rows> {
   /** In the order of the table, then what is unknown. */
   encode(values: Attributes<R>): Uint8Array[];
+  /** What the table knows. */
   decode(bytes: Buffer): Attributes<R>;
+  /** What it does not know, by number: to be put into `unknown` when the attributes are sent on. */
+  unknownIn(bytes: Buffer): ReadonlyMap<number, Buffer>;
 }
 
 /** What a table encodes and decodes. */
@@ -29,28 +39,47 @@ export type AttributesOf<T> = T extends Table<infer R> ? Attributes<R> : never;
 
 /** The types of one subsystem's attributes. */
 export function table<R extends Rows>(rows: R): Table<R> {
-  const names = new Map(Object.entries(rows).map(([name, [number]]) => [number, name]));
+  const known = new Map(Object.entries(rows).map(([name, [number, type]]) => [number, { name, type }]));
   return {
     encode(values) {
-      const known = Object.entries(rows)
+      const encoded = Object.entries(rows)
         .filter(([name]) => values[name] !== undefined)
         .flatMap(([name, [number, type]]) => attribute(number, type.encode(values[name]), type.nested));
-      return known.concat([...(values.unknown ?? [])].flatMap(([number, bytes]) => attribute(number, bytes, false)));
+      return encoded.concat([...(values.unknown ?? [])].flatMap(([number, bytes]) => attribute(number, bytes, false)));
     },
     decode(bytes) {
       const values: Record<string, unknown> = {};
-      const unknown = new Map<number, Buffer>();
-      parseAttributes(bytes, ({ type: number, data }: NetlinkAttribute) => {
-        const name = names.get(number);
-        if (name === undefined) {
-          unknown.set(number, data as Buffer);
-        } else {
-          values[name] = rows[name]?.[1].decode(data as Buffer);
+      walk(bytes, (number, start, end) => {
+        const row = known.get(number);
+        if (row !== undefined) {
+          values[row.name] = row.type.decode(bytes.subarray(start, end));
         }
       });
-      return (unknown.size === 0 ? values : { ...values, unknown }) as Attributes<R>;
+      return values as Attributes<R>;
+    },
+    unknownIn(bytes) {
+      const unknown = new Map<number, Buffer>();
+      walk(bytes, (number, start, end) => {
+        if (!known.has(number)) {
+          unknown.set(number, bytes.subarray(start, end));
+        }
+      });
+      return unknown;
     },
   };
+}
+
+/** A link has some fifty attributes and we want ten: the others are passed over without an object being made of them. */
+function walk(bytes: Buffer, visit: (number: number, start: number, end: number) => void): void {
+  for (let offset = 0; offset + ATTRIBUTE_HEADER <= bytes.length; ) {
+    const length = HOST_IS_LITTLE ? bytes.readUInt16LE(offset) : bytes.readUInt16BE(offset);
+    if (length < ATTRIBUTE_HEADER || offset + length > bytes.length) {
+      throw new RangeError(`an attribute of ${length} bytes does not fit into ${bytes.length - offset}`);
+    }
+    const number = HOST_IS_LITTLE ? bytes.readUInt16LE(offset + 2) : bytes.readUInt16BE(offset + 2);
+    visit(number & ATTRIBUTE_NUMBER, offset + ATTRIBUTE_HEADER, offset + length);
+    offset += align(length);
+  }
 }
 
 /** One attribute, padded. */
@@ -98,9 +127,6 @@ export const raw: Type<Buffer> = {
 export function nest<R extends Rows>(inner: Table<R>, flagged = false): Type<Attributes<R>> {
   return { nested: flagged, encode: inner.encode, decode: inner.decode };
 }
-
-/** Netlink speaks the host's byte order. */
-export const HOST_IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Bytes copied to a buffer of their own: typed arrays need alignment. */
 function aligned(bytes: Buffer, size: number): ArrayBuffer {

@@ -24,17 +24,6 @@ const sentence = (text: string): Buffer => {
 };
 
 describe('Netlink.request', () => {
-  it('returns the answer', () => {
-    const body = Buffer.from('abcd');
-    const transport = new FakeTransport([
-      [
-        { type: 16, body },
-        { type: ERROR, body: errno(0) },
-      ],
-    ]);
-    expect(new Netlink(transport).request(request)).toEqual(body);
-  });
-
   it("throws the kernel's errno and sentence", () => {
     const body = errno(16, Buffer.concat([Buffer.alloc(16), sentence('Device is busy with a bridge')]));
     const transport = new FakeTransport([[{ type: ERROR, flags: CAPPED_WITH_TLVS, body }]]);
@@ -51,6 +40,20 @@ describe('Netlink.request', () => {
 
   it('fails when no answer comes', () => {
     expect(() => new Netlink(new FakeTransport([])).request(request)).toThrow(ErrnoError);
+  });
+});
+
+describe('Netlink.get', () => {
+  it('returns the answer, and asks for no acknowledgement', () => {
+    const body = Buffer.from('abcd');
+    const transport = new FakeTransport([[{ type: 16, body }]]);
+    expect(new Netlink(transport).get(request)).toEqual(body);
+    expect(transport.sent[0]?.readUInt16LE(6)).toBe(1);
+  });
+
+  it('throws what the kernel refuses', () => {
+    const transport = new FakeTransport([[{ type: ERROR, body: errno(19) }]]);
+    expect(() => new Netlink(transport).get(request)).toThrow('ENODEV (no such device)');
   });
 });
 

@@ -67,15 +67,35 @@ export class Netlink {
   }
 
   /**
-   * A change, or a question with one answer.
+   * A change.
    *
-   * @returns the answering message's body, or undefined when the kernel only acknowledged
    * @throws ErrnoError with the kernel's own sentence
    */
-  request(request: Request): Buffer | undefined {
+  request(request: Request): void {
     const sequence = this.nextSequence();
     this.transport.send(encode(request, Flags.REQUEST | Flags.ACK, sequence));
-    return this.collect(request, sequence).messages[0];
+    this.collect(request, sequence);
+  }
+
+  /**
+   * A question with one answer. The answer acknowledges itself.
+   *
+   * @throws ErrnoError ENODEV and the like when there is nothing to be told
+   */
+  get(request: Request): Buffer {
+    const sequence = this.nextSequence();
+    this.transport.send(encode(request, Flags.REQUEST, sequence));
+    for (;;) {
+      for (const message of parseMessages(this.transport.receive(request.operation))) {
+        if (message.seq !== sequence) {
+          continue;
+        }
+        if (message.type === MessageType.ERROR) {
+          throwIfRefused(message, request.operation);
+        }
+        return message.data as Buffer;
+      }
+    }
   }
 
   /**

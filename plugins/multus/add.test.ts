@@ -8,6 +8,7 @@ import { multus } from './plugin.ts';
 
 vi.mock('../../lib/link/observe.ts', () => ({
   findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
+  listLinkNames: ({ links }: { links: Set<string> }) => [...links],
 }));
 
 const lan = (name: string, ...types: string[]): JsonObject =>

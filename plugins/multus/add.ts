@@ -4,7 +4,7 @@ import { type Added, addNetwork, findPlugins } from '../../lib/cni/network.ts';
 import type { Call, Host, PrintedResult } from '../../lib/cni/plugin.ts';
 import { formatResult } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { findLink } from '../../lib/link/observe.ts';
+import { findLink, listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
@@ -32,10 +32,11 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
       throw new CniError('internal', `${prefix}: no delegates`);
     }
     using netns = adding(pod, first, () => host.openNetns(call.netnsPath));
+    const names = new Set(adding(pod, first, () => listLinkNames(netns.netlink)));
     for (const attachment of [first, ...others]) {
       adding(pod, attachment, () => {
         findPlugins(attachment.list, attachment.runtime);
-        refuseTaken(netns, attachment);
+        refuseTaken(names.has(attachment.runtime.ifName), netns, attachment);
       });
     }
     await using undo = new Undo(host.log);
@@ -69,8 +70,10 @@ interface Attaching {
 function attacher(host: Host, { pod, netns, started, log }: Attaching): (attachment: Attachment) => Promise<Added> {
   return async (attachment) => {
     const { name, list, runtime } = attachment;
-    // by now, a network before this one may have made it
-    adding(pod, attachment, () => refuseTaken(netns, attachment));
+    // by now, a network before this one may have made it; or it is the alternative name of something
+    adding(pod, attachment, () => {
+      refuseTaken(findLink(netns.netlink, runtime.ifName) !== undefined, netns, attachment);
+    });
     started.push(attachment);
     let added: Added;
     try {
@@ -86,8 +89,8 @@ function attacher(host: Host, { pod, netns, started, log }: Attaching): (attachm
   };
 }
 
-function refuseTaken(netns: Netns, { runtime }: Attachment): void {
-  if (findLink(netns.netlink, runtime.ifName) !== undefined) {
+function refuseTaken(isTaken: boolean, netns: Netns, { runtime }: Attachment): void {
+  if (isTaken) {
     throw new CniError('internal', `cannot add interface "${runtime.ifName}": it already exists in "${netns.path}"`);
   }
 }

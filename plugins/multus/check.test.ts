@@ -6,7 +6,7 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
 
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined }));
+vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 const lan = (name: string, type: string, cniVersion = '1.1.0'): JsonObject => ({ cniVersion, name, type });
 

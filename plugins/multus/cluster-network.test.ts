@@ -8,7 +8,7 @@ import { auxiliaryChain, delegateAt } from './cluster-network.ts';
 import { multus } from './plugin.ts';
 import { formatScratch } from './scratch.ts';
 
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined }));
+vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 let dir: string;
 beforeEach(() => {

@@ -8,6 +8,7 @@ import { multus } from './plugin.ts';
 
 vi.mock('../../lib/link/observe.ts', () => ({
   findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
+  listLinkNames: ({ links }: { links: Set<string> }) => [...links],
 }));
 
 const lan = (name: string, type: string): JsonObject => ({ cniVersion: '1.0.0', name, type });

@@ -10,7 +10,7 @@ import { CommonConf } from './config.ts';
 import { localTime, logged, openLog } from './log.ts';
 import { multus } from './plugin.ts';
 
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined }));
+vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 let dir: string;
 beforeEach(() => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Answer, FakeTransport } from '../fake-transport.ts';
 import { Netlink } from '../netlink.ts';
 import { decodeAddress, encodeAddress, RTM_NEWADDR } from './address.ts';
-import { decodeLink, encodeLink, IFF_UP, MacvlanTable, RTM_GETLINK, RTM_NEWLINK } from './link.ts';
+import { decodeLink, encodeLink, IFF_UP, LinkTable, MacvlanTable, RTM_GETLINK, RTM_NEWLINK } from './link.ts';
 import { decodeNextHops, decodeRoute, encodeRoute, RTM_NEWROUTE } from './route.ts';
 
 /** The bytes that a request puts on the wire, with sequence 1 and in words of four bytes. */
@@ -38,11 +38,19 @@ describe('the codec of links', () => {
     );
   });
 
-  it('keeps attributes that it does not know', () => {
+  it('hands on attributes that it does not know', () => {
     const unknown = new Map([[60, Buffer.from('0102', 'hex')]]);
-    const decoded = decodeLink(Buffer.concat(encodeLink({ index: 3 }, { ifName: 'a', unknown })));
-    expect(decoded.attributes).toEqual({ ifName: 'a', unknown });
-    expect(encodeLink({ index: 3 }, decoded.attributes)).toEqual(encodeLink({ index: 3 }, { ifName: 'a', unknown }));
+    const bytes = Buffer.concat(encodeLink({ index: 3 }, { ifName: 'a', unknown }));
+    const attributes = bytes.subarray(16);
+    expect(decodeLink(bytes).attributes).toEqual({ ifName: 'a' });
+    expect(LinkTable.unknownIn(attributes)).toEqual(unknown);
+    const again = { ...LinkTable.decode(attributes), unknown: LinkTable.unknownIn(attributes) };
+    expect(Buffer.concat(encodeLink({ index: 3 }, again))).toEqual(bytes);
+  });
+
+  it('refuses an attribute that is longer than the message', () => {
+    expect(() => LinkTable.decode(Buffer.from('0c00030061000000', 'hex'))).toThrow(RangeError);
+    expect(() => LinkTable.decode(Buffer.from('0200030061000000', 'hex'))).toThrow(RangeError);
   });
 });
 
