@@ -1,9 +1,10 @@
 import { writeSync } from 'node:fs';
-import { LinkRemover } from '../link/remover.ts';
+import { removeLinks } from '../link/remover.ts';
 import type { Native } from '../netns/native.ts';
 import { type Netns, openNetns, openOwnNetns } from '../netns/netns.ts';
 import { readMark } from '../sys/build-id.ts';
 import { execute } from '../sys/execute.ts';
+import { Gatherer } from '../sys/gather.ts';
 import type { Host, Registry } from './plugin.ts';
 
 const STDERR = 2;
@@ -29,7 +30,7 @@ function share(netns: Netns, opened: Map<string, Netns>): Netns {
 
 /** The real host, for the time of one call: what it has seen of a file it does not look at again. */
 export function makeHost({ loadNative, registry, mark }: HostParts): Host {
-  const remover = new LinkRemover();
+  const gatherer = new Gatherer();
   let native: Native | undefined;
   let netns: Netns | undefined;
   const opened = new Map<string, Netns>();
@@ -54,7 +55,10 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
       return known;
     },
     execute,
-    removeLink: (where, index) => remover.remove(where, index),
+    gather: (key, item, work) => gatherer.gather(key, item, work),
+    removeLink: async (where, index) => {
+      await gatherer.gather(`remove links of ${where.identity}`, index, (all) => removeLinks(where.netlink, all));
+    },
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
   return host;

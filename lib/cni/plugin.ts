@@ -1,5 +1,6 @@
 import type { Native } from '../netns/native.ts';
 import type { Netns } from '../netns/netns.ts';
+import type { Together } from '../sys/gather.ts';
 import type { Schema } from './config.ts';
 import type { JsonObject } from './json.ts';
 import type { Result } from './result.ts';
@@ -98,7 +99,9 @@ export interface Host {
   isOwnBuild(path: string): boolean;
   /** Executes a program to its end. */
   execute(path: string, env: Env, stdin: Buffer): Promise<Executed>;
-  /** Deletes links; calls made at the same time share one request. */
+  /** Does together what calls within this one ask for at the same time; see Gatherer. */
+  gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O>;
+  /** Deletes a link; what is asked for at the same time shares one request. */
   removeLink(netns: Netns, index: number): Promise<void>;
   sleep(ms: number): Promise<void>;
 }

@@ -5,7 +5,6 @@ import { ip, Lab, PARENT, stateOf } from '../testing/lab.ts';
 import { configureLink } from './addressing.ts';
 import { createLink, type LinkPlan } from './link.ts';
 import { findLink, findLinkByIndex, listAddresses } from './observe.ts';
-import { LinkRemover } from './remover.ts';
 import { listRoutes } from './routes.ts';
 
 const cidr = (text: string): Cidr => {
@@ -99,11 +98,11 @@ describe('configureLink', () => {
   });
 });
 
-describe('LinkRemover', () => {
+describe('removeLink', () => {
   it('deletes links of several namespaces that are asked for at once', async () => {
     using lab = new Lab();
     using other = new Lab();
-    const remover = new LinkRemover();
+    const host = lab.host();
     const opened = [lab, other].map((each) => each.openPod());
     const names = ['br-a', 'br-b', 'br-c'];
     for (const name of names) {
@@ -115,7 +114,7 @@ describe('LinkRemover', () => {
     const indexes = opened.flatMap((netns) =>
       names.map((name) => ({ netns, index: findLink(netns.netlink, name)?.index ?? 0 })),
     );
-    await Promise.all(indexes.map(({ netns, index }) => remover.remove(netns, index)));
+    await Promise.all(indexes.map(({ netns, index }) => host.removeLink(netns, index)));
     for (const { netns, index } of indexes) {
       expect(findLinkByIndex(netns.netlink, index)).toBeUndefined();
     }

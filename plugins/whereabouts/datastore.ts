@@ -12,8 +12,8 @@ export interface Datastore {
    */
   reserve(request: Reservation): Promise<readonly Ip[]>;
 
-  /** Frees all that the attachment holds; nothing held is no failure. */
-  release(attachment: AttachmentId): Promise<readonly Held[]>;
+  /** Frees all that each of the attachments holds, in one step; nothing held is no failure. */
+  release(attachments: readonly AttachmentId[]): Promise<readonly (readonly Held[])[]>;
 
   /** The address that the attachment holds in each of the ranges. */
   find(attachment: AttachmentId, ranges: readonly ConfiguredRange[]): Promise<readonly (Ip | undefined)[]>;

@@ -14,7 +14,7 @@ describe('the file store', () => {
     expect(await reserved(storeIn(folder.path), 'a/a net1 idA', BOTH)).toEqual(['10.0.0.1', 'fd00::1']);
     expect(await reserved(storeIn(folder.path), 'a/b net1 idB', BOTH)).toEqual(['10.0.0.2', 'fd00::2']);
     expect(await reserved(storeIn(folder.path), 'a/a net1 idA', BOTH)).toEqual(['10.0.0.1', 'fd00::1']);
-    await storeIn(folder.path).release({ id: 'idA', ifname: 'net1' });
+    await storeIn(folder.path).release([{ id: 'idA', ifname: 'net1' }]);
     expect(await reserved(storeIn(folder.path), 'a/c net1 idC', BOTH)).toEqual(['10.0.0.1', 'fd00::1']);
   });
 
@@ -50,7 +50,7 @@ describe('the file store', () => {
   it('creates nothing to read, free or collect', async () => {
     using folder = temporaryFolder();
     const store = storeIn(join(folder.path, 'data'));
-    expect(await store.release({ id: 'id', ifname: 'net1' })).toEqual([]);
+    expect(await store.release([{ id: 'id', ifname: 'net1' }])).toEqual([[]]);
     expect(await store.collect('net-a', BOTH, [])).toEqual([]);
     expect(await store.find({ id: 'id', ifname: 'net1' }, BOTH)).toEqual([undefined, undefined]);
     await store.probe();
@@ -114,7 +114,7 @@ describe('the file store', () => {
       const [pod, ifname] = [random.below(12), `net${random.below(3)}`];
       const [who, what] = [`a/p${pod} ${ifname} id${pod}`, `seed ${random.seed}, round ${round}`];
       if (random.below(3) === 0) {
-        const freed = await storeIn(folder.path).release({ id: `id${pod}`, ifname });
+        const [freed = []] = await storeIn(folder.path).release([{ id: `id${pod}`, ifname }]);
         expect(freed.length, what).toBe(held.get(who)?.length ?? 0);
         held.delete(who);
       } else if (!held.has(who)) {

@@ -46,7 +46,11 @@ export function openFileStore(place: StorePlace, host: StoreHost, calls?: Journa
   return {
     change: (plan) => change(store, plan),
     reserve: (request) => change(store, (state) => planReservation(request, state)),
-    release: (attachment) => ifThere(() => change(store, (state) => planRelease(attachment, state)), []),
+    release: (attachments) =>
+      ifThere(
+        () => change(store, (state) => planRelease(attachments, state)),
+        attachments.map(() => []),
+      ),
     find: (attachment, ranges) =>
       ifThere(
         () => look(store, (state) => findHeld(attachment, ranges, state)),

@@ -55,7 +55,7 @@ describe('braid ipam import', () => {
       0x0a000002n,
       (0xfd00n << 112n) + 5n,
     ]);
-    expect(await store.release({ id: 'idB', ifname: 'eth0' })).toHaveLength(1);
+    expect((await store.release([{ id: 'idB', ifname: 'eth0' }])).flat()).toHaveLength(1);
   });
 
   it('changes nothing the second time', async () => {
@@ -84,7 +84,7 @@ describe('braid ipam import', () => {
     await reserved(storeIn(host.dataDir), 'a/x net1 idX', rangesOf('10.0.0.0/16'));
     const range = message.includes('fd00') ? 'fd00::/64' : '10.0.0.0/24';
     expect(await host.take(range)).toEqual({ code: 1, lines: expect.arrayContaining([message]) });
-    expect(await storeIn(host.dataDir).release({ id: 'idZ', ifname: '' })).toEqual([]);
+    expect(await storeIn(host.dataDir).release([{ id: 'idZ', ifname: '' }])).toEqual([[]]);
   });
 
   it('creates nothing when there is nothing to import', async () => {

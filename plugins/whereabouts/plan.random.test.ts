@@ -111,7 +111,8 @@ describe('reserving and releasing', () => {
       const want = wanted(random);
       if (random.below(5) === 0) {
         const { ifname, podref } = owner(want.who);
-        const { changes, answer } = planRelease({ id: podref, ifname }, pools);
+        const { changes, answer: answers } = planRelease([{ id: podref, ifname }], pools);
+        const answer = answers.flat();
         pools.apply(changes);
         expect(answer.length, what).toBe(holdings.filter(({ who }) => who === want.who).length);
         holdings = holdings.filter(({ who }) => who !== want.who);

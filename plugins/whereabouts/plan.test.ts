@@ -153,7 +153,7 @@ describe('planReservation with overlapping ranges', () => {
 describe('planRelease', () => {
   const release = (text: string, state: State) => {
     const [id = '', ifname = ''] = text.split(' ');
-    return texts(planRelease({ id, ifname }, state).answer);
+    return texts(planRelease([{ id, ifname }], state).answer.flat());
   };
   const state = stateOf({
     '10.0.0.0/24': { '1': 'a/b net1 idA', '2': 'a/b net2 idA', '3': 'a/b net1 idB' },
@@ -229,5 +229,20 @@ describe('planCollection', () => {
 
   it('leaves the entries of other configurations that share the range', () => {
     expect(collect([], state, 'net-b')).toEqual([]);
+  });
+});
+
+describe('planRelease for several attachments', () => {
+  it('frees what each holds in one plan, and a legacy entry once', () => {
+    const state = stateOf({
+      '10.0.0.0/24': { '1': 'a/b net1 idA', '2': 'a/b net2 idA', '3': 'a/c  idB', '4': 'a/d net1 idC' },
+    });
+    const asked = ['idA net1', 'idA net2', 'idB net1', 'idB net2', 'idZ net1'].map((text) => {
+      const [id = '', ifname = ''] = text.split(' ');
+      return { id, ifname };
+    });
+    const { changes, answer } = planRelease(asked, state);
+    expect(answer.map((held) => held.map(({ key }) => key))).toEqual([['1'], ['2'], ['3'], ['3'], []]);
+    expect(changes.map(({ op, k }) => `${op} ${k}`)).toEqual(['remove 1', 'remove 2', 'remove 3']);
   });
 });

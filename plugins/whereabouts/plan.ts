@@ -64,15 +64,20 @@ export function planReservation(request: Reservation, pools: Pools): Plan<readon
 }
 
 /**
- * Everything the attachment holds, in whatever pool of the network: ranges may have been reconfigured since. Container
+ * Everything that each attachment holds, in whatever pool of the network: ranges may have been reconfigured since. Container
  * id and interface name stand for one attachment, so nobody else's address can be meant. Entries without an interface
  * name, which only old versions wrote, go when nothing else of the container matches.
  */
-export function planRelease(attachment: AttachmentId, pools: Pools): Plan<readonly Held[]> {
+export function planRelease(attachments: readonly AttachmentId[], pools: Pools): Plan<readonly (readonly Held[])[]> {
+  const answer = attachments.map((attachment) => heldBy(attachment, pools));
+  const changes = new Map(answer.flat().map((held) => [`${held.range} ${held.key}`, removal(held)]));
+  return { changes: [...changes.values()], answer };
+}
+
+function heldBy(attachment: AttachmentId, pools: Pools): readonly Held[] {
   const candidates = pools.mentioning(attachment.id);
   const own = candidates.flatMap((pool) => heldIn(pool, isOf(attachment)));
-  const held = own.length > 0 ? own : candidates.flatMap((pool) => heldIn(pool, isLegacyOf(attachment)));
-  return { changes: held.map(removal), answer: held };
+  return own.length > 0 ? own : candidates.flatMap((pool) => heldIn(pool, isLegacyOf(attachment)));
 }
 
 /** The address the attachment holds in each of the ranges; undefined where it holds none. */

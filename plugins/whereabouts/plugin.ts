@@ -10,7 +10,7 @@ import { openFileStore, type StoreHost } from './file-store.ts';
 import { importCommand } from './import.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
-import type { StorePlace } from './place.ts';
+import { folderOf, type StorePlace } from './place.ts';
 import type { Held } from './pool.ts';
 import { readPlace, readSettings, type Settings } from './settings.ts';
 
@@ -37,8 +37,12 @@ async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
 }
 
 async function del(call: Call<JsonObject>, host: Host): Promise<void> {
-  await withStore(readPlace(call.document), host, async (store, log) => {
-    const freed = await store.release({ id: call.containerId, ifname: call.ifName });
+  const settings = readPlace(call.document);
+  await withStore(settings, host, async (store, log) => {
+    const attachment = { id: call.containerId, ifname: call.ifName };
+    const freed = await host.gather(`release in ${folderOf(settings.place)}`, attachment, async (all) =>
+      (await store.release(all)).map((value) => ({ status: 'fulfilled', value })),
+    );
     log.step(`freed ${heldText(freed)} of container ${call.containerId} ${call.ifName}`);
   });
 }

@@ -73,7 +73,7 @@ describe('the snapshot', () => {
   it('leaves out ranges that are empty', async () => {
     using folder = temporaryFolder();
     const place = await fill(folder.path, 0, 1);
-    await storeIn(folder.path).release({ id: 'id0', ifname: 'net1' });
+    await storeIn(folder.path).release([{ id: 'id0', ifname: 'net1' }]);
     for (let i = 0; !existsSync(join(place, 'snapshot.json')); i++) {
       await reserved(storeIn(folder.path), `a/p net1 id${i}`, rangesOf('10.9.0.0/16'));
     }

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { type Netns, NetnsMissing } from '../../netns/netns.ts';
+import { Gatherer } from '../../sys/gather.ts';
 import { conf } from '../config.ts';
 import type { Call, Env, Executed, Host, Plugin, Registry, Verb } from '../plugin.ts';
 import { EMPTY_RESULT, type Result } from '../result.ts';
@@ -98,7 +99,9 @@ interface Parts {
 function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
   const named = { path: netns.path, netlink: netns.netlink, isSameAs: () => false, [Symbol.dispose]: () => {} };
   const registry: Registry = Object.fromEntries([...plugins].map(([type, plugin]) => [type, async () => plugin]));
+  const gatherer = new Gatherer();
   const host: Partial<Host> = {
+    gather: (key, item, work) => gatherer.gather(key, item, work),
     netns: { ...named, path: 'own' } as unknown as Netns,
     openNetns: (path) => {
       if (path !== netns.path) {

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { Gatherer } from './gather.ts';
+
+describe('Gatherer', () => {
+  it('does together what is asked for at the same time, one key apart from another', async () => {
+    const gatherer = new Gatherer();
+    const calls: number[][] = [];
+    const double = async (items: readonly number[]) => {
+      calls.push([...items]);
+      return Promise.allSettled(items.map(async (item) => item * 2));
+    };
+    const first = Promise.all([1, 2, 3].map((item) => gatherer.gather('a', item, double)));
+    const other = gatherer.gather('b', 9, double);
+    expect([await first, await other]).toEqual([[2, 4, 6], 18]);
+    expect(await gatherer.gather('a', 4, double)).toBe(8);
+    expect(calls).toEqual([[1, 2, 3], [9], [4]]);
+  });
+
+  it('gives each its own failure, and all the same when the work as a whole fails', async () => {
+    const gatherer = new Gatherer();
+    const odd = (items: readonly number[]) =>
+      Promise.allSettled(items.map((item) => (item % 2 === 1 ? Promise.reject(new Error(`odd ${item}`)) : item)));
+    const outcomes = await Promise.allSettled([1, 2].map((item) => gatherer.gather('a', item, odd)));
+    expect(outcomes).toMatchObject([{ reason: { message: 'odd 1' } }, { value: 2 }]);
+    const broken = () => Promise.reject(new Error('all'));
+    const all = await Promise.allSettled([1, 2].map((item) => gatherer.gather('a', item, broken)));
+    expect(all).toMatchObject([{ reason: { message: 'all' } }, { reason: { message: 'all' } }]);
+  });
+});
