@@ -34,7 +34,7 @@ export async function schemaOf(name: string): Promise<JsonSchema> {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: `Configuration of the CNI plugin ${name}`,
     type: 'object',
-    properties: { ...COMMON, type: { const: name }, ...own.properties },
+    properties: { ...COMMON, ...own.properties, type: { const: name } },
     required: ['name', 'type'],
   };
 }

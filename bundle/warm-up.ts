@@ -12,6 +12,7 @@ import type { Native } from '../lib/netns/native.ts';
 
 const NLMSG_ERROR = 2;
 const HEADER_BYTES = 16;
+const CLONE_NEWNET = 0x4000_0000;
 
 /** Enough for the compiler to have seen each path; more gains nothing. */
 const ROUNDS = 2;
@@ -117,6 +118,7 @@ function agreeableNative(): Native {
       const answer = Buffer.concat([linkMessage(sequence), message(NLMSG_ERROR, sequence, [Buffer.alloc(20)])]);
       return answer.copy(into);
     },
+    namespaceType: () => CLONE_NEWNET,
     lock: () => 0,
   };
 }

@@ -60,8 +60,29 @@ export const routes = (about: string) =>
 /** DNS settings in the result's form. */
 export const dns = (about: string) => described(z._default(custom<Dns>(parseDns, 'object'), {}), about);
 
+/** Words that are on or off, as `capabilities` has them. */
+const switches = (about: string) =>
+  described(z._default(nullable(z.record(z.string(), z.nullable(z.boolean())), {}), {}), about);
+
+/** Keys of every configuration that no plugin looks at, but whose types Go insists on. */
+const COMMON = () => ({
+  type: text('Name of the plugin.'),
+  capabilities: switches('What of `runtimeConfig` the runtime shall fill in.'),
+  prevResult: anyObject('Result of the plugin before this one; filled in by the runtime.'),
+});
+
 /** The configuration of one plugin. */
 export const conf = <S extends z.core.$ZodLooseShape>(shape: S) => object(shape);
+
+/** The same, with those common keys. */
+export const networkConf = <S extends z.core.$ZodLooseShape>(shape: S) => object({ ...COMMON(), ...shape });
+
+/** The IPAM plugin and whatever it needs. */
+export const ipamSection = () =>
+  section(
+    { type: text('Name of the IPAM plugin; empty for none.') },
+    'The IPAM plugin and what it needs. Without `type` the interface gets no addresses.',
+  );
 
 /** An object whose keys match without regard to case; unknown keys stay. */
 export function object<S extends z.core.$ZodLooseShape>(shape: S) {

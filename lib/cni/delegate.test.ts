@@ -89,6 +89,11 @@ describe('callDelegate', () => {
     await expect(call('plain')).rejects.toMatchObject({ message: expect.stringContaining('EACCES') });
   });
 
+  it('does not let a shell interpret what the kernel does not know', async () => {
+    writeFileSync(join(folder, 'text'), 'echo hello', { mode: 0o755 });
+    await expect(call('text')).rejects.toMatchObject({ message: expect.stringContaining('exec format error') });
+  });
+
   it('tries a busy file six times, and then fails', async () => {
     program('busy', '');
     let tries = 0;

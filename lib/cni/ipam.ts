@@ -1,5 +1,5 @@
 import { callDelegate } from './delegate.ts';
-import { CniError } from './errors.ts';
+import { CniError, messageOf } from './errors.ts';
 import { isObject, type JsonObject, lookUp } from './json.ts';
 import type { Call, Host, Verb } from './plugin.ts';
 import { parseResult, type Result } from './result.ts';
@@ -21,7 +21,7 @@ export function ipamType(document: JsonObject): string {
 export async function ipamAdd(call: Call<unknown>, host: Host, undo: Undo): Promise<Result> {
   undo.push('give the addresses back', () => ipamDel(call, host));
   const stdout = await ipamCall(call, 'ADD', host);
-  const result = parseResult(parse(stdout, ipamType(call.document)), call.version, 'result of the IPAM plugin');
+  const result = readResult(stdout, call);
   if (result.ips.length === 0) {
     throw new CniError('internal', `cannot use IPAM plugin "${ipamType(call.document)}": it returned no IP address`);
   }
@@ -47,6 +47,17 @@ function ipamCall(call: Call<unknown>, verb: Verb, host: Host): Promise<string> 
     env: { ...call.env, CNI_COMMAND: verb },
     stdin: call.stdin,
   });
+}
+
+function readResult(stdout: string, call: Call<unknown>): Result {
+  const type = ipamType(call.document);
+  try {
+    return parseResult(parse(stdout, type), call.version);
+  } catch (error) {
+    throw new CniError('internal', `cannot use the result of IPAM plugin "${type}": ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 function parse(stdout: string, type: string): JsonObject | null {

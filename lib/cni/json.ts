@@ -12,6 +12,28 @@ const ESCAPED = /[<>&\u2028\u2029]/g;
 const escapeLikeGo = (text: string): string =>
   text.replace(ESCAPED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
+/** Where a number with a fraction or an exponent may stand. */
+const FLOATING = /[:[,]\s*-?\d+(?:\.\d|[eE])/;
+
+interface RawJson {
+  rawJSON(text: string): Json;
+}
+
+/**
+ * A document in which `1400.0` and `1.4e3` are no integers, as they are none for Go. They are kept as their own text,
+ * which prints as it was written and which no schema takes for a number.
+ */
+export function withPlainIntegers(document: JsonObject, text: string): JsonObject {
+  if (!FLOATING.test(text)) {
+    return document;
+  }
+  const reviver = (_key: string, value: unknown, context: { readonly source?: string }): unknown =>
+    typeof value === 'number' && /[.eE]/.test(context.source ?? '')
+      ? (JSON as unknown as RawJson).rawJSON(context.source ?? '')
+      : value;
+  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown);
+}
+
 /** One line, as Go's `json.Marshal` prints it: keys in the order given. */
 export const compact = (value: unknown): string => escapeLikeGo(JSON.stringify(value));
 

@@ -52,6 +52,10 @@ export async function addNetwork(host: Host, list: NetworkList, runtime: Runtime
  * @throws CniError as ADD would have it
  */
 export function findPlugins(list: NetworkList, { path }: RuntimeConf): void {
+  if (list.cniVersion !== '' && !isVersion(list.cniVersion)) {
+    const version = JSON.stringify(list.cniVersion);
+    throw new CniError('incompatibleVersion', `cannot use network "${list.name}": unsupported cniVersion ${version}`);
+  }
   for (const plugin of list.plugins) {
     try {
       findPlugin(plugin.type, path);

@@ -47,6 +47,9 @@ export interface Dns {
   readonly options?: readonly string[];
 }
 
+const MAX_U8 = 2 ** 8 - 1;
+const MAX_U32 = 2 ** 32 - 1;
+
 export const EMPTY_RESULT: Result = { interfaces: [], ips: [], routes: [], dns: {} };
 
 /**
@@ -236,11 +239,11 @@ function parseRoute(value: Json, what: string): Route {
   return definedOnly({
     dst: cidrTextOf(lookUp(object, 'dst'), `${what}.dst`),
     gw: ipTextOf(lookUp(object, 'gw'), `${what}.gw`),
-    mtu: wholeOf(lookUp(object, 'mtu'), `${what}.mtu`) || undefined,
-    advmss: wholeOf(lookUp(object, 'advmss'), `${what}.advmss`) || undefined,
-    priority: wholeOf(lookUp(object, 'priority'), `${what}.priority`) || undefined,
-    table: wholeOf(lookUp(object, 'table'), `${what}.table`),
-    scope: wholeOf(lookUp(object, 'scope'), `${what}.scope`),
+    mtu: wholeOf(lookUp(object, 'mtu'), `${what}.mtu`, MAX_U32) || undefined,
+    advmss: wholeOf(lookUp(object, 'advmss'), `${what}.advmss`, MAX_U32) || undefined,
+    priority: wholeOf(lookUp(object, 'priority'), `${what}.priority`, MAX_U32) || undefined,
+    table: wholeOf(lookUp(object, 'table'), `${what}.table`, MAX_U32),
+    scope: wholeOf(lookUp(object, 'scope'), `${what}.scope`, MAX_U8),
   }) as unknown as Route;
 }
 
@@ -276,12 +279,12 @@ function textsOf(value: Json | undefined, what: string): readonly string[] | und
   return texts.length === 0 ? undefined : texts;
 }
 
-function wholeOf(value: Json | undefined, what: string): number | undefined {
+function wholeOf(value: Json | undefined, what: string, max = MAX_U32): number | undefined {
   if (value === null || value === undefined) {
     return undefined;
   }
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
-    throw invalid(what, 'is not a whole number', value);
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value > max) {
+    throw invalid(what, `is not a whole number from 0 to ${max}`, value);
   }
   return value;
 }

@@ -2,7 +2,7 @@ import type { Netns } from '../netns/netns.ts';
 import { checkEnvironment, readCall, validAttachments } from './call.ts';
 import { readConf } from './config.ts';
 import { asCniError, CniError, messageOf } from './errors.ts';
-import { compact, type JsonObject, pretty } from './json.ts';
+import { compact, type JsonObject, pretty, withPlainIntegers } from './json.ts';
 import type { Call, Env, Host, Plugin, PrintedResult } from './plugin.ts';
 import { formatResult, type Result } from './result.ts';
 import { NEWEST, VERSIONS, type Version } from './versions.ts';
@@ -68,7 +68,7 @@ async function dispatch(plugin: Plugin, call: Call<JsonObject>, host: Host): Pro
 
 const configured = (plugin: Plugin, call: Call<JsonObject>): Call<unknown> => ({
   ...call,
-  conf: readConf(plugin.conf, call.document),
+  conf: readConf(plugin.conf, withPlainIntegers(call.document, call.stdin.toString('utf8'))),
 });
 
 function printed(outcome: Result | PrintedResult, version: Version): string {

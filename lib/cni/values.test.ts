@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseCniArgs } from './args.ts';
 import { CniError, combined, within } from './errors.ts';
-import { compact, lookUp, pretty, sorted } from './json.ts';
+import { compact, lookUp, pretty, sorted, withPlainIntegers } from './json.ts';
 import { Undo } from './undo.ts';
 import { atLeast, compareVersions } from './versions.ts';
 
@@ -42,6 +42,12 @@ describe('JSON as Go prints it', () => {
   });
   it('sorts keys by bytes at every level', () => {
     expect(JSON.stringify(sorted({ b: [{ d: 1, c: 2 }], B: 1, a: 1 }))).toBe('{"B":1,"a":1,"b":[{"c":2,"d":1}]}');
+  });
+  it('takes no number with fraction or exponent for an integer, and prints it as it was', () => {
+    const text = '{"mtu":1400.0,"a":[1.4e3],"b":7,"c":"x: 1.5"}';
+    const document = withPlainIntegers(JSON.parse(text), text);
+    expect([typeof document['mtu'], typeof document['b'], document['c']]).toEqual(['object', 'number', 'x: 1.5']);
+    expect(JSON.stringify(document)).toBe(text);
   });
   it('finds the last key that matches in any case', () => {
     expect(lookUp({ mtu: 1, MTU: 2 }, 'mtu')).toBe(2);

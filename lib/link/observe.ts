@@ -14,6 +14,9 @@ import { hasErrno } from '../netlink/errno.ts';
 import type { Netlink } from '../netlink/netlink.ts';
 
 const OPER_UP = 6;
+/** IFNAMSIZ and ALTIFNAMSIZ, less the final NUL */
+const LONGEST_NAME = 15;
+const LONGEST_ALTERNATIVE = 127;
 
 /** What the kernel says of a link. */
 export interface LinkFacts {
@@ -49,7 +52,12 @@ export interface AddressFacts {
  * @throws ErrnoError
  */
 export function findLink(netlink: Netlink, name: string): LinkFacts | undefined {
-  return getLink(netlink, 0, { ifName: name, extMask: WITHOUT_STATS }, `look up link "${name}"`);
+  const isLong = Buffer.byteLength(name) > LONGEST_NAME;
+  if (Buffer.byteLength(name) > LONGEST_ALTERNATIVE) {
+    return undefined;
+  }
+  const query = { ...(isLong ? { altIfName: name } : { ifName: name }), extMask: WITHOUT_STATS };
+  return getLink(netlink, 0, query, `look up link "${name}"`);
 }
 
 /** A link by its index. */

@@ -22,5 +22,8 @@ export function ifNameFault(name: string): string | undefined {
   if (/[/:]/.test(name) || SPACE.test(name)) {
     return 'contains "/", ":" or white space';
   }
+  if (name.includes('%')) {
+    return 'contains "%", in which the kernel sees a pattern';
+  }
   return undefined;
 }

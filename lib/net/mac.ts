@@ -1,14 +1,16 @@
 import { randomBytes } from '../sys/random.ts';
 
 /**
- * Reads a hardware address as Go's `net.ParseMAC` does: pairs with `:` or `-`, or quads with `.`; 6, 8 or 20 bytes.
+ * Reads a hardware address as Go's `net.ParseMAC` does: pairs with `:` or `-`, quads with `.`, or digits alone, as Go
+ * 1.26 takes them; 6, 8 or 20 bytes.
  *
  * @returns undefined when the text is not a hardware address
  */
 export function parseMac(text: string): Buffer | undefined {
   const pairs = /^[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1)*[0-9a-fA-F]{2}$/;
   const quads = /^[0-9a-fA-F]{4}(?:\.[0-9a-fA-F]{4})+$/;
-  if (!pairs.test(text) && !quads.test(text)) {
+  const digits = /^(?:[0-9a-fA-F]{2})+$/;
+  if (![pairs, quads, digits].some((form) => form.test(text))) {
     return undefined;
   }
   const bytes = Buffer.from(text.replace(/[:.-]/g, ''), 'hex');

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/nsfs.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -179,6 +181,18 @@ static napi_value receive(napi_env env, napi_callback_info info)
 	return number(env, length < 0 ? -errno : length);
 }
 
+/* namespaceType(fd): CLONE_NEW…, -ENOTTY when the descriptor is not a namespace */
+static napi_value namespace_type(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	int type;
+
+	if (arguments(env, info, argv) < 1)
+		return number(env, -EINVAL);
+	type = ioctl(integer(env, argv[0]), NS_GET_NSTYPE);
+	return number(env, type < 0 ? -errno : type);
+}
+
 /* lock(fd, operation): flock(2), never waits */
 static napi_value lock(napi_env env, napi_callback_info info)
 {
@@ -198,6 +212,7 @@ NAPI_MODULE_INIT()
 		{ "openNetlink", open_netlink },
 		{ "openInNetns", open_in_netns },
 		{ "receive", receive },
+		{ "namespaceType", namespace_type },
 		{ "lock", lock },
 	};
 	size_t i;

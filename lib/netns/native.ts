@@ -13,6 +13,8 @@ export interface Native {
   openInNetns(nsFd: number, path: string, flags: number): number;
   /** The next datagram; a length above the buffer's leaves it queued. -ETIMEDOUT after `timeoutMs`. */
   receive(fd: number, into: Buffer, timeoutMs: number): number;
+  /** CLONE_NEW…; -ENOTTY when the descriptor is not that of a namespace. */
+  namespaceType(fd: number): number;
   /** flock(2) with LOCK_NB. */
   lock(fd: number, operation: number): number;
 }

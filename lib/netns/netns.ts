@@ -1,11 +1,10 @@
-import { closeSync, constants, fstatSync, openSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
 import { errnoError } from '../netlink/errno.ts';
 import { Netlink } from '../netlink/netlink.ts';
 import type { Native } from './native.ts';
 
-const NSFS_MAGIC = 0x6e736673;
-const PROC_MAGIC = 0x9fa0;
+const CLONE_NEWNET = 0x4000_0000;
 const NETLINK_ROUTE = 0;
 
 /**
@@ -103,11 +102,9 @@ export class NetnsMissing extends CniError {
  * file is left where a bind mount was lost)
  */
 export function openNetns(native: Native, path: string): Netns {
-  let type: number;
   let fd: number;
   try {
-    type = statfsSync(path).type;
-    fd = openSync(path, constants.O_RDONLY);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') {
@@ -115,9 +112,9 @@ export function openNetns(native: Native, path: string): Netns {
     }
     throw new CniError('invalidNetns', `cannot open network namespace "${path}": ${message}`, { cause: error });
   }
-  if (type !== NSFS_MAGIC && type !== PROC_MAGIC) {
+  if (native.namespaceType(fd) !== CLONE_NEWNET) {
     closeSync(fd);
-    throw new CniError('invalidNetns', `cannot open network namespace "${path}": it is not a namespace`);
+    throw new CniError('invalidNetns', `cannot open network namespace "${path}": it is not a network namespace`);
   }
   return new Netns(native, path, fd);
 }

@@ -1,3 +1,4 @@
+import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
 import type { Env, Executed } from '../cni/plugin.ts';
 
 /**
@@ -6,6 +7,7 @@ import type { Env, Executed } from '../cni/plugin.ts';
  * @throws Error with the system's `code` when the program cannot be started
  */
 export async function execute(path: string, env: Env, stdin: Buffer): Promise<Executed> {
+  refuseUnknownFormat(path);
   const { spawn } = await import('node:child_process');
   const child = spawn(path, [], { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
   const stdout: Buffer[] = [];
@@ -25,4 +27,24 @@ export async function execute(path: string, env: Env, stdin: Buffer): Promise<Ex
       });
     });
   });
+}
+
+/** Where the kernel does not know a file's format, Node would let a shell interpret it; no other runtime does. */
+function refuseUnknownFormat(path: string): void {
+  const head = Buffer.alloc(4);
+  let fd: number;
+  try {
+    accessSync(path, constants.X_OK);
+    fd = openSync(path, 'r');
+  } catch {
+    return; // starting it says why
+  }
+  try {
+    readSync(fd, head);
+  } finally {
+    closeSync(fd);
+  }
+  if (head.toString('latin1') !== '\x7fELF' && head.toString('latin1', 0, 2) !== '#!') {
+    throw Object.assign(new Error('ENOEXEC (exec format error)'), { code: 'ENOEXEC' });
+  }
 }

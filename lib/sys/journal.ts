@@ -1,4 +1,13 @@
-import { closeSync, constants, fdatasyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { CniError, messageOf } from '../cni/errors.ts';
 import { syncFolder } from './atomic-file.ts';
@@ -30,6 +39,7 @@ export class Journal implements Disposable {
   private end: number;
   private appended = 0;
   private torn: boolean;
+  private isNew = false;
 
   private constructor(path: string, fd: number | undefined, calls: JournalCalls) {
     const bytes = fd === undefined ? Buffer.alloc(0) : readFileSync(fd);
@@ -85,8 +95,9 @@ export class Journal implements Disposable {
       this.write(fd, frame);
       this.calls.datasync(fd);
     } catch (error) {
-      throw ioError('append to', this.path, this.cutBack(fd, error));
+      throw ioError('append to', this.path, this.isNew ? this.remove(error) : this.cutBack(fd, error));
     }
+    this.isNew = false;
     this.end += frame.length;
     this.appended += 1;
   }
@@ -116,6 +127,7 @@ export class Journal implements Disposable {
       } catch (error) {
         throw ioError('create', this.path, error);
       }
+      this.isNew = true;
       syncFolder(dirname(this.path));
     }
     return this.fd;
@@ -125,6 +137,17 @@ export class Journal implements Disposable {
     for (let done = 0; done < frame.length; ) {
       done += this.calls.write(fd, frame, done, frame.length - done, this.end + done);
     }
+  }
+
+  /** A journal that this call made for a record that it could not write. */
+  private remove(error: unknown): unknown {
+    this[Symbol.dispose]();
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // an empty journal does no harm
+    }
+    return error;
   }
 
   /** A record that was not confirmed must not come to life later, and half of it must not stand before the next. */

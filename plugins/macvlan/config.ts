@@ -1,8 +1,8 @@
-import { anyObject, type Conf, conf, dns, flag, oneOf, section, text, whole } from '../../lib/cni/config.ts';
+import { type Conf, dns, flag, ipamSection, networkConf, oneOf, section, text, whole } from '../../lib/cni/config.ts';
 
 const MAX_U32 = 2 ** 32 - 1;
 
-export const MacvlanConf = conf({
+export const MacvlanConf = networkConf({
   master: text(
     'Parent interface: its name or an alternative name. Default: the one of the default route with the lowest metric, IPv4 first.',
   ),
@@ -14,7 +14,7 @@ export const MacvlanConf = conf({
     min: 0,
     max: MAX_U32,
   }),
-  ipam: anyObject('The IPAM plugin and what it needs. Without `type` the interface gets no addresses.'),
+  ipam: ipamSection(),
   dns: dns('Copied to the result.'),
   runtimeConfig: section(
     { mac: text('Hardware address that the runtime asks for (capability `mac`).') },
