@@ -1,0 +1,59 @@
+/** `npm run docs`: writes into the documents what is said of the code by the code. With --check it only compares. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportOf, pluginNames, ROOT } from '../bundle/compile.ts';
+import { schemaOf } from '../bundle/schemas.ts';
+import type { Plugin } from '../lib/cni/plugin.ts';
+import { fill } from './docs/markdown.ts';
+import { supportMatrix } from './docs/matrix.ts';
+import { optionsTable } from './docs/options.ts';
+
+export interface Document {
+  /** below the root of the project */
+  readonly path: string;
+  readonly text: string;
+  /** what it should be */
+  readonly wanted: string;
+}
+
+/** Those of the documents that exist. */
+export async function documents(): Promise<readonly Document[]> {
+  const names = pluginNames();
+  const matrix = supportMatrix(await Promise.all(names.map(loadPlugin)));
+  const plugins = names.map(async (name) =>
+    document(join('plugins', name, 'README.md'), 'options', optionsTable(await schemaOf(name))),
+  );
+  return [...(await Promise.all(plugins)).flat(), ...document('README.md', 'matrix', matrix)];
+}
+
+function document(path: string, place: string, content: string): readonly Document[] {
+  if (!existsSync(join(ROOT, path))) {
+    return [];
+  }
+  const text = readFileSync(join(ROOT, path), 'utf8');
+  return [{ path, text, wanted: fill(text, place, content) }];
+}
+
+async function loadPlugin(name: string): Promise<Plugin> {
+  const module = (await import(join(ROOT, 'plugins', name, 'plugin.ts'))) as Readonly<Record<string, Plugin>>;
+  const plugin = module[exportOf(name)];
+  if (plugin === undefined) {
+    throw new Error(`plugins/${name}/plugin.ts does not export "${exportOf(name)}"`);
+  }
+  return plugin;
+}
+
+async function main(isCheck: boolean): Promise<number> {
+  const outdated = (await documents()).filter(({ text, wanted }) => text !== wanted);
+  for (const { path, wanted } of outdated) {
+    console.log(isCheck ? `${path} is out of date: npm run docs` : `wrote ${path}`);
+    if (!isCheck) {
+      writeFileSync(join(ROOT, path), wanted);
+    }
+  }
+  return isCheck && outdated.length > 0 ? 1 : 0;
+}
+
+if (import.meta.main) {
+  process.exitCode = await main(process.argv.includes('--check'));
+}

@@ -1,0 +1,30 @@
+import { readCall } from '../../lib/cni/call.ts';
+import type { Plugin } from '../../lib/cni/plugin.ts';
+import { VERSIONS, type Version } from '../../lib/cni/versions.ts';
+import { markdownTable } from './markdown.ts';
+
+const VERBS = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const;
+type Verb = (typeof VERBS)[number];
+
+const METHODS = { ADD: 'add', DEL: 'del', CHECK: 'check', GC: 'gc', STATUS: 'status' } as const;
+
+/** Which plugin takes which verb in which versions of the specification. */
+export function supportMatrix(plugins: readonly Plugin[]): string {
+  const rows = plugins.map((plugin) => [`\`${plugin.name}\``, ...VERBS.map((verb) => supportOf(plugin, verb))]);
+  return markdownTable(['Plugin', ...VERBS], rows);
+}
+
+function supportOf(plugin: Plugin, verb: Verb): string {
+  const taken = typeof plugin[METHODS[verb]] === 'function' ? VERSIONS.filter((version) => isTaken(verb, version)) : [];
+  const [first, last] = [taken[0], taken.at(-1)];
+  return first === undefined || last === undefined ? 'no' : first === last ? first : `${first} – ${last}`;
+}
+
+function isTaken(verb: Verb, version: Version): boolean {
+  try {
+    readCall({ CNI_COMMAND: verb }, Buffer.from(JSON.stringify({ name: 'any', cniVersion: version })));
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,177 @@
+# shellcheck shell=bash
+# What the commands in this folder share. They source this file; scripts/test.ts runs single functions of it:
+# `bash scripts/setup.sh install_tools ip cc`. Everything said here goes to stderr.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT"
+
+readonly OLDEST_NODE=18
+readonly OLDEST_GO=21 # minor version; from here on a Go can fetch another
+readonly NEW_ENOUGH_GO=24
+readonly FETCHED_GO=go1.26.8
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "$(basename "$0"): $*"
+  exit 1
+}
+
+# quietly COMMAND…: shows what it says only when it fails.
+quietly() {
+  local said status=0
+  said=$("$@" 2>&1) || status=$?
+  ((status == 0)) || say "$said"
+  return "$status"
+}
+
+is_root() { [[ $(id -u) == 0 ]]; }
+
+# The packages of package-lock.json, among them the Node that everything else runs on.
+install_modules() {
+  PATH=${PATH//"$ROOT/node_modules/.bin:"/}
+  command -v node >/dev/null || die "needs Node $OLDEST_NODE or newer on the PATH"
+  command -v npm >/dev/null || die 'needs npm on the PATH'
+  node -e "process.exit(parseInt(process.versions.node, 10) < $OLDEST_NODE ? 1 : 0)" ||
+    die "needs Node $OLDEST_NODE or newer: the one on the PATH is $(node --version)"
+  if ! modules_are_current; then
+    say 'installing the npm packages named in package-lock.json (npm ci)'
+    npm ci --no-audit --no-fund --loglevel=error >&2 || die 'cannot install the npm packages: see above'
+  fi
+  PATH=$ROOT/node_modules/.bin:$PATH
+}
+
+modules_are_current() {
+  node_modules/.bin/node --version >/dev/null 2>&1 && node -e '
+    const { readFileSync } = require("node:fs");
+    const packagesIn = (path) => JSON.parse(readFileSync(path, "utf8")).packages;
+    const [wanted, found] = ["package-lock.json", "node_modules/.package-lock.json"].map(packagesIn);
+    const isThere = ([path, { version, optional }]) => !path || optional || found[path]?.version === version;
+    process.exit(Object.entries(wanted).every(isThere) ? 0 : 1);
+  ' 2>/dev/null
+}
+
+build() {
+  say 'building dist/ (npm run build)'
+  quietly node bundle/build.ts || die 'cannot build dist/ (npm run build): see above'
+}
+
+# install_tools TOOL…: system packages for the tools that are missing.
+install_tools() {
+  local tool packages=()
+  for tool in "$@"; do
+    has_tool "$tool" || read -ra packages <<<"${packages[*]-} $(packages_of "$tool")"
+  done
+  install_packages ${packages[@]+"${packages[@]}"}
+}
+
+has_tool() {
+  case $1 in
+    cc) printf '#include <errno.h>\n#include <linux/netlink.h>\n' | cc -E - >/dev/null 2>&1 ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+packages_of() {
+  case $1 in
+    cc) echo 'gcc libc6-dev' ;;
+    ip) echo iproute2 ;;
+    nsenter) echo util-linux ;;
+    ping) echo iputils-ping ;;
+    *) echo "$1" ;;
+  esac
+}
+
+install_packages() {
+  (($# > 0)) || return 0
+  command -v apt-get >/dev/null || die "needs $*: install them by hand, there is no apt-get here"
+  is_root || die "needs the system packages $*: run as root, or: sudo apt-get install $*"
+  say "installing the system packages $* (apt-get)"
+  # Package lists may be absent or old; that one of them cannot be fetched need not matter.
+  apt_get install "$@" >/dev/null 2>&1 || {
+    apt_get update >/dev/null 2>&1 || true
+    quietly apt_get install "$@" || die "cannot install $*: see above"
+  }
+}
+
+apt_get() {
+  DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=120 --no-install-recommends "$@" </dev/null
+}
+
+# Prints the folder of a Go that is new enough, after installing one if need be.
+install_go() {
+  find_go && return
+  command -v apt-get >/dev/null || die "needs Go 1.$OLDEST_GO or newer on the PATH"
+  is_root || die "needs Go 1.$OLDEST_GO or newer on the PATH: install it, or run as root"
+  local package
+  package=$(newest_go_package)
+  if [[ -z $package ]]; then
+    apt_get update >/dev/null 2>&1 || true
+    package=$(newest_go_package)
+  fi
+  if [[ -z $package ]]; then
+    add_backports
+    package=$(newest_go_package)
+  fi
+  [[ -n $package ]] || die "needs Go 1.$OLDEST_GO or newer on the PATH: the package sources of this machine have none"
+  install_packages "$package"
+  find_go || die "cannot find the Go that $package brought"
+}
+
+# The Go programs that ours are compared with, built with a Go of this machine's packages where there is none.
+install_peers() {
+  local go toolchain
+  if ! go=$(find_go); then
+    node conformance/peers.ts >/dev/null 2>&1 && return # all are there
+    go=$(install_go) || exit
+  fi
+  [[ -e ${BRAID_PEERS-.cache/peers}/multus ]] || say 'building the Go programs that ours are compared with (minutes)'
+  toolchain=$("$go/go" env GOTOOLCHAIN)
+  (($(minor_of "$go") >= NEW_ENOUGH_GO)) || toolchain=$FETCHED_GO
+  PATH=$go:$PATH GOTOOLCHAIN=$toolchain quietly node conformance/peers.ts ||
+    die 'cannot build the Go programs to compare with: see above'
+}
+
+# minor_of FOLDER: 24 for go1.24.2; 0 where there is no Go.
+minor_of() {
+  [[ -x $1/go && $(GOTOOLCHAIN=local "$1/go" env GOVERSION 2>/dev/null) =~ ^go1\.([0-9]+) ]] || {
+    echo 0
+    return
+  }
+  echo "${BASH_REMATCH[1]}"
+}
+
+find_go() {
+  local folder
+  for folder in "$(dirname "$(command -v go || echo /)")" /usr/local/go/bin /usr/lib/go-1.*/bin; do
+    if (($(minor_of "$folder") >= OLDEST_GO)); then
+      echo "$folder"
+      return
+    fi
+  done
+  return 1
+}
+
+newest_go_package() {
+  apt-cache search --names-only '^golang-1\.[0-9]+-go$' | sed 's/ .*//' | sort -t. -k2 -n |
+    awk -F'[.-]' -v oldest="$OLDEST_GO" '$3 >= oldest { newest = $0 } END { print newest }'
+}
+
+# Debian's newer packages for its stable release, from the mirror that the machine already uses.
+add_backports() {
+  local codename mirror
+  # shellcheck disable=SC1091 # of this machine
+  codename=$(. /etc/os-release && [[ $ID == debian ]] && echo "${VERSION_CODENAME-}") || return 0
+  # shellcheck disable=SC2016 # the words with a dollar sign are apt's
+  mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Identifier: Packages' |
+    awk -v codename="$codename" '$1 == codename { print $2; exit }')
+  [[ -n $mirror ]] || return 0
+  say "adding the package source $codename-backports (/etc/apt/sources.list.d/$codename-backports.list)"
+  echo "deb $mirror $codename-backports main" >"/etc/apt/sources.list.d/$codename-backports.list"
+  apt_get update >/dev/null 2>&1 || true
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+  "$@"
+fi

@@ -1,0 +1,94 @@
+/** `./scripts/test`: runs tiers of tests, one line each, and counts. */
+import { parseArgs } from 'node:util';
+import { Failure } from './lab/failure.ts';
+import { bad, bold, dim, good } from './lab/terminal.ts';
+import { interrupt } from './tiers/execute.ts';
+import { countsOf, failure, type Outcome, sum } from './tiers/outcome.ts';
+import { TIERS, type Tier } from './tiers/tiers.ts';
+
+interface Wanted {
+  readonly tiers: readonly Tier[];
+  readonly skipped: ReadonlySet<string>;
+  readonly isVerbose: boolean;
+}
+
+let isInterrupted = false;
+
+/** @throws Failure naming the word that is no tier */
+function readArguments(): Wanted {
+  const { values, positionals } = parseArgs({
+    options: { skip: { type: 'string', multiple: true, default: [] }, verbose: { type: 'boolean', default: false } },
+    allowPositionals: true,
+  });
+  const named = positionals.flatMap(tiersNamed);
+  return {
+    tiers: TIERS.filter((tier) => named.length === 0 || named.includes(tier)),
+    skipped: new Set(values.skip.flatMap(tiersNamed).map(({ name }) => name)),
+    isVerbose: values.verbose,
+  };
+}
+
+function tiersNamed(word: string): readonly Tier[] {
+  const found = TIERS.filter(({ name, group }) => name === word || group === word);
+  if (found.length === 0) {
+    const known = [...new Set(TIERS.flatMap(({ name, group }) => (group === undefined ? [name] : [name, group])))];
+    throw new Failure(`there is no tier "${word}": they are ${known.join(', ')}`);
+  }
+  return found;
+}
+
+async function runTier(tier: Tier, { skipped, isVerbose }: Wanted): Promise<Outcome> {
+  if (skipped.has(tier.name)) {
+    return { passed: 0, failed: 0, skipped: [`the tier ${tier.name}, as told`], report: '' };
+  }
+  try {
+    for (const need of tier.needs) {
+      await need();
+    }
+    return await tier.run(isVerbose);
+  } catch (error) {
+    const reason = error instanceof Failure ? error.message : String(error);
+    return failure(`${reason}\n(--skip ${tier.name} leaves this tier out)\n`);
+  }
+}
+
+function print(tier: Tier, outcome: Outcome, seconds: number, isVerbose: boolean): void {
+  const sign = outcome.failed > 0 ? bad('✗') : outcome.passed > 0 ? good('✓') : dim('–');
+  console.log(
+    `${sign} ${bold(tier.name.padEnd(12))} ${countsOf([outcome]).padEnd(40)} ${dim(`${seconds.toFixed(1)} s`)}`,
+  );
+  for (const title of outcome.skipped) {
+    console.log(dim(`    skipped: ${title}`));
+  }
+  if (outcome.failed > 0 && !isVerbose) {
+    console.log(`\n${outcome.report.trimEnd()}\n`);
+  }
+}
+
+async function main(): Promise<void> {
+  const wanted = readArguments();
+  const outcomes: Outcome[] = [];
+  for (const tier of wanted.tiers) {
+    const begin = performance.now();
+    const outcome = await runTier(tier, wanted);
+    if (isInterrupted) {
+      throw new Failure('interrupted');
+    }
+    outcomes.push(outcome);
+    print(tier, outcome, (performance.now() - begin) / 1000, wanted.isVerbose);
+  }
+  console.log(`\n${countsOf(outcomes)}`);
+  process.exitCode = sum(outcomes, ({ failed }) => failed) === 0 ? 0 : 1;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    isInterrupted = true;
+    interrupt(signal);
+  });
+}
+
+main().catch((error: unknown) => {
+  console.error(`test: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 2;
+});

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+
+export interface Ended {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** both, in the order in which they came */
+  readonly output: string;
+}
+
+export interface Execution {
+  /** also show at once what the program says: all of it, or only on stderr */
+  readonly shows?: 'all' | 'stderr' | undefined;
+}
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+/** What they say is passed on, so the terminal that counts is that of this program. */
+const COLOUR = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: undefined };
+
+const running = new Set<ChildProcess>();
+
+/** Runs a program in the root of the project to its end. */
+export function execute(argv: readonly string[], { shows }: Execution = {}): Promise<Ended> {
+  const [program = '', ...args] = argv;
+  const child = spawn(program, args, {
+    cwd: ROOT,
+    env: { ...process.env, ...COLOUR },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  const chunks: { readonly from: 'stdout' | 'stderr'; readonly bytes: Buffer }[] = [];
+  for (const from of ['stdout', 'stderr'] as const) {
+    child[from].on('data', (bytes: Buffer) => {
+      chunks.push({ from, bytes });
+      if (shows === 'all' || shows === from) {
+        process.stderr.write(bytes);
+      }
+    });
+  }
+  const textOf = (...wanted: readonly string[]): string =>
+    Buffer.concat(chunks.filter(({ from }) => wanted.includes(from)).map(({ bytes }) => bytes)).toString('utf8');
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode, signal) => {
+      running.delete(child);
+      resolve({
+        exitCode: exitCode ?? 1,
+        stdout: textOf('stdout'),
+        stderr: textOf('stderr'),
+        output: `${textOf('stdout', 'stderr')}${signal === null ? '' : `ended by ${signal}\n`}`,
+      });
+    });
+  });
+}
+
+/** Passes a signal on to the programs that run. */
+export function interrupt(signal: NodeJS.Signals): void {
+  for (const child of running) {
+    child.kill(signal);
+  }
+}

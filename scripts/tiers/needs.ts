@@ -1,0 +1,59 @@
+/** What tiers need, and how it is had. Each is looked after once, and fails with what is missing. */
+import { Failure } from '../lab/failure.ts';
+import { execute } from './execute.ts';
+
+export type Need = () => Promise<void>;
+
+/** Functions of scripts/setup.sh; what they say is shown, because installing takes its time. */
+async function setUp(...words: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await execute(['bash', 'scripts/setup.sh', ...words], { shows: 'stderr' });
+  if (exitCode !== 0) {
+    const reason = stderr.trimEnd().split('\n').at(-1) ?? '';
+    throw new Failure(reason.replace(/^setup\.sh: /, '') || `scripts/setup.sh ${words.join(' ')} failed`);
+  }
+}
+
+function once(need: Need): Need {
+  let met: Promise<void> | undefined;
+  return () => {
+    met ??= need();
+    return met;
+  };
+}
+
+export const root: Need = once(async () => {
+  if (process.getuid?.() !== 0) {
+    throw new Failure('needs root: sudo ./scripts/test');
+  }
+});
+
+export const tools: Need = once(() => setUp('install_tools', 'cc', 'ip', 'nsenter'));
+
+export const build: Need = once(() => setUp('build'));
+
+/** The kinds of links that the tests make. */
+export const kernel: Need = once(async () => {
+  const netns = `braid-probe-${process.pid}`;
+  const added = await execute(['ip', 'netns', 'add', netns]);
+  if (added.exitCode !== 0) {
+    throw new Failure(`needs to make network namespaces: ${added.stderr.trim()}`);
+  }
+  try {
+    const probes = [
+      'link add name probe0 type veth peer name probe1',
+      'link add name probe2 type bridge',
+      'link add name probe3 link probe0 type macvlan',
+    ];
+    for (const probe of probes) {
+      const { exitCode, stderr } = await execute(['ip', '-n', netns, ...probe.split(' ')]);
+      if (exitCode !== 0) {
+        throw new Failure(`needs a kernel with veth, bridge and macvlan: "ip ${probe}": ${stderr.trim()}`);
+      }
+    }
+  } finally {
+    await execute(['ip', 'netns', 'delete', netns]);
+  }
+});
+
+/** The Go programs that ours are compared with. */
+export const peers: Need = once(() => setUp('install_peers'));

@@ -1,0 +1,22 @@
+/** What a tier came to. */
+export interface Outcome {
+  readonly passed: number;
+  readonly failed: number;
+  /** titles of what was skipped */
+  readonly skipped: readonly string[];
+  /** what there is to read, when something failed */
+  readonly report: string;
+}
+
+export const failure = (report: string): Outcome => ({ passed: 0, failed: 1, skipped: [], report });
+
+export const sum = (outcomes: readonly Outcome[], what: (outcome: Outcome) => number): number =>
+  outcomes.reduce((total, outcome) => total + what(outcome), 0);
+
+/** `3 passed, 0 failed, 1 skipped` */
+export const countsOf = (outcomes: readonly Outcome[]): string =>
+  [
+    `${sum(outcomes, ({ passed }) => passed)} passed`,
+    `${sum(outcomes, ({ failed }) => failed)} failed`,
+    `${sum(outcomes, ({ skipped }) => skipped.length)} skipped`,
+  ].join(', ');

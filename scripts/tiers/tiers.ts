@@ -1,0 +1,35 @@
+import { execute } from './execute.ts';
+import { build, kernel, type Need, peers, root, tools } from './needs.ts';
+import type { Outcome } from './outcome.ts';
+import { runVitest } from './vitest.ts';
+
+/** A kind of tests: see "What proves it" in ARCHITECTURE.md. */
+export interface Tier {
+  readonly name: string;
+  /** named together with others */
+  readonly group?: string;
+  readonly needs: readonly Need[];
+  run(isVerbose: boolean): Promise<Outcome>;
+}
+
+export const TIERS: readonly Tier[] = [
+  { name: 'types', group: 'check', needs: [], run: (isVerbose) => runCommand('check:types', isVerbose) },
+  { name: 'lint', group: 'check', needs: [], run: (isVerbose) => runCommand('check:lint', isVerbose) },
+  { name: 'imports', group: 'check', needs: [], run: (isVerbose) => runCommand('check:imports', isVerbose) },
+  { name: 'unit', group: 'check', needs: [], run: (isVerbose) => runVitest('unit', isVerbose) },
+  { name: 'netns', needs: [root, tools, kernel, build], run: (isVerbose) => runVitest('netns', isVerbose) },
+  {
+    name: 'conformance',
+    needs: [root, tools, kernel, build, peers],
+    run: (isVerbose) => runVitest('conformance', isVerbose),
+  },
+];
+
+/** A command of package.json: one test, which its exit code decides. */
+async function runCommand(script: string, isVerbose: boolean): Promise<Outcome> {
+  const { exitCode, output } = await execute(['npm', 'run', '--silent', script], {
+    shows: isVerbose ? 'all' : undefined,
+  });
+  const isGood = exitCode === 0;
+  return { passed: isGood ? 1 : 0, failed: isGood ? 0 : 1, skipped: [], report: output };
+}

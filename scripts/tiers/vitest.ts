@@ -1,0 +1,61 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execute } from './execute.ts';
+import type { Outcome } from './outcome.ts';
+
+/** Of vitest's JSON report, what is read here. */
+interface Report {
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message?: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+/** Runs one project of vitest.config.ts. */
+export async function runVitest(project: string, isVerbose: boolean): Promise<Outcome> {
+  const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
+  const file = join(folder, 'report.json');
+  try {
+    const { exitCode, output } = await execute(
+      [
+        'vitest',
+        'run',
+        '--project',
+        project,
+        `--reporter=${isVerbose ? 'default' : 'dot'}`,
+        '--reporter=json',
+        `--outputFile.json=${file}`,
+      ],
+      { shows: isVerbose ? 'all' : undefined },
+    );
+    return outcomeOf(exitCode, output, reportIn(file));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function reportIn(file: string): Report | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Report;
+  } catch {
+    return undefined; // it ended before it could write one: its exit code tells
+  }
+}
+
+/** A file that could not be loaded has no tests that failed, and counts as one; so does an error outside of tests. */
+export function outcomeOf(exitCode: number, output: string, report: Report | undefined): Outcome {
+  const files = report?.testResults ?? [];
+  const tests = files.flatMap(({ assertionResults }) => assertionResults);
+  const isBroken = ({ status, assertionResults }: Report['testResults'][number]): boolean =>
+    status === 'failed' && assertionResults.every((test) => test.status !== 'failed');
+  const failed = tests.filter(({ status }) => status === 'failed').length + files.filter(isBroken).length;
+  return {
+    passed: tests.filter(({ status }) => status === 'passed').length,
+    failed: failed === 0 && exitCode !== 0 ? 1 : failed,
+    skipped: tests.filter(({ status }) => !['passed', 'failed'].includes(status)).map(({ fullName }) => fullName),
+    report: output.replace(/^JSON report written to .*\n/m, ''),
+  };
+}
