@@ -51,12 +51,10 @@ async function main(): Promise<void> {
 /** Licence texts of what the programs contain. */
 function writeNotices(): void {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object };
-  const folders = [...Object.keys(dependencies), 'node/node_modules/node-linux-*'];
-  const texts = folders.flatMap((folder) =>
-    globSync(join(ROOT, 'node_modules', folder, 'LICENSE*')).map(
-      (path) => `${basename(dirname(path))}\n\n${readFileSync(path)}`,
-    ),
-  );
+  const files = Object.keys(dependencies).flatMap((name) => globSync(join(ROOT, 'node_modules', name, 'LICENSE*')));
+  const texts = files.map((path) => `${basename(dirname(path))}\n\n${readFileSync(path, 'utf8')}`);
+  // the npm package `node` keeps its binary and drops its licence
+  texts.push(`Node.js\n\n${readFileSync(join(ROOT, 'bundle/licenses/node.txt'), 'utf8')}`);
   writeFileSync(join(DIST, 'NOTICES.txt'), texts.join(`\n\n${'-'.repeat(80)}\n\n`));
 }
 

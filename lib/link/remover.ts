@@ -1,8 +1,10 @@
 import { hasErrno } from '../netlink/errno.ts';
 import type { Netlink } from '../netlink/netlink.ts';
-import { randomBytes } from '../sys/random.ts';
 import { deleteGroup, deleteLink, setGroup } from './link.ts';
 import { findLinkByIndex } from './observe.ts';
+
+/** Far above what people number by hand. */
+const FIRST_GROUP = 0x4000_0000;
 
 /**
  * Deletes links of one namespace with one request: the kernel makes a request wait for its grace period, not a link.
@@ -22,7 +24,7 @@ export async function removeLinks(
 
 /** @returns false when some link is still there: each is then deleted by itself, and has its own error */
 async function removeAsGroup(netlink: Netlink, indexes: readonly number[]): Promise<boolean> {
-  const group = 0x4000_0000 + (randomBytes(4).readUInt32LE() >>> 2);
+  const group = FIRST_GROUP + Math.min(...indexes); // nobody else deletes the same link at the same time
   try {
     for (const index of indexes) {
       unlessGone(() => setGroup(netlink, index, group));

@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ioError, isMissing } from './io-error.ts';
+import { randomBytes } from './random.ts';
 
 export interface AtomicWrite {
   /** whatever the umask is; 0600 unless told */
@@ -86,7 +87,7 @@ export function makeFolder(path: string, mode = 0o700): void {
 }
 
 const unusedNameFor = (path: string): string =>
-  join(dirname(path), `.${basename(path)}.${process.pid}-${process.hrtime.bigint()}`);
+  join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}`);
 
 function writeNew(path: string, content: string | Uint8Array, mode: number, sync: boolean): void {
   const fd = openSync(path, 'w', mode);

@@ -1,0 +1,117 @@
+/** A kernel that has one parent interface, says yes to everything, and remembers the links it was asked to make. */
+import { openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  decodeLink,
+  encodeLink,
+  type LinkAttributes,
+  MacvlanTable,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+} from '../lib/netlink/codec/link.ts';
+import type { Native } from '../lib/netns/native.ts';
+
+export const PARENT = 'parent0';
+
+const PARENT_INDEX = 2;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLM_F_DUMP = 0x300;
+const NLM_F_CREATE = 0x400;
+const HEADER_BYTES = 16;
+const CLONE_NEWNET = 0x4000_0000;
+const ENODEV = 19;
+
+interface Socket {
+  /** how far the requests in the file that stands for the socket are answered */
+  answered: number;
+}
+
+/** @param folder where files may be made: a request is written to one, and read back from it */
+export function agreeableNative(folder: string): Native {
+  const sockets = new Map<number, Socket>();
+  const links = new Map<string, number>([[PARENT, PARENT_INDEX]]);
+  let opened = 0;
+  return {
+    openNetlink: () => {
+      const fd = openSync(join(folder, `socket-${opened++}`), 'w+');
+      sockets.set(fd, { answered: 0 });
+      return fd;
+    },
+    openInNetns: () => openSync('/dev/null', 'r+'),
+    receive: (fd, into) => {
+      const request = nextRequest(fd, sockets.get(fd) ?? { answered: 0 });
+      return answerTo(request, links).copy(into);
+    },
+    namespaceType: () => CLONE_NEWNET,
+    lock: () => 0,
+  };
+}
+
+function nextRequest(fd: number, socket: Socket): Buffer {
+  const head = Buffer.alloc(HEADER_BYTES);
+  readSync(fd, head, 0, HEADER_BYTES, socket.answered);
+  const request = Buffer.alloc(words(head)[0] ?? HEADER_BYTES);
+  readSync(fd, request, 0, request.length, socket.answered);
+  socket.answered += request.length;
+  return request;
+}
+
+function answerTo(request: Buffer, links: Map<string, number>): Buffer {
+  const [, typeAndFlags = 0, sequence = 0] = words(request);
+  const [type, flags] = [typeAndFlags & 0xffff, typeAndFlags >>> 16];
+  const done = message(NLMSG_DONE, sequence, [Buffer.alloc(4)]);
+  const agreed = message(NLMSG_ERROR, sequence, [Buffer.alloc(20)]);
+  if ((flags & NLM_F_DUMP) === NLM_F_DUMP && (flags & NLM_F_CREATE) === 0) {
+    return type === RTM_GETLINK ? Buffer.concat([linkMessage(sequence, PARENT, PARENT_INDEX), done]) : done;
+  }
+  const isLink = [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
+  const { index, attributes } = isLink ? decodeLink(request.subarray(HEADER_BYTES)) : { index: 0, attributes: {} };
+  const name = (attributes as LinkAttributes).ifName;
+  switch (type) {
+    case RTM_NEWLINK:
+      if (name !== undefined) {
+        links.set(name, PARENT_INDEX + links.size);
+      }
+      return agreed;
+    case RTM_DELLINK:
+      forget(links, index);
+      return agreed;
+    case RTM_GETLINK: {
+      const found = [...links].find(([known, its]) => known === name || its === index);
+      return found === undefined ? refusal(sequence, ENODEV) : linkMessage(sequence, ...found);
+    }
+    default:
+      return agreed;
+  }
+}
+
+/** By its index, or with index 0 a whole group: all but the parent. */
+function forget(links: Map<string, number>, index: number): void {
+  for (const [name, its] of links) {
+    if (name !== PARENT && (its === index || index === 0)) {
+      links.delete(name);
+    }
+  }
+}
+
+function linkMessage(sequence: number, name: string, index: number): Buffer {
+  const data = Buffer.concat(MacvlanTable.encode({ mode: 4 }));
+  const kind = name === PARENT ? {} : { linkInfo: { kind: 'macvlan', data } };
+  const attributes = { ifName: name, mtu: 1500, link: PARENT_INDEX, address: Buffer.alloc(6, 2), ...kind };
+  return message(RTM_NEWLINK, sequence, encodeLink({ index, flags: 1 }, attributes));
+}
+
+function refusal(sequence: number, errno: number): Buffer {
+  return message(NLMSG_ERROR, sequence, [Buffer.from(Int32Array.of(-errno).buffer), Buffer.alloc(16)]);
+}
+
+function message(type: number, sequence: number, body: readonly Uint8Array[]): Buffer {
+  const data = Buffer.concat(body);
+  const header = Uint32Array.of(HEADER_BYTES + data.length, type, sequence, 0);
+  return Buffer.concat([new Uint8Array(header.buffer), data, Buffer.alloc(-data.length & 3)]);
+}
+
+/** The header as numbers: length, type and flags, sequence, port. */
+const words = (bytes: Buffer): Uint32Array => new Uint32Array(Uint8Array.from(bytes.subarray(0, HEADER_BYTES)).buffer);
