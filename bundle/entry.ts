@@ -65,14 +65,13 @@ function write(fd: number, text: string): void {
   }
 }
 
+/** All is written, and nothing that is open must be closed by us: taking Node down in good order costs 2 ms of each call. */
 function run(): void {
   main().then(
-    (code) => {
-      process.exitCode = code;
-    },
+    (code) => process.exit(code),
     (error: unknown) => {
       write(STDOUT, errorText(error));
-      process.exitCode = 1;
+      process.exit(1);
     },
   );
 }
