@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
+  constants,
+  copyFileSync,
   globSync,
   linkSync,
   mkdirSync,
@@ -14,10 +16,14 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { markOf } from '../lib/sys/build-id.ts';
+import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { writeSchemas } from './schemas.ts';
 
 const OLDEST_NODE = 24;
+
+/** Always the same place: the snapshot knows the paths of what made it. */
+const WORKSHOP = '/tmp/braid-build-standalone';
 
 /** Runs before anything that an older Node would not understand; plain enough for Node 0.12. */
 const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
@@ -42,7 +48,8 @@ async function main(): Promise<void> {
   const { id, codes } = identify([script, standalone], native);
   const names = [...pluginNames(), 'braid'];
   writeScripts(names, codes[0] ?? '', id);
-  writeStandalone(names, codes[1] ?? '', id);
+  await claimFolder(WORKSHOP);
+  writeStandalone(names, codes[1] ?? '', native, id);
   await writeSchemas();
   writeNotices();
   writeSums();
@@ -72,32 +79,41 @@ function writeScripts(names: readonly string[], code: string, id: string): void 
   }
 }
 
-function writeStandalone(names: readonly string[], code: string, id: string): void {
-  const work = join(DIST, 'work');
-  mkdirSync(work, { recursive: true });
+function writeStandalone(names: readonly string[], code: string, native: Buffer, id: string): void {
   mkdirSync(join(DIST, 'standalone'), { recursive: true });
-  writeFileSync(join(work, 'main.js'), code);
   const [first = '', ...others] = names;
   const path = join(DIST, 'standalone', first);
-  const config = {
-    main: 'main.js',
-    output: path,
-    disableExperimentalSEAWarning: true,
-    useSnapshot: true,
-    execArgvExtension: 'none',
-    assets: { native: join(DIST, 'native', `linux-${process.arch}.node`) },
-  };
-  writeFileSync(join(work, 'sea.json'), JSON.stringify(config));
-  execFileSync(process.execPath, ['--random-seed=1', '--build-sea=sea.json'], {
-    cwd: work,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  copyFileSync(buildExecutable(code, native), path);
+  rmSync(WORKSHOP, { recursive: true });
   appendFileSync(path, markOf(id));
   chmodSync(path, 0o755);
   for (const name of others) {
     linkSync(path, join(DIST, 'standalone', name));
   }
-  rmSync(work, { recursive: true });
+}
+
+/** @returns its path in the workshop, with everything that could tell where it was built left out */
+function buildExecutable(code: string, native: Buffer): string {
+  const config = {
+    main: 'main.js',
+    output: 'executable',
+    disableExperimentalSEAWarning: true,
+    useSnapshot: true,
+    execArgvExtension: 'none',
+    assets: { native: 'native.node' },
+  };
+  for (const [name, content] of Object.entries({
+    'main.js': code,
+    'native.node': native,
+    'sea.json': JSON.stringify(config),
+  })) {
+    writeFileSync(join(WORKSHOP, name), content);
+  }
+  const node = join(WORKSHOP, 'node');
+  copyFileSync(process.execPath, node, constants.COPYFILE_FICLONE);
+  const flags = ['--random-seed=1', '--build-sea=sea.json'];
+  execFileSync(node, flags, { cwd: WORKSHOP, env: { PATH: '/usr/bin:/bin' }, stdio: ['ignore', 'ignore', 'inherit'] });
+  return join(WORKSHOP, 'executable');
 }
 
 function writeSums(): void {

@@ -58,7 +58,11 @@ function write(fd: number, text: string): void {
     try {
       rest = rest.subarray(writeSync(fd, rest));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') {
+        return; // nobody reads any more
+      }
+      if (code !== 'EAGAIN') {
         throw error;
       }
     }

@@ -2,7 +2,7 @@
  * A rehearsal, run by the build right before it takes the snapshot: attachments from ADD to DEL against a kernel that
  * says yes to everything. What was compiled for it is in the snapshot and need not be compiled at each start.
  */
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeHost } from '../lib/cni/host.ts';
 import type { JsonObject } from '../lib/cni/json.ts';
@@ -10,18 +10,18 @@ import type { Host, Registry } from '../lib/cni/plugin.ts';
 import { runPlugin } from '../lib/cni/run.ts';
 import { MARK_BYTES, markOf } from '../lib/sys/build-id.ts';
 import { agreeableNative, PARENT } from './agreeable-kernel.ts';
+import { claimFolder } from './claim.ts';
 
 /** Enough for the address store to write a snapshot and read it back. */
 const ROUNDS = 15;
 
 /** Always the same, since its name stays in the snapshot, and the same input gives the same bytes. */
 const FOLDER = '/tmp/braid-build-warm-up';
-const STALE_MS = 30_000;
 const MARK = markOf('rehearsal');
 
 /** @throws Error when a call of the rehearsal fails: the build would be slower than it could be, unseen */
 export async function warmUp(registry: Registry): Promise<void> {
-  const folder = await claim(FOLDER);
+  const folder = await claimFolder(FOLDER);
   try {
     const bin = join(folder, 'bin');
     mkdirSync(bin);
@@ -118,19 +118,4 @@ function agreeableHost(registry: Registry, folder: string): Host {
     log: { value: () => undefined },
     sleep: { value: () => Promise.resolve() },
   }) as Host;
-}
-
-/** Another build may be at work in the folder: wait for it, unless it died there. */
-async function claim(folder: string): Promise<string> {
-  for (;;) {
-    try {
-      mkdirSync(folder);
-      return folder;
-    } catch {
-      if (Date.now() - (statSync(folder, { throwIfNoEntry: false })?.mtimeMs ?? 0) > STALE_MS) {
-        rmSync(folder, { recursive: true, force: true });
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
 }

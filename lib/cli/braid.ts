@@ -30,7 +30,7 @@ export async function runCommandLine(
   }
   const rest = args.slice(command.name.split(' ').length);
   if (rest.includes('--help') || rest.includes('-h')) {
-    print(`usage: braid ${command.name} ${command.usage}`);
+    print(`usage: ${command.usage}`);
     print(command.about);
     return DONE;
   }
@@ -50,8 +50,8 @@ function printHelp(
 ): void {
   print(`braid ${version}: many networks for Kubernetes pods, fast`);
   print('');
-  for (const { name, usage, about } of commands) {
-    print(`  braid ${name} ${usage}`);
+  for (const { usage, about } of commands) {
+    print(`  ${usage}`);
     print(`      ${about}`);
   }
   print('');

@@ -74,6 +74,7 @@ export type Registry = Readonly<Record<string, () => Promise<Plugin>>>;
 export interface Command {
   /** `ipam import` */
   readonly name: string;
+  /** the whole line: `braid ipam import <folder> …` */
   readonly usage: string;
   readonly about: string;
   /** @returns the exit code: 0 done, 1 failed, 2 wrong usage */
