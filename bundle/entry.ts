@@ -5,7 +5,7 @@
 
 import { id, nativeBytes, version } from 'braid:build';
 import { registry } from 'braid:registry';
-import { readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { startupSnapshot } from 'node:v8';
 import { CniError } from '../lib/cni/errors.ts';
@@ -13,6 +13,7 @@ import { makeHost } from '../lib/cni/host.ts';
 import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
 import { loadNative } from '../lib/netns/native.ts';
 import { markOf } from '../lib/sys/build-id.ts';
+import { writeAll } from '../lib/sys/write-all.ts';
 
 /** Set by the build. */
 declare const IS_SCRIPT: boolean;
@@ -26,11 +27,11 @@ async function main(): Promise<number> {
   const host = makeHost({ loadNative: () => loadNative(nativeBytes()), registry, mark: markOf(id) });
   if (name === 'braid') {
     const { runCommandLine } = await import('../lib/cli/braid.ts');
-    return runCommandLine(args, host, version, (line) => write(STDOUT, `${line}\n`));
+    return runCommandLine(args, host, version, (line) => writeAll(STDOUT, `${line}\n`));
   }
   const outcome = await runNamed(name, host);
-  write(STDERR, outcome.stderr);
-  write(STDOUT, outcome.stdout);
+  writeAll(STDERR, outcome.stderr);
+  writeAll(STDOUT, outcome.stdout);
   return outcome.exitCode;
 }
 
@@ -51,30 +52,12 @@ function calledAs(): { readonly name: string; readonly args: readonly string[] }
   return { name: basename(program), args: process.argv.slice(2) };
 }
 
-/** All of it, also into a pipe that somebody made non-blocking. */
-function write(fd: number, text: string): void {
-  let rest = Buffer.from(text);
-  while (rest.length > 0) {
-    try {
-      rest = rest.subarray(writeSync(fd, rest));
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE') {
-        return; // nobody reads any more
-      }
-      if (code !== 'EAGAIN') {
-        throw error;
-      }
-    }
-  }
-}
-
 /** All is written, and nothing that is open must be closed by us: taking Node down in good order costs 2 ms of each call. */
 function run(): void {
   main().then(
     (code) => process.exit(code),
     (error: unknown) => {
-      write(STDOUT, errorText(error));
+      writeAll(STDOUT, errorText(error));
       process.exit(1);
     },
   );

@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-const ROOT = new URL('..', import.meta.url).pathname;
+const ROOT = join(import.meta.dirname, '..');
 
 interface Rule {
   readonly why: string;
@@ -71,15 +71,18 @@ const RULES: readonly Rule[] = [
 const isTypeOnlyNative = (to: string): boolean => to === 'lib/netns/native.ts';
 
 /** Tests on the real kernel stand above what they test; one bench measures the sources, since no program can. */
-const EXEMPT = (from: string): boolean => from.endsWith('.netns.test.ts') || from === 'conformance/bench/kernel-work.ts';
+const EXEMPT = (from: string): boolean =>
+  from.endsWith('.netns.test.ts') || from === 'conformance/bench/kernel-work.ts';
 
-const broken = globSync('{lib,plugins,bundle,conformance,scripts}/**/*.ts', { cwd: ROOT }).filter((from) => !EXEMPT(from)).flatMap((from) => {
-  const source = readFileSync(join(ROOT, from), 'utf8');
-  const targets = [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
-  return targets
-    .map((target) => (target.startsWith('.') ? normalize(join(dirname(from), target)) : target))
-    .flatMap((to) => RULES.filter((rule) => rule.broken(from, to)).map(({ why }) => `${from} imports ${to}: ${why}`));
-});
+const broken = globSync('{lib,plugins,bundle,conformance,scripts}/**/*.ts', { cwd: ROOT })
+  .filter((from) => !EXEMPT(from))
+  .flatMap((from) => {
+    const source = readFileSync(join(ROOT, from), 'utf8');
+    const targets = [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+    return targets
+      .map((target) => (target.startsWith('.') ? normalize(join(dirname(from), target)) : target))
+      .flatMap((to) => RULES.filter((rule) => rule.broken(from, to)).map(({ why }) => `${from} imports ${to}: ${why}`));
+  });
 
 for (const line of broken) {
   console.error(line);

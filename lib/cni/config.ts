@@ -112,7 +112,7 @@ export function readConf<T>(schema: Schema<T>, value: Json, what = ''): T {
   const key = [...(what === '' ? [] : [what]), ...path.map(String)].join('.');
   throw new CniError(
     'invalidNetworkConfig',
-    `cannot use "${key}": ${JSON.stringify(valueAt(value, path)) ?? 'nothing'} is not ${expected(issue)}`,
+    `cannot use "${key}": ${shown(valueAt(value, path))} is not ${expected(issue)}`,
   );
 }
 
@@ -156,6 +156,9 @@ function valueAt(value: Json | undefined, path: readonly (string | number)[]): J
   }
   return here;
 }
+
+const shown = (value: Json | undefined): string =>
+  Number.isNaN(value) ? 'a number with a fraction or an exponent' : (JSON.stringify(value) ?? 'nothing');
 
 type Issue = z.core.$ZodIssue;
 

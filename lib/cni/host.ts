@@ -1,10 +1,10 @@
-import { writeSync } from 'node:fs';
 import { removeLinks } from '../link/remover.ts';
 import type { Native } from '../netns/native.ts';
 import { type Netns, openNetns, openOwnNetns } from '../netns/netns.ts';
 import { readMark } from '../sys/build-id.ts';
 import { execute } from '../sys/execute.ts';
 import { Gatherer } from '../sys/gather.ts';
+import { writeAll } from '../sys/write-all.ts';
 import type { Host, Registry } from './plugin.ts';
 
 const STDERR = 2;
@@ -46,7 +46,7 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
     },
     openNetns: (path) => share(openNetns(host.native, path), opened),
     log: (line) => {
-      writeSync(STDERR, `${line}\n`);
+      writeAll(STDERR, `${line}\n`);
     },
     registry,
     isOwnBuild: (path) => {

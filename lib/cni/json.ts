@@ -15,23 +15,28 @@ const escapeLikeGo = (text: string): string =>
 /** Where a number with a fraction or an exponent may stand. */
 const FLOATING = /[:[,]\s*-?\d+(?:\.\d|[eE])/;
 
-interface RawJson {
-  rawJSON(text: string): Json;
-}
-
 /**
- * A document in which `1400.0` and `1.4e3` are no integers, as they are none for Go. They are kept as their own text,
- * which prints as it was written and which no schema takes for a number.
+ * A document whose top-level numbers are integers only if they are for Go: `1400.0` and `1.4e3` are not, and become NaN,
+ * which no schema takes for a number.
  */
 export function withPlainIntegers(document: JsonObject, text: string): JsonObject {
   if (!FLOATING.test(text)) {
     return document;
   }
-  const reviver = (_key: string, value: unknown, context: { readonly source?: string }): unknown =>
-    typeof value === 'number' && /[.eE]/.test(context.source ?? '')
-      ? (JSON as unknown as RawJson).rawJSON(context.source ?? '')
-      : value;
-  return JSON.parse(text, reviver as (key: string, value: unknown) => unknown);
+  const floating = new Set<unknown>();
+  const reviver = (_key: string, value: unknown, { source = '' }: { readonly source?: string }): unknown => {
+    if (typeof value !== 'number' || !/[.eE]/.test(source)) {
+      return value;
+    }
+    const marked = { source };
+    floating.add(marked);
+    return marked;
+  };
+  const marked = JSON.parse(text, reviver as (key: string, value: unknown) => unknown) as JsonObject;
+  const isFloating = (key: string): boolean => floating.has(marked[key]);
+  return Object.fromEntries(
+    Object.entries(document).map(([key, value]) => [key, isFloating(key) ? Number.NaN : value]),
+  );
 }
 
 /** One line, as Go's `json.Marshal` prints it: keys in the order given. */

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeAtomically } from '../sys/atomic-file.ts';
+import { removeWritten, writeAtomically } from '../sys/atomic-file.ts';
 import { CniError, messageOf } from './errors.ts';
 import { compact, isObject, type Json, type JsonObject, sorted } from './json.ts';
 
@@ -65,7 +65,7 @@ export function readCached(cacheDir: string, key: CacheKey): CachedAttachment | 
 /** Forgets an attachment, if that is possible: a record of what is gone does no harm. */
 export function removeCached(cacheDir: string, key: CacheKey): void {
   try {
-    rmSync(cacheFile(cacheDir, key), { force: true });
+    removeWritten(cacheFile(cacheDir, key));
   } catch {
     // as libcni does
   }

@@ -6,12 +6,12 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  rmSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { ioError, isMissing } from './io-error.ts';
-import { randomBytes } from './random.ts';
 
 export interface AtomicWrite {
   /** whatever the umask is; 0600 unless told */
@@ -20,17 +20,20 @@ export interface AtomicWrite {
   readonly sync?: boolean;
   /** Keep what was there under this path. Between the two renames nothing is at `path`. */
   readonly previous?: string;
-  /** Name of the temporary file, for callers that hold a lock; unless told, a hidden one that no other call uses. */
+  /** Name of the temporary file; unless told, a hidden one beside it, always the same for one path. */
   readonly temporary?: string;
 }
 
 /**
  * Replaces a file in one step: readers see the old content or the new, never a part, and after a crash one of both.
  *
+ * A call that is killed leaves at most the temporary file; the next write takes it over, and `removeWritten` removes it.
+ * Callers see to it that nobody else writes the same path at the same time.
+ *
  * @throws CniError ioFailure with the path and the kernel's text; then the file is as it was and no temporary is left
  */
 export function writeAtomically(path: string, content: string | Uint8Array, options: AtomicWrite = {}): void {
-  const { mode = 0o600, sync = true, previous, temporary = unusedNameFor(path) } = options;
+  const { mode = 0o600, sync = true, previous, temporary = temporaryFor(path) } = options;
   try {
     writeNew(temporary, content, mode, sync);
     if (previous !== undefined) {
@@ -43,6 +46,17 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
   }
   if (sync) {
     syncFolder(dirname(path));
+  }
+}
+
+/**
+ * Removes a file that `writeAtomically` wrote or was about to write; one that is not there is no failure.
+ *
+ * @throws the system's error
+ */
+export function removeWritten(path: string): void {
+  for (const name of [path, temporaryFor(path)]) {
+    rmSync(name, { force: true });
   }
 }
 
@@ -86,8 +100,7 @@ export function makeFolder(path: string, mode = 0o700): void {
   syncFolder(above);
 }
 
-const unusedNameFor = (path: string): string =>
-  join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}`);
+const temporaryFor = (path: string): string => join(dirname(path), `.${basename(path)}.tmp`);
 
 function writeNew(path: string, content: string | Uint8Array, mode: number, sync: boolean): void {
   const fd = openSync(path, 'w', mode);

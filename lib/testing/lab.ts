@@ -1,5 +1,6 @@
 /** For tests on the real kernel: a node with a parent interface and a pod, in namespaces of their own. */
 import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { makeHost } from '../cni/host.ts';
 import type { Host, Plugin, Registry } from '../cni/plugin.ts';
 import { loadNativeFile, type Native } from '../netns/native.ts';
@@ -17,7 +18,7 @@ export class Lab implements Disposable {
     const suffix = randomBytes(4).toString('hex');
     this.node = `braid-n-${suffix}`;
     this.pod = `braid-p-${suffix}`;
-    this.native = loadNativeFile(new URL(`../../dist/native/linux-${process.arch}.node`, import.meta.url).pathname);
+    this.native = loadNativeFile(join(import.meta.dirname, `../../dist/native/linux-${process.arch}.node`));
     for (const name of [this.node, this.pod]) {
       ip('netns', 'add', name);
       ip('-n', name, 'link', 'set', 'lo', 'up');

@@ -32,7 +32,7 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
       log.verbose(() => `Del: ${where} ${list.bytes.toString('utf8')}`);
     }
     const errors = [...(await detachAll(host, attachments))];
-    if (hasScratch && !(common.retryDeleteOnError && isWorthRetrying(errors))) {
+    if (!(hasScratch && common.retryDeleteOnError && isWorthRetrying(errors))) {
       try {
         removeScratch(cniDirOf(common), call.containerId);
       } catch (error) {

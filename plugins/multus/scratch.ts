@@ -1,8 +1,8 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { compact, isObject, type Json, type JsonObject } from '../../lib/cni/json.ts';
-import { makeFolder, writeAtomically } from '../../lib/sys/atomic-file.ts';
+import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';
 import { type Delegate, recallDelegate } from './delegates.ts';
 import type { Requests } from './runtime-args.ts';
@@ -53,7 +53,7 @@ export function restoreScratch(cniDir: string, containerId: string, before: Buff
 export function removeScratch(cniDir: string, containerId: string): void {
   const file = scratchFile(cniDir, containerId);
   try {
-    rmSync(file, { force: true });
+    removeWritten(file);
   } catch (error) {
     throw ioError('remove', file, error);
   }
