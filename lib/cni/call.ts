@@ -56,6 +56,8 @@ export function readCall(env: Env, stdin: Buffer): Call<JsonObject> {
   if (!VERBS.includes(verb)) {
     throw new CniError('badEnv', `unknown CNI_COMMAND: ${verb}`);
   }
+  // GC and STATUS are about no attachment, whatever the environment says
+  const about = (name: string): string => (WITH_CONTAINER.includes(verb) ? (env[name] ?? '') : '');
   return {
     verb: verb as Verb,
     conf: document,
@@ -64,10 +66,10 @@ export function readCall(env: Env, stdin: Buffer): Call<JsonObject> {
     env,
     version: versionOf(document, verb),
     network,
-    containerId: env['CNI_CONTAINERID'] ?? '',
-    ifName: env['CNI_IFNAME'] ?? '',
-    netnsPath: env['CNI_NETNS'] ?? '',
-    args: env['CNI_ARGS'] ?? '',
+    containerId: about('CNI_CONTAINERID'),
+    ifName: about('CNI_IFNAME'),
+    netnsPath: about('CNI_NETNS'),
+    args: about('CNI_ARGS'),
     path: (env['CNI_PATH'] ?? '').split(':').filter((folder) => folder !== ''),
   };
 }
