@@ -25,7 +25,7 @@ export function withPlainIntegers(document: JsonObject, text: string): JsonObjec
   }
   const floating = new Set<unknown>();
   const reviver = (_key: string, value: unknown, { source = '' }: { readonly source?: string }): unknown => {
-    if (typeof value !== 'number' || !/[.eE]/.test(source)) {
+    if (!Number.isInteger(value) || !/[.eE]/.test(source)) {
       return value;
     }
     const marked = { source };

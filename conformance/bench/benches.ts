@@ -1,0 +1,153 @@
+/** The benches: which subjects take turns, and which of their figures are reported beside which target. */
+import type { Comparison } from './stats.ts';
+import type { Subject, Tools } from './subjects.ts';
+import * as subjects from './subjects.ts';
+
+export interface Bench {
+  readonly name: string;
+  readonly about: string;
+  /** in the order in which they take turns */
+  readonly subjects: Readonly<Record<string, Subject>>;
+  readonly lines: readonly Line[];
+  /** rounds that are not counted; 1 when absent */
+  readonly warmUp?: number;
+  /** the part of the rounds asked for that is run, for benches that take long */
+  readonly part?: number;
+}
+
+export interface Line {
+  readonly title: string;
+  /** subject and figure */
+  readonly ours: readonly [subject: string, figure: string];
+  readonly peer?: readonly [subject: string, figure: string];
+  readonly how: Comparison;
+  readonly unit: 'ms' | 'processes';
+  /** at most */
+  readonly target?: number;
+}
+
+export const BENCHES: readonly { readonly name: string; make(tools: Tools): Bench | Promise<Bench> }[] = [
+  { name: 'start', make: start },
+  { name: 'macvlan', make: macvlan },
+  { name: 'kernel', make: kernel },
+  { name: 'multus-8', make: (tools) => multus(tools, 8, { add: 0.8, del: 0.4 }) },
+  { name: 'multus-16', make: (tools) => multus(tools, 16, { add: 0.5, del: 0.2 }) },
+  { name: 'pods-32', make: manyPods },
+  { name: 'processes', make: processes },
+];
+
+function start(tools: Tools): Bench {
+  return {
+    name: 'start',
+    about: 'the standalone program asked for its version ÷ an empty single executable application',
+    subjects: { program: subjects.versionStart(tools), empty: subjects.emptyStart(tools), true: subjects.trueStart() },
+    lines: [
+      {
+        title: 'VERSION ÷ empty',
+        ours: ['program', 'start'],
+        peer: ['empty', 'start'],
+        how: 'ratio',
+        unit: 'ms',
+        target: 1.25,
+      },
+      { title: "/bin/true (the runner's own part)", ours: ['true', 'start'], how: 'value', unit: 'ms' },
+    ],
+  };
+}
+
+function macvlan(tools: Tools): Bench {
+  const pair = { ours: ['braid', 'add'], peer: ['go', 'add'], how: 'ratio', unit: 'ms' } as const;
+  return {
+    name: 'macvlan',
+    about: 'macvlan + whereabouts, beside an empty start and beside Go macvlan + host-local',
+    subjects: {
+      braid: subjects.onePod('ours', tools),
+      empty: subjects.emptyStart(tools),
+      go: subjects.onePod('go', tools),
+    },
+    lines: [
+      { ...pair, title: 'ADD − empty start', peer: ['empty', 'start'], how: 'difference', target: 12 },
+      { ...pair, title: 'ADD ÷ Go' },
+      { ...pair, title: 'DEL ÷ Go', ours: ['braid', 'del'], peer: ['go', 'del'] },
+    ],
+  };
+}
+
+async function kernel(tools: Tools): Promise<Bench> {
+  const { kernelWork } = await import('./kernel-work.ts');
+  return {
+    name: 'kernel',
+    about: 'the kernel work of one macvlan ADD, inside a process that has done it before',
+    subjects: { work: kernelWork(tools) },
+    lines: [
+      { title: 'ADD', ours: ['work', 'add'], how: 'value', unit: 'ms', target: 1.5 },
+      { title: 'DEL', ours: ['work', 'del'], how: 'value', unit: 'ms' },
+    ],
+    warmUp: 20,
+  };
+}
+
+function multus(tools: Tools, networks: number, targets: { readonly add: number; readonly del: number }): Bench {
+  const goMultus = tools.multus === undefined ? {} : { 'go multus': subjects.multusPod('go', tools, networks) };
+  const verbs = ['add', 'del'] as const;
+  const line = (verb: 'add' | 'del', peer: string) =>
+    ({ ours: ['braid', verb], peer: [peer, verb], how: 'ratio', unit: 'ms' }) as const;
+  return {
+    name: `multus-${networks}`,
+    about: `multus with ${networks} macvlan + whereabouts ÷ ${networks} calls of Go macvlan + host-local, and ÷ Go multus with these`,
+    subjects: {
+      braid: subjects.multusPod('ours', tools, networks),
+      go: subjects.networkChain('go', tools, networks),
+      ...goMultus,
+    },
+    lines: [
+      ...verbs.map((verb) => ({
+        ...line(verb, 'go'),
+        title: `${verb.toUpperCase()} ÷ ${networks} × Go`,
+        target: targets[verb],
+      })),
+      ...(tools.multus === undefined
+        ? []
+        : verbs.map((verb) => ({ ...line(verb, 'go multus'), title: `${verb.toUpperCase()} ÷ Go multus` }))),
+    ],
+  };
+}
+
+function manyPods(tools: Tools): Bench {
+  const pods = 32;
+  return {
+    name: `pods-${pods}`,
+    about: `${pods} pods at once, one network each: until the last is done`,
+    subjects: { braid: subjects.manyPods('ours', tools, pods), go: subjects.manyPods('go', tools, pods) },
+    lines: (['add', 'del'] as const).map((verb) => ({
+      title: `${pods} × ${verb.toUpperCase()} ÷ Go`,
+      ours: ['braid', verb],
+      peer: ['go', verb],
+      how: 'ratio',
+      unit: 'ms',
+    })),
+    part: 0.25,
+  };
+}
+
+function processes(tools: Tools): Bench {
+  const networks = 8;
+  const goMultus = tools.multus === undefined ? {} : { go: subjects.multusProcesses('go', tools, networks) };
+  return {
+    name: 'processes',
+    about: `processes of one multus ADD with ${networks} networks, as strace sees them`,
+    subjects: { braid: subjects.multusProcesses('ours', tools, networks), ...goMultus },
+    lines: [
+      {
+        title: `processes for ${networks} networks`,
+        ours: ['braid', 'processes'],
+        ...(tools.multus === undefined ? {} : { peer: ['go', 'processes'] }),
+        how: 'value',
+        unit: 'processes',
+        target: 1,
+      },
+    ],
+    warmUp: 0,
+    part: 0.05,
+  };
+}

@@ -1,0 +1,125 @@
+/** Starting programs, and the time that takes. */
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { labName, netnsPath, scratchOf } from './lab.ts';
+
+/** Standard streams are files in memory: pipes would have to be served while the program runs. */
+const SCRATCH = scratchOf(labName() ?? '');
+
+export interface PluginCall {
+  readonly verb: 'ADD' | 'DEL' | 'VERSION';
+  readonly program: string;
+  readonly conf: Readonly<Record<string, unknown>>;
+  /** folders of delegates */
+  readonly path: string;
+  readonly pod: string;
+  readonly ifName: string;
+}
+
+export interface Timed {
+  readonly ms: number;
+  readonly stdout: string;
+}
+
+interface Streams {
+  readonly files: readonly [string, string, string];
+  readonly fds: readonly [number, number, number];
+}
+
+const envOf = ({ verb, path, pod, ifName }: PluginCall): Readonly<Record<string, string>> => ({
+  CNI_COMMAND: verb,
+  CNI_CONTAINERID: pod,
+  CNI_NETNS: netnsPath(pod),
+  CNI_IFNAME: ifName,
+  CNI_PATH: path,
+});
+
+/**
+ * Calls a plugin and waits for its end.
+ *
+ * @throws Error with what it said
+ */
+export function timeCall(call: PluginCall): Timed {
+  return timeProgram([call.program], envOf(call), JSON.stringify(call.conf));
+}
+
+/** Runs a program to its end. */
+export function timeProgram(argv: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Timed {
+  const [program = '', ...args] = argv;
+  const streams = openStreams('one', stdin);
+  try {
+    const begin = performance.now();
+    const { error, status, signal } = spawnSync(program, args, { env, stdio: [...streams.fds] });
+    const ms = performance.now() - begin;
+    if (error !== undefined || status !== 0) {
+      throw new Error(`${program} failed (${error?.message ?? status ?? signal}): ${saidIn(streams)}`);
+    }
+    return { ms, stdout: readFileSync(streams.files[1], 'utf8') };
+  } finally {
+    streams.fds.map(closeSync);
+  }
+}
+
+/** Calls plugins one after another, from a shell: it starts programs at a third of what this runner takes. */
+export function timeChain(calls: readonly PluginCall[]): { readonly ms: number; readonly stdouts: readonly string[] } {
+  const all = calls.map((call, index) => ({ call, streams: openStreams(`chain${index}`, JSON.stringify(call.conf)) }));
+  const lines = all.map(({ call, streams: { files } }) => {
+    const assignments = Object.entries(envOf(call)).map(([name, value]) => `${name}='${value}'`);
+    return `${assignments.join(' ')} '${call.program}' <'${files[0]}' >'${files[1]}' 2>'${files[2]}'`;
+  });
+  const script = join(SCRATCH, 'chain.sh');
+  writeFileSync(script, `set -e\n${lines.join('\n')}\n`);
+  try {
+    const { ms } = timeProgram(['/bin/sh', script]);
+    return { ms, stdouts: all.map(({ streams }) => readFileSync(streams.files[1], 'utf8')) };
+  } catch (error) {
+    throw new Error(`${String(error)} ${all.map(({ streams }) => saidIn(streams)).join(' ')}`);
+  } finally {
+    all.flatMap(({ streams }) => streams.fds).map(closeSync);
+  }
+}
+
+/** Calls plugins all at once, and waits for the last. */
+export async function timeTogether(
+  calls: readonly PluginCall[],
+): Promise<{ readonly ms: number; readonly stdouts: readonly string[] }> {
+  const all = calls.map((call, index) => ({ call, streams: openStreams(`with${index}`, JSON.stringify(call.conf)) }));
+  try {
+    const begin = performance.now();
+    await Promise.all(
+      all.map(
+        ({ call, streams }) =>
+          new Promise<void>((resolve, reject) => {
+            const child = spawn(call.program, [], { env: envOf(call), stdio: [...streams.fds] });
+            child.on('error', reject);
+            child.on('exit', (code) =>
+              code === 0 ? resolve() : reject(new Error(`${call.program} failed (${code}): ${saidIn(streams)}`)),
+            );
+          }),
+      ),
+    );
+    const ms = performance.now() - begin;
+    return { ms, stdouts: all.map(({ streams }) => readFileSync(streams.files[1], 'utf8')) };
+  } finally {
+    all.flatMap(({ streams }) => streams.fds).map(closeSync);
+  }
+}
+
+/** Processes that execute a program during a call, its own included, as strace sees them. */
+export function countProcesses(call: PluginCall): number {
+  const trace = join(SCRATCH, 'trace');
+  const words = ['strace', '-f', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', trace];
+  timeProgram([...words, call.program], { ...envOf(call), PATH: process.env['PATH'] ?? '' }, JSON.stringify(call.conf));
+  const executed = readFileSync(trace, 'utf8').matchAll(/^(\d+) .*\bexecve\b.* = 0$/gm);
+  return new Set([...executed].map(([, pid]) => pid)).size;
+}
+
+function openStreams(name: string, stdin: string): Streams {
+  const files = ['in', 'out', 'err'].map((what) => join(SCRATCH, `${name}.${what}`)) as [string, string, string];
+  writeFileSync(files[0], stdin);
+  return { files, fds: [openSync(files[0], 'r'), openSync(files[1], 'w'), openSync(files[2], 'w')] };
+}
+
+const saidIn = ({ files: [, out, err] }: Streams): string =>
+  `${readFileSync(out, 'utf8')} ${readFileSync(err, 'utf8')}`.trim();

@@ -1,0 +1,108 @@
+/** What is measured: each subject does its work once, in fresh pods, and says how long the parts took. */
+import { join } from 'node:path';
+import { type Conf, goNetwork, multus, ourNetwork, withResult } from './confs.ts';
+import type { Lab } from './lab.ts';
+import { countProcesses, type PluginCall, timeCall, timeChain, timeProgram, timeTogether } from './program.ts';
+
+/** Milliseconds (or a count) by what was measured. */
+export type Sample = Readonly<Record<string, number>>;
+export type Subject = () => Sample | Promise<Sample>;
+
+export interface Tools {
+  readonly lab: Lab;
+  /** folder of our standalone programs */
+  readonly ours: string;
+  /** folder of the Go plugins */
+  readonly peers: string;
+  /** folder of Go multus, if there is one */
+  readonly multus: string | undefined;
+  /** an empty single executable application */
+  readonly empty: string;
+}
+
+type Side = 'ours' | 'go';
+
+export const emptyStart =
+  ({ empty }: Tools): Subject =>
+  () => ({ start: timeProgram([empty]).ms });
+
+export const trueStart = (): Subject => () => ({ start: timeProgram(['/bin/true']).ms });
+
+export const versionStart = ({ ours }: Tools): Subject => {
+  const program = join(ours, 'macvlan');
+  return () => ({ start: timeProgram([program], { CNI_COMMAND: 'VERSION' }).ms });
+};
+
+/** One pod, one network: macvlan alone, called by the runtime. */
+export const onePod =
+  (side: Side, tools: Tools): Subject =>
+  () => {
+    const call = networkCall(side, tools, 0, tools.lab.newPod());
+    const added = timeCall(call);
+    return { add: added.ms, del: timeCall(deleted(call, added.stdout)).ms };
+  };
+
+/** One pod, networks one after another, each called by the runtime. */
+export const networkChain =
+  (side: Side, tools: Tools, networks: number): Subject =>
+  () => {
+    const pod = tools.lab.newPod();
+    const calls = Array.from({ length: networks }, (_, network) => networkCall(side, tools, network, pod));
+    const added = timeChain(calls);
+    const last = calls.map((call, index) => deleted(call, added.stdouts[index] ?? '')).toReversed();
+    return { add: added.ms, del: timeChain(last).ms };
+  };
+
+/** One pod, networks through multus. */
+export const multusPod =
+  (side: Side, tools: Tools, networks: number): Subject =>
+  () => {
+    const call = multusCall(side, tools, networks, tools.lab.newPod());
+    const added = timeCall(call);
+    return { add: added.ms, del: timeCall(deleted(call, added.stdout)).ms };
+  };
+
+/** Pods at once, one network each. */
+export const manyPods =
+  (side: Side, tools: Tools, pods: number): Subject =>
+  async () => {
+    const calls = tools.lab.newPods(pods).map((pod) => networkCall(side, tools, 0, pod));
+    const added = await timeTogether(calls);
+    const { ms: del } = await timeTogether(calls.map((call, index) => deleted(call, added.stdouts[index] ?? '')));
+    return { add: added.ms, del };
+  };
+
+/** How many processes one call of multus starts. */
+export const multusProcesses =
+  (side: Side, tools: Tools, networks: number): Subject =>
+  () => {
+    const call = multusCall(side, tools, networks, tools.lab.newPod());
+    const count = countProcesses(call);
+    timeCall({ ...call, verb: 'DEL' });
+    return { processes: count };
+  };
+
+function networkCall(side: Side, tools: Tools, network: number, pod: string): PluginCall {
+  const { lab, ours, peers } = tools;
+  lab.wantNics(network + 1);
+  const path = side === 'ours' ? ours : peers;
+  const conf = side === 'ours' ? ourNetwork(network, lab.folder) : goNetwork(network, lab.folder);
+  return { verb: 'ADD', program: join(path, 'macvlan'), conf, path, pod, ifName: `net${network}` };
+}
+
+function multusCall(side: Side, tools: Tools, networks: number, pod: string): PluginCall {
+  const { lab, ours, peers } = tools;
+  lab.wantNics(networks);
+  const path = side === 'ours' ? ours : peers;
+  const network = side === 'ours' ? ourNetwork : goNetwork;
+  const delegates: readonly Conf[] = Array.from({ length: networks }, (_, index) => network(index, lab.folder));
+  const program = join(side === 'ours' ? ours : (tools.multus ?? ''), 'multus');
+  const conf = multus(delegates, path, join(lab.folder, `multus-${side}`));
+  return { verb: 'ADD', program, conf, path, pod, ifName: 'eth0' };
+}
+
+const deleted = (call: PluginCall, stdout: string): PluginCall => ({
+  ...call,
+  verb: 'DEL',
+  conf: withResult(call.conf, stdout),
+});
