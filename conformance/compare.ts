@@ -216,7 +216,7 @@ class Place {
     const lasting = files.filter(([name]) => !/\/(lock|last_reserved_ip\..*|)$/.test(name)); // host-local keeps those
     const told = lasting.map(([name, content]) => [
       name,
-      readable(content).replaceAll(pod.path, '<pod>').replaceAll(store, '<store>'),
+      withoutChosen(readable(content).replaceAll(store, '<store>'), pod, one),
     ]);
     return { pod: comparable(podState, one.macs), node: comparable(node), store: Object.fromEntries(told) };
   }
@@ -328,7 +328,9 @@ function withPrevious(conf: unknown, prevResult: unknown, more: Readonly<Record<
 function withoutChosen(stdout: string, pod: Pod, { macs = [] }: Case): string {
   return stdout
     .replaceAll(pod.path, '<pod>')
-    .replace(/"mac": "([^"]*)"/g, (text, mac: string) => (macs.includes(mac) ? text : '"mac": "<chosen>"'));
+    .replace(/"mac":( ?)"([^"]+)"/g, (text, blank, mac: string) =>
+      macs.includes(mac) ? text : `"mac":${blank}"<chosen>"`,
+    );
 }
 
 export function parsed(text: string): unknown {
