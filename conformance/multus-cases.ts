@@ -171,6 +171,9 @@ const inputs: readonly Case[] = [
       },
     },
   ),
+  one('a device in runtimeConfig', [link(0, { capabilities: { deviceID: true, CNIDeviceInfoFile: true } }), link(1)], {
+    runtimeConfig: { deviceID: '0000:01:00.1' },
+  }),
   one(
     'runtimeConfig for several',
     [link(0, { capabilities: { mac: true }, mac: undefined }), link(1, { capabilities: { ips: true } })],

@@ -8,7 +8,7 @@ cd "$ROOT"
 
 readonly OLDEST_NODE=18
 readonly OLDEST_GO=21 # minor version; from here on a Go can fetch another
-readonly NEW_ENOUGH_GO=24
+readonly NEW_ENOUGH_GO=25
 readonly FETCHED_GO=go1.26.8
 
 say() { printf '%s\n' "$*" >&2; }

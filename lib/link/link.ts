@@ -8,7 +8,7 @@ import {
   RTM_NEWLINK,
   RTM_SETLINK,
 } from '../netlink/codec/link.ts';
-import { hasErrno } from '../netlink/errno.ts';
+import { hasErrno, NoAnswer } from '../netlink/errno.ts';
 import type { Netlink } from '../netlink/netlink.ts';
 import type { Netns } from '../netns/netns.ts';
 import { findLink, type LinkFacts } from './observe.ts';
@@ -54,6 +54,10 @@ export function createLink(
     requestLink(from, target, plan, plan.name);
     made(plan.name);
   } catch (error) {
+    if (error instanceof NoAnswer && isOurs(findLink(target.netlink, plan.name), plan)) {
+      made(plan.name);
+      throw error;
+    }
     if (!hasErrno(error, 'EEXIST') || findLink(target.netlink, plan.name) !== undefined) {
       throw error;
     }
@@ -112,6 +116,10 @@ export function setGroup(netlink: Netlink, index: number, group: number): void {
   const body = encodeLink({ index }, { group });
   netlink.request({ type: RTM_SETLINK, body, operation: `put link ${index} into group ${group}` });
 }
+
+/** By its hardware address, which is ours alone: a link of the same name may have been there before. */
+const isOurs = (link: LinkFacts | undefined, plan: LinkPlan): boolean =>
+  link?.kind === 'macvlan' && plan.mac !== undefined && link.mac === plan.mac;
 
 function createAndRename(
   from: Netlink,

@@ -44,6 +44,14 @@ export class ErrnoError extends Error {
   }
 }
 
+/** The kernel has got the request, and may have carried it out, but its answer did not arrive. */
+export class NoAnswer extends ErrnoError {
+  constructor(operation: string, errno: number) {
+    super(`${operation} (no answer from the kernel)`, errno);
+    this.name = 'NoAnswer';
+  }
+}
+
 /** @param explanation the kernel's own sentence, when it gave one */
 export const errnoError = (operation: string, errno: number, explanation?: string): ErrnoError =>
   new ErrnoError(operation, errno, explanation);

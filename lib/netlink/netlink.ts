@@ -8,7 +8,7 @@ import {
   parseMessages,
 } from 'netlink/dist/structs.js';
 import type { Native } from '../netns/native.ts';
-import { errnoError } from './errno.ts';
+import { errnoError, NoAnswer } from './errno.ts';
 
 const DEADLINE_MS = 5_000;
 const DUMP_TRIES = 10;
@@ -219,7 +219,7 @@ class SocketTransport implements Transport {
   receive(operation: string): Buffer {
     const length = this.native.receive(this.fd, this.buffer, DEADLINE_MS);
     if (length < 0) {
-      throw errnoError(`${operation} (no answer from the kernel)`, -length);
+      throw new NoAnswer(operation, -length);
     }
     if (length > this.buffer.length) {
       this.buffer = Buffer.allocUnsafeSlow(length);

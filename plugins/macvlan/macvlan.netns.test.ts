@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { anyObject, conf } from '../../lib/cni/config.ts';
@@ -8,6 +8,8 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Host, Plugin } from '../../lib/cni/plugin.ts';
 import type { Result } from '../../lib/cni/result.ts';
 import { runPlugin } from '../../lib/cni/run.ts';
+import { RTM_NEWLINK } from '../../lib/netlink/codec/link.ts';
+import { NoAnswer } from '../../lib/netlink/errno.ts';
 import { Netlink, openTransport, type Transport } from '../../lib/netlink/netlink.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { ip, Lab, PARENT, stateOf } from '../../lib/testing/lab.ts';
@@ -108,6 +110,32 @@ function failingAt(nth: number, seen: { steps: number }) {
     }) as Host;
 }
 
+/** The same host, but the answer to the first request of a type in the node's namespace does not arrive. */
+function losingAnswerTo(type: number) {
+  return (host: Host): Host => {
+    const inner = openTransport(host.native, host.netns.descriptor, 0);
+    let lost = 0;
+    const transport: Transport = {
+      send: (bytes) => {
+        lost += lost === 0 && bytes.readUInt16LE(4) === type ? 1 : 0;
+        inner.send(bytes);
+      },
+      sendInBackground: (bytes) => inner.sendInBackground(bytes),
+      receive: (operation) => {
+        const answer = inner.receive(operation);
+        if (lost === 1) {
+          lost = 2;
+          throw new NoAnswer(operation, constants.errno.ENOBUFS);
+        }
+        return answer;
+      },
+      close: () => inner.close(),
+    };
+    Object.defineProperty(host.netns, 'netlink', { value: new Netlink(transport) });
+    return host;
+  };
+}
+
 describe('macvlan ADD', () => {
   it('leaves nothing behind whichever of its steps fails', async () => {
     using lab = new Lab();
@@ -129,6 +157,15 @@ describe('macvlan ADD', () => {
     expect(failed.length).toBeGreaterThanOrEqual(6);
     expect((await attachment.run('DEL')).exitCode).toBe(0);
     expect([stateOf(lab.node), stateOf(lab.pod)]).toEqual(before);
+  });
+
+  it('removes the link when the kernel made it and its answer was lost', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab);
+    const before = stateOf(lab.pod);
+    const { stdout, exitCode } = await attachment.run('ADD', {}, losingAnswerTo(RTM_NEWLINK));
+    expect([exitCode, stdout]).toEqual([1, expect.stringContaining('no answer from the kernel')]);
+    expect(stateOf(lab.pod)).toEqual(before);
   });
 
   it('gives addresses back when the kernel refuses them', async () => {

@@ -5,6 +5,7 @@ import type { NetworkList } from '../../lib/cni/network-list.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { binDirOf, type CommonConf, cniDirOf, type RuntimeConfigConf } from './config.ts';
 import { isOurselves } from './delegates.ts';
+import { removeDeviceInfoFile, withDeviceInfoFile } from './device-info.ts';
 import { interfaceNames } from './names.ts';
 import { capabilityArgs, delegateArgs, type Pod, type Requests } from './runtime-args.ts';
 
@@ -46,16 +47,20 @@ export function attachmentsOf(
     delegates.map(({ requests }) => requests.ifName),
     shared.ifName,
   );
-  return delegates.map(({ name, list, requests }, index) => ({
-    name,
-    list,
-    runtime: {
-      ...shared,
-      ifName: names[index] ?? '',
-      args: delegateArgs(pod.pod, pod.cniArgs, requests),
-      capabilityArgs: capabilityArgs(pod.supplied, requests, index === 0),
-    },
-  }));
+  return delegates.map(({ name, list, requests }, index) => {
+    const ifName = names[index] ?? '';
+    const capabilities = capabilityArgs(pod.supplied, requests, index === 0);
+    return {
+      name,
+      list,
+      runtime: {
+        ...shared,
+        ifName,
+        args: delegateArgs(pod.pod, pod.cniArgs, requests),
+        capabilityArgs: withDeviceInfoFile(capabilities, { name, containerId: shared.containerId, ifName }),
+      },
+    };
+  });
 }
 
 /**
@@ -80,6 +85,7 @@ async function detach(host: Host, { list, runtime }: Attachment): Promise<void> 
   }
   try {
     await delNetwork(host, list, runtime);
+    removeDeviceInfoFile(runtime.capabilityArgs);
   } catch (error) {
     throw within(`error deleting container from network ${JSON.stringify(list.name)}`, error);
   }
