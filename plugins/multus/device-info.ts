@@ -11,8 +11,11 @@ export function withDeviceInfoFile(
   { name, containerId, ifName }: { readonly name: string; readonly containerId: string; readonly ifName: string },
 ): JsonObject {
   const file = `${name}-${containerId}_${ifName}`.replaceAll('/', '-');
-  // first, as where it was given: records on disk keep the order
-  return args['deviceID'] === undefined ? args : { [KEY]: '', ...args, ...{ [KEY]: `${FOLDER}/${file}` } };
+  if (args['deviceID'] === undefined) {
+    return args;
+  }
+  const { [KEY]: _given, ...others } = args;
+  return { [KEY]: `${FOLDER}/${file}`, ...others }; // in the order in which records have it
 }
 
 /** Removes the file, if it is one that we named: best effort, since nothing depends on it any more. */
