@@ -46,6 +46,9 @@ export function agreeableNative(folder: string): Native {
     },
     namespaceType: () => CLONE_NEWNET,
     lock: () => 0,
+    endProcess: () => {
+      throw new Error('the rehearsal does not end the process');
+    },
   };
 }
 

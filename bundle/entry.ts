@@ -11,7 +11,7 @@ import { startupSnapshot } from 'node:v8';
 import { CniError } from '../lib/cni/errors.ts';
 import { makeHost } from '../lib/cni/host.ts';
 import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
-import { loadNative } from '../lib/netns/native.ts';
+import { loadNative, type Native } from '../lib/netns/native.ts';
 import { markOf } from '../lib/sys/build-id.ts';
 import { writeAll } from '../lib/sys/write-all.ts';
 
@@ -22,9 +22,13 @@ const STDIN = 0;
 const STDOUT = 1;
 const STDERR = 2;
 
-async function main(): Promise<number> {
+async function main(native: { loaded?: Native }): Promise<number> {
   const { name, args } = calledAs();
-  const host = makeHost({ loadNative: () => loadNative(nativeBytes()), registry, mark: markOf(id) });
+  const load = (): Native => {
+    native.loaded = loadNative(nativeBytes());
+    return native.loaded;
+  };
+  const host = makeHost({ loadNative: load, registry, mark: markOf(id) });
   if (name === 'braid') {
     const { runCommandLine } = await import('../lib/cli/braid.ts');
     return runCommandLine(args, host, version, (line) => writeAll(STDOUT, `${line}\n`));
@@ -52,15 +56,17 @@ function calledAs(): { readonly name: string; readonly args: readonly string[] }
   return { name: basename(program), args: process.argv.slice(2) };
 }
 
-/** All is written, and nothing that is open must be closed by us: taking Node down in good order costs 2 ms of each call. */
+/**
+ * All is written, and nothing that is open must be closed by us: waiting for what else may be going on costs 2 ms of each
+ * call, and taking Node down in good order one more.
+ */
 function run(): void {
-  main().then(
-    (code) => process.exit(code),
-    (error: unknown) => {
-      writeAll(STDOUT, errorText(error));
-      process.exit(1);
-    },
-  );
+  const native: { loaded?: Native } = {};
+  const leave = (code: number): never => native.loaded?.endProcess(code) ?? process.exit(code);
+  main(native).then(leave, (error: unknown) => {
+    writeAll(STDOUT, errorText(error));
+    leave(1);
+  });
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeHost } from '../lib/cni/host.ts';
+import { hostWith, makeHost } from '../lib/cni/host.ts';
 import type { JsonObject } from '../lib/cni/json.ts';
 import type { Host, Registry } from '../lib/cni/plugin.ts';
 import { runPlugin } from '../lib/cni/run.ts';
@@ -114,8 +114,5 @@ async function rehearse(verb: string, conf: Rehearsed, host: Host, results: Map<
 function agreeableHost(registry: Registry, folder: string): Host {
   const native = agreeableNative(folder);
   const host = makeHost({ loadNative: () => native, registry, mark: MARK });
-  return Object.create(host, {
-    log: { value: () => undefined },
-    sleep: { value: () => Promise.resolve() },
-  }) as Host;
+  return hostWith(host, { log: () => undefined, sleep: () => Promise.resolve() });
 }

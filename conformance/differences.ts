@@ -429,6 +429,17 @@ export const DIFFERENCES: readonly Difference[] = [
     test: ['multus.test.ts', 'goes on to the other plugins of a list'],
   },
   {
+    id: 'add-together',
+    plugin: 'multus',
+    ours: "ADDs of this build's plugins overlap: each starts when the one before waits, or is done",
+    go: 'one after another',
+    reason: 'one lock, read and sync of the address store, one wait for duplicate IPv6 addresses, not sixteen',
+    test: [
+      'multus-delegates.test.ts',
+      'reserves the addresses of its own plugins in one step, and makes their links in order',
+    ],
+  },
+  {
     id: 'del-together',
     plugin: 'multus',
     ours: "DELs of this build's plugins overlap",

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { execute } from './execute.ts';
+import { execute, mustRun } from './execute.ts';
 import { answer, RECORD, recordedVerbs } from './fakes.ts';
 import { PARENT } from './lab.ts';
 import { Multus, rails } from './multus-lab.ts';
@@ -124,6 +124,35 @@ describe('a delegate of this build', () => {
     expect(executed).toBeGreaterThanOrEqual(one + 16); // macvlan and whereabouts of each network: the count does see processes
   });
 
+  it('reserves the addresses of its own plugins in one step, and makes their links in order', async () => {
+    await using multus = await Multus.open(rails(4));
+    await multus.must('ADD');
+    expect(recordsIn(multus.store).map(({ ops }) => ops.map(({ op, range }) => `${op} ${range}`))).toEqual([
+      [0, 1, 2, 3].map((index) => `add 10.5.${index}.0/24`),
+    ]);
+    const { links } = await stateOf(multus.pod.name);
+    const made = links.map(({ ifname, ifindex }) => [String(ifname), Number(ifindex)] as const);
+    const inOrder = made.toSorted(([, a], [, b]) => a - b).map(([name]) => name);
+    expect(inOrder).toEqual(['lo', 'eth0', 'net1', 'net2', 'net3']);
+  });
+
+  it('waits for duplicate addresses of all networks at once', async () => {
+    await using multus = await Multus.open((own) =>
+      [0, 1, 2, 3].map((index) => {
+        const { ipam } = own.whereabouts(index);
+        return own.rail(index, { ipam: { ...ipam, range: `fd0${index}::/64` } });
+      }),
+    );
+    await mustRun(['ip', 'netns', 'exec', multus.pod.name, 'sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=1']);
+    const monitor = execute(['timeout', '-s', 'INT', '8', 'ip', '-n', multus.pod.name, '-o', 'monitor', 'address']);
+    await sleep(500);
+    await multus.must('ADD');
+    const lines = (await monitor).stdout.split('\n').filter((line) => / fd0\d::/.test(line));
+    const isSettled = lines.map((line) => !line.includes('tentative'));
+    // every address is there before the first one is settled
+    expect(isSettled.indexOf(true)).toBeGreaterThanOrEqual(4);
+  });
+
   it('deletes the links of its own plugins with few requests', async () => {
     await using multus = await Multus.open(rails(8));
     await multus.must('ADD');
@@ -153,11 +182,8 @@ describe('the script form', () => {
 
 /** What the journal of a store says is held; DELs that run together may come in any order, or as one record. */
 function heldIn(store: string): Readonly<Record<string, unknown>> {
-  const journal = join(store, '_/journal');
-  const bytes = existsSync(journal) ? readFileSync(journal) : Buffer.alloc(0);
   const held: Record<string, unknown> = {};
-  for (let at = 0; at < bytes.length; at += 8 + bytes.readUInt32BE(at)) {
-    const record = JSON.parse(bytes.toString('utf8', at + 8, at + 8 + bytes.readUInt32BE(at))) as JournalRecord;
+  for (const record of recordsIn(store)) {
     for (const { op, range, k, v } of record.ops) {
       held[`${range} ${k}`] = v;
       if (op === 'remove') {
@@ -166,6 +192,16 @@ function heldIn(store: string): Readonly<Record<string, unknown>> {
     }
   }
   return held;
+}
+
+function recordsIn(store: string): readonly JournalRecord[] {
+  const journal = join(store, '_/journal');
+  const bytes = existsSync(journal) ? readFileSync(journal) : Buffer.alloc(0);
+  const records: JournalRecord[] = [];
+  for (let at = 0; at < bytes.length; at += 8 + bytes.readUInt32BE(at)) {
+    records.push(JSON.parse(bytes.toString('utf8', at + 8, at + 8 + bytes.readUInt32BE(at))) as JournalRecord);
+  }
+  return records;
 }
 
 interface JournalRecord {

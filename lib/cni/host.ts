@@ -28,6 +28,10 @@ function share(netns: Netns, opened: Map<string, Netns>): Netns {
   return netns;
 }
 
+/** The same host, but for what is given. */
+export const hostWith = (host: Host, changes: Partial<Host>): Host =>
+  Object.create(host, Object.getOwnPropertyDescriptors(changes)) as Host;
+
 /** The real host, for the time of one call: what it has seen of a file it does not look at again. */
 export function makeHost({ loadNative, registry, mark }: HostParts): Host {
   const gatherer = new Gatherer();
@@ -44,6 +48,7 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
       netns ??= openOwnNetns(host.native);
       return netns;
     },
+    sysfs: '/sys',
     openNetns: (path) => share(openNetns(host.native, path), opened),
     log: (line) => {
       writeAll(STDERR, `${line}\n`);

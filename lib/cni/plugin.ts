@@ -86,6 +86,8 @@ export interface Host {
   readonly native: Native;
   /** the network namespace of the caller */
   readonly netns: Netns;
+  /** root of sysfs: `/sys` */
+  readonly sysfs: string;
   /**
    * Opens a namespace for the time of a call.
    *

@@ -65,12 +65,13 @@ export function findLinkByIndex(netlink: Netlink, index: number): LinkFacts | un
   return getLink(netlink, index, { extMask: WITHOUT_STATS }, `look up link ${index}`);
 }
 
-/** The names of all links; alternative names are not among them. */
+/** The names of all links, alternative ones among them: the kernel gives none of them to another link. */
 export function listLinkNames(netlink: Netlink): readonly string[] {
   const body = encodeLink({}, { extMask: WITHOUT_STATS });
-  return netlink
-    .dump({ type: RTM_GETLINK, body, operation: 'list links' })
-    .map((answer) => decodeLink(answer).attributes.ifName ?? '');
+  return netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' }).flatMap((answer) => {
+    const { ifName = '', propList } = decodeLink(answer).attributes;
+    return [ifName, ...(propList?.altIfNames ?? [])];
+  });
 }
 
 /** The addresses of one link, both families. */

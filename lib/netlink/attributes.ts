@@ -13,6 +13,8 @@ const ATTRIBUTE_NUMBER = 0x3fff;
  */
 export interface Type<T> {
   readonly nested: boolean;
+  /** the attribute may be there several times, and the value is a list */
+  readonly repeated?: boolean;
   encode(value: T): Uint8Array | Uint8Array[];
   decode(bytes: Buffer): T;
 }
@@ -44,7 +46,11 @@ export function table<R extends Rows>(rows: R): Table<R> {
     encode(values) {
       const encoded = Object.entries(rows)
         .filter(([name]) => values[name] !== undefined)
-        .flatMap(([name, [number, type]]) => attribute(number, type.encode(values[name]), type.nested));
+        .flatMap(([name, [number, type]]) =>
+          (type.repeated ? (values[name] as readonly unknown[]) : [values[name]]).flatMap((value) =>
+            attribute(number, type.encode(type.repeated ? [value] : value), type.nested),
+          ),
+        );
       return encoded.concat([...(values.unknown ?? [])].flatMap(([number, bytes]) => attribute(number, bytes, false)));
     },
     decode(bytes) {
@@ -52,7 +58,9 @@ export function table<R extends Rows>(rows: R): Table<R> {
       walk(bytes, (number, start, end) => {
         const row = known.get(number);
         if (row !== undefined) {
-          values[row.name] = row.type.decode(bytes.subarray(start, end));
+          const value: unknown = row.type.decode(bytes.subarray(start, end));
+          const before = values[row.name] as readonly unknown[] | undefined;
+          values[row.name] = row.type.repeated && before ? before.concat(value) : value;
         }
       });
       return values as Attributes<R>;
@@ -127,6 +135,14 @@ export const raw: Type<Buffer> = {
 export function nest<R extends Rows>(inner: Table<R>, flagged = false): Type<Attributes<R>> {
   return { nested: flagged, encode: inner.encode, decode: inner.decode };
 }
+
+/** Every occurrence of an attribute, in their order. */
+export const many = <T>({ nested, encode, decode }: Type<T>): Type<readonly T[]> => ({
+  nested,
+  repeated: true,
+  encode: ([value]) => encode(value as T),
+  decode: (bytes) => [decode(bytes)],
+});
 
 /** Bytes copied to a buffer of their own: typed arrays need alignment. */
 function aligned(bytes: Buffer, size: number): ArrayBuffer {

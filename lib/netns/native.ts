@@ -17,6 +17,8 @@ export interface Native {
   namespaceType(fd: number): number;
   /** flock(2) with LOCK_NB. */
   lock(fd: number, operation: number): number;
+  /** Ends the process at once: nothing is flushed, no handler runs. */
+  endProcess(code: number): never;
 }
 
 const O_TMPFILE = 0o20200000;

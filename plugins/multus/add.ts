@@ -6,7 +6,7 @@ import { formatResult } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { findLink, listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
-import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
+import { type Attachment, attachAll, attachmentsOf, detachAll, isFilled, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks, naming } from './networks.ts';
@@ -23,17 +23,18 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
     const prefix = `Multus: [${podLabel(pod)}]`;
     const loading = { namespace: pod.namespace, prefix, notReady: 'tryAgainLater' as const };
     const delegates = await loadNetworks(call, host, log, loading);
-    const [first, ...others] = attachmentsOf(delegates, sharedRuntime(call, call.conf), {
+    const attachments = attachmentsOf(delegates, sharedRuntime(call, call.conf), {
       pod,
       cniArgs: call.args,
       supplied: call.conf.runtimeConfig,
     });
-    if (first === undefined) {
+    if (!isFilled(attachments)) {
       throw new CniError('internal', `${prefix}: no delegates`);
     }
+    const [first] = attachments;
     using netns = adding(pod, first, () => host.openNetns(call.netnsPath));
     const names = new Set(adding(pod, first, () => listLinkNames(netns.netlink)));
-    for (const attachment of [first, ...others]) {
+    for (const attachment of attachments) {
       adding(pod, attachment, () => {
         findPlugins(attachment.list, attachment.runtime);
         refuseTaken(names.has(attachment.runtime.ifName), netns, attachment);
@@ -50,11 +51,8 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
       );
       writeScratch(cniDir, call.containerId, delegates);
     });
-    const attach = attacher(host, { pod, netns, started, log });
-    const { result, version } = await attach(first);
-    for (const attachment of others) {
-      await attach(attachment);
-    }
+    const attach = attacher({ pod, netns, started, log });
+    const [{ result, version }] = await attachAll(host, attachments, attach);
     adding(pod, first, () => formatResult(result, version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
     return { result, version };
@@ -67,10 +65,10 @@ interface Attaching {
   readonly log: Log;
 }
 
-function attacher(host: Host, { pod, netns, started, log }: Attaching): (attachment: Attachment) => Promise<Added> {
-  return async (attachment) => {
+function attacher({ pod, netns, started, log }: Attaching): (host: Host, attachment: Attachment) => Promise<Added> {
+  return async (host, attachment) => {
     const { name, list, runtime } = attachment;
-    // by now, a network before this one may have made it; or it is the alternative name of something
+    // by now, a network before this one may have made it
     adding(pod, attachment, () => {
       refuseTaken(findLink(netns.netlink, runtime.ifName) !== undefined, netns, attachment);
     });

@@ -2,6 +2,7 @@ import { runsInProcess } from '../../lib/cni/delegate.ts';
 import { within } from '../../lib/cni/errors.ts';
 import { delNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
 import type { NetworkList } from '../../lib/cni/network-list.ts';
+import { overlap } from '../../lib/cni/overlap.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { binDirOf, type CommonConf, cniDirOf, type RuntimeConfigConf } from './config.ts';
 import { isOurselves } from './delegates.ts';
@@ -16,6 +17,11 @@ export interface Attachment {
   readonly list: NetworkList;
   readonly runtime: RuntimeConf;
 }
+
+/** There is a first one. */
+export type Filled<T> = readonly [T, ...T[]];
+
+export const isFilled = <T>(list: readonly T[]): list is Filled<T> => list.length > 0;
 
 interface Wanted {
   readonly name: string;
@@ -61,6 +67,34 @@ export function attachmentsOf(
       },
     };
   });
+}
+
+/**
+ * Attaches in order. Neighbours that run inside this process overlap: they wait together for what one of them would wait
+ * for, a lock and a sync to disk, or the kernel's look for duplicate addresses. Plugins that are executed run alone.
+ *
+ * @param attach one of them
+ * @throws what the first that failed has thrown, when none is at work any more
+ */
+export async function attachAll<T>(
+  host: Host,
+  attachments: Filled<Attachment>,
+  attach: (host: Host, attachment: Attachment) => Promise<T>,
+): Promise<Filled<T>> {
+  const attached: T[] = [];
+  for (const together of inTurns(host, attachments)) {
+    const outcomes = await overlap(
+      host,
+      together.map((attachment) => (shared) => attach(shared, attachment)),
+    );
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        throw outcome.reason;
+      }
+      attached.push(outcome.value);
+    }
+  }
+  return attached as unknown as Filled<T>; // one for each attachment
 }
 
 /**

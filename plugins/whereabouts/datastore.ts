@@ -6,11 +6,13 @@ import type { ConfiguredRange } from './ranges.ts';
 /** Where reservations are kept. Every answer is durable when it is given. */
 export interface Datastore {
   /**
-   * One address of every range, in their order; all or none.
+   * For each of the requests one address of every range, in their order; all or none. Requests are served in their order
+   * and in one step; one that cannot be served does not keep the others from it.
    *
-   * @throws CniError internal when a range is exhausted, tryAgainLater, ioFailure
+   * @returns outcomes; a request is rejected with CniError internal when a range is exhausted
+   * @throws CniError tryAgainLater, ioFailure
    */
-  reserve(request: Reservation): Promise<readonly Ip[]>;
+  reserve(requests: readonly Reservation[]): Promise<readonly PromiseSettledResult<readonly Ip[]>[]>;
 
   /** Frees all that each of the attachments holds, in one step; nothing held is no failure. */
   release(attachments: readonly AttachmentId[]): Promise<readonly (readonly Held[])[]>;

@@ -6,7 +6,7 @@ import { Journal, type JournalCalls } from '../../lib/sys/journal.ts';
 import { FileLock, type LockHost } from '../../lib/sys/lock.ts';
 import type { Datastore } from './datastore.ts';
 import { folderOf, type StorePlace } from './place.ts';
-import { findHeld, type Plan, planCollection, planRelease, planReservation } from './plan.ts';
+import { findHeld, type Plan, planCollection, planRelease, planReservations } from './plan.ts';
 import { probeFolder } from './probe.ts';
 import { formatRecord, type State } from './state.ts';
 import { compact, consult, journalIn } from './store-folder.ts';
@@ -24,7 +24,7 @@ export interface StoreHost extends LockHost {
   readonly log: (line: string) => void;
 }
 
-/** Makes a plan from the state. It may be called twice, so it only looks. */
+/** Makes a plan from the state. It may be called twice, each time with a state of its own. */
 type Planner<T> = (state: State) => Plan<T>;
 
 export interface FileStore extends Datastore {
@@ -45,7 +45,7 @@ export function openFileStore(place: StorePlace, host: StoreHost, calls?: Journa
     existsSync(store.folder) ? work() : otherwise;
   return {
     change: (plan) => change(store, plan),
-    reserve: (request) => change(store, (state) => planReservation(request, state)),
+    reserve: (requests) => change(store, (state) => planReservations(requests, state)),
     release: (attachments) =>
       ifThere(
         () => change(store, (state) => planRelease(attachments, state)),

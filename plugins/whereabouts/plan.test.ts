@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatIp } from '../../lib/net/ip.ts';
-import { findHeld, planCollection, planRelease, planReservation } from './plan.ts';
+import { findHeld, planCollection, planRelease, planReservation, planReservations } from './plan.ts';
 import type { Held } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
 import type { State } from './state.ts';
@@ -147,6 +147,45 @@ describe('planReservation with overlapping ranges', () => {
   it('leaves an address alone that the same owner holds in both ranges', () => {
     const held = stateOf({ '10.0.0.0/24': { '5': 'a/b net1 id' }, '10.0.0.0/16': { '5': 'a/b net1 id' } });
     expect(plan('a/b net1 id', rangesOf('10.0.0.0/24'), held)).toMatchObject({ ips: ['10.0.0.5'], changes: [] });
+  });
+});
+
+describe('planReservations', () => {
+  const plans = (state: State, ...requests: readonly (readonly [who: string, ...ranges: string[]])[]) => {
+    const all = requests.map(([who, ...ranges]) => ({
+      owner: owner(who),
+      ranges: rangesOf(...ranges),
+      protectOverlaps: true,
+    }));
+    const { answer, changes } = planReservations(all, state);
+    const given = answer.map((one) => (one.status === 'fulfilled' ? one.value.map(formatIp) : one.reason.code));
+    return { given, changes: changes.map(({ op, range, k }) => `${op} ${range} ${k}`) };
+  };
+
+  it('gives each what is free after those before it', () => {
+    const state = stateOf({ '10.0.0.0/24': { '2': OTHER } });
+    const wide = '10.0.0.0/16';
+    expect(plans(state, ['a/b net1 id', '10.0.0.0/24'], ['a/b net2 id', '10.0.0.0/24'], ['a/b net3 id', wide])).toEqual(
+      {
+        given: [['10.0.0.1'], ['10.0.0.3'], ['10.0.0.4']],
+        changes: ['add 10.0.0.0/24 1', 'add 10.0.0.0/24 3', `add ${wide} 4`],
+      },
+    );
+  });
+
+  it('knows what an earlier request of the same attachment was given', () => {
+    expect(plans(stateOf({}), ['a/b net1 id', '10.0.0.0/24'], ['a/b net1 id', '10.0.0.0/24']).given).toEqual([
+      ['10.0.0.1'],
+      ['10.0.0.1'],
+    ]);
+  });
+
+  it('passes over a request that cannot be served, and takes nothing for it', () => {
+    const state = stateOf({ '10.1.0.0/30': { '1': OTHER, '2': 'x/other net2 idX' } });
+    expect(plans(state, ['a/b net1 id', '10.0.0.0/24', '10.1.0.0/30'], ['a/b net2 id', '10.0.0.0/24'])).toEqual({
+      given: [999, ['10.0.0.1']],
+      changes: ['add 10.0.0.0/24 1'],
+    });
   });
 });
 

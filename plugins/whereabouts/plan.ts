@@ -38,6 +38,32 @@ export interface Plan<T> {
 }
 
 /**
+ * Several reservations as one change, each made as if those before it were recorded already.
+ *
+ * @returns for each its addresses, or the CniError of `planReservation`
+ */
+export function planReservations(
+  requests: readonly Reservation[],
+  pools: Pools,
+): Plan<readonly PromiseSettledResult<readonly Ip[]>[]> {
+  const changes: Change[] = [];
+  const answer = requests.map((request): PromiseSettledResult<readonly Ip[]> => {
+    try {
+      const plan = planReservation(request, pools);
+      pools.apply(plan.changes);
+      changes.push(...plan.changes);
+      return { status: 'fulfilled', value: plan.answer };
+    } catch (reason) {
+      if (!(reason instanceof CniError)) {
+        throw reason; // of the store, not of the request
+      }
+      return { status: 'rejected', reason };
+    }
+  });
+  return { changes, answer };
+}
+
+/**
  * One address of every range, all or none. What the owner holds already is given again, with its container id brought
  * up to date; else the lowest free address of the range's window is.
  *

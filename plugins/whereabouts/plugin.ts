@@ -30,7 +30,7 @@ async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
   const settings = readSettings(call);
   return withStore(settings, host, async (store, log) => {
     logIgnored(settings, log);
-    const dynamic = await reserve(settings, store);
+    const dynamic = await reserve(settings, store, host);
     log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
     return resultOf(settings, dynamic);
   });
@@ -114,9 +114,14 @@ const storeHost = (host: Host, log: Log): StoreHost => ({
 });
 
 /** Static addresses alone need no store. */
-async function reserve({ owner, ranges, protectOverlaps }: Settings, store: Datastore): Promise<readonly Ip[]> {
+async function reserve(settings: Settings, store: Datastore, host: Host): Promise<readonly Ip[]> {
+  const { owner, ranges, protectOverlaps, place } = settings;
+  if (ranges.length === 0) {
+    return [];
+  }
   try {
-    return ranges.length === 0 ? [] : await store.reserve({ owner, ranges, protectOverlaps });
+    const request = { owner, ranges, protectOverlaps };
+    return await host.gather(`reserve in ${folderOf(place)}`, request, (all) => store.reserve(all));
   } catch (error) {
     throw within('error at storage engine', error);
   }

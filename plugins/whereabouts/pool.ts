@@ -35,6 +35,8 @@ export interface Pools {
   pool(range: string): Pool;
   /** the pools in which the text occurs: a cheap way round reading all of them */
   mentioning(text: string): readonly Pool[];
+  /** What is planned next takes these as recorded. */
+  apply(changes: readonly Change[]): void;
 }
 
 /** A change of the stored state. */

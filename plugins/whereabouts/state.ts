@@ -33,7 +33,7 @@ export const formatRecord = (seq: number, ops: readonly Change[]): Buffer =>
  * @throws StoreDamaged when a record is missing between the snapshot and the last record
  */
 export function replay(snapshot: Snapshot, payloads: readonly Buffer[]): State {
-  const changes = new Map<string, Change[]>();
+  const changes: Changes = new Map();
   let seq = snapshot.seq;
   for (const record of payloads.map(readRecord)) {
     if (record.seq <= seq) {
@@ -43,22 +43,29 @@ export function replay(snapshot: Snapshot, payloads: readonly Buffer[]): State {
       throw new StoreDamaged(`records ${seq + 1} to ${record.seq - 1} are missing`);
     }
     seq = record.seq;
-    for (const change of record.ops) {
-      const known = changes.get(change.range);
-      if (known === undefined) {
-        changes.set(change.range, [change]);
-      } else {
-        known.push(change);
-      }
-    }
+    note(changes, record.ops);
   }
   return stateOf(seq, snapshot, changes);
 }
 
-function stateOf(seq: number, snapshot: Snapshot, changes: ReadonlyMap<string, readonly Change[]>): State {
-  const read = new Map<string, Pool>();
-  const ranges = [...new Set([...snapshot.pools.keys(), ...changes.keys()])];
-  const pool = (range: string): Pool => {
+/** By range, in the order in which they were made. */
+type Changes = Map<string, Change[]>;
+
+function note(changes: Changes, more: readonly Change[]): void {
+  for (const change of more) {
+    const known = changes.get(change.range);
+    if (known === undefined) {
+      changes.set(change.range, [change]);
+    } else {
+      known.push(change);
+    }
+  }
+}
+
+function stateOf(seq: number, snapshot: Snapshot, changes: Changes): State {
+  const read = new Map<string, OwnPool>();
+  const ranges = (): readonly string[] => [...new Set([...snapshot.pools.keys(), ...changes.keys()])];
+  const pool = (range: string): OwnPool => {
     const known = read.get(range) ?? upToDate(range, snapshot, changes.get(range) ?? []);
     read.set(range, known);
     return known;
@@ -69,13 +76,24 @@ function stateOf(seq: number, snapshot: Snapshot, changes: ReadonlyMap<string, r
   return {
     seq,
     snapshotSize: snapshot.size,
-    ranges,
+    get ranges() {
+      return ranges();
+    },
     pool,
-    mentioning: (text) => ranges.filter((range) => mentions(range, text)).map(pool),
+    mentioning: (text) =>
+      ranges()
+        .filter((range) => mentions(range, text))
+        .map(pool),
+    apply: (more) => {
+      note(changes, more);
+      for (const change of more) {
+        carryOut(change, read.get(change.range)?.entries);
+      }
+    },
     format: () =>
       formatSnapshot(
         seq,
-        ranges.map((range) => {
+        ranges().map((range) => {
           const stored = snapshot.pools.get(range);
           return stored === undefined || changes.has(range) ? pool(range) : { range, ...stored };
         }),
@@ -83,18 +101,25 @@ function stateOf(seq: number, snapshot: Snapshot, changes: ReadonlyMap<string, r
   };
 }
 
-function upToDate(range: string, snapshot: Snapshot, changes: readonly Change[]): Pool {
+/** A pool whose entries nobody else has. */
+type OwnPool = Pool & { readonly entries: Map<string, Entry> };
+
+function upToDate(range: string, snapshot: Snapshot, changes: readonly Change[]): OwnPool {
   const stored = snapshot.pools.get(range);
   const entries = new Map<string, Entry>(stored === undefined ? [] : readPool(stored, range));
   for (const change of changes) {
-    if (change.op === 'remove') {
-      entries.delete(change.k);
-    } else {
-      entries.set(change.k, change.v);
-    }
+    carryOut(change, entries);
   }
   const cidr = storedRange(range);
   return { range, cidr, network: networkOf(cidr).value, entries };
+}
+
+function carryOut(change: Change, entries: Map<string, Entry> | undefined): void {
+  if (change.op === 'remove') {
+    entries?.delete(change.k);
+  } else {
+    entries?.set(change.k, change.v);
+  }
 }
 
 function readRecord(payload: Buffer): JournalRecord {

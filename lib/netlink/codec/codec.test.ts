@@ -38,6 +38,13 @@ describe('the codec of links', () => {
     );
   });
 
+  it('reads and writes an attribute that is there several times', () => {
+    const names = { propList: { altIfNames: ['a', 'bc'] } };
+    const bytes = Buffer.concat(LinkTable.encode(names));
+    expect(bytes.toString('hex')).toBe('14003480' + '06003500' + '61000000' + '07003500' + '62630000');
+    expect(LinkTable.decode(bytes)).toEqual(names);
+  });
+
   it('hands on attributes that it does not know', () => {
     const unknown = new Map([[60, Buffer.from('0102', 'hex')]]);
     const bytes = Buffer.concat(encodeLink({ index: 3 }, { ifName: 'a', unknown }));

@@ -2,6 +2,7 @@ import {
   type AttributesOf,
   bareText,
   HOST_IS_LITTLE as LITTLE,
+  many,
   nest,
   raw,
   table,
@@ -17,6 +18,7 @@ export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
 export const IFF_UP = 1;
+const IFLA_ALT_IFNAME = 53;
 const IFLA_MACVLAN_MODE = 1;
 const IFLA_MACVLAN_FLAGS = 2;
 const IFLA_MACVLAN_BC_QUEUE_LEN = 7;
@@ -36,6 +38,10 @@ export const LinkInfoTable = table({
   slaveKind: [4, bareText],
 });
 
+export const PropListTable = table({
+  altIfNames: [IFLA_ALT_IFNAME, many(text)],
+});
+
 export const LinkTable = table({
   link: [5, u32],
   address: [1, raw],
@@ -49,7 +55,8 @@ export const LinkTable = table({
   netNsFd: [28, u32],
   extMask: [29, u32],
   linkInfo: [18, nest(LinkInfoTable)],
-  altIfName: [53, text],
+  propList: [52, nest(PropListTable, true)],
+  altIfName: [IFLA_ALT_IFNAME, text],
 });
 
 export type LinkAttributes = AttributesOf<typeof LinkTable>;

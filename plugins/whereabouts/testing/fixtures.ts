@@ -50,5 +50,9 @@ export async function reserved(
   ranges: readonly ConfiguredRange[],
   protectOverlaps = true,
 ): Promise<readonly string[]> {
-  return (await store.reserve({ owner: owner(who), ranges, protectOverlaps })).map(formatIp);
+  const [outcome] = await store.reserve([{ owner: owner(who), ranges, protectOverlaps }]);
+  if (outcome?.status !== 'fulfilled') {
+    throw outcome?.reason;
+  }
+  return outcome.value.map(formatIp);
 }

@@ -1,0 +1,51 @@
+import { hostWith } from './host.ts';
+import type { Host } from './plugin.ts';
+
+export type Task<T> = (host: Host) => Promise<T>;
+
+/**
+ * Starts tasks in order, each as soon as the one before is done or waits for something that waits can share: so that all
+ * of them wait together, and yet whatever a task does before its first wait is done before the next one starts. After a
+ * failure no further task is started.
+ *
+ * @returns what became of those that were started, in their order
+ */
+export async function overlap<T>(host: Host, tasks: readonly Task<T>[]): Promise<readonly PromiseSettledResult<T>[]> {
+  const started: Promise<T>[] = [];
+  let hasFailed = false;
+  for (const task of tasks) {
+    if (hasFailed) {
+      break;
+    }
+    await new Promise<void>((goOn) => {
+      const work = task(telling(host, goOn));
+      started.push(work);
+      work.then(
+        () => goOn(),
+        () => {
+          hasFailed = true;
+          goOn();
+        },
+      );
+    });
+  }
+  return Promise.allSettled(started);
+}
+
+/** The same host, which tells when its user begins to wait. */
+function telling(host: Host, waits: () => void): Host {
+  return hostWith(host, {
+    gather: (key, item, work) => {
+      waits();
+      return host.gather(key, item, work);
+    },
+    removeLink: (netns, index) => {
+      waits();
+      return host.removeLink(netns, index);
+    },
+    sleep: (ms) => {
+      waits();
+      return host.sleep(ms);
+    },
+  });
+}
