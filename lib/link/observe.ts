@@ -52,12 +52,17 @@ export interface AddressFacts {
  * @throws ErrnoError
  */
 export function findLink(netlink: Netlink, name: string): LinkFacts | undefined {
-  const isLong = Buffer.byteLength(name) > LONGEST_NAME;
-  if (Buffer.byteLength(name) > LONGEST_ALTERNATIVE) {
+  const query = queryFor(name);
+  return query === undefined ? undefined : getLink(netlink, 0, query, `look up link "${name}"`);
+}
+
+/** What a look-up by name asks; undefined for what no link can be called. */
+export function queryFor(name: string): LinkAttributes | undefined {
+  const length = Buffer.byteLength(name);
+  if (length > LONGEST_ALTERNATIVE) {
     return undefined;
   }
-  const query = { ...(isLong ? { altIfName: name } : { ifName: name }), extMask: WITHOUT_STATS };
-  return getLink(netlink, 0, query, `look up link "${name}"`);
+  return { ...(length > LONGEST_NAME ? { altIfName: name } : { ifName: name }), extMask: WITHOUT_STATS };
 }
 
 /** A link by its index. */
@@ -98,7 +103,8 @@ function getLink(netlink: Netlink, index: number, query: LinkAttributes, operati
   }
 }
 
-function factsOf(body: Buffer): LinkFacts {
+/** What an answer of the kernel says. */
+export function factsOf(body: Buffer): LinkFacts {
   const { index, flags, attributes } = decodeLink(body);
   const { kind = '', slaveKind = '', data } = attributes.linkInfo ?? {};
   return {

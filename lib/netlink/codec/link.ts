@@ -17,8 +17,16 @@ export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_SETLINK = 19;
+export const RTM_NEWLINKPROP = 108;
+export const RTM_DELLINKPROP = 109;
 export const IFF_UP = 1;
+export const IFF_PROMISC = 0x100;
+export const IFF_ALLMULTI = 0x200;
 const IFLA_ALT_IFNAME = 53;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const IFLA_INET_CONF = 1;
+const IFLA_INET6_CONF = 2;
 const IFLA_MACVLAN_MODE = 1;
 const IFLA_MACVLAN_FLAGS = 2;
 const IFLA_MACVLAN_BC_QUEUE_LEN = 7;
@@ -38,6 +46,11 @@ export const LinkInfoTable = table({
   slaveKind: [4, bareText],
 });
 
+/** What the address families keep of a link: all settings of each as numbers, in the order of the kernel's headers. */
+const FamilyTable = table({ conf: [IFLA_INET_CONF, raw] });
+const Family6Table = table({ conf: [IFLA_INET6_CONF, raw] });
+export const AfSpecTable = table({ inet: [AF_INET, nest(FamilyTable)], inet6: [AF_INET6, nest(Family6Table)] });
+
 export const PropListTable = table({
   altIfNames: [IFLA_ALT_IFNAME, many(text)],
 });
@@ -48,15 +61,20 @@ export const LinkTable = table({
   ifName: [3, text],
   mtu: [4, u32],
   master: [10, u32],
+  txQueueLength: [13, u32],
   operState: [16, u8],
   netNsPid: [19, u32],
-  ifAlias: [20, text],
+  ifAlias: [20, bareText],
+  afSpec: [26, nest(AfSpecTable)],
   group: [27, u32],
   netNsFd: [28, u32],
   extMask: [29, u32],
   linkInfo: [18, nest(LinkInfoTable)],
   propList: [52, nest(PropListTable, true)],
   altIfName: [IFLA_ALT_IFNAME, text],
+  permAddress: [54, raw],
+  parentDevName: [56, text],
+  parentDevBusName: [57, text],
 });
 
 export type LinkAttributes = AttributesOf<typeof LinkTable>;

@@ -1,0 +1,82 @@
+import { constants } from 'node:os';
+import { encodeLink, RTM_SETLINK } from '../netlink/codec/link.ts';
+import { errnoError } from '../netlink/errno.ts';
+import type { Netns } from '../netns/netns.ts';
+import { type DeviceFacts, deleteAltName, findDevice, findDeviceByIndex } from './device.ts';
+import { findLink } from './observe.ts';
+
+/** Where a link goes, and what it is called there. */
+export interface Destination {
+  readonly netns: Netns;
+  readonly name: string;
+  /** undefined leaves it as it is, '' takes it away */
+  readonly alias?: string;
+}
+
+/**
+ * Moves a link into another namespace under another name, in one request: it is never seen in either namespace under a
+ * name that is not its own there. It arrives set down, without addresses and routes.
+ *
+ * Waits for a grace period of the kernel, some 10 to 20 ms.
+ *
+ * @throws ErrnoError EEXIST when something there has the name, or one of the link's alternative names; then, and after
+ * every other failure, the link is in `from` under the name that it had
+ */
+export async function moveLink(from: Netns, link: DeviceFacts, to: Destination): Promise<DeviceFacts> {
+  const operation = `move link "${link.name}" to namespace "${to.netns.path}" as "${to.name}"`;
+  if (findLink(to.netns.netlink, to.name) !== undefined) {
+    throw errnoError(operation, constants.errno.EEXIST, `"${to.name}" is taken there`);
+  }
+  try {
+    await request(from, link, to, operation);
+  } catch (error) {
+    await takeBack(from, link, to.netns);
+    throw error;
+  }
+  const moved = findDevice(to.netns.netlink, to.name);
+  if (moved === undefined) {
+    throw new Error(`cannot find link "${to.name}" just moved to "${to.netns.path}"`);
+  }
+  return moved;
+}
+
+/**
+ * Takes away those alternative names of a link that would keep it from being moved: what it will be called there, and
+ * what something there is called.
+ *
+ * @returns the names taken away
+ */
+export function dropCollidingAltNames(from: Netns, link: DeviceFacts, to: Destination): readonly string[] {
+  const colliding = link.altNames.filter((name) => name === to.name || findLink(to.netns.netlink, name) !== undefined);
+  for (const name of colliding) {
+    deleteAltName(from.netlink, link, name);
+  }
+  return colliding;
+}
+
+/** Is this the same piece of hardware, wherever it is and whatever it is called? */
+export function isSameDevice(one: DeviceFacts, other: DeviceFacts): boolean {
+  if (one.parentDev !== '' || other.parentDev !== '') {
+    return one.parentDev === other.parentDev && one.permanentMac === other.permanentMac;
+  }
+  return one.permanentMac === other.permanentMac && one.mac === other.mac && one.kind === other.kind;
+}
+
+function request(from: Netns, link: DeviceFacts, { netns, name, alias }: Destination, operation: string) {
+  const attributes = { netNsFd: netns.descriptor, ifName: name, ...(alias === undefined ? {} : { ifAlias: alias }) };
+  const body = encodeLink({ index: link.index }, attributes);
+  return from.netlink.slowRequest({ type: RTM_SETLINK, body, operation });
+}
+
+/** The kernel moves first and renames then: when the second part fails, the link is there, under the name it had here. */
+async function takeBack(from: Netns, link: DeviceFacts, there: Netns): Promise<void> {
+  const here = findDeviceByIndex(from.netlink, link.index);
+  if (here !== undefined && isSameDevice(here, link)) {
+    return;
+  }
+  const stray = findDevice(there.netlink, link.name);
+  if (stray !== undefined && isSameDevice(stray, link)) {
+    const back = { netns: from, name: link.name, alias: link.alias };
+    await request(there, stray, back, `move link "${link.name}" back to namespace "${from.path}"`);
+  }
+}
