@@ -22,6 +22,7 @@ const NLM_F_CREATE = 0x400;
 const HEADER_BYTES = 16;
 const CLONE_NEWNET = 0x4000_0000;
 const ENODEV = 19;
+const EPROTONOSUPPORT = 93;
 
 interface Socket {
   /** how far the requests in the file that stands for the socket are answered */
@@ -40,6 +41,7 @@ export function agreeableNative(folder: string): Native {
       return fd;
     },
     openInNetns: () => openSync('/dev/null', 'r+'),
+    sendInNetns: () => -EPROTONOSUPPORT,
     receive: (fd, into) => {
       const request = nextRequest(fd, sockets.get(fd) ?? { answered: 0 });
       return answerTo(request, links).copy(into);

@@ -26,7 +26,7 @@ export interface Request {
 }
 
 /** The part of the native code that answers are read with; a fake kernel has one of its own. */
-export type Receiver = Pick<Native, 'openNetlink' | 'receive'>;
+export type Receiver = Pick<Native, 'openNetlink' | 'receive' | 'sendInNetns'>;
 
 /** A dump that the kernel marked as inconsistent every time it was tried. */
 export class DumpInterrupted extends Error {
@@ -64,6 +64,22 @@ export class Netlink {
    */
   static open(native: Receiver, nsFd: number, protocol: number): Netlink {
     return new Netlink(openTransport(native, nsFd, protocol));
+  }
+
+  /**
+   * The same for a subsystem that asks where the sender is: whoever sends is inside for that long. Slow requests are
+   * not for it: threads of the pool are outside.
+   *
+   * @throws ErrnoError EPROTONOSUPPORT where the kernel lacks the subsystem
+   */
+  static openInside(native: Receiver, nsFd: number, protocol: number): Netlink {
+    const send = (fd: number, bytes: Buffer): void => {
+      const outcome = native.sendInNetns(nsFd, fd, bytes);
+      if (outcome < 0) {
+        throw errnoError('send a netlink request', -outcome);
+      }
+    };
+    return new Netlink(new SocketTransport(native, nsFd, protocol, send));
   }
 
   /**
@@ -196,10 +212,17 @@ export const openTransport = (native: Receiver, nsFd: number, protocol: number):
 class SocketTransport implements Transport {
   private readonly native: Receiver;
   private readonly fd: number;
+  private readonly write: (fd: number, bytes: Buffer) => void;
   private buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
 
-  constructor(native: Receiver, nsFd: number, protocol: number) {
+  constructor(
+    native: Receiver,
+    nsFd: number,
+    protocol: number,
+    write: (fd: number, bytes: Buffer) => void = writeSync,
+  ) {
     this.native = native;
+    this.write = write;
     this.fd = native.openNetlink(nsFd, protocol);
     if (this.fd < 0) {
       throw errnoError('open a netlink socket', -this.fd);
@@ -207,7 +230,7 @@ class SocketTransport implements Transport {
   }
 
   send(bytes: Buffer): void {
-    writeSync(this.fd, bytes);
+    this.write(this.fd, bytes);
   }
 
   sendInBackground(bytes: Buffer): Promise<void> {

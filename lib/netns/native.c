@@ -140,6 +140,29 @@ static napi_value open_in_netns(napi_env env, napi_callback_info info)
 	return number(env, fd < 0 ? -failure : fd);
 }
 
+/*
+ * sendInNetns(nsfd, fd, buffer): sends from inside, for requests that are about where the sender is: the kernel takes an
+ * RDMA device out of the namespace of the calling task, whatever namespace the socket was born in.
+ */
+static napi_value send_in_netns(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	void *data = NULL;
+	size_t size = 0;
+	ssize_t sent;
+	int home, failure;
+
+	if (arguments(env, info, argv) < 3 || napi_get_buffer_info(env, argv[2], &data, &size) != napi_ok)
+		return number(env, -EINVAL);
+	home = enter(integer(env, argv[0]));
+	if (home < 0)
+		return number(env, home);
+	sent = send(integer(env, argv[1]), data, size, 0);
+	failure = errno;
+	leave(home);
+	return number(env, sent < 0 ? -failure : sent);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -223,6 +246,7 @@ NAPI_MODULE_INIT()
 	} functions[] = {
 		{ "openNetlink", open_netlink },
 		{ "openInNetns", open_in_netns },
+		{ "sendInNetns", send_in_netns },
 		{ "receive", receive },
 		{ "namespaceType", namespace_type },
 		{ "lock", lock },

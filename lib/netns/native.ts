@@ -11,6 +11,8 @@ export interface Native {
   openNetlink(nsFd: number, protocol: number): number;
   /** A file as seen from inside the namespace behind `nsFd`: `/proc/sys/net` differs there. */
   openInNetns(nsFd: number, path: string, flags: number): number;
+  /** Sends a datagram from inside the namespace behind `nsFd`, for requests that are about where the sender is. */
+  sendInNetns(nsFd: number, fd: number, bytes: Buffer): number;
   /** The next datagram; a length above the buffer's leaves it queued. -ETIMEDOUT after `timeoutMs`. */
   receive(fd: number, into: Buffer, timeoutMs: number): number;
   /** CLONE_NEW…; -ENOTTY when the descriptor is not that of a namespace. */

@@ -2,9 +2,10 @@ import { closeSync, constants, mkdtempSync, readlinkSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findLink } from '../link/observe.ts';
+import { findLink, listLinkNames } from '../link/observe.ts';
+import { Netlink, type Receiver } from '../netlink/netlink.ts';
 import { ip, Lab, PARENT } from '../testing/lab.ts';
-import { NetnsMissing, openNetns, openOwnNetns } from './netns.ts';
+import { NetnsMissing, NotANetns, openNetns, openOwnNetns } from './netns.ts';
 
 const here = (): string => readlinkSync('/proc/thread-self/ns/net');
 
@@ -22,6 +23,20 @@ describe('Netns', () => {
     expect(findLink(own.netlink, PARENT)).toBeUndefined();
   });
 
+  it('sends from inside where a subsystem asks where the sender is', () => {
+    using lab = new Lab();
+    const before = here();
+    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    const inside = Netlink.openInside(lab.native, node.descriptor, 0);
+    expect(listLinkNames(inside)).toContain(PARENT);
+    expect(here()).toBe(before);
+    inside.close();
+    const native: Receiver = { ...lab.native, sendInNetns: () => -1 };
+    const refused = Netlink.openInside(native, node.descriptor, 0);
+    expect(() => listLinkNames(refused)).toThrow('cannot send a netlink request: EPERM (operation not permitted)');
+    refused.close();
+  });
+
   it('keeps dots in the names of interfaces apart from those of sysctls', () => {
     using lab = new Lab();
     ip('-n', lab.node, 'link', 'add', 'a.5', 'type', 'bridge');
@@ -37,7 +52,7 @@ describe('Netns', () => {
     const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
     writeFileSync(join(folder, 'file'), '');
     expect(() => openNetns(lab.native, join(folder, 'nothing'))).toThrow(NetnsMissing);
-    expect(() => openNetns(lab.native, join(folder, 'file'))).toThrow(expect.objectContaining({ code: 8 }));
+    expect(() => openNetns(lab.native, join(folder, 'file'))).toThrow(NotANetns);
     rmSync(folder, { recursive: true });
   });
 });

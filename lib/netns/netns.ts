@@ -6,6 +6,7 @@ import type { Native } from './native.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 const NETLINK_ROUTE = 0;
+const NETLINK_RDMA = 20;
 
 /**
  * A network namespace as a value. Nobody stays inside: sockets and files are opened there in one native call and then
@@ -19,6 +20,7 @@ export class Netns implements Disposable {
   private readonly native: Native;
   private readonly fd: number;
   private socket: Netlink | undefined;
+  private rdmaSocket: Netlink | undefined;
   private users = 1;
 
   /** Takes over the descriptor. */
@@ -39,6 +41,16 @@ export class Netns implements Disposable {
   get netlink(): Netlink {
     this.socket ??= Netlink.open(this.native, this.fd, NETLINK_ROUTE);
     return this.socket;
+  }
+
+  /**
+   * The namespace's socket to the RDMA subsystem, opened at first use.
+   *
+   * @throws ErrnoError EPROTONOSUPPORT when that is not loaded
+   */
+  get rdmaNetlink(): Netlink {
+    this.rdmaSocket ??= Netlink.openInside(this.native, this.fd, NETLINK_RDMA);
+    return this.rdmaSocket;
   }
 
   /**
@@ -82,6 +94,7 @@ export class Netns implements Disposable {
   [Symbol.dispose](): void {
     if (--this.users === 0) {
       this.socket?.close();
+      this.rdmaSocket?.close();
       closeSync(this.fd);
     }
   }
@@ -95,11 +108,19 @@ export class NetnsMissing extends CniError {
   }
 }
 
+/** CNI_NETNS names something else: an empty file is left where a bind mount was lost. */
+export class NotANetns extends CniError {
+  constructor(path: string) {
+    super('invalidNetns', `cannot open network namespace "${path}": it is not a network namespace`);
+    this.name = 'NotANetns';
+  }
+}
+
 /**
  * Opens a namespace by its path.
  *
- * @throws NetnsMissing when there is nothing at the path; CniError invalidNetns when it is something else (an empty
- * file is left where a bind mount was lost)
+ * @throws NetnsMissing when there is nothing at the path, NotANetns when there is something else; CniError invalidNetns
+ * when it cannot be opened
  */
 export function openNetns(native: Native, path: string): Netns {
   let fd: number;
@@ -114,7 +135,7 @@ export function openNetns(native: Native, path: string): Netns {
   }
   if (native.namespaceType(fd) !== CLONE_NEWNET) {
     closeSync(fd);
-    throw new CniError('invalidNetns', `cannot open network namespace "${path}": it is not a network namespace`);
+    throw new NotANetns(path);
   }
   return new Netns(native, path, fd);
 }
