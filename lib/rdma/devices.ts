@@ -1,0 +1,52 @@
+import { RDMA_NLDEV_CMD_GET, RDMA_NLDEV_CMD_SET, type RdmaAttributes, RdmaTable } from '../netlink/codec/rdma.ts';
+import { hasErrno } from '../netlink/errno.ts';
+import type { Netns } from '../netns/netns.ts';
+
+/** A device of the RDMA subsystem: what verbs programs open. Its name and index are the same in every namespace. */
+export interface RdmaDevice {
+  readonly index: number;
+  /** `mlx5_9` */
+  readonly name: string;
+}
+
+/** A namespace, as far as RDMA devices are concerned. */
+export type RdmaNetns = Pick<Netns, 'rdmaNetlink' | 'descriptor' | 'path'>;
+
+/**
+ * The devices that can be used in a namespace: its own in exclusive mode, all in shared mode. None where the RDMA
+ * subsystem is not loaded.
+ *
+ * @throws ErrnoError
+ */
+export function listRdmaDevices(netns: RdmaNetns): readonly RdmaDevice[] {
+  try {
+    return netns.rdmaNetlink
+      .dump({ type: RDMA_NLDEV_CMD_GET, body: [], operation: 'list RDMA devices' })
+      .map((answer) => RdmaTable.decode(answer))
+      .map(({ devIndex = 0, devName = '' }) => ({ index: devIndex, name: devName }));
+  } catch (error) {
+    if (isRdmaMissing(error)) {
+      return [];
+    }
+    throw error;
+  }
+}
+
+/**
+ * Gives a device of one namespace to another. Programs that have it open lose it, and what the kernel builds on it is
+ * made anew, IP over InfiniBand interfaces for one.
+ *
+ * @throws ErrnoError ENODEV when the device is not in `from`, EOPNOTSUPP when its driver cannot take it away from
+ * programs or the subsystem is in shared mode
+ */
+export function moveRdmaDevice({ index, name }: RdmaDevice, from: RdmaNetns, to: RdmaNetns): void {
+  const wanted: RdmaAttributes = { devIndex: index, netNsFd: to.descriptor };
+  from.rdmaNetlink.request({
+    type: RDMA_NLDEV_CMD_SET,
+    body: RdmaTable.encode(wanted),
+    operation: `move RDMA device "${name}" to network namespace "${to.path}"`,
+  });
+}
+
+/** The kernel has no RDMA subsystem, or has not loaded it. */
+export const isRdmaMissing = (error: unknown): boolean => hasErrno(error, 'EPROTONOSUPPORT');

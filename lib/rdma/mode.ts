@@ -1,0 +1,55 @@
+import { NETNS_SHARED, RDMA_NLDEV_CMD_SYS_GET, RdmaTable } from '../netlink/codec/rdma.ts';
+import { hasErrno } from '../netlink/errno.ts';
+import { isRdmaMissing, type RdmaNetns } from './devices.ts';
+
+/**
+ * How the kernel shares RDMA devices between network namespaces. `unaware`: it knows no namespaces for them (before
+ * Linux 5.3); `missing`: the subsystem is not loaded.
+ */
+export type RdmaMode = 'exclusive' | 'shared' | 'unaware' | 'missing';
+
+/** @throws ErrnoError */
+export function rdmaMode(netns: RdmaNetns): RdmaMode {
+  try {
+    const answer = netns.rdmaNetlink.get({
+      type: RDMA_NLDEV_CMD_SYS_GET,
+      body: [],
+      operation: 'read the mode of the RDMA subsystem',
+    });
+    const { netnsMode } = RdmaTable.decode(answer);
+    return netnsMode === undefined ? 'unaware' : netnsMode === NETNS_SHARED ? 'shared' : 'exclusive';
+  } catch (error) {
+    if (isRdmaMissing(error)) {
+      return 'missing';
+    }
+    if (hasErrno(error, 'EINVAL', 'EOPNOTSUPP')) {
+      return 'unaware'; // a kernel that does not know the question
+    }
+    throw error;
+  }
+}
+
+/**
+ * Why devices cannot be given to one namespace alone, with what a person must do.
+ *
+ * @returns a whole message, or undefined in exclusive mode
+ */
+export function modeFault(mode: RdmaMode): string | undefined {
+  switch (mode) {
+    case 'exclusive':
+      return undefined;
+    case 'shared':
+      return (
+        'cannot give an RDMA device to one pod: the RDMA subsystem is in shared mode: run "rdma system set netns exclusive" ' +
+        'before there is any other network namespace, or boot with ib_core.netns_mode=0 ' +
+        '("options ib_core netns_mode=0" in a file of /etc/modprobe.d does the same)'
+      );
+    case 'unaware':
+      return 'cannot give an RDMA device to one pod: this kernel knows no network namespaces for RDMA: it takes Linux 5.3';
+    case 'missing':
+      return (
+        'cannot use RDMA: the RDMA subsystem is not loaded: load the module "ib_core" and the RDMA module of the ' +
+        "device's driver, such as mlx5_ib for mlx5_core"
+      );
+  }
+}
