@@ -65,3 +65,23 @@ export function combined(errors: readonly unknown[], separator = '; '): CniError
         cause: new AggregateError(errors),
       });
 }
+
+/**
+ * Does every step in order, whatever fails before it: what can be cleaned up is.
+ *
+ * @throws CniError of all failures together
+ */
+export async function doAll(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  const failure = combined(errors);
+  if (failure !== undefined) {
+    throw failure;
+  }
+}

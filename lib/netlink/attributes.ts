@@ -150,3 +150,22 @@ function aligned(bytes: Buffer, size: number): ArrayBuffer {
   copy.set(bytes.subarray(0, size));
   return copy.buffer;
 }
+
+/**
+ * Goes through attributes that are kept as raw bytes.
+ *
+ * @param visit gets the number of each, and its value as a part of `bytes`: what is written into it is changed there
+ */
+export const eachAttribute = (bytes: Buffer, visit: (number: number, value: Buffer) => void): void =>
+  walk(bytes, (number, start, end) => visit(number, bytes.subarray(start, end)));
+
+/** The same attributes without some of them. */
+export function withoutAttributes(bytes: Buffer, numbers: readonly number[]): Buffer {
+  const kept: Buffer[] = [];
+  walk(bytes, (number, start, end) => {
+    if (!numbers.includes(number)) {
+      kept.push(bytes.subarray(start - ATTRIBUTE_HEADER, Math.min(align(end), bytes.length)));
+    }
+  });
+  return Buffer.concat(kept);
+}

@@ -1,8 +1,6 @@
-import { CniError } from '../../lib/cni/errors.ts';
-import { lookUp } from '../../lib/cni/json.ts';
 import type { Call } from '../../lib/cni/plugin.ts';
-import { type Interface, parseResult, type Result } from '../../lib/cni/result.ts';
-import { familyOf } from '../../lib/cni/versions.ts';
+import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
+import type { Interface } from '../../lib/cni/result.ts';
 import { planAddresses } from '../../lib/link/addressing.ts';
 import { checkAddresses } from '../../lib/link/check.ts';
 import { type LinkPlan, MACVLAN_MODES } from '../../lib/link/link.ts';
@@ -26,30 +24,7 @@ export function checkMacvlan(call: Call<MacvlanConf>, netns: Netns, parent: Link
   if (fault !== undefined) {
     throw differs(`link "${link.name}" ${fault}`);
   }
-  const index = previous.interfaces.indexOf(own);
-  const mine = { ...previous, ips: previous.ips.filter((ip) => (ip.interface ?? index) === index) };
-  checkAddresses(netns.netlink, link, planAddresses(mine, link.name));
-}
-
-/** The interface's own entry of the result; the last when there are several. */
-function ownInterface(previous: Result, call: Call<MacvlanConf>): Interface {
-  const own = previous.interfaces.findLast(({ name, sandbox }) => name === call.ifName && sandbox === call.netnsPath);
-  if (own === undefined) {
-    throw differs(`prevResult has no interface "${call.ifName}" with sandbox "${call.netnsPath}"`);
-  }
-  return own;
-}
-
-function previousResult(call: Call<MacvlanConf>): Result {
-  const value = lookUp(call.document, 'prevResult');
-  if (value === undefined || value === null) {
-    throw new CniError('invalidNetworkConfig', 'cannot check the interface: "prevResult" is missing');
-  }
-  const { version, ...previous } = parseResult(value, call.version, 'prevResult');
-  if (familyOf(version) !== familyOf(call.version)) {
-    throw new CniError('internal', `cannot use prevResult: its cniVersion ${version} does not go with ${call.version}`);
-  }
-  return previous;
+  checkAddresses(netns.netlink, link, planAddresses(ownPart(previous, own), link.name));
 }
 
 /** What a chained plugin may have changed since is judged by the final result, which knows of it. */
@@ -76,5 +51,3 @@ function parentFault(call: Call<MacvlanConf>, link: LinkFacts, parent: LinkFacts
   const real = parent.kind === 'macvlan' ? parent.parentIndex : parent.index;
   return call.conf.master === '' || link.parentIndex === real ? undefined : `is not on parent "${parent.name}"`;
 }
-
-const differs = (message: string): CniError => new CniError('internal', `check failed: ${message}`);

@@ -1,15 +1,13 @@
+import { addressLink, refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
-import { CniError, combined } from '../../lib/cni/errors.ts';
-import { ipamAdd, ipamDel, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
+import { CniError, doAll } from '../../lib/cni/errors.ts';
+import { ipamDel, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Call, Host, Plugin } from '../../lib/cni/plugin.ts';
-import { formatResult, type Interface, type Result } from '../../lib/cni/result.ts';
+import type { Interface, Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { familyOf } from '../../lib/cni/versions.ts';
-import { announceWhenUp, configureLink, planAddresses } from '../../lib/link/addressing.ts';
-import { createLink, type LinkPlan, setUp, temporaryName } from '../../lib/link/link.ts';
+import { createLink, type LinkPlan, temporaryName } from '../../lib/link/link.ts';
 import { findLink, type LinkFacts } from '../../lib/link/observe.ts';
-import { settle } from '../../lib/link/settle.ts';
 import { formatMac, randomMac } from '../../lib/net/mac.ts';
 import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
 import { checkMacvlan } from './check.ts';
@@ -29,31 +27,14 @@ export const macvlan: Plugin<MacvlanConf> = {
 };
 
 async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
-  const hasIpam = ipamType(call.document) !== '';
-  refuseUnprintable(call, hasIpam);
+  refuseUnprintable(call);
   using netns = host.openNetns(call.netnsPath);
   await using undo = new Undo(host.log);
   const plan = planOf(call, host, netns);
   const link = makeLink(call, host, netns, plan, undo);
   const own: Interface = { name: link.name, mac: link.mac, sandbox: call.netnsPath };
-  if (!hasIpam) {
-    setUp(netns.netlink, link);
-    undo.commit();
-    return { interfaces: [own], ips: [], routes: [], dns: call.conf.dns };
-  }
-  if (ipamType(call.document) === 'dhcp') {
-    setUp(netns.netlink, link);
-  }
-  const leases = await ipamAdd(call, host, undo);
-  undo.push('take the addresses off before they are given back', () => removeMacvlan(host, netns, link.name));
-  const ips = leases.ips.map((ip) => ({ ...ip, interface: 0 }));
-  const result: Result = { interfaces: [own], ips, routes: leases.routes, dns: call.conf.dns };
-  const addresses = planAddresses(result, link.name);
-  announceWhenUp(netns, link.name);
-  configureLink(netns, link, addresses, host.log);
-  if (addresses.addresses.some(({ ip }) => ip.family === 6)) {
-    await settle(netns.netlink, link, host.sleep);
-  }
+  const takeAway = () => removeMacvlan(host, netns, link.name);
+  const result = await addressLink(call, host, { netns, link, own, dns: call.conf.dns, takeAway }, undo);
   undo.commit();
   return result;
 }
@@ -62,19 +43,8 @@ async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
  * The link goes first and its addresses after it: while the link is there nobody else may get them. One failure does
  * not keep the other from being tried.
  */
-async function del(call: Call<JsonObject>, host: Host): Promise<void> {
-  const errors: unknown[] = [];
-  for (const step of [() => removeOwnLink(call, host), () => giveBack(call, host)]) {
-    try {
-      await step();
-    } catch (error) {
-      errors.push(error);
-    }
-  }
-  const failure = combined(errors);
-  if (failure !== undefined) {
-    throw failure;
-  }
+function del(call: Call<JsonObject>, host: Host): Promise<void> {
+  return doAll([() => removeOwnLink(call, host), () => giveBack(call, host)]);
 }
 
 async function check(call: Call<MacvlanConf>, host: Host): Promise<void> {
@@ -109,13 +79,6 @@ function checkParent(call: Call<MacvlanConf>, host: Host): void {
   }
   if (call.conf.mtu > parent.mtu) {
     throw new CniError('notAvailable', `cannot use "mtu" ${call.conf.mtu}: parent "${parent.name}" has ${parent.mtu}`);
-  }
-}
-
-/** Results before 0.3.0 cannot say "no address": better known before anything is done. */
-function refuseUnprintable(call: Call<MacvlanConf>, hasIpam: boolean): void {
-  if (!hasIpam && familyOf(call.version) === '0.1') {
-    formatResult({ interfaces: [], ips: [], routes: [], dns: {} }, call.version);
   }
 }
 

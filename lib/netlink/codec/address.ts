@@ -40,3 +40,10 @@ export function decodeAddress(body: Buffer): Required<IfAddr> & { attributes: At
     attributes,
   };
 }
+
+/** An address that the kernel listed, for a link of another index. */
+export function reindexedAddress(body: Buffer, index: number): Buffer {
+  const copy = Buffer.from(body);
+  new DataView(copy.buffer, copy.byteOffset).setUint32(4, index, LITTLE);
+  return copy;
+}

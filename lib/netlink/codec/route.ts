@@ -1,11 +1,24 @@
-import { type AttributesOf, HOST_IS_LITTLE as LITTLE, nest, raw, table, u32 } from '../attributes.ts';
+import {
+  type AttributesOf,
+  eachAttribute,
+  HOST_IS_LITTLE as LITTLE,
+  nest,
+  raw,
+  table,
+  u32,
+  withoutAttributes,
+} from '../attributes.ts';
 
 /** <linux/rtnetlink.h> */
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const RT_TABLE_MAIN = 254;
+export const RT_TABLE_LOCAL = 255;
+export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
+export const RTPROT_RA = 9;
+export const RTM_F_CLONED = 0x200;
 export const RTN_UNICAST = 1;
 const RTAX_MTU = 2;
 const RTAX_ADVMSS = 8;
@@ -34,6 +47,8 @@ export interface RtMessage {
 }
 
 const RTMSG_BYTES = 12;
+const FLAGS = 8;
+const RTNEXTHOP_BYTES = 8;
 
 export function encodeRoute(head: RtMessage, attributes: RouteAttributes): Uint8Array[] {
   const bytes = Buffer.alloc(RTMSG_BYTES);
@@ -41,7 +56,9 @@ export function encodeRoute(head: RtMessage, attributes: RouteAttributes): Uint8
   return [bytes, ...RouteTable.encode(attributes)];
 }
 
-export function decodeRoute(body: Buffer): RtMessage & { readonly attributes: RouteAttributes } {
+export function decodeRoute(
+  body: Buffer,
+): RtMessage & { readonly flags: number; readonly attributes: RouteAttributes } {
   const attributes = RouteTable.decode(body.subarray(RTMSG_BYTES));
   return {
     family: body.readUInt8(0),
@@ -50,8 +67,48 @@ export function decodeRoute(body: Buffer): RtMessage & { readonly attributes: Ro
     protocol: body.readUInt8(5),
     scope: body.readUInt8(6),
     type: body.readUInt8(7),
+    flags: new DataView(body.buffer, body.byteOffset).getUint32(FLAGS, LITTLE),
     attributes,
   };
+}
+
+const RTA_OIF = 4;
+const RTA_MULTIPATH = 9;
+const RTA_CACHEINFO = 12;
+const RTA_NH_ID = 30;
+/** the flags that a request may have; the others tell the route's state */
+const RTNH_F_PERVASIVE = 2;
+const RTNH_F_ONLINK = 4;
+
+/**
+ * A route that the kernel listed, as it is asked for: without its state, and through a link that has another index now.
+ * The id of a nexthop object is left out: that object went with the link.
+ */
+export function askedRoute(body: Buffer, oldIndex: number, newIndex: number): Buffer {
+  const copy = Buffer.concat([
+    body.subarray(0, RTMSG_BYTES),
+    withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_CACHEINFO, RTA_NH_ID]),
+  ]);
+  const words = new DataView(copy.buffer, copy.byteOffset);
+  words.setUint32(FLAGS, words.getUint32(FLAGS, LITTLE) & (RTNH_F_PERVASIVE | RTNH_F_ONLINK), LITTLE);
+  eachAttribute(copy.subarray(RTMSG_BYTES), (number, value) => {
+    if (number === RTA_OIF) {
+      reindex(value, 0, oldIndex, newIndex);
+    } else if (number === RTA_MULTIPATH) {
+      for (const start of nextHopStarts(value)) {
+        value.writeUInt8(value.readUInt8(start + 2) & (RTNH_F_PERVASIVE | RTNH_F_ONLINK), start + 2);
+        reindex(value, start + 4, oldIndex, newIndex);
+      }
+    }
+  });
+  return copy;
+}
+
+function reindex(bytes: Buffer, at: number, oldIndex: number, newIndex: number): void {
+  const words = new DataView(bytes.buffer, bytes.byteOffset);
+  if (words.getInt32(at, LITTLE) === oldIndex) {
+    words.setInt32(at, newIndex, LITTLE);
+  }
 }
 
 export interface NextHop {
@@ -62,11 +119,19 @@ export interface NextHop {
 
 /** struct rtnexthop, one after the other: length, flags, hops, index, attributes */
 export function decodeNextHops(multipath: Buffer): readonly NextHop[] {
-  const hops: NextHop[] = [];
-  for (let rest = multipath; rest.length >= 8; ) {
-    const words = new DataView(rest.buffer, rest.byteOffset);
-    hops.push({ index: words.getInt32(4, LITTLE), flags: rest.readUInt8(2) });
-    rest = rest.subarray(Math.max(8, (words.getUint16(0, LITTLE) + 3) & ~3));
+  const words = new DataView(multipath.buffer, multipath.byteOffset);
+  return nextHopStarts(multipath).map((start) => ({
+    index: words.getInt32(start + 4, LITTLE),
+    flags: multipath.readUInt8(start + 2),
+  }));
+}
+
+function nextHopStarts(multipath: Buffer): readonly number[] {
+  const words = new DataView(multipath.buffer, multipath.byteOffset);
+  const starts: number[] = [];
+  for (let start = 0; start + RTNEXTHOP_BYTES <= multipath.length; ) {
+    starts.push(start);
+    start += Math.max(RTNEXTHOP_BYTES, (words.getUint16(start, LITTLE) + 3) & ~3);
   }
-  return hops;
+  return starts;
 }

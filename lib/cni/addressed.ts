@@ -1,0 +1,62 @@
+import { announceWhenUp, configureLink, planAddresses } from '../link/addressing.ts';
+import { setUp } from '../link/link.ts';
+import { settle } from '../link/settle.ts';
+import type { Netns } from '../netns/netns.ts';
+import { ipamAdd, ipamType } from './ipam.ts';
+import type { Call, Host } from './plugin.ts';
+import { type Dns, EMPTY_RESULT, formatResult, type Interface, type Result } from './result.ts';
+import type { Undo } from './undo.ts';
+import { familyOf } from './versions.ts';
+
+/** A link in the pod that is there but not yet up. */
+export interface MadeLink {
+  readonly netns: Netns;
+  readonly link: { readonly index: number; readonly name: string };
+  /** its entry of the result */
+  readonly own: Interface;
+  /** of the configuration */
+  readonly dns: Dns;
+  /** Takes the link away: its addresses may be given back only after that. */
+  readonly takeAway: () => void | Promise<void>;
+  /** addresses and routes beside those of the IPAM plugin */
+  readonly more?: Pick<Result, 'ips' | 'routes'>;
+}
+
+/**
+ * The second half of ADD: gets addresses from the IPAM plugin when one is configured, sets the link up with them, adds
+ * routes, and waits until no duplicate of an IPv6 address has shown.
+ *
+ * @returns the plugin's result: one interface, to which all addresses belong
+ * @throws CniError, ErrnoError; what was done is undone by `undo`
+ */
+export async function addressLink(call: Call<unknown>, host: Host, made: MadeLink, undo: Undo): Promise<Result> {
+  const { netns, link, own, dns, more = EMPTY_RESULT } = made;
+  const type = ipamType(call.document);
+  if (type === 'dhcp') {
+    setUp(netns.netlink, link);
+  }
+  const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo);
+  if (type !== '') {
+    undo.push('take the addresses off before they are given back', made.takeAway);
+  }
+  const ips = [...more.ips, ...leases.ips].map((ip) => ({ ...ip, interface: 0 }));
+  const result: Result = { interfaces: [own], ips, routes: [...more.routes, ...leases.routes], dns };
+  if (ips.length === 0 && result.routes.length === 0) {
+    setUp(netns.netlink, link);
+    return result;
+  }
+  const plan = planAddresses(result, link.name);
+  announceWhenUp(netns, link.name);
+  configureLink(netns, link, plan, host.log);
+  if (plan.addresses.some(({ ip }) => ip.family === 6)) {
+    await settle(netns.netlink, link, host.sleep);
+  }
+  return result;
+}
+
+/** Results before 0.3.0 cannot say "no address": better known before anything is done. */
+export function refuseUnprintable(call: Call<unknown>): void {
+  if (ipamType(call.document) === '' && familyOf(call.version) === '0.1') {
+    formatResult(EMPTY_RESULT, call.version);
+  }
+}

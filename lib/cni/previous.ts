@@ -1,0 +1,44 @@
+import { CniError } from './errors.ts';
+import { lookUp } from './json.ts';
+import type { Call } from './plugin.ts';
+import { type Interface, parseResult, type Result } from './result.ts';
+import { familyOf } from './versions.ts';
+
+/**
+ * The result of ADD that CHECK is given.
+ *
+ * @throws CniError invalidNetworkConfig when there is none; internal when its version does not go with the call's
+ */
+export function previousResult(call: Call<unknown>): Result {
+  const value = lookUp(call.document, 'prevResult');
+  if (value === undefined || value === null) {
+    throw new CniError('invalidNetworkConfig', 'cannot check the interface: "prevResult" is missing');
+  }
+  const { version, ...previous } = parseResult(value, call.version, 'prevResult');
+  if (familyOf(version) !== familyOf(call.version)) {
+    throw new CniError('internal', `cannot use prevResult: its cniVersion ${version} does not go with ${call.version}`);
+  }
+  return previous;
+}
+
+/**
+ * The attachment's own interface within that result; the last when there are several.
+ *
+ * @throws CniError internal
+ */
+export function ownInterface(previous: Result, call: Call<unknown>): Interface {
+  const own = previous.interfaces.findLast(({ name, sandbox }) => name === call.ifName && sandbox === call.netnsPath);
+  if (own === undefined) {
+    throw differs(`prevResult has no interface "${call.ifName}" with sandbox "${call.netnsPath}"`);
+  }
+  return own;
+}
+
+/** What of the result is about that interface: addresses that name another one are not. */
+export function ownPart(previous: Result, own: Interface): Result {
+  const index = previous.interfaces.indexOf(own);
+  return { ...previous, ips: previous.ips.filter((ip) => (ip.interface ?? index) === index) };
+}
+
+/** CHECK has found something that is not as ADD left it. */
+export const differs = (message: string): CniError => new CniError('internal', `check failed: ${message}`);

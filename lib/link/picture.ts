@@ -1,0 +1,114 @@
+import { messageOf } from '../cni/errors.ts';
+import { type ConfFamily, differingSettings } from '../netlink/codec/family-conf.ts';
+import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from '../netlink/codec/link.ts';
+import type { Netns } from '../netns/netns.ts';
+import {
+  addAltName,
+  change,
+  type DeviceFacts,
+  deleteAltName,
+  findDeviceByIndex,
+  setAlias,
+  setFlags,
+  setMac,
+  setMtu,
+} from './device.ts';
+import { type Kept, keep, restoreAddresses, restoreRoutes, restoreRules } from './kept.ts';
+import { findLink } from './observe.ts';
+
+const MODES = IFF_PROMISC | IFF_ALLMULTI;
+
+/** All that a namespace knows of a device, so that it can be as it was when it comes back. */
+export interface Picture {
+  readonly device: DeviceFacts;
+  /** name of what it is enslaved to; '' when it is not */
+  readonly master: string;
+  readonly kept: Kept;
+}
+
+/** @throws ErrnoError */
+export function takePicture(netns: Netns, device: DeviceFacts): Picture {
+  const { masterIndex } = device;
+  const master = masterIndex === undefined ? undefined : findDeviceByIndex(netns.netlink, masterIndex);
+  return { device, master: master?.name ?? '', kept: keep(netns.netlink, device.index) };
+}
+
+/**
+ * Makes a device what it was in the picture. It has its name already. Goes on after a failure.
+ *
+ * @returns what could not be restored
+ */
+export function restorePicture(netns: Netns, device: DeviceFacts, picture: Picture): readonly string[] {
+  const { netlink } = netns;
+  const was = picture.device;
+  return [
+    () => device.mac === was.mac || was.mac === '' || setMac(netlink, device, was.mac),
+    () => device.mtu === was.mtu || setMtu(netlink, device, was.mtu),
+    () => restoreQueue(netns, device, was),
+    () => device.alias === was.alias || setAlias(netlink, device, was.alias),
+    () => restoreAltNames(netns, device, was),
+    () => setFlags(netlink, device, was.flags, MODES),
+    () => restoreMaster(netns, device, picture.master),
+    () => restoreSettings(netns, device, was),
+    () => restoreAddresses(netlink, picture.kept, device.index),
+    () => restoreRules(netlink, picture.kept),
+    () => setFlags(netlink, device, was.flags, IFF_UP),
+    () => restoreRoutes(netlink, picture.kept, device.index),
+  ].flatMap(faultsOf);
+}
+
+function faultsOf(step: () => unknown): readonly string[] {
+  try {
+    const faults = step();
+    return Array.isArray(faults) ? faults : [];
+  } catch (error) {
+    return [messageOf(error)];
+  }
+}
+
+function restoreQueue(netns: Netns, device: DeviceFacts, was: DeviceFacts): void {
+  if (device.txQueueLength !== was.txQueueLength) {
+    change(netns.netlink, device, { txQueueLength: was.txQueueLength }, 'set the queue length');
+  }
+}
+
+function restoreAltNames(netns: Netns, device: DeviceFacts, was: DeviceFacts): void {
+  for (const name of device.altNames.filter((one) => !was.altNames.includes(one))) {
+    deleteAltName(netns.netlink, device, name);
+  }
+  for (const name of was.altNames.filter((one) => !device.altNames.includes(one))) {
+    addAltName(netns.netlink, device, name);
+  }
+}
+
+function restoreMaster(netns: Netns, device: DeviceFacts, master: string): void {
+  const link = master === '' ? undefined : findLink(netns.netlink, master);
+  if (link !== undefined) {
+    change(netns.netlink, device, { master: link.index }, `set the master "${master}"`);
+  }
+}
+
+/** Moving gives a link the settings that are the default of the namespace. */
+function restoreSettings(netns: Netns, device: DeviceFacts, was: DeviceFacts): readonly string[] {
+  const found = findDeviceByIndex(netns.netlink, device.index) ?? device; // the MTU has changed some
+  return [
+    ...writeSettings(netns, device, 'ipv4', differingSettings('ipv4', was.inetConf, found.inetConf)),
+    ...writeSettings(netns, device, 'ipv6', differingSettings('ipv6', was.inet6Conf, found.inet6Conf)),
+  ];
+}
+
+function writeSettings(
+  netns: Netns,
+  device: DeviceFacts,
+  family: ConfFamily,
+  settings: ReturnType<typeof differingSettings>,
+): readonly string[] {
+  return settings.flatMap(({ name, value }) => {
+    try {
+      netns.writeSysctl(`net/${family}/conf/${device.name}/${name}`, value);
+      return [];
+    } catch (error) {
+      return [`cannot restore sysctl net.${family}.conf.${device.name}.${name}: ${messageOf(error)}`];
+    }
+  });
+}
