@@ -1,0 +1,43 @@
+import type { Call } from '../../lib/cni/plugin.ts';
+import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
+import { planAddresses } from '../../lib/link/addressing.ts';
+import { checkAddresses } from '../../lib/link/check.ts';
+import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
+import { isSameDevice } from '../../lib/link/moving.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import type { HostDeviceConf } from './config.ts';
+import type { DeviceRecord } from './record.ts';
+
+/**
+ * Compares the device in the pod with the result of ADD, and with what was recorded of it.
+ *
+ * @param record undefined for what the Go plugin added
+ * @throws CniError internal naming what differs
+ */
+export function checkDevice(call: Call<HostDeviceConf>, netns: Netns, record: DeviceRecord | undefined): void {
+  const previous = previousResult(call);
+  const own = ownInterface(previous, call);
+  const device = findDevice(netns.netlink, call.ifName);
+  if (device === undefined) {
+    throw differs(`link "${call.ifName}" is missing in the container`);
+  }
+  const fault = faultOf(device, own.mac, record);
+  if (fault !== undefined) {
+    throw differs(`link "${device.name}" ${fault}`);
+  }
+  checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
+}
+
+function faultOf(device: DeviceFacts, mac: string | undefined, record: DeviceRecord | undefined): string | undefined {
+  if (mac !== undefined && mac !== '' && device.mac !== mac.toLowerCase()) {
+    return `has hardware address ${device.mac}, not ${mac.toLowerCase()}`;
+  }
+  const was = record?.picture.device;
+  if (was !== undefined && device.alias !== was.name && !isSameDevice(device, was)) {
+    return `is not the device that was called "${was.name}"`;
+  }
+  if (device.alias === '') {
+    return 'has lost its alias, the name that it goes home with';
+  }
+  return device.isUp ? undefined : 'is down';
+}

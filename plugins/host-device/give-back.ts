@@ -1,0 +1,90 @@
+import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { type DeviceFacts, findDevice, setAlias } from '../../lib/link/device.ts';
+import { renameLink } from '../../lib/link/moving.ts';
+import { findLink } from '../../lib/link/observe.ts';
+import { ifNameFault } from '../../lib/net/if-name.ts';
+import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
+import { bringHome, moveOutOf } from './home.ts';
+import { type DeviceRecord, readRecord, recordFolder, removeRecord } from './record.ts';
+
+/**
+ * The device's part of DEL. A namespace, a device or a record that is not there is no failure.
+ *
+ * @throws CniError, ErrnoError when the device cannot leave the pod
+ */
+export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void> {
+  using netns = openIfThere(call, host);
+  const folder = recordFolder(dataDirOf(call.document));
+  const record = readOrLog(folder, call, host);
+  if (record !== undefined) {
+    await bringHome(host, record, netns);
+    removeRecord(folder, record);
+    return;
+  }
+  await (netns === undefined ? recallByAlias(call, host) : returnByAlias(call, host, netns));
+  removeRecord(folder, call); // one that could not be read
+}
+
+function openIfThere({ netnsPath }: Call<JsonObject>, host: Host): Netns | undefined {
+  if (netnsPath === '') {
+    return undefined;
+  }
+  try {
+    return host.openNetns(netnsPath);
+  } catch (error) {
+    if (error instanceof NetnsMissing) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function readOrLog(folder: string, call: Call<JsonObject>, host: Host): DeviceRecord | undefined {
+  try {
+    return readRecord(folder, call);
+  } catch (error) {
+    host.log(`${messageOf(error)}; the device is brought home by its alias`);
+    return undefined;
+  }
+}
+
+/** The Go plugin keeps the name from before in the link's alias, and nothing else. */
+async function returnByAlias(call: Call<JsonObject>, host: Host, netns: Netns): Promise<void> {
+  const device = findDevice(netns.netlink, call.ifName);
+  if (device === undefined) {
+    return;
+  }
+  if (ifNameFault(device.alias) !== undefined) {
+    host.log(`link "${device.name}" stays in the container: it has no alias that says what it was called before`);
+    return;
+  }
+  await moveOutOf(host, netns, device, { name: device.alias, alias: '' });
+}
+
+/** The Go plugin's device whose namespace died: it is here, under the name that it had there. */
+async function recallByAlias(call: Call<JsonObject>, host: Host): Promise<void> {
+  const device = findDevice(host.netns.netlink, call.ifName);
+  if (device === undefined || !isAskedFor(device, call.document) || ifNameFault(device.alias) !== undefined) {
+    return;
+  }
+  if (findLink(host.netns.netlink, device.alias) !== undefined) {
+    throw new CniError('internal', `cannot call link "${device.name}" "${device.alias}" again: that name is taken`);
+  }
+  setAlias(host.netns.netlink, renameLink(host.netns, device, device.alias), '');
+}
+
+/** Only a device that the configuration names without doubt: another one may be called so by its owner. */
+function isAskedFor(device: DeviceFacts, document: JsonObject): boolean {
+  const runtime = lookUp(document, 'runtimeConfig') as JsonObject | undefined;
+  const names = [lookUp(document, 'device'), lookUp(document, 'pciBusID'), runtime && lookUp(runtime, 'deviceID')];
+  return names.some(
+    (name) => typeof name === 'string' && name !== '' && [device.alias, device.parentDev].includes(name.toLowerCase()),
+  );
+}
+
+function dataDirOf(document: JsonObject): string {
+  const value = lookUp(document, 'dataDir');
+  return typeof value === 'string' ? value : '';
+}

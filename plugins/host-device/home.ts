@@ -1,0 +1,109 @@
+import { CniError } from '../../lib/cni/errors.ts';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { type DeviceFacts, findDevice, listDevices, setAlias, setDown } from '../../lib/link/device.ts';
+import { setUp } from '../../lib/link/link.ts';
+import { dropCollidingAltNames, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { restorePicture } from '../../lib/link/picture.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import type { DeviceRecord } from './record.ts';
+
+/**
+ * Brings a device home: out of the pod, or from under the name that the kernel left it with when its namespace died. It
+ * gets back its name and, unless the record says otherwise, all that it was.
+ *
+ * What can be called again after any crash: whatever is done already is passed over. A device that is nowhere has gone
+ * with its namespace, or was pulled out.
+ *
+ * @param from the pod's namespace; undefined when it is gone
+ * @throws CniError, ErrnoError when the device cannot leave the pod; then it is there as it was, and up
+ */
+export async function bringHome(host: Host, record: DeviceRecord, from: Netns | undefined): Promise<void> {
+  const away = from === undefined ? undefined : findAway(from, record);
+  const home =
+    away !== undefined && from !== undefined ? await moveOut(host, from, away, record) : findHome(host, record);
+  if (home === undefined) {
+    host.log(`device "${record.picture.device.name}" is gone: nothing is left to bring back`);
+    return;
+  }
+  const named = callByName(host.netns, home, record);
+  const faults = record.restore
+    ? restorePicture(host.netns, named, record.picture)
+    : restoreNames(host.netns, named, record);
+  for (const fault of faults) {
+    host.log(`device "${named.name}" is not quite as it was: ${fault}`);
+  }
+}
+
+/** The device within the pod: by what it is, since programs there can rename it and rewrite its alias. */
+export function findAway(netns: Netns, { ifName, picture }: DeviceRecord): DeviceFacts | undefined {
+  const { device } = picture;
+  const expected = findDevice(netns.netlink, ifName);
+  if (expected !== undefined && (expected.alias === device.name || isSameDevice(expected, device))) {
+    return expected;
+  }
+  const all = listDevices(netns.netlink);
+  return all.find((other) => isSameDevice(other, device)) ?? all.find((other) => other.alias === device.name);
+}
+
+/** The device in the namespace that it came from, under whatever name. */
+export function findHome(host: Host, { picture }: DeviceRecord): DeviceFacts | undefined {
+  const { device } = picture;
+  const named = findDevice(host.netns.netlink, device.name);
+  if (named !== undefined && isSameDevice(named, device)) {
+    return named;
+  }
+  return listDevices(host.netns.netlink).find((other) => isSameDevice(other, device));
+}
+
+/**
+ * Moves a device out of the pod.
+ *
+ * @throws CniError, ErrnoError EEXIST when its name is taken at home: then it is in the pod as it was
+ */
+export async function moveOutOf(
+  host: Host,
+  from: Netns,
+  away: DeviceFacts,
+  to: { readonly name: string; readonly alias: string },
+): Promise<DeviceFacts> {
+  const destination = { netns: host.netns, ...to };
+  dropCollidingAltNames(from, away, destination);
+  try {
+    return await moveLink(from, away, destination);
+  } catch (error) {
+    const still = findDevice(from.netlink, away.name);
+    if (still !== undefined && away.isUp) {
+      setUp(from.netlink, still);
+    }
+    throw error;
+  }
+}
+
+const moveOut = (host: Host, from: Netns, away: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> =>
+  moveOutOf(host, from, away, picture.device);
+
+/** The kernel leaves a device whose namespace died under the name it had there, or as `dev<index>`. */
+function callByName(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): DeviceFacts {
+  const { name } = picture.device;
+  if (device.name === name) {
+    return device;
+  }
+  const other = findDevice(netns.netlink, name);
+  if (other !== undefined && other.index !== device.index) {
+    throw new CniError(
+      'internal',
+      `cannot call link "${device.name}" "${name}" again: link "${other.name}" has that name now`,
+    );
+  }
+  return renameLink(netns, device, name);
+}
+
+function restoreNames(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): readonly string[] {
+  if (device.alias !== picture.device.alias) {
+    setAlias(netns.netlink, device, picture.device.alias);
+  }
+  if (device.isUp) {
+    setDown(netns.netlink, device);
+  }
+  return [];
+}

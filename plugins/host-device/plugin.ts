@@ -1,0 +1,130 @@
+import { addressLink, refuseUnprintable } from '../../lib/cni/addressed.ts';
+import { CniError, doAll, messageOf } from '../../lib/cni/errors.ts';
+import { ipamAdd, ipamDel, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
+import { Undo } from '../../lib/cni/undo.ts';
+import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
+
+import { checkDevice } from './check.ts';
+import { HostDeviceConf } from './config.ts';
+import { giveBack } from './give-back.ts';
+import { bringHome } from './home.ts';
+import { beyondResult, inherited } from './inherit.ts';
+import { listRecords, readRecord, recordFolder } from './record.ts';
+import { findWanted, selectorText, wantedBy } from './select.ts';
+import { bringStraysHome, takeDevice } from './take.ts';
+
+export const hostDevice: Plugin<HostDeviceConf> = {
+  name: 'host-device',
+  about: 'host-device: gives a pod a device of the node, whole',
+  conf: HostDeviceConf,
+  add,
+  del,
+  check,
+  status,
+  gc,
+};
+
+async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
+  const { conf } = call;
+  const wanted = wantedBy(conf, host.sysfs);
+  using netns = host.openNetns(call.netnsPath);
+  await using undo = new Undo(host.log);
+  if (wanted.isUserspace) {
+    const result = await addressOnly(call, host, undo);
+    undo.commit();
+    return result;
+  }
+  if (!conf.useInterfaceNetwork) {
+    refuseUnprintable(call);
+  }
+  const { device, record } = await takeDevice(call, host, wanted, netns, undo);
+  const own: Interface = { name: device.name, mac: device.mac, sandbox: call.netnsPath };
+  const { kept } = record.picture;
+  const more = conf.useInterfaceNetwork ? inherited(kept) : EMPTY_RESULT;
+  const takeAway = () => bringHome(host, { ...record, restore: true }, netns);
+  const result = await addressLink(call, host, { netns, link: device, own, dns: dnsOf(call), takeAway, more }, undo);
+  if (conf.useInterfaceNetwork) {
+    const faults = [
+      ...restoreRules(netns.netlink, kept),
+      ...restoreRoutes(netns.netlink, beyondResult(kept), device.index),
+    ];
+    if (faults.length > 0) {
+      throw new CniError(
+        'internal',
+        `cannot give the pod what "${record.picture.device.name}" had: ${faults.join('; ')}`,
+      );
+    }
+  }
+  undo.commit();
+  return result;
+}
+
+/** The program in the pod that gets the device must configure the addresses itself. */
+async function addressOnly(call: Call<HostDeviceConf>, host: Host, undo: Undo): Promise<Result> {
+  const own: Interface = { name: call.ifName, sandbox: call.netnsPath };
+  refuseUnprintable(call);
+  const leases = ipamType(call.document) === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo);
+  const ips = leases.ips.map((ip) => ({ ...ip, interface: 0 }));
+  return { interfaces: [own], ips, routes: leases.routes, dns: dnsOf(call) };
+}
+
+/** As the Go plugin has it, `dns` is part of what an IPAM plugin is configured for. */
+const dnsOf = (call: Call<HostDeviceConf>): Result['dns'] => (ipamType(call.document) === '' ? {} : call.conf.dns);
+
+/** The device goes first and its addresses after it: while it is in the pod nobody else may get them. */
+function del(call: Call<JsonObject>, host: Host): Promise<void> {
+  return doAll([
+    () => giveBack(call, host),
+    async () => {
+      if (ipamType(call.document) !== '') {
+        await ipamDel(call, host);
+      }
+    },
+  ]);
+}
+
+async function check(call: Call<HostDeviceConf>, host: Host): Promise<void> {
+  const { isUserspace } = wantedBy(call.conf, host.sysfs);
+  using netns = host.openNetns(call.netnsPath);
+  await ipamForward(call, host);
+  if (!isUserspace) {
+    checkDevice(call, netns, readRecord(recordFolder(call.conf.dataDir), call));
+  }
+}
+
+/** The device is here, or a pod has it. */
+async function status(call: Call<HostDeviceConf>, host: Host): Promise<void> {
+  try {
+    const wanted = wantedBy(call.conf, host.sysfs);
+    const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
+    if (!wanted.isUserspace && findWanted(wanted, place) === undefined && !isTaken(call, host)) {
+      throw new CniError('notAvailable', `cannot find ${selectorText(wanted)}, and no pod has it`);
+    }
+  } catch (error) {
+    throw new CniError('notAvailable', messageOf(error), { cause: error });
+  }
+  await ipamForward(call, host);
+}
+
+const isTaken = ({ conf, network }: Call<HostDeviceConf>, host: Host): boolean =>
+  listRecords(recordFolder(conf.dataDir), host.log).some((record) => record.network === network);
+
+async function gc(call: Call<HostDeviceConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+  await doAll([
+    async () => {
+      if (valid !== undefined) {
+        await bringStraysHome(
+          host,
+          recordFolder(call.conf.dataDir),
+          ({ network, containerId, ifName }) =>
+            network === call.network &&
+            !valid.some(({ containerID, ifname }) => containerID === containerId && ifname === ifName),
+        );
+      }
+    },
+    () => ipamForward(call, host),
+  ]);
+}

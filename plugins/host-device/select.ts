@@ -1,0 +1,118 @@
+import { readdirSync } from 'node:fs';
+import { join, normalize } from 'node:path';
+import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import { type DeviceFacts, findDevice, listDevices } from '../../lib/link/device.ts';
+import { formatMac, parseMac } from '../../lib/net/mac.ts';
+import type { Netlink } from '../../lib/netlink/netlink.ts';
+import {
+  type BusDevice,
+  driverOf,
+  findBusDevice,
+  findPciDevice,
+  isUserspace,
+  netNamesOf,
+} from '../../lib/sys/bus-device.ts';
+import type { HostDeviceConf } from './config.ts';
+
+/** Where devices are looked for. */
+export interface Place {
+  readonly netlink: Netlink;
+  readonly sysfs: string;
+}
+
+/** What a configuration asks for; a device on a bus that is known is not yet a device in this namespace. */
+export interface Wanted {
+  readonly conf: HostDeviceConf;
+  readonly bus: BusDevice | undefined;
+  /** the driver hands the device to a program: there is no link */
+  readonly isUserspace: boolean;
+}
+
+/**
+ * Reads what the selectors say and looks the device up on its bus.
+ *
+ * @throws CniError invalidNetworkConfig when there is no selector, or one that cannot be used; internal when the bus
+ * has no such device, or no driver has it
+ */
+export function wantedBy(conf: HostDeviceConf, sysfs: string): Wanted {
+  const id = conf.runtimeConfig?.deviceID ?? '';
+  if (id === '' && [conf.device, conf.hwaddr, conf.kernelpath, conf.pciBusID].every((key) => key === '')) {
+    throw new CniError(
+      'invalidNetworkConfig',
+      'cannot choose a device: specify either "device", "hwaddr", "kernelpath" or "pciBusID"',
+    );
+  }
+  const bus = busDeviceOf(conf, id, sysfs);
+  if (bus?.bus === 'pci' && driverOf(bus) === undefined) {
+    throw new CniError('internal', `cannot use device "${bus.name}": no driver is bound to it`);
+  }
+  return { conf, bus, isUserspace: bus?.bus === 'pci' && isUserspace(bus) };
+}
+
+/**
+ * The device itself, by the strongest selector: name, hardware address, folder in sysfs, bus.
+ *
+ * @returns undefined when it is not in this namespace
+ * @throws CniError invalidNetworkConfig when a selector cannot be used
+ */
+export function findWanted({ conf, bus }: Wanted, { netlink, sysfs }: Place): DeviceFacts | undefined {
+  if (conf.device !== '') {
+    return findDevice(netlink, conf.device);
+  }
+  if (conf.hwaddr !== '') {
+    return findByMac(netlink, conf.hwaddr);
+  }
+  if (conf.kernelpath !== '') {
+    return namedFirst(netlink, netNamesIn(conf.kernelpath, sysfs));
+  }
+  return namedFirst(netlink, bus === undefined ? [] : netNamesOf(bus));
+}
+
+/** What the selectors say, for people: `"pciBusID" "0000:65:02.3"`. */
+export function selectorText({ conf, bus }: Wanted): string {
+  const keys = ['device', 'hwaddr', 'kernelpath'] as const;
+  const key = keys.find((name) => conf[name] !== '');
+  return key === undefined ? `device "${bus?.name ?? ''}"` : `"${key}" ${JSON.stringify(conf[key])}`;
+}
+
+function busDeviceOf(conf: HostDeviceConf, id: string, sysfs: string): BusDevice | undefined {
+  const [text, key] = id === '' ? [conf.pciBusID, 'pciBusID'] : [id, 'runtimeConfig.deviceID'];
+  if (text === '') {
+    return undefined;
+  }
+  const found = id === '' ? findPciDevice(text, key, sysfs) : findBusDevice(text, key, sysfs);
+  if (found === undefined) {
+    throw new CniError('internal', `cannot find "${key}" ${JSON.stringify(text)}: no such device on its bus`);
+  }
+  return found;
+}
+
+function findByMac(netlink: Netlink, text: string): DeviceFacts | undefined {
+  const bytes = parseMac(text);
+  if (bytes === undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use "hwaddr" ${JSON.stringify(text)}: not a hardware address`);
+  }
+  const mac = formatMac(bytes);
+  return listDevices(netlink).find((device) => device.mac === mac);
+}
+
+function netNamesIn(kernelPath: string, sysfs: string): readonly string[] {
+  const path = normalize(kernelPath);
+  if (!path.startsWith('/sys/devices/')) {
+    throw new CniError(
+      'invalidNetworkConfig',
+      `cannot use "kernelpath" ${JSON.stringify(kernelPath)}: it is not below /sys/devices/`,
+    );
+  }
+  try {
+    return readdirSync(join(sysfs, path.slice('/sys'.length), 'net')).sort();
+  } catch (error) {
+    throw new CniError('internal', `cannot use "kernelpath" "${kernelPath}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** A PF in switchdev mode shows its representors too; the first name is what the Go plugin takes. */
+function namedFirst(netlink: Netlink, names: readonly string[]): DeviceFacts | undefined {
+  const [name] = names;
+  return name === undefined ? undefined : findDevice(netlink, name);
+}

@@ -1,0 +1,109 @@
+import { CniError, CODES } from '../../lib/cni/errors.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import type { Undo } from '../../lib/cni/undo.ts';
+import { type DeviceFacts, setAlias } from '../../lib/link/device.ts';
+import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { findLink } from '../../lib/link/observe.ts';
+import { takePicture } from '../../lib/link/picture.ts';
+import { ifNameFault } from '../../lib/net/if-name.ts';
+import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
+import type { HostDeviceConf } from './config.ts';
+import { bringHome, findHome } from './home.ts';
+import { type DeviceRecord, listRecords, recordFolder, removeRecord, writeRecord } from './record.ts';
+import { findWanted, selectorText, type Wanted } from './select.ts';
+
+/** What ADD has taken from the node. */
+export interface Taken {
+  /** the device, in the pod */
+  readonly device: DeviceFacts;
+  readonly record: DeviceRecord;
+}
+
+/**
+ * Takes a device into the pod: remembers what it is, then moves it and calls it CNI_IFNAME in one step.
+ *
+ * @throws CniError, ErrnoError; `undo` brings it home as it was
+ */
+export async function takeDevice(
+  call: Call<HostDeviceConf>,
+  host: Host,
+  wanted: Wanted,
+  netns: Netns,
+  undo: Undo,
+): Promise<Taken> {
+  if (findLink(netns.netlink, call.ifName) !== undefined) {
+    throw new CniError('internal', `cannot add interface "${call.ifName}": it already exists in "${netns.path}"`);
+  }
+  const folder = recordFolder(call.conf.dataDir);
+  const device = await findHere(host, wanted, folder, call.ifName);
+  const record: DeviceRecord = {
+    network: call.network,
+    containerId: call.containerId,
+    ifName: call.ifName,
+    netns: call.netnsPath,
+    restore: call.conf.restore,
+    picture: takePicture(host.netns, device),
+  };
+  undo.push('forget the device', () => removeRecord(folder, record));
+  writeRecord(folder, record);
+  undo.push('bring the device home', () => bringHome(host, { ...record, restore: true }, netns));
+  const destination = { netns, name: call.ifName, alias: device.name };
+  dropCollidingAltNames(host.netns, device, destination);
+  return { device: await moveLink(host.netns, device, destination), record };
+}
+
+/** A device that is not where it should be may have been left behind by a pod that died. */
+async function findHere(host: Host, wanted: Wanted, folder: string, ifName: string): Promise<DeviceFacts> {
+  const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
+  const found = findWanted(wanted, place);
+  if (found !== undefined && found.alias === '') {
+    return found;
+  }
+  await bringStraysHome(host, folder);
+  const again = findWanted(wanted, place);
+  if (again === undefined) {
+    throw new CniError(
+      'internal',
+      `cannot find ${selectorText(wanted)}: no such interface in this namespace; a pod may have it`,
+    );
+  }
+  return trueName(host.netns, again, ifName);
+}
+
+/** Devices whose pods are gone, as far as records tell. */
+export async function bringStraysHome(
+  host: Host,
+  folder: string,
+  isStray: (record: DeviceRecord) => boolean = (record) => isDead(host, record.netns),
+): Promise<void> {
+  for (const record of listRecords(folder, host.log).filter(isStray)) {
+    if (findHome(host, record) !== undefined) {
+      await bringHome(host, record, undefined);
+      removeRecord(folder, record);
+    }
+  }
+}
+
+export function isDead(host: Host, path: string): boolean {
+  try {
+    host.openNetns(path)[Symbol.dispose]();
+    return false;
+  } catch (error) {
+    return error instanceof NetnsMissing || (error instanceof CniError && error.code === CODES.invalidNetns);
+  }
+}
+
+/**
+ * A device that the Go plugin moved, and whose pod died, is called as it was there and says in its alias what it was
+ * called before. Other aliases are somebody's text and stay.
+ */
+function trueName(netns: Netns, device: DeviceFacts, ifName: string): DeviceFacts {
+  const isLeftOver = device.name === ifName || /^(net|dev)\d+$/.test(device.name);
+  const isOldName = ifNameFault(device.alias) === undefined && /^(en|eth|ib|hsn|p\d)[a-z0-9]*\d/.test(device.alias);
+  if (!isLeftOver || !isOldName || findLink(netns.netlink, device.alias) !== undefined) {
+    return device;
+  }
+  const named = renameLink(netns, device, device.alias);
+  setAlias(netns.netlink, named, '');
+  return { ...named, alias: '' };
+}
