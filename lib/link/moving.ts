@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { encodeLink, RTM_SETLINK } from '../netlink/codec/link.ts';
 import { errnoError } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
-import { type DeviceFacts, deleteAltName, findDevice, findDeviceByIndex } from './device.ts';
+import { change, type DeviceFacts, deleteAltName, findDevice, findDeviceByIndex, setDown } from './device.ts';
 import { findLink } from './observe.ts';
 
 /** Where a link goes, and what it is called there. */
@@ -54,12 +54,19 @@ export function dropCollidingAltNames(from: Netns, link: DeviceFacts, to: Destin
   return colliding;
 }
 
-/** Is this the same piece of hardware, wherever it is and whatever it is called? */
+/**
+ * Is this the same device, wherever it is and whatever it is called? A piece of hardware is known by its place on the
+ * bus, and one of its ports by the address burnt in; a virtual link by its kind and address.
+ */
 export function isSameDevice(one: DeviceFacts, other: DeviceFacts): boolean {
-  if (one.parentDev !== '' || other.parentDev !== '') {
-    return one.parentDev === other.parentDev && one.permanentMac === other.permanentMac;
+  if (one.parentDev !== other.parentDev || one.permanentMac !== other.permanentMac || one.kind !== other.kind) {
+    return false;
   }
-  return one.permanentMac === other.permanentMac && one.mac === other.mac && one.kind === other.kind;
+  return (
+    one.parentDev !== '' ||
+    one.permanentMac !== '' ||
+    (one.mac === '' ? one.name : one.mac) === (other.mac === '' ? other.name : other.mac)
+  );
 }
 
 function request(from: Netns, link: DeviceFacts, { netns, name, alias }: Destination, operation: string) {
@@ -79,4 +86,21 @@ async function takeBack(from: Netns, link: DeviceFacts, there: Netns): Promise<v
     const back = { netns: from, name: link.name, alias: link.alias };
     await request(there, stray, back, `move link "${link.name}" back to namespace "${from.path}"`);
   }
+}
+
+/**
+ * Renames a link. It is set down for that: kernels before 6.2 rename nothing that is up.
+ *
+ * @returns the link under its new name
+ * @throws ErrnoError EEXIST when something in the namespace has the name
+ */
+export function renameLink(netns: Netns, link: DeviceFacts, name: string): DeviceFacts {
+  if (link.isUp) {
+    setDown(netns.netlink, link);
+  }
+  if (link.altNames.includes(name)) {
+    deleteAltName(netns.netlink, link, name);
+  }
+  change(netns.netlink, link, { ifName: name }, `set the name "${name}"`);
+  return { ...link, name, isUp: false, altNames: link.altNames.filter((other) => other !== name) };
 }
