@@ -1,0 +1,34 @@
+import { formatMac, parseMac } from '../net/mac.ts';
+import { attributeOf, type BusDevice } from '../sys/bus-device.ts';
+import type { VfFacts } from './vf.ts';
+
+/** The drivers of NVIDIA's own distribution show `sriov/<n>/config` below the PF, for as many VFs as there are. */
+export function vfInSysfs(device: BusDevice | undefined, number: number): VfFacts | undefined {
+  const text = device === undefined ? undefined : attributeOf(device, `sriov/${number}/config`);
+  if (text === undefined) {
+    return undefined;
+  }
+  const lines = new Map(text.split('\n').map((line) => splitAt(line, line.indexOf(':'))));
+  const value = (key: string): string => lines.get(key.toLowerCase()) ?? '';
+  const mac = parseMac(value('MAC'));
+  return {
+    number,
+    mac: formatMac(mac ?? Buffer.alloc(6)),
+    vlan: {
+      id: Number(value('VLAN')) || 0,
+      qos: Number(value('QoS')) || 0,
+      protocol: value('VLAN Proto').toLowerCase() === '802.1ad' ? '802.1ad' : '802.1q',
+    },
+    spoofCheck: onOff(value('SpoofCheck')),
+    trust: onOff(value('Trust')),
+    rate: { min: Number(value('MinTxRate')) || 0, max: Number(value('MaxTxRate')) || 0 },
+    linkState: value('LinkState') === 'Up' ? 'enable' : value('LinkState') === 'Down' ? 'disable' : 'auto',
+  };
+}
+
+const splitAt = (line: string, colon: number): readonly [string, string] => [
+  line.slice(0, Math.max(colon, 0)).trim().toLowerCase(),
+  line.slice(colon + 1).trim(),
+];
+
+const onOff = (word: string): boolean | undefined => (word === '' ? undefined : word.toUpperCase() === 'ON');
