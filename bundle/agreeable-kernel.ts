@@ -42,6 +42,7 @@ export function agreeableNative(folder: string): Native {
     },
     openInNetns: () => openSync('/dev/null', 'r+'),
     sendInNetns: () => -EPROTONOSUPPORT,
+    sendFrame: (_nsFd, _index, _etherType, _destination, payload) => payload.length,
     receive: (fd, into) => {
       const request = nextRequest(fd, sockets.get(fd) ?? { answered: 0 });
       return answerTo(request, links).copy(into);

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { attribute, u32 } from '../netlink/attributes.ts';
+import { attribute } from '../netlink/attributes.ts';
 import { decodeLink, encodeLink } from '../netlink/codec/link.ts';
 import { decodeVfs, UNSUPPORTED, type VfAttributes, VfTable } from '../netlink/codec/vf.ts';
 import { type Answer, FakeTransport } from '../netlink/fake-transport.ts';
@@ -20,7 +20,8 @@ const entry = (vf: number, more: VfAttributes = {}): VfAttributes => ({
 function pfAnswer(count: number, entries: readonly VfAttributes[], change = (list: Buffer): Buffer => list): Answer {
   const infos = entries.flatMap((one) => attribute(1, VfTable.encode(one), false));
   const list = Buffer.concat(attribute(22, infos, false));
-  return { type: 16, body: Buffer.concat([...link, ...attribute(21, u32.encode(count), false), change(list)]) };
+  const counted = attribute(21, Buffer.from(Uint32Array.of(count).buffer), false);
+  return { type: 16, body: Buffer.concat([...link, ...counted, change(list)]) };
 }
 
 const refusal = (errno: number): Answer => ({

@@ -7,10 +7,13 @@
  * on the wrong links.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdint.h>
@@ -25,7 +28,7 @@
 
 #include <node_api.h>
 
-#define MAX_ARGS 4
+#define MAX_ARGS 5
 #define MAX_PATH 4096
 
 static napi_value number(napi_env env, int64_t value)
@@ -163,6 +166,58 @@ static napi_value send_in_netns(napi_env env, napi_callback_info info)
 	return number(env, sent < 0 ? -failure : sent);
 }
 
+/* 0 when frames can leave, else -errno: what is sent without carrier is dropped by the kernel, which does not tell. */
+static int running(int fd, int ifindex)
+{
+	struct ifreq request = { .ifr_ifindex = ifindex };
+
+	if (ioctl(fd, SIOCGIFNAME, &request) < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return -errno;
+	return (request.ifr_flags & IFF_RUNNING) ? 0 : -ENETDOWN;
+}
+
+static int packet_socket(int nsfd)
+{
+	int home = enter(nsfd);
+	int fd, failure;
+
+	if (home < 0)
+		return home;
+	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	failure = errno;
+	leave(home);
+	return fd < 0 ? -failure : fd;
+}
+
+/* sendFrame(nsfd, ifindex, etherType, destination, payload): -ENETDOWN when the link has no carrier */
+static napi_value send_frame(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	struct sockaddr_ll address = { .sll_family = AF_PACKET };
+	void *destination = NULL, *payload = NULL;
+	size_t halen = 0, length = 0;
+	int fd, outcome;
+
+	if (arguments(env, info, argv) < 5 || napi_get_buffer_info(env, argv[3], &destination, &halen) != napi_ok ||
+	    napi_get_buffer_info(env, argv[4], &payload, &length) != napi_ok || halen > sizeof(address.sll_addr))
+		return number(env, -EINVAL);
+	address.sll_ifindex = integer(env, argv[1]);
+	address.sll_protocol = htons((uint16_t)integer(env, argv[2]));
+	address.sll_halen = (unsigned char)halen;
+	memcpy(address.sll_addr, destination, halen);
+	fd = packet_socket(integer(env, argv[0]));
+	if (fd < 0)
+		return number(env, fd);
+	outcome = running(fd, address.sll_ifindex);
+	if (outcome == 0) {
+		ssize_t sent = sendto(fd, payload, length, 0, (struct sockaddr *)&address, sizeof(address));
+
+		outcome = sent < 0 ? -errno : (int)sent;
+	}
+	close(fd);
+	return number(env, outcome);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -247,6 +302,7 @@ NAPI_MODULE_INIT()
 		{ "openNetlink", open_netlink },
 		{ "openInNetns", open_in_netns },
 		{ "sendInNetns", send_in_netns },
+		{ "sendFrame", send_frame },
 		{ "receive", receive },
 		{ "namespaceType", namespace_type },
 		{ "lock", lock },

@@ -13,6 +13,8 @@ export interface Native {
   openInNetns(nsFd: number, path: string, flags: number): number;
   /** Sends a datagram from inside the namespace behind `nsFd`, for requests that are about where the sender is. */
   sendInNetns(nsFd: number, fd: number, bytes: Buffer): number;
+  /** A frame, out of a link of the namespace behind `nsFd`; -ENETDOWN while the link has no carrier. */
+  sendFrame(nsFd: number, ifIndex: number, etherType: number, destination: Buffer, payload: Buffer): number;
   /** The next datagram; a length above the buffer's leaves it queued. -ETIMEDOUT after `timeoutMs`. */
   receive(fd: number, into: Buffer, timeoutMs: number): number;
   /** CLONE_NEW…; -ENOTTY when the descriptor is not that of a namespace. */

@@ -8,6 +8,13 @@ const CLONE_NEWNET = 0x4000_0000;
 const NETLINK_ROUTE = 0;
 const NETLINK_RDMA = 20;
 
+/** What goes over a wire. */
+export interface Frame {
+  readonly etherType: number;
+  readonly destination: Buffer;
+  readonly payload: Buffer;
+}
+
 /**
  * A network namespace as a value. Nobody stays inside: sockets and files are opened there in one native call and then
  * used from anywhere.
@@ -75,6 +82,18 @@ export class Netns implements Disposable {
       throw errnoError(`open "${path}"`, -fd);
     }
     return fd;
+  }
+
+  /**
+   * Sends a frame out of one of the namespace's links.
+   *
+   * @throws ErrnoError ENETDOWN while the link has no carrier
+   */
+  sendFrame(link: { readonly index: number; readonly name: string }, { etherType, destination, payload }: Frame): void {
+    const sent = this.native.sendFrame(this.fd, link.index, etherType, destination, payload);
+    if (sent < 0) {
+      throw errnoError(`send a frame on "${link.name}"`, -sent);
+    }
   }
 
   isSameAs(other: Netns): boolean {

@@ -1,0 +1,113 @@
+import { messageOf } from '../cni/errors.ts';
+import { type Ip, ipToBytes } from '../net/ip.ts';
+import { parseMac } from '../net/mac.ts';
+import { hasErrno } from '../netlink/errno.ts';
+import type { Frame, Netns } from '../netns/netns.ts';
+
+const ETH_P_ARP = 0x0806;
+const ETH_P_IPV6 = 0x86dd;
+const ETHERNET_BYTES = 6;
+const BROADCAST = Buffer.alloc(ETHERNET_BYTES, 0xff);
+/** ff02::1 and where it goes on Ethernet (RFC 2464) */
+const ALL_NODES = Buffer.from('ff020000000000000000000000000001', 'hex');
+const ALL_NODES_MAC = Buffer.from('333300000001', 'hex');
+const ICMPV6 = 58;
+const NEIGHBOUR_ADVERTISEMENT = 136;
+const OVERRIDE = 0x20;
+const TARGET_LINK_LAYER_ADDRESS = 2;
+const CARRIER_WAIT_MS = 200;
+
+/** What is announced, on what, and how to wait. */
+export interface Announcement {
+  readonly netns: Netns;
+  readonly link: { readonly index: number; readonly name: string };
+  readonly mac: string;
+  readonly addresses: readonly Ip[];
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly log: (line: string) => void;
+}
+
+/**
+ * Tells the neighbours where addresses are now: an address that another pod had yesterday is in their caches. Waits for
+ * the link's carrier, but not for long. Best effort: what fails is logged.
+ */
+export async function announce({ netns, link, mac, addresses, sleep, log }: Announcement): Promise<void> {
+  const bytes = parseMac(mac);
+  if (bytes === undefined || !isEthernet(bytes)) {
+    return;
+  }
+  try {
+    for (const address of addresses) {
+      const frame = address.family === 4 ? gratuitousArp(bytes, address) : unsolicitedAdvertisement(bytes, address);
+      await sendWithCarrier(netns, link, frame, sleep);
+    }
+  } catch (error) {
+    log(`cannot announce the addresses of "${link.name}": ${messageOf(error)}`);
+  }
+}
+
+/** RFC 5227, section 3: a request for the sender's own address. */
+export function gratuitousArp(mac: Buffer, ip: Ip): Frame {
+  const address = ipToBytes(ip);
+  const ethernetForIpv4 = Buffer.from('0001080006040001', 'hex');
+  return {
+    etherType: ETH_P_ARP,
+    destination: BROADCAST,
+    payload: Buffer.concat([ethernetForIpv4, mac, address, BROADCAST, address]),
+  };
+}
+
+/** RFC 4861, section 7.2.6: a neighbour advertisement that nobody asked for, to all nodes on the link. */
+export function unsolicitedAdvertisement(mac: Buffer, ip: Ip): Frame {
+  const address = ipToBytes(ip);
+  const message = Buffer.concat([
+    Buffer.from([NEIGHBOUR_ADVERTISEMENT, 0, 0, 0, OVERRIDE, 0, 0, 0]),
+    address,
+    Buffer.from([TARGET_LINK_LAYER_ADDRESS, 1]),
+    mac,
+  ]);
+  const length = Buffer.from([0, 0, 0, message.length]);
+  const pseudoHeader = Buffer.concat([address, ALL_NODES, length, Buffer.from([0, 0, 0, ICMPV6])]);
+  message.writeUInt16BE(checksumOf(Buffer.concat([pseudoHeader, message])), 2);
+  const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, ICMPV6, 255]); // version, hop limit
+  return {
+    etherType: ETH_P_IPV6,
+    destination: ALL_NODES_MAC,
+    payload: Buffer.concat([header, address, ALL_NODES, message]),
+  };
+}
+
+/** The kernel is asked by sending: it says whether there is carrier. */
+async function sendWithCarrier(
+  netns: Netns,
+  link: { readonly index: number; readonly name: string },
+  frame: Frame,
+  sleep: (ms: number) => Promise<void>,
+): Promise<void> {
+  for (let waited = 0, pause = 2; ; waited += pause, pause = Math.min(pause * 1.5, CARRIER_WAIT_MS - waited)) {
+    try {
+      netns.sendFrame(link, frame);
+      return;
+    } catch (error) {
+      if (!hasErrno(error, 'ENETDOWN') || waited >= CARRIER_WAIT_MS) {
+        throw error;
+      }
+    }
+    await sleep(pause);
+  }
+}
+
+const isEthernet = (mac: Buffer): boolean =>
+  mac.length === ETHERNET_BYTES && [0, 0xff].every((value) => mac.some((byte) => byte !== value));
+
+/** RFC 1071. All that is summed here has an even length. */
+function checksumOf(bytes: Buffer): number {
+  let sum = 0;
+  for (let offset = 0; offset < bytes.length; offset += 2) {
+    sum += bytes.readUInt16BE(offset);
+  }
+  while (sum > 0xffff) {
+    sum = (sum & 0xffff) + (sum >>> 16);
+  }
+  return ~sum & 0xffff;
+}
