@@ -1,5 +1,6 @@
 import { formatMac, parseMac } from '../net/mac.ts';
 import {
+  AfSpecTable,
   decodeLink,
   encodeLink,
   IFF_UP,
@@ -131,6 +132,7 @@ const NOTHING = Buffer.alloc(0);
 
 function deviceOf(body: Buffer): DeviceFacts {
   const { flags, attributes } = decodeLink(body);
+  const families = attributes.afSpec === undefined ? {} : AfSpecTable.decode(attributes.afSpec);
   return {
     ...factsOf(body),
     altNames: attributes.propList?.altIfNames ?? [],
@@ -139,7 +141,7 @@ function deviceOf(body: Buffer): DeviceFacts {
     parentDev: attributes.parentDevName ?? '',
     flags,
     txQueueLength: attributes.txQueueLength ?? 0,
-    inetConf: attributes.afSpec?.inet?.conf ?? NOTHING,
-    inet6Conf: attributes.afSpec?.inet6?.conf ?? NOTHING,
+    inetConf: families.inet?.conf ?? NOTHING,
+    inet6Conf: families.inet6?.conf ?? NOTHING,
   };
 }

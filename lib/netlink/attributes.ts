@@ -1,11 +1,11 @@
-import { align, formatAttribute, pad } from 'netlink/dist/structs.js';
-
 /** Netlink speaks the host's byte order. */
 export const HOST_IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** struct nlattr: length, number; two bits of the number are flags */
 const ATTRIBUTE_HEADER = 4;
 const ATTRIBUTE_NUMBER = 0x3fff;
+const NLA_F_NESTED = 0x8000;
+const LONGEST_ATTRIBUTE = 0xffff;
 
 /**
  * Attributes as tables: a row names a member, its number in the kernel's header and its type. What a table does not
@@ -17,6 +17,8 @@ export interface Type<T> {
   readonly repeated?: boolean;
   encode(value: T): Uint8Array | Uint8Array[];
   decode(bytes: Buffer): T;
+  /** the same for a part of the bytes: a number needs no object made of its place */
+  readonly decodeAt?: (bytes: Buffer, words: DataView, start: number, end: number) => T;
 }
 
 export type Row<T> = readonly [number: number, type: Type<T>];
@@ -41,26 +43,34 @@ export type AttributesOf<T> = T extends Table<infer R> ? Attributes<R> : never;
 
 /** The types of one subsystem's attributes. */
 export function table<R extends Rows>(rows: R): Table<R> {
-  const known = new Map(Object.entries(rows).map(([name, [number, type]]) => [number, { name, type }]));
+  const inOrder = Object.entries(rows).map(([name, [number, type]]) => ({ name, number, type }));
+  const known = new Map(inOrder.map((row) => [row.number, row]));
   return {
     encode(values) {
-      const encoded = Object.entries(rows)
-        .filter(([name]) => values[name] !== undefined)
-        .flatMap(([name, [number, type]]) =>
-          (type.repeated ? (values[name] as readonly unknown[]) : [values[name]]).flatMap((value) =>
-            attribute(number, type.encode(type.repeated ? [value] : value), type.nested),
-          ),
-        );
-      return encoded.concat([...(values.unknown ?? [])].flatMap(([number, bytes]) => attribute(number, bytes, false)));
+      const encoded: Uint8Array[] = [];
+      for (const { name, number, type } of inOrder) {
+        const value: unknown = values[name];
+        if (value === undefined) {
+          continue;
+        }
+        for (const one of type.repeated ? (value as readonly unknown[]) : [value]) {
+          encoded.push(attribute(number, type.encode(type.repeated ? [one] : one), type.nested));
+        }
+      }
+      for (const [number, bytes] of values.unknown ?? []) {
+        encoded.push(attribute(number, bytes, false));
+      }
+      return encoded;
     },
     decode(bytes) {
       const values: Record<string, unknown> = {};
-      walk(bytes, (number, start, end) => {
+      walk(bytes, (number, start, end, words) => {
         const row = known.get(number);
         if (row !== undefined) {
-          const value: unknown = row.type.decode(bytes.subarray(start, end));
-          const before = values[row.name] as readonly unknown[] | undefined;
-          values[row.name] = row.type.repeated && before ? before.concat(value) : value;
+          const value: unknown =
+            row.type.decodeAt?.(bytes, words, start, end) ?? row.type.decode(bytes.subarray(start, end));
+          const before = row.type.repeated ? (values[row.name] as readonly unknown[] | undefined) : undefined;
+          values[row.name] = before === undefined ? value : before.concat(value);
         }
       });
       return values as Attributes<R>;
@@ -78,46 +88,86 @@ export function table<R extends Rows>(rows: R): Table<R> {
 }
 
 /** A link has some fifty attributes and we want ten: the others are passed over without an object being made of them. */
-function walk(bytes: Buffer, visit: (number: number, start: number, end: number) => void): void {
+function walk(bytes: Buffer, visit: (number: number, start: number, end: number, words: DataView) => void): void {
+  const words = viewOf(bytes);
   for (let offset = 0; offset + ATTRIBUTE_HEADER <= bytes.length; ) {
-    const length = HOST_IS_LITTLE ? bytes.readUInt16LE(offset) : bytes.readUInt16BE(offset);
+    const length = words.getUint16(offset, HOST_IS_LITTLE);
     if (length < ATTRIBUTE_HEADER || offset + length > bytes.length) {
       throw new RangeError(`an attribute of ${length} bytes does not fit into ${bytes.length - offset}`);
     }
-    const number = HOST_IS_LITTLE ? bytes.readUInt16LE(offset + 2) : bytes.readUInt16BE(offset + 2);
-    visit(number & ATTRIBUTE_NUMBER, offset + ATTRIBUTE_HEADER, offset + length);
+    const number = words.getUint16(offset + 2, HOST_IS_LITTLE) & ATTRIBUTE_NUMBER;
+    visit(number, offset + ATTRIBUTE_HEADER, offset + length, words);
     offset += align(length);
   }
 }
 
-/** One attribute, padded. */
-export const attribute = (type: number, data: Uint8Array | Uint8Array[], nested: boolean): Uint8Array[] =>
-  pad(formatAttribute({ type, data: data as Uint8Array, nested }) as Uint8Array[]);
+/**
+ * One attribute, padded, in one piece: every request of a start that has not run before is made of some ten of them.
+ *
+ * @throws RangeError when it is longer than an attribute can be
+ */
+export function attribute(type: number, data: Uint8Array | readonly Uint8Array[], nested: boolean): Uint8Array {
+  const parts = data instanceof Uint8Array ? [data] : data;
+  const length = parts.reduce((sum, part) => sum + part.length, ATTRIBUTE_HEADER);
+  if (length > LONGEST_ATTRIBUTE) {
+    throw new RangeError(`an attribute of ${length} bytes is longer than ${LONGEST_ATTRIBUTE}`);
+  }
+  const bytes = new Uint8Array(align(length));
+  const words = new DataView(bytes.buffer);
+  words.setUint16(0, length, HOST_IS_LITTLE);
+  words.setUint16(2, nested ? type | NLA_F_NESTED : type, HOST_IS_LITTLE);
+  let offset = ATTRIBUTE_HEADER;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** Netlink aligns to four bytes. */
+const align = (length: number): number => (length + 3) & ~3;
 
 export const u8: Type<number> = {
   nested: false,
-  encode: (value) => Buffer.from([value]),
-  decode: (bytes) => bytes.readUInt8(),
+  encode: (value) => Uint8Array.of(value),
+  decode: (bytes) => bytes[0] ?? 0,
+  decodeAt: (bytes, _, start) => bytes[start] ?? 0,
 };
 
 export const u16: Type<number> = {
   nested: false,
-  encode: (value) => new Uint8Array(Uint16Array.of(value).buffer),
-  decode: (bytes) => new Uint16Array(aligned(bytes, 2))[0] ?? 0,
+  encode(value) {
+    const bytes = new Uint8Array(2);
+    viewOf(bytes).setUint16(0, value, HOST_IS_LITTLE);
+    return bytes;
+  },
+  decode: (bytes) => viewOf(bytes).getUint16(0, HOST_IS_LITTLE),
+  decodeAt: (_, words, start) => words.getUint16(start, HOST_IS_LITTLE),
 };
 
 export const u32: Type<number> = {
   nested: false,
-  encode: (value) => new Uint8Array(Uint32Array.of(value).buffer),
-  decode: (bytes) => new Uint32Array(aligned(bytes, 4))[0] ?? 0,
+  encode(value) {
+    const bytes = new Uint8Array(4);
+    viewOf(bytes).setUint32(0, value, HOST_IS_LITTLE);
+    return bytes;
+  },
+  decode: (bytes) => viewOf(bytes).getUint32(0, HOST_IS_LITTLE),
+  decodeAt: (_, words, start) => words.getUint32(start, HOST_IS_LITTLE),
 };
 
 /** Text with the final NUL that the kernel's string attributes have. */
 export const text: Type<string> = {
   nested: false,
   encode: (value) => Buffer.from(`${value}\0`),
-  decode: (bytes) => bytes.toString('utf8', 0, bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length),
+  decode: (bytes) => textIn(bytes, 0, bytes.length),
+  decodeAt: (bytes, _, start, end) => textIn(bytes, start, end),
 };
+
+const textIn = (bytes: Buffer, start: number, end: number): string =>
+  bytes.toString('utf8', start, end > start && bytes[end - 1] === 0 ? end - 1 : end);
 
 /** Text without a final NUL, as `IFLA_INFO_KIND` is written. */
 export const bareText: Type<string> = { ...text, encode: (value) => Buffer.from(value) };
@@ -143,13 +193,6 @@ export const many = <T>({ nested, encode, decode }: Type<T>): Type<readonly T[]>
   encode: ([value]) => encode(value as T),
   decode: (bytes) => [decode(bytes)],
 });
-
-/** Bytes copied to a buffer of their own: typed arrays need alignment. */
-function aligned(bytes: Buffer, size: number): ArrayBuffer {
-  const copy = new Uint8Array(size);
-  copy.set(bytes.subarray(0, size));
-  return copy.buffer;
-}
 
 /**
  * Goes through attributes that are kept as raw bytes.

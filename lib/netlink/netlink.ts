@@ -1,13 +1,8 @@
 import { closeSync, write, writeSync } from 'node:fs';
 import { Flags, FlagsAck, FlagsGet, MessageType } from 'netlink/dist/constants.js';
-import {
-  formatMessage,
-  HEADER_LENGTH,
-  type NetlinkMessage,
-  parseAttributes,
-  parseMessages,
-} from 'netlink/dist/structs.js';
+import { HEADER_LENGTH } from 'netlink/dist/structs.js';
 import type { Native } from '../netns/native.ts';
+import { eachAttribute, HOST_IS_LITTLE } from './attributes.ts';
 import { errnoError, NoAnswer } from './errno.ts';
 
 const DEADLINE_MS = 5_000;
@@ -102,14 +97,14 @@ export class Netlink {
     const sequence = this.nextSequence();
     this.transport.send(encode(request, Flags.REQUEST, sequence));
     for (;;) {
-      for (const message of parseMessages(this.transport.receive(request.operation))) {
-        if (message.seq !== sequence) {
+      for (const message of messagesIn(this.transport.receive(request.operation))) {
+        if (message.sequence !== sequence) {
           continue;
         }
         if (message.type === MessageType.ERROR) {
           throwIfRefused(message, request.operation);
         }
-        return message.data as Buffer;
+        return message.data;
       }
     }
   }
@@ -160,8 +155,8 @@ export class Netlink {
     const messages: Buffer[] = [];
     let interrupted = false;
     for (;;) {
-      for (const message of parseMessages(this.transport.receive(request.operation))) {
-        if (message.seq !== sequence) {
+      for (const message of messagesIn(this.transport.receive(request.operation))) {
+        if (message.sequence !== sequence) {
           continue;
         }
         interrupted ||= (message.flags & Flags.DUMP_INTR) !== 0;
@@ -169,41 +164,82 @@ export class Netlink {
           throwIfRefused(message, request.operation);
           return { messages, interrupted };
         }
-        messages.push(message.data as Buffer);
+        messages.push(message.data);
       }
     }
   }
 }
 
-function encode({ type, flags = 0, body }: Request, base: number, seq: number): Buffer {
-  return Buffer.concat(formatMessage({ type, flags: base | flags, seq, port: 0, data: [...body] } as never));
+/** struct nlmsghdr: length, type, flags, sequence, port; then the body */
+function encode({ type, flags = 0, body }: Request, base: number, sequence: number): Buffer {
+  const length = body.reduce((sum, part) => sum + part.length, HEADER_LENGTH);
+  const bytes = Buffer.alloc(length);
+  const words = new DataView(bytes.buffer, bytes.byteOffset);
+  words.setUint32(0, length, HOST_IS_LITTLE);
+  words.setUint16(4, type, HOST_IS_LITTLE);
+  words.setUint16(6, base | flags, HOST_IS_LITTLE);
+  words.setUint32(8, sequence, HOST_IS_LITTLE);
+  let offset = HEADER_LENGTH;
+  for (const part of body) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}
+
+interface Message {
+  readonly type: number;
+  readonly flags: number;
+  readonly sequence: number;
+  readonly data: Buffer;
+}
+
+/** The messages of one datagram. */
+function messagesIn(bytes: Buffer): readonly Message[] {
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const messages: Message[] = [];
+  for (let offset = 0; offset + HEADER_LENGTH <= bytes.length; ) {
+    const length = words.getUint32(offset, HOST_IS_LITTLE);
+    if (length < HEADER_LENGTH || offset + length > bytes.length) {
+      throw new RangeError(`a message of ${length} bytes does not fit into ${bytes.length - offset}`);
+    }
+    messages.push({
+      type: words.getUint16(offset + 4, HOST_IS_LITTLE),
+      flags: words.getUint16(offset + 6, HOST_IS_LITTLE),
+      sequence: words.getUint32(offset + 8, HOST_IS_LITTLE),
+      data: bytes.subarray(offset + HEADER_LENGTH, offset + length),
+    });
+    offset += (length + 3) & ~3;
+  }
+  return messages;
 }
 
 /** An error message and the end of a dump both begin with an errno; attributes explain it. */
-function throwIfRefused(message: NetlinkMessage, operation: string): void {
-  const data = message.data as Buffer;
-  const errno = data.length < 4 ? 0 : -(new Int32Array(Uint8Array.from(data.subarray(0, 4)).buffer)[0] ?? 0);
+function throwIfRefused(message: Message, operation: string): void {
+  const { data } = message;
+  const errno = data.length < 4 ? 0 : -numberAt(data, 0);
   if (errno !== 0) {
-    throw errnoError(operation, errno, explanationIn(message, data));
+    throw errnoError(operation, errno, explanationIn(message));
   }
 }
 
-function explanationIn(message: NetlinkMessage, data: Buffer): string | undefined {
-  if ((message.flags & FlagsAck.ACK_TLVS) === 0) {
+function explanationIn({ type, flags, data }: Message): string | undefined {
+  if ((flags & FlagsAck.ACK_TLVS) === 0) {
     return undefined;
   }
-  const capped = (message.flags & FlagsAck.CAPPED) !== 0;
-  const echoed = message.type === MessageType.DONE ? 0 : capped ? HEADER_LENGTH : lengthOfEcho(data);
+  const capped = (flags & FlagsAck.CAPPED) !== 0;
+  const echoed = type === MessageType.DONE ? 0 : capped ? HEADER_LENGTH : numberAt(data, 4);
   let found: string | undefined;
-  parseAttributes(data.subarray(4 + echoed), ({ type, data: bytes }) => {
-    if (type === EXTACK_MESSAGE) {
-      found = Buffer.from(bytes).toString('utf8').replace(/\0+$/, '');
+  eachAttribute(data.subarray(4 + echoed), (number, value) => {
+    if (number === EXTACK_MESSAGE) {
+      found = value.toString('utf8').replace(/\0+$/, '');
     }
   });
   return found;
 }
 
-const lengthOfEcho = (data: Buffer): number => new Uint32Array(Uint8Array.from(data.subarray(4, 8)).buffer)[0] ?? 0;
+const numberAt = (bytes: Buffer, offset: number): number =>
+  new DataView(bytes.buffer, bytes.byteOffset).getInt32(offset, HOST_IS_LITTLE);
 
 /** @throws ErrnoError */
 export const openTransport = (native: Receiver, nsFd: number, protocol: number): Transport =>

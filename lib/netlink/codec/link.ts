@@ -65,7 +65,7 @@ export const LinkTable = table({
   operState: [16, u8],
   netNsPid: [19, u32],
   ifAlias: [20, bareText],
-  afSpec: [26, nest(AfSpecTable)],
+  afSpec: [26, raw],
   group: [27, u32],
   netNsFd: [28, u32],
   extMask: [29, u32],
