@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { attribute } from '../netlink/attributes.ts';
 import { decodeLink, encodeLink } from '../netlink/codec/link.ts';
 import { decodeVfs, UNSUPPORTED, type VfAttributes, VfTable } from '../netlink/codec/vf.ts';
 import { type Answer, FakeTransport } from '../netlink/fake-transport.ts';
@@ -16,12 +15,17 @@ const entry = (vf: number, more: VfAttributes = {}): VfAttributes => ({
   ...more,
 });
 
+/** One attribute, of a length that needs no padding. */
+function attribute(number: number, value: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(Uint16Array.of(4 + value.length, number).buffer), value]);
+}
+
 /** What the kernel answers of a PF. */
 function pfAnswer(count: number, entries: readonly VfAttributes[], change = (list: Buffer): Buffer => list): Answer {
-  const infos = entries.flatMap((one) => attribute(1, VfTable.encode(one), false));
-  const list = Buffer.concat(attribute(22, infos, false));
-  const counted = attribute(21, Buffer.from(Uint32Array.of(count).buffer), false);
-  return { type: 16, body: Buffer.concat([...link, ...counted, change(list)]) };
+  const infos = entries.map((one) => attribute(1, Buffer.concat(VfTable.encode(one))));
+  const list = attribute(22, Buffer.concat(infos));
+  const counted = attribute(21, Buffer.from(Uint32Array.of(count).buffer));
+  return { type: 16, body: Buffer.concat([...link, counted, change(list)]) };
 }
 
 const refusal = (errno: number): Answer => ({
