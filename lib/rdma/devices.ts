@@ -1,4 +1,4 @@
-import { RDMA_NLDEV_CMD_GET, RDMA_NLDEV_CMD_SET, type RdmaAttributes, RdmaTable } from '../netlink/codec/rdma.ts';
+import { RDMA_NLDEV_CMD_GET, RDMA_NLDEV_CMD_SET, RdmaTable } from '../netlink/codec/rdma.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 
@@ -10,7 +10,7 @@ export interface RdmaDevice {
 }
 
 /** A namespace, as far as RDMA devices are concerned. */
-export type RdmaNetns = Pick<Netns, 'rdmaNetlink' | 'descriptor' | 'path'>;
+export type RdmaNetns = Pick<Netns, 'rdmaNetlink' | 'descriptor'>;
 
 /**
  * The devices that can be used in a namespace: its own in exclusive mode, all in shared mode. None where the RDMA
@@ -36,15 +36,15 @@ export function listRdmaDevices(netns: RdmaNetns): readonly RdmaDevice[] {
  * Gives a device of one namespace to another. Programs that have it open lose it, and what the kernel builds on it is
  * made anew, IP over InfiniBand interfaces for one.
  *
+ * @param where completes "cannot move RDMA device …"
  * @throws ErrnoError ENODEV when the device is not in `from`, EOPNOTSUPP when its driver cannot take it away from
  * programs or the subsystem is in shared mode
  */
-export function moveRdmaDevice({ index, name }: RdmaDevice, from: RdmaNetns, to: RdmaNetns): void {
-  const wanted: RdmaAttributes = { devIndex: index, netNsFd: to.descriptor };
+export function moveRdmaDevice({ index, name }: RdmaDevice, from: RdmaNetns, to: RdmaNetns, where: string): void {
   from.rdmaNetlink.request({
     type: RDMA_NLDEV_CMD_SET,
-    body: RdmaTable.encode(wanted),
-    operation: `move RDMA device "${name}" to network namespace "${to.path}"`,
+    body: RdmaTable.encode({ devIndex: index, netNsFd: to.descriptor }),
+    operation: `move RDMA device "${name}" ${where}`,
   });
 }
 

@@ -13,7 +13,6 @@ function subsystem() {
   const kernel = new FakeRdma();
   kernel.devices.set('mlx5_0', '/host').set('mlx5_9', '/host').set('mlx5_7', '/pod');
   const netns = (path: string): RdmaNetns => ({
-    path,
     descriptor: kernel.descriptorOf(path),
     get rdmaNetlink() {
       return kernel.netlink(path);
@@ -40,15 +39,15 @@ describe('RDMA devices', () => {
 
   it('move by index, into a descriptor', () => {
     const { kernel, host, pod } = subsystem();
-    moveRdmaDevice({ index: 2, name: 'mlx5_9' }, host, pod);
+    moveRdmaDevice({ index: 2, name: 'mlx5_9' }, host, pod, 'into the pod');
     expect(kernel.log).toEqual(['move mlx5_9 /host /pod']);
     expect(kernel.devices.get('mlx5_9')).toBe('/pod');
   });
 
   it('say what the kernel says when they do not move', () => {
     const { kernel, host, pod } = subsystem();
-    expect(() => moveRdmaDevice({ index: 3, name: 'mlx5_7' }, host, pod)).toThrow(
-      'cannot move RDMA device "mlx5_7" to network namespace "/pod": ENODEV (no such device)',
+    expect(() => moveRdmaDevice({ index: 3, name: 'mlx5_7' }, host, pod, 'into the pod')).toThrow(
+      'cannot move RDMA device "mlx5_7" into the pod: ENODEV (no such device)',
     );
     kernel.refuse = () => 16;
     expect(() => listRdmaDevices(host)).toThrow('cannot list RDMA devices: EBUSY (device or resource busy)');

@@ -26,8 +26,8 @@ export class FakeRdma {
   readonly log: string[] = [];
   /** what a request shall be refused with: an errno, 0 for none; told what the log says of it */
   refuse: (what: string) => number = () => 0;
-  /** Is the answer to a move lost, when it has been carried out? */
-  losesAnswers = false;
+  /** how many moves shall be carried out without an answer */
+  lostAnswers = 0;
 
   descriptorOf(path: string): number {
     const known = this.namespaces.indexOf(path);
@@ -111,7 +111,7 @@ export class FakeRdma {
       return [refusal(ERRNO.ENODEV)];
     }
     this.devices.set(name, to);
-    return this.losesAnswers ? undefined : [];
+    return this.lostAnswers-- > 0 ? undefined : [];
   }
 }
 

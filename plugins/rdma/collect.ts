@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { doAll } from '../../lib/cni/errors.ts';
+import type { Attachment, Host } from '../../lib/cni/plugin.ts';
+import { listRdmaDevices } from '../../lib/rdma/devices.ts';
+import { listStates, type RdmaState, removeState } from './state.ts';
+import { namesOf, openIfThere, takeBack } from './take-back.ts';
+
+export interface Collection {
+  readonly network: string;
+  readonly dataDir: string;
+  readonly valid: readonly Attachment[];
+  readonly log: (line: string) => void;
+}
+
+/**
+ * Gives back what attachments of the network have that are not valid any more. One failure does not keep the others.
+ *
+ * @throws CniError for all that could not be given back
+ */
+export function collect({ network, dataDir, valid, log }: Collection, host: Host): Promise<void> {
+  const states = new Map(listStates(dataDir, host.log));
+  const invalid = [...states].filter(
+    ([file, state]) => isOf(network, file, state) && !isValid(network, file, state, valid),
+  );
+  return doAll(
+    invalid.map(([file, state]) => () => {
+      const path = join(dataDir, file);
+      if (!isReleased(state, states, host, log)) {
+        host.log(
+          `cannot collect "${path}": the device is not on the host, and the file does not say in which pod it is`,
+        );
+        return;
+      }
+      removeState(path, host.log);
+      states.delete(file);
+    }),
+  );
+}
+
+const isOf = (network: string, file: string, { owner }: RdmaState): boolean =>
+  owner === undefined ? file.startsWith(`${network}-`) : owner.network === network;
+
+const isValid = (network: string, file: string, { owner }: RdmaState, valid: readonly Attachment[]): boolean =>
+  valid.some(({ containerID, ifname }) =>
+    owner === undefined
+      ? file === `${network}-${containerID}-${ifname}`
+      : owner.containerId === containerID && owner.ifName === ifname,
+  );
+
+/** Is the device on the host now? What a file of the Go plugin says is not enough to find it elsewhere. */
+function isReleased(
+  state: RdmaState,
+  states: ReadonlyMap<string, RdmaState>,
+  host: Host,
+  log: (line: string) => void,
+): boolean {
+  if (state.owner === undefined) {
+    const names = namesOf(state);
+    return names.length === 0 || listRdmaDevices(host.netns).some(({ name }) => names.includes(name));
+  }
+  // the path may lead to another pod by now: one that has the device has a state of its own
+  const isClaimed = [...states.values()].some((other) => other !== state && isSameDevice(other, state));
+  using netns = isClaimed ? undefined : openIfThere(host, state.owner.netns);
+  if (netns !== undefined) {
+    takeBack(netns, state, host, log);
+  }
+  return true;
+}
+
+const isSameDevice = (a: RdmaState, b: RdmaState): boolean =>
+  (a.deviceId !== '' && a.deviceId === b.deviceId) || namesOf(a).some((name) => namesOf(b).includes(name));

@@ -1,0 +1,108 @@
+import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import type { Host } from '../../lib/cni/plugin.ts';
+import type { Undo } from '../../lib/cni/undo.ts';
+import { findLink } from '../../lib/link/observe.ts';
+import { hasErrno } from '../../lib/netlink/errno.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { rdmaNamesAnywhere } from '../../lib/rdma/bus.ts';
+import { listRdmaDevices, moveRdmaDevice } from '../../lib/rdma/devices.ts';
+import { type BusDevice, driverOf, isUserspace, rdmaNamesOf } from '../../lib/sys/bus-device.ts';
+import { type Facts, type Plan, planMove } from './plan.ts';
+import { type Owner, type RdmaState, readState, removeState, statePath, writeState } from './state.ts';
+import { deviceIn, namesOf, takeBack } from './take-back.ts';
+
+/** An attachment, and the device on its bus whose RDMA device it gets. */
+export interface Gift {
+  readonly device: BusDevice;
+  readonly netns: Netns;
+  readonly dataDir: string;
+  readonly owner: Owner;
+  readonly log: (line: string) => void;
+}
+
+/** Hardware addresses of IP over InfiniBand */
+const INFINIBAND_BYTES = 20;
+
+/**
+ * Gives the RDMA device to the pod. The state is on the disk before the device moves: whenever the call is killed, DEL
+ * knows what to look for. A device that is in the pod already stays there.
+ *
+ * @throws CniError
+ */
+export function give(gift: Gift, host: Host, undo: Undo): void {
+  const { device, netns, dataDir, owner, log } = gift;
+  const path = statePath(dataDir, owner);
+  const before = readState(path, host.log);
+  const plan = planMove(factsOf(gift, before, host));
+  refuseSecond(before, plan, gift, host);
+  if (!plan.isInPod) {
+    refuseInfiniBand(netns, owner.ifName);
+  }
+  const { name } = plan.device;
+  const { network, containerId, ifName } = owner;
+  const state: RdmaState = {
+    deviceId: device.name,
+    hostName: name,
+    containerName: name,
+    owner: { network, containerId, ifName, netns: netns.path },
+  };
+  log(`write "${path}"`);
+  writeState(dataDir, path, state);
+  if (plan.isInPod) {
+    log(`the pod has RDMA device "${name}" already`);
+    return;
+  }
+  undo.push(`take RDMA device "${name}" back`, () => {
+    takeBack(netns, state, host, log);
+    removeState(path, host.log);
+  });
+  log(`move RDMA device "${name}" into the pod`);
+  move(plan, netns, host);
+}
+
+function factsOf({ device, netns }: Gift, before: RdmaState | undefined, host: Host): Facts {
+  const known = rdmaNamesAnywhere(device);
+  return {
+    deviceId: device.name,
+    driver: driverOf(device) ?? '',
+    isUserspace: isUserspace(device),
+    visible: rdmaNamesOf(device),
+    hidden: known.length > 0 || before?.deviceId !== device.name ? known : namesOf(before).slice(0, 1),
+    onHost: listRdmaDevices(host.netns),
+    inPod: listRdmaDevices(netns),
+  };
+}
+
+/** The state names one device: that of an earlier ADD would be forgotten in the pod. */
+function refuseSecond(before: RdmaState | undefined, { device }: Plan, { netns }: Gift, host: Host): void {
+  const held = before === undefined ? undefined : deviceIn(netns, before, host);
+  if (held !== undefined && held.name !== device.name) {
+    throw new CniError(
+      'internal',
+      `cannot give RDMA device "${device.name}" to the pod: this attachment has "${held.name}" already: DEL comes first`,
+    );
+  }
+}
+
+/** Those interfaces are built on the RDMA device: the kernel would delete the pod's, and make another on the way. */
+function refuseInfiniBand(netns: Netns, ifName: string): void {
+  const mac = findLink(netns.netlink, ifName)?.mac ?? '';
+  if (mac.split(':').length === INFINIBAND_BYTES) {
+    throw new CniError(
+      'invalidNetworkConfig',
+      `cannot move the RDMA device of InfiniBand interface "${ifName}": the interface would be lost: leave rdma out, and use ` +
+        'ib-sriov with "rdmaIsolation": true, which moves the RDMA device first',
+    );
+  }
+}
+
+function move({ device }: Plan, netns: Netns, host: Host): void {
+  try {
+    moveRdmaDevice(device, host.netns, netns, 'into the pod');
+  } catch (error) {
+    const hint = hasErrno(error, 'EOPNOTSUPP')
+      ? ': its driver cannot take it away from programs that have it open'
+      : '';
+    throw new CniError('internal', `${messageOf(error)}${hint}`, { cause: error });
+  }
+}

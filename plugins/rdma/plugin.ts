@@ -1,0 +1,95 @@
+import { CniError, type CodeWord, messageOf } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { differs } from '../../lib/cni/previous.ts';
+import { formatResult, type Result } from '../../lib/cni/result.ts';
+import { Undo } from '../../lib/cni/undo.ts';
+import { modeFault, rdmaMode } from '../../lib/rdma/mode.ts';
+import { collect } from './collect.ts';
+import { dataDirOf, RdmaConf, readWanted, wantedDevice } from './config.ts';
+import { busDeviceOf } from './device.ts';
+import { give } from './give.ts';
+import { demandPrevious } from './previous.ts';
+import { readState, removeState, statePath } from './state.ts';
+import { deviceIn, openIfThere, takeBack } from './take-back.ts';
+
+export const rdma: Plugin<RdmaConf> = {
+  name: 'rdma',
+  about: '',
+  conf: RdmaConf,
+  add,
+  del,
+  check,
+  status,
+  gc,
+};
+
+async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
+  const previous = demandPrevious(call);
+  formatResult(previous, call.version); // one that cannot be printed is better known before anything is done
+  const dataDir = dataDirOf(call.conf.dataDir);
+  demandExclusive(host, 'internal');
+  using netns = host.openNetns(call.netnsPath);
+  await using undo = new Undo(host.log);
+  const device = busDeviceOf(wantedDevice(call.conf), previous, netns, host);
+  give({ device, netns, dataDir, owner: call, log: stepLog(host, call.conf.args?.cni?.debug ?? false) }, host, undo);
+  undo.commit();
+  return previous;
+}
+
+/** Success whenever there is nothing to give back: a namespace that ended has given its devices back itself. */
+async function del(call: Call<JsonObject>, host: Host): Promise<void> {
+  const wanted = readWanted(call.document);
+  const path = statePath(dataDirOf(wanted.dataDir), call);
+  const state = readState(path, host.log);
+  using netns = state === undefined ? undefined : openIfThere(host, call.netnsPath);
+  if (state !== undefined && netns !== undefined) {
+    const known = { ...state, deviceId: state.deviceId || wanted.device };
+    takeBack(netns, known, host, stepLog(host, wanted.isVerbose));
+  }
+  removeState(path, host.log);
+}
+
+async function check(call: Call<RdmaConf>, host: Host): Promise<void> {
+  demandPrevious(call);
+  demandExclusive(host, 'internal');
+  const path = statePath(dataDirOf(call.conf.dataDir), call);
+  const state = readState(path, host.log);
+  if (state === undefined) {
+    throw differs(`there is no state of the attachment: "${path}" is missing`);
+  }
+  using netns = host.openNetns(call.netnsPath);
+  if (deviceIn(netns, state, host) === undefined) {
+    const where = deviceIn(host.netns, state, host) === undefined ? '' : ': it is on the host';
+    throw differs(`RDMA device "${state.containerName}" is not in the container${where}`);
+  }
+}
+
+async function status(call: Call<RdmaConf>, host: Host): Promise<void> {
+  dataDirOf(call.conf.dataDir);
+  demandExclusive(host, 'notAvailable');
+}
+
+async function gc(call: Call<RdmaConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+  if (valid === undefined) {
+    return; // nothing was said of any attachment
+  }
+  const log = stepLog(host, call.conf.args?.cni?.debug ?? false);
+  await collect({ network: call.network, dataDir: dataDirOf(call.conf.dataDir), valid, log }, host);
+}
+
+/** @throws CniError with this code and what a person must do */
+function demandExclusive(host: Host, code: CodeWord): void {
+  let fault: string | undefined;
+  try {
+    fault = modeFault(rdmaMode(host.netns));
+  } catch (error) {
+    throw new CniError(code, messageOf(error), { cause: error });
+  }
+  if (fault !== undefined) {
+    throw new CniError(code, fault);
+  }
+}
+
+const stepLog = (host: Host, isVerbose: boolean): ((line: string) => void) =>
+  isVerbose ? (line) => host.log(`rdma: ${line}`) : () => undefined;

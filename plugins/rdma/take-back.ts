@@ -1,0 +1,68 @@
+import type { Host } from '../../lib/cni/plugin.ts';
+import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
+import { rdmaNamesAnywhere } from '../../lib/rdma/bus.ts';
+import { listRdmaDevices, moveRdmaDevice, type RdmaDevice } from '../../lib/rdma/devices.ts';
+import { rdmaMode } from '../../lib/rdma/mode.ts';
+import { findBusDevice } from '../../lib/sys/bus-device.ts';
+import type { RdmaState } from './state.ts';
+
+/**
+ * The device of a state, when it is in a namespace: by its name, or, where a pod has renamed it, by what its bus device
+ * calls it now. In shared mode no device is in one namespace.
+ */
+export function deviceIn(netns: Netns, state: RdmaState, host: Host): RdmaDevice | undefined {
+  if (rdmaMode(host.netns) !== 'exclusive') {
+    return undefined;
+  }
+  const devices = listRdmaDevices(netns);
+  const among = (names: readonly string[]): RdmaDevice | undefined => devices.find(({ name }) => names.includes(name));
+  return among(namesOf(state)) ?? among(hiddenNames(state.deviceId, host.sysfs));
+}
+
+export const namesOf = ({ hostName, containerName }: RdmaState): readonly string[] =>
+  [containerName, hostName].filter((name) => name !== '');
+
+/**
+ * A pod's namespace.
+ *
+ * @returns undefined when it has ended: the kernel has taken its devices back to the host
+ * @throws CniError when it cannot be told
+ */
+export function openIfThere(host: Host, path: string): Netns | undefined {
+  if (path === '') {
+    return undefined;
+  }
+  try {
+    return host.openNetns(path);
+  } catch (error) {
+    if (error instanceof NetnsMissing || error instanceof NotANetns) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/**
+ * Gives a pod's device back to the host. It may be there already: the kernel brings it back when a namespace ends.
+ *
+ * @throws ErrnoError
+ */
+export function takeBack(netns: Netns, state: RdmaState, host: Host, log: (line: string) => void): void {
+  const device = deviceIn(netns, state, host);
+  if (device === undefined || netns.isSameAs(host.netns)) {
+    log(`the pod does not have RDMA device "${state.containerName}" any more`);
+    return;
+  }
+  log(`move RDMA device "${device.name}" back to the host`);
+  moveRdmaDevice(device, netns, host.netns, 'back to the host');
+}
+
+/** A file that somebody else wrote may name anything. */
+function hiddenNames(deviceId: string, sysfs: string): readonly string[] {
+  try {
+    const device = deviceId === '' ? undefined : findBusDevice(deviceId, 'deviceID', sysfs);
+    return device === undefined ? [] : rdmaNamesAnywhere(device);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,46 @@
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { findPf, NO_MAC } from '../../lib/link/vf.ts';
+import { vfInSysfs } from '../../lib/link/vf-sysfs.ts';
+import { formatMac, parseMac } from '../../lib/net/mac.ts';
+import type { Netlink } from '../../lib/netlink/netlink.ts';
+import { type BusDevice, findPciDevice } from '../../lib/sys/bus-device.ts';
+
+/** The VFs of this node whose administrative hardware address is this one. */
+export function vfsWithMac(mac: string, netlink: Netlink, sysfs: string): readonly BusDevice[] {
+  const wanted = formatMac(parseMac(mac) ?? Buffer.alloc(0));
+  if (wanted === '' || wanted === NO_MAC) {
+    return [];
+  }
+  const found = pfsIn(sysfs).flatMap(({ name, device }) => {
+    const pf = findPf(netlink, { name, device });
+    return vfNumbersOf(device)
+      .filter((number) => (pf?.vfs.find((vf) => vf.number === number) ?? vfInSysfs(device, number))?.mac === wanted)
+      .flatMap((number) => pciDeviceAt(join(device.folder, `virtfn${number}`), sysfs) ?? []);
+  });
+  return [...new Map(found.map((vf) => [vf.name, vf])).values()]; // ports of one PF have the same VFs
+}
+
+/** Links on the host whose device has VFs. */
+function pfsIn(sysfs: string): readonly { readonly name: string; readonly device: BusDevice }[] {
+  const folder = join(sysfs, 'class/net');
+  return readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, 'device/virtfn0')))
+    .flatMap((name) => {
+      const device = pciDeviceAt(join(folder, name, 'device'), sysfs);
+      return device === undefined ? [] : [{ name, device }];
+    });
+}
+
+const vfNumbersOf = ({ folder }: BusDevice): readonly number[] =>
+  readdirSync(folder)
+    .flatMap((name) => /^virtfn(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number);
+
+function pciDeviceAt(path: string, sysfs: string): BusDevice | undefined {
+  try {
+    return findPciDevice(basename(realpathSync(path)), 'prevResult', sysfs);
+  } catch {
+    return undefined; // gone in the meantime, or on another bus
+  }
+}
