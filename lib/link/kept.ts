@@ -54,7 +54,9 @@ export function keep(netlink: Netlink, index: number): Kept {
   const own = addresses.flatMap((body) => addressIn(body) ?? []);
   const routes = [AF_INET, AF_INET6].flatMap((family) => {
     const head = { family, prefix: 0, table: 0, protocol: 0, scope: 0, type: 0 };
-    return listed(netlink, RTM_GETROUTE, encodeRoute(head, {}), 'routes').filter((body) => isKeptRoute(body, index));
+    // the kernel sends those through the link only: a node may have a hundred thousand others
+    const body = encodeRoute(head, { outputIndex: index });
+    return listed(netlink, RTM_GETROUTE, body, 'routes').filter((route) => isKeptRoute(route, index));
   });
   const rules = [AF_INET, AF_INET6].flatMap((family) => {
     const head = { family, destinationPrefix: 0, sourcePrefix: 0, action: 0 };
