@@ -1,4 +1,4 @@
-import { CniError, CODES } from '../../lib/cni/errors.ts';
+import { CniError } from '../../lib/cni/errors.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
 import type { Undo } from '../../lib/cni/undo.ts';
 import { type DeviceFacts, setAlias } from '../../lib/link/device.ts';
@@ -6,7 +6,7 @@ import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/movi
 import { findLink } from '../../lib/link/observe.ts';
 import { takePicture } from '../../lib/link/picture.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
-import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
+import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
 import type { HostDeviceConf } from './config.ts';
 import { bringHome, findHome } from './home.ts';
 import { type DeviceRecord, listRecords, recordFolder, removeRecord, writeRecord } from './record.ts';
@@ -89,7 +89,7 @@ export function isDead(host: Host, path: string): boolean {
     host.openNetns(path)[Symbol.dispose]();
     return false;
   } catch (error) {
-    return error instanceof NetnsMissing || (error instanceof CniError && error.code === CODES.invalidNetns);
+    return error instanceof NetnsMissing || error instanceof NotANetns;
   }
 }
 
