@@ -13,6 +13,7 @@ const PACKAGES: readonly { readonly name: string; readonly module: string; reado
   { name: 'cnitool', module: 'github.com/containernetworking/cni@v1.3.0', path: 'cnitool' },
   { name: 'macvlan', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/macvlan' },
   { name: 'host-local', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/ipam/host-local' },
+  { name: 'loopback', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/loopback' },
   { name: 'static', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/ipam/static' },
   { name: 'tuning', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/meta/tuning' },
   { name: 'multus', module: 'gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0', path: 'cmd/multus' },
