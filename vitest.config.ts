@@ -15,6 +15,7 @@ export default defineConfig({
       },
       { test: { name: 'netns', include: ['{lib,plugins}/**/*.netns.test.ts'], ...rooted } },
       { test: { name: 'conformance', include: ['conformance/*.test.ts'], ...rooted } },
+      { test: { name: 'containerd', include: ['conformance/containerd/*.test.ts'], ...rooted } },
     ],
   },
 });

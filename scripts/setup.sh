@@ -121,16 +121,28 @@ install_go() {
 
 # The Go programs that ours are compared with, built with a Go of this machine's packages where there is none.
 install_peers() {
-  local go toolchain
-  if ! go=$(find_go); then
-    node conformance/peers.ts >/dev/null 2>&1 && return # all are there
-    go=$(install_go) || exit
-  fi
+  find_go >/dev/null || ! node conformance/peers.ts >/dev/null 2>&1 || return 0 # all are there
   [[ -e ${BRAID_PEERS-.cache/peers}/multus ]] || say 'building the Go programs that ours are compared with (minutes)'
+  with_go node conformance/peers.ts || die 'cannot build the Go programs to compare with: see above'
+}
+
+# The container runtimes of conformance/containerd; with "containerd2" among the words also the one that must be built.
+install_containerd() {
+  if [[ " $* " != *' containerd2 '* ]]; then
+    quietly node conformance/containerd/install.ts || die 'cannot fetch containerd and runc: see above'
+    return
+  fi
+  say 'building containerd 2, unless it is there (minutes)'
+  with_go node conformance/containerd/install.ts --with containerd2 || die 'cannot build containerd 2: see above'
+}
+
+# with_go COMMAND…: with a Go that is new enough on the PATH, or that fetches one.
+with_go() {
+  local go toolchain
+  go=$(install_go) || exit
   toolchain=$("$go/go" env GOTOOLCHAIN)
   (($(minor_of "$go") >= NEW_ENOUGH_GO)) || toolchain=$FETCHED_GO
-  PATH=$go:$PATH GOTOOLCHAIN=$toolchain quietly node conformance/peers.ts ||
-    die 'cannot build the Go programs to compare with: see above'
+  PATH=$go:$PATH GOTOOLCHAIN=$toolchain quietly "$@"
 }
 
 # minor_of FOLDER: 24 for go1.24.2; 0 where there is no Go.

@@ -17,9 +17,18 @@ let isInterrupted = false;
 /** @throws Failure naming the word that is no tier */
 function readArguments(): Wanted {
   const { values, positionals } = parseArgs({
-    options: { skip: { type: 'string', multiple: true, default: [] }, verbose: { type: 'boolean', default: false } },
+    options: {
+      skip: { type: 'string', multiple: true, default: [] },
+      with: { type: 'string', multiple: true, default: [] },
+      verbose: { type: 'boolean', default: false },
+    },
     allowPositionals: true,
   });
+  const unknown = values.with.find((word) => word !== 'containerd2');
+  if (unknown !== undefined) {
+    throw new Failure(`there is no "${unknown}" to test with: there is containerd2`);
+  }
+  process.env['BRAID_WITH'] = values.with.join(',');
   const named = positionals.flatMap(tiersNamed);
   return {
     tiers: TIERS.filter((tier) => named.length === 0 || named.includes(tier)),

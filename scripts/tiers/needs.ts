@@ -57,3 +57,15 @@ export const kernel: Need = once(async () => {
 
 /** The Go programs that ours are compared with. */
 export const peers: Need = once(() => setUp('install_peers'));
+
+/** The container runtimes of conformance/containerd. The newest takes minutes to build: in CI, or when it is asked for. */
+export const containerd: Need = once(async () => {
+  await setUp('install_tools', 'ping', 'setpriv', 'tar');
+  await setUp(
+    'install_containerd',
+    ...(isWanted('containerd2') || process.env['CI'] === 'true' ? ['containerd2'] : []),
+  );
+});
+
+/** What `./scripts/test --with` asked for. */
+const isWanted = (word: string): boolean => (process.env['BRAID_WITH'] ?? '').split(',').includes(word);

@@ -1,5 +1,5 @@
 import { execute } from './execute.ts';
-import { build, kernel, type Need, peers, root, tools } from './needs.ts';
+import { build, containerd, kernel, type Need, peers, root, tools } from './needs.ts';
 import type { Outcome } from './outcome.ts';
 import { runVitest } from './vitest.ts';
 
@@ -22,6 +22,11 @@ export const TIERS: readonly Tier[] = [
     name: 'conformance',
     needs: [root, tools, kernel, build, peers],
     run: (isVerbose) => runVitest('conformance', isVerbose),
+  },
+  {
+    name: 'containerd',
+    needs: [root, tools, kernel, build, peers, containerd],
+    run: (isVerbose) => runVitest('containerd', isVerbose),
   },
 ];
 

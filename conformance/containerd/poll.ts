@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const PAUSE_MS = 20;
+
+/** What is waited for can no longer come. */
+export class GiveUp extends Error {
+  override readonly name = 'GiveUp';
+}
+
+/**
+ * Looks again and again until something is so.
+ *
+ * @param look what is waited for, or undefined while it is not so; may throw meanwhile
+ * @throws Error with what was waited for, and why not, at the deadline; a GiveUp at once
+ */
+export async function until<T>(
+  what: string,
+  look: () => T | undefined | Promise<T | undefined>,
+  deadlineMs = 30_000,
+): Promise<T> {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    let reason = '';
+    try {
+      const found = await look();
+      if (found !== undefined) {
+        return found;
+      }
+    } catch (error) {
+      if (error instanceof GiveUp) {
+        throw error;
+      }
+      reason = `: ${error}`;
+    }
+    if (performance.now() > end) {
+      throw new Error(`waited ${deadlineMs} ms for ${what}${reason}`);
+    }
+    await sleep(PAUSE_MS);
+  }
+}

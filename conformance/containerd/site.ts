@@ -1,0 +1,150 @@
+/** A node with plugins and a configuration, and what tests ask of its pods. */
+import { copyFileSync, linkSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { expect } from 'vitest';
+import { Lab } from '../lab.ts';
+import { GO, PLUGINS, STANDALONE } from '../programs.ts';
+import { addressTexts, comparable, filesIn, stateOf } from '../state.ts';
+import type { Cri, PodSpec } from './cri.ts';
+import { type RuntimePrograms, runtimes } from './install.ts';
+import { ContainerdNode } from './node.ts';
+import { until } from './poll.ts';
+import { type Reservation, reservationsIn } from './reservations.ts';
+
+export interface Pod {
+  readonly name: string;
+  /** of the sandbox: CNI_CONTAINERID */
+  readonly id: string;
+  /** CNI_NETNS */
+  readonly netns: string;
+  /** as the CRI has them */
+  readonly ips: readonly string[];
+}
+
+/** The plugins of a network, in order. */
+export type Plugins = readonly Readonly<Record<string, unknown>>[];
+
+export const RUNTIMES = runtimes();
+
+export class Site implements AsyncDisposable {
+  readonly lab: Lab;
+  readonly node: ContainerdNode;
+  readonly bin: string;
+  /** the newest that the runtime takes results of: containerd 1 knows no 1.1.0 */
+  readonly cniVersion: string;
+  private readonly confDir: string;
+  private configurations = 0;
+
+  private constructor(lab: Lab, node: ContainerdNode, folders: { readonly bin: string; readonly confDir: string }) {
+    this.lab = lab;
+    this.node = node;
+    this.bin = folders.bin;
+    this.confDir = folders.confDir;
+    this.cniVersion = node.programs.name === 'containerd 1' ? '1.0.0' : '1.1.0';
+  }
+
+  /** A node with the plugins of this build and no configuration yet. */
+  static async open(programs: RuntimePrograms): Promise<Site> {
+    const lab = await Lab.open();
+    try {
+      const folders = { bin: lab.folder('bin'), confDir: lab.folder('net.d') };
+      for (const path of [...PLUGINS.map((name) => join(STANDALONE, name)), join(GO.bin, 'loopback')]) {
+        place(path, join(folders.bin, basename(path)));
+      }
+      return new Site(lab, await ContainerdNode.start(lab, programs, folders), folders);
+    } catch (error) {
+      await lab[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get cri(): Cri {
+    return this.node.cri;
+  }
+
+  /** Writes the configuration of the node, and waits until the runtime has read it. */
+  async configure(plugins: Plugins): Promise<void> {
+    const mark = `configuration-${++this.configurations}`;
+    const part = join(this.confDir, 'part');
+    writeFileSync(part, JSON.stringify({ cniVersion: this.cniVersion, name: 'node', plugins, mark }));
+    renameSync(part, join(this.confDir, '10-node.conflist'));
+    await until('the runtime to read its configuration', async () => {
+      const { conditions, info } = await this.cri.status();
+      const isReady = conditions.some(({ type, status }) => type === 'NetworkReady' && status);
+      return isReady && JSON.stringify(info).includes(mark) ? true : undefined;
+    });
+  }
+
+  async run(spec: PodSpec): Promise<Pod> {
+    const id = await this.cri.run(spec);
+    const { netns, ips } = await this.cri.sandbox(id);
+    return { name: spec.name, id, netns, ips };
+  }
+
+  async remove({ id }: Pod): Promise<void> {
+    await this.cri.stop(id);
+    await this.cri.remove(id);
+  }
+
+  /** `10.5.0.1/24` of an interface of a pod, as the kernel has them. */
+  async addresses(pod: Pod, ifName: string): Promise<readonly string[]> {
+    return addressTexts(await this.stateOf(pod), ifName);
+  }
+
+  /** Links, addresses and routes in a pod. */
+  stateOf(pod: Pod) {
+    return stateOf(this.node.nameHere(pod.netns));
+  }
+
+  /** A pod's packets reach an address, over an interface. */
+  async reach(pod: Pod, ifName: string, address: string): Promise<void> {
+    const ping = ['ping', '-c', '1', '-W', '1', '-I', ifName, address];
+    await until(`${pod.name} to reach ${address} over ${ifName}`, async () => {
+      const { exitCode, stdout, stderr } = await this.node.inPod(pod.netns, ping);
+      if (exitCode !== 0) {
+        throw new Error(stdout + stderr);
+      }
+      return true;
+    });
+  }
+
+  /** What whereabouts has on disk. */
+  reservations(): readonly Reservation[] {
+    return reservationsIn(join(this.node.stateDir, 'whereabouts'));
+  }
+
+  /** All that pods may leave: reservations, files of plugins and of libcni, links of the node, namespaces. */
+  async everything() {
+    const files = Object.keys(filesIn(this.node.stateDir));
+    const { links, addresses, routes } = comparable(await stateOf(this.lab.node));
+    return {
+      reservations: this.reservations(),
+      files: files.filter((name) => !name.startsWith('whereabouts/') && !name.endsWith('/')),
+      node: { links, addresses, routes },
+      namespaces: readdirSync(this.node.pathHere('/run/netns')),
+      sandboxes: await this.cri.list(),
+    };
+  }
+
+  /** Does something after which all is as it was. */
+  async leavesNothing(work: () => Promise<void>): Promise<void> {
+    const before = await this.everything();
+    expect(before).toMatchObject({ reservations: [], files: [], namespaces: [], sandboxes: {} });
+    await work();
+    expect(await this.everything()).toEqual(before);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.node[Symbol.asyncDispose]();
+    await this.lab[Symbol.asyncDispose]();
+  }
+}
+
+/** The file itself: a build that goes on meanwhile replaces names, and does not change files. */
+export function place(path: string, target: string): void {
+  try {
+    linkSync(path, target);
+  } catch {
+    copyFileSync(path, target); // another file system
+  }
+}
