@@ -14,8 +14,8 @@ export interface MadeLink {
   readonly link: { readonly index: number; readonly name: string };
   /** its entry of the result */
   readonly own: Interface;
-  /** of the configuration */
-  readonly dns: Dns;
+  /** of the configuration; absent takes that of the IPAM plugin */
+  readonly dns?: Dns;
   /** Takes the link away: its addresses may be given back only after that. */
   readonly takeAway: () => void | Promise<void>;
   /** addresses and routes beside those of the IPAM plugin */
@@ -40,7 +40,7 @@ export async function addressLink(call: Call<unknown>, host: Host, made: MadeLin
     undo.push('take the addresses off before they are given back', made.takeAway);
   }
   const ips = [...more.ips, ...leases.ips].map((ip) => ({ ...ip, interface: 0 }));
-  const result: Result = { interfaces: [own], ips, routes: [...more.routes, ...leases.routes], dns };
+  const result: Result = { interfaces: [own], ips, routes: [...more.routes, ...leases.routes], dns: dns ?? leases.dns };
   if (ips.length === 0 && result.routes.length === 0) {
     setUp(netns.netlink, link);
     return result;

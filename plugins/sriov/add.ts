@@ -1,0 +1,126 @@
+import { refuseUnprintable } from '../../lib/cni/addressed.ts';
+import { parseCniArgs } from '../../lib/cni/args.ts';
+import { CniError } from '../../lib/cni/errors.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import type { Result } from '../../lib/cni/result.ts';
+import { Undo } from '../../lib/cni/undo.ts';
+import { findLink } from '../../lib/link/observe.ts';
+import { NO_MAC } from '../../lib/link/vf.ts';
+import { setVf, type VfAttribute, type VfChanges, VfRefused } from '../../lib/link/vf-change.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { driverOf } from '../../lib/sys/bus-device.ts';
+import { addressInterface, addressProgram, announceResult, moveIn } from './attach.ts';
+import { claimVf } from './claim.ts';
+import type { SriovConf } from './config.ts';
+import { findVf } from './discover.ts';
+import { giveBack } from './give-back.ts';
+import { type Observed, observeVf, recordOf, wantedOf } from './observe.ts';
+import { patiently } from './patience.ts';
+import { setOwner, stateFolder } from './places.ts';
+import { deviceIdOf, planSriov, type SriovPlan, wantedMacOf } from './plan.ts';
+import type { SriovRecord } from './record.ts';
+import { nameOf, removeRecord, writeRecord } from './records.ts';
+
+/** What is needed to begin with a VF. */
+interface Attempt {
+  readonly call: Call<SriovConf>;
+  readonly host: Host;
+  readonly netns: Netns;
+  readonly folder: string;
+  readonly plan: SriovPlan;
+  readonly undo: Undo;
+}
+
+/** ADD. Everything that can be refused is refused before the VF is touched; from then on all is undone. */
+export async function addVf(call: Call<SriovConf>, host: Host): Promise<Result> {
+  refuseUnprintable(call);
+  const deviceId = deviceIdOf(call.conf);
+  const plan = planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
+  using netns = host.openNetns(call.netnsPath);
+  const folder = stateFolder(call.conf.dataDir);
+  const found = findVf(deviceId, host.sysfs);
+  using _lock = await claimVf(call, host, folder, deviceId);
+  await using undo = new Undo(host.log);
+  const result = await attach({ call, host, netns, folder, plan, undo }, observeVf(host, found));
+  undo.commit();
+  return result;
+}
+
+async function attach(attempt: Attempt, observed: Observed): Promise<Result> {
+  const { call, host, netns, plan, undo } = attempt;
+  const { device, pf, vf } = observed;
+  refuseUnusable(attempt, observed);
+  const wanted = wantedOf(observed, plan, call.conf.preclean);
+  const record = recordOf(call, observed, plan, wanted.before);
+  const takeAway = begin(attempt, record);
+  await changeVf(host, observed, wanted.changes);
+  if (device === undefined) {
+    const mac = plan.mac ?? (vf.mac === NO_MAC ? undefined : vf.mac);
+    const own = { name: call.ifName, ...(mac === undefined ? {} : { mac }), mtu: pf.mtu, sandbox: call.netnsPath };
+    const result = await addressProgram(call, host, own, undo);
+    finish(attempt, record);
+    return result;
+  }
+  const moved = await moveIn(host, netns, device, plan, call.ifName);
+  const result = await addressInterface(call, host, netns, moved, { takeAway, undo });
+  finish(attempt, record);
+  await announceResult(host, netns, moved, result);
+  return result;
+}
+
+/** What the VF cannot be, and what the pod has already. */
+function refuseUnusable({ call, netns, plan }: Attempt, { device, found }: Observed): void {
+  if (device !== undefined && findLink(netns.netlink, call.ifName) !== undefined) {
+    throw new CniError('internal', `cannot add interface "${call.ifName}": it already exists in "${netns.path}"`);
+  }
+  if (device === undefined && plan.mtu !== undefined) {
+    throw new CniError(
+      'invalidNetworkConfig',
+      `cannot use "mtu" ${plan.mtu}: driver "${driverOf(found.device)}" hands the VF to a program, so it has no interface`,
+    );
+  }
+}
+
+/**
+ * Remembers what the VF is, and whose it will be, before it is touched.
+ *
+ * @returns what gives it back
+ */
+function begin({ call, host, folder, undo }: Attempt, record: SriovRecord): () => Promise<void> {
+  const where = { netnsPaths: [call.netnsPath], ifName: call.ifName };
+  const takeAway = async (): Promise<void> => {
+    await giveBack(host, folder, record, where);
+    removeRecord(folder, nameOf(call));
+  };
+  writeRecord(folder, call, record, true);
+  undo.push(`give VF "${record.deviceId}" back`, takeAway);
+  setOwner(folder, record.deviceId, call.netnsPath);
+  return takeAway;
+}
+
+function finish({ call, folder }: Attempt, record: ReturnType<typeof recordOf>): void {
+  writeRecord(folder, call, { ...record, own: { ...record.own, phase: 'attached' } }, false);
+}
+
+/** The keys of the configuration behind what a PF is asked for. */
+const KEYS: Readonly<Record<VfAttribute, string>> = {
+  vlan: '"vlan"',
+  mac: '"mac"',
+  rate: '"min_tx_rate" or "max_tx_rate"',
+  spoofCheck: '"spoofchk"',
+  trust: '"trust"',
+  linkState: '"link_state"',
+};
+
+async function changeVf(host: Host, { found, pf }: Observed, changes: VfChanges): Promise<void> {
+  try {
+    await patiently(host.sleep, () => setVf(host.netns.netlink, pf, found.number, changes));
+  } catch (error) {
+    if (!(error instanceof VfRefused)) {
+      throw error;
+    }
+    const isUnknown = ['EOPNOTSUPP', 'EPROTONOSUPPORT'].includes(error.code);
+    const hint = `; driver "${driverOf(found.pf)}" does not know ${KEYS[error.attribute]} of this kind: take it out of the configuration`;
+    throw new CniError('invalidNetworkConfig', `${error.message}${isUnknown ? hint : ''}`, { cause: error });
+  }
+}

@@ -1,0 +1,64 @@
+import { parseCniArgs } from '../../lib/cni/args.ts';
+import { ipamForward } from '../../lib/cni/ipam.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
+import type { Interface } from '../../lib/cni/result.ts';
+import { planAddresses } from '../../lib/link/addressing.ts';
+import { checkAddresses } from '../../lib/link/check.ts';
+import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
+import { readVf } from '../../lib/link/vf.ts';
+import { describeVf, differing } from '../../lib/link/vf-change.ts';
+import type { SriovConf } from './config.ts';
+import { findVf } from './discover.ts';
+import { isInterfaceOf } from './identity.ts';
+import { stateFolder } from './places.ts';
+import { planSriov, wantedMacOf } from './plan.ts';
+import type { SriovRecord } from './record.ts';
+import { readRecord } from './records.ts';
+
+/**
+ * CHECK: the VF as the pod sees it, and as the PF does.
+ *
+ * @throws CniError internal naming what differs
+ */
+export async function checkVf(call: Call<SriovConf>, host: Host): Promise<void> {
+  const { changes } = planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
+  using netns = host.openNetns(call.netnsPath);
+  await ipamForward(call, host);
+  const previous = previousResult(call);
+  const own = ownInterface(previous, call);
+  const record = readRecord(stateFolder(call.conf.dataDir), call, host.log);
+  if (record === undefined) {
+    throw differs(`there is no record of interface "${call.ifName}"`);
+  }
+  const { pf, pfName, number } = findVf(record.deviceId, host.sysfs);
+  const wrong = differing(readVf(host.netns.netlink, { name: pfName, device: pf }, number), changes);
+  if (Object.keys(wrong).length > 0) {
+    throw differs(`VF ${number} of "${pfName}" does not have ${describeVf(wrong)}`);
+  }
+  if (record.before.name !== '') {
+    const device = findDevice(netns.netlink, call.ifName);
+    if (device === undefined) {
+      throw differs(`link "${call.ifName}" is missing in the container`);
+    }
+    const fault = faultOf(device, own, record);
+    if (fault !== undefined) {
+      throw differs(`link "${device.name}" ${fault}`);
+    }
+    checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
+  }
+}
+
+function faultOf(device: DeviceFacts, own: Interface, record: SriovRecord): string | undefined {
+  const mac = own.mac?.toLowerCase() ?? '';
+  if (!isInterfaceOf(device, record)) {
+    return `is not the interface of device "${record.deviceId}"`;
+  }
+  if (mac !== '' && device.mac !== mac) {
+    return `has hardware address ${device.mac}, not ${mac}`;
+  }
+  if (own.mtu !== undefined && device.mtu !== own.mtu) {
+    return `has MTU ${device.mtu}, not ${own.mtu}`;
+  }
+  return device.isUp ? undefined : 'is down';
+}

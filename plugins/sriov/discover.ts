@@ -1,0 +1,108 @@
+import { CniError } from '../../lib/cni/errors.ts';
+import {
+  attributeOf,
+  type BusDevice,
+  driverOf,
+  findPciDevice,
+  isUserspace,
+  netNamesOf,
+  physicalFunctionOf,
+  vfNumberOf,
+} from '../../lib/sys/bus-device.ts';
+
+/** ARPHRD_INFINIBAND */
+const INFINIBAND = '32';
+
+/** A VF as sysfs shows it; what is undefined cannot be seen from here. */
+export interface Seen {
+  readonly device: BusDevice;
+  readonly pf: BusDevice | undefined;
+  readonly pfName: string | undefined;
+  readonly number: number | undefined;
+}
+
+/** A VF and the PF that knows it. */
+export interface FoundVf {
+  readonly device: BusDevice;
+  readonly pf: BusDevice;
+  readonly pfName: string;
+  /** under which the PF knows it */
+  readonly number: number;
+}
+
+/** @returns undefined when there is no such device */
+export function lookAt(deviceId: string, sysfs: string): Seen | undefined {
+  const device = findPciDevice(deviceId, 'deviceID', sysfs);
+  if (device === undefined) {
+    return undefined;
+  }
+  const pf = physicalFunctionOf(device);
+  return {
+    device,
+    pf,
+    pfName: pf === undefined ? undefined : interfaceOf(pf, device),
+    number: pf === undefined ? undefined : vfNumberOf(device, pf),
+  };
+}
+
+/** @throws CniError internal that says what a person can do */
+export function findVf(deviceId: string, sysfs: string): FoundVf {
+  const seen = lookAt(deviceId, sysfs);
+  if (seen === undefined) {
+    throw cannotUse(deviceId, 'no such PCI device; have the VFs of its PF been made (sriov_numvfs)?');
+  }
+  const { device, pf, pfName, number } = seen;
+  if (pf === undefined) {
+    throw cannotUse(
+      deviceId,
+      'it is not a VF; within a virtual machine, or for a whole NIC, "host-device" is the plugin to take',
+    );
+  }
+  if (pfName === undefined) {
+    const driver = driverOf(pf) ?? 'no driver';
+    throw cannotUse(
+      deviceId,
+      `its PF "${pf.name}" (${driver}) has no interface on this node; is it in another network namespace?`,
+    );
+  }
+  if (attributeOf(pf, `net/${pfName}/type`) === INFINIBAND) {
+    throw cannotUse(deviceId, `its PF "${pfName}" is InfiniBand: use the plugin ib-sriov`);
+  }
+  if (number === undefined) {
+    throw cannotUse(deviceId, `its PF "${pfName}" does not know it any more; make the VFs again`);
+  }
+  return { device, pf, pfName, number };
+}
+
+/** In switchdev mode the folder of a PF shows representors of VFs too: their ports are not called `p0` or nothing. */
+function interfaceOf(pf: BusDevice, vf: BusDevice): string | undefined {
+  const names = netNamesOf(pf).filter((name) => /^(p\d.*)?$/.test(attributeOf(pf, `net/${name}/phys_port_name`) ?? ''));
+  const [own] = netNamesOf(vf);
+  if (names.length < 2 || own === undefined) {
+    return names[0];
+  }
+  const port = attributeOf(vf, `net/${own}/dev_port`); // two ports on one PCI function
+  return names.find((name) => attributeOf(pf, `net/${name}/dev_port`) === port) ?? names[0];
+}
+
+/**
+ * Name of a VF's interface; undefined when its driver hands it to a program.
+ *
+ * @throws CniError internal when it is somewhere else
+ */
+export function interfaceNameOf(device: BusDevice): string | undefined {
+  const [name] = netNamesOf(device);
+  if (name !== undefined || isUserspace(device)) {
+    return name;
+  }
+  const driver = driverOf(device);
+  throw cannotUse(
+    device.name,
+    driver === undefined
+      ? 'no driver is bound to it; has a workload unbound it?'
+      : `driver "${driver}" is bound to it, but it has no interface on this node; is it still in the namespace of another pod?`,
+  );
+}
+
+const cannotUse = (deviceId: string, why: string): CniError =>
+  new CniError('internal', `cannot use device "${deviceId}": ${why}`);

@@ -1,0 +1,150 @@
+import { CniError, doAll } from '../../lib/cni/errors.ts';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { type DeviceFacts, findDevice, findDeviceByIndex, setDown, setMtu } from '../../lib/link/device.ts';
+import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { restorePicture } from '../../lib/link/picture.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { driverOf, isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
+import type { Seen } from './discover.ts';
+import { findInterface, isInterfaceOf, wearMac } from './identity.ts';
+import { awaited, patiently } from './patience.ts';
+import type { SriovRecord } from './record.ts';
+
+/** The kernel takes a moment to bring devices of a namespace back that has ended. */
+const RETURN_MS = 3_000;
+
+/**
+ * Brings the VF's interface home, out of a pod or from under the name that the kernel left it with, and makes it what
+ * it was. Can be called again after any crash: what is so already is passed over.
+ *
+ * @param from paths of namespaces in which it may be; those that are gone are passed over
+ * @param ifName what it is probably called there
+ * @throws CniError, ErrnoError; tryAgainLater when it is in none of them, nor here
+ */
+export async function bringHome(
+  host: Host,
+  seen: Seen,
+  record: SriovRecord,
+  from: readonly string[],
+  ifName: string,
+): Promise<void> {
+  if (record.before.name === '') {
+    return; // a program had the VF
+  }
+  const home = (await fetchFrom(host, record, from, ifName)) ?? (await awaitHere(host, seen, record));
+  if (home !== undefined) {
+    await makeAsBefore(host, record, home);
+  }
+}
+
+async function fetchFrom(
+  host: Host,
+  record: SriovRecord,
+  from: readonly string[],
+  ifName: string,
+): Promise<DeviceFacts | undefined> {
+  for (const path of from) {
+    using netns = openIfAlive(host, path);
+    const away = netns?.isSameAs(host.netns) === false ? findInterface(netns.netlink, ifName, record) : undefined;
+    if (netns !== undefined && away !== undefined) {
+      return await moveHome(host, record, netns, away);
+    }
+  }
+  return undefined;
+}
+
+function openIfAlive(host: Host, path: string): Netns | undefined {
+  try {
+    return host.openNetns(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** It gets its own address back before it is seen here. */
+async function moveHome(host: Host, record: SriovRecord, from: Netns, away: DeviceFacts): Promise<DeviceFacts> {
+  setDown(from.netlink, away);
+  await dress(host, record, from, away).catch(() => undefined); // tried again, and reported, when it is here
+  const dressed = findDeviceByIndex(from.netlink, away.index) ?? away;
+  const name = freeName(host, record, dressed);
+  dropCollidingAltNames(from, dressed, { netns: host.netns, name });
+  return moveLink(from, dressed, { netns: host.netns, name });
+}
+
+/** Its name, or one that the kernel would choose when somebody else has that by now: a pod must be able to go. */
+function freeName(host: Host, { before }: SriovRecord, device: DeviceFacts): string {
+  const other = findDevice(host.netns.netlink, before.name);
+  if (other === undefined || (other.index === device.index && other.parentDev === device.parentDev)) {
+    return before.name;
+  }
+  const name = `dev${device.index}`;
+  host.log(`link "${device.name}" comes home as "${name}": link "${other.name}" is called "${before.name}" now`);
+  return name;
+}
+
+async function awaitHere(host: Host, seen: Seen, record: SriovRecord): Promise<DeviceFacts | undefined> {
+  const driver = driverOf(seen.device);
+  if (driver === undefined || isUserspace(seen.device)) {
+    host.log(`VF "${record.deviceId}" has no interface any more: its driver is ${driver ?? 'unbound'}`);
+    return undefined;
+  }
+  const look = (): DeviceFacts | undefined =>
+    netNamesOf(seen.device)
+      .flatMap((name) => findDevice(host.netns.netlink, name) ?? [])
+      .find((device) => isInterfaceOf(device, record));
+  const found = await awaited(host.sleep, look, RETURN_MS);
+  if (found === undefined) {
+    throw new CniError(
+      'tryAgainLater',
+      `cannot bring VF "${record.deviceId}" home: its interface is neither here nor in the pod's namespace; a process may keep the namespace of a pod that has ended`,
+    );
+  }
+  return found;
+}
+
+async function makeAsBefore(host: Host, record: SriovRecord, found: DeviceFacts): Promise<void> {
+  const device = callByName(host, record, found);
+  await doAll([
+    () => dress(host, record, host.netns, device),
+    () => {
+      const now = findDeviceByIndex(host.netns.netlink, device.index) ?? device;
+      const kept = { index: now.index, addresses: [], routes: [], rules: [] };
+      for (const fault of restorePicture(host.netns, now, { device: pictureOf(record, now), master: '', kept })) {
+        host.log(`link "${now.name}" is not quite as it was: ${fault}`);
+      }
+    },
+  ]);
+}
+
+/** What the Go plugin did not record stays as it is, but for the name in the pod, and the link is down. */
+function pictureOf({ own, before }: SriovRecord, now: DeviceFacts): DeviceFacts {
+  if (own?.device !== undefined) {
+    return { ...own.device, mac: now.mac, mtu: now.mtu };
+  }
+  const none = Buffer.alloc(0);
+  return { ...now, name: before.name, flags: 0, inetConf: none, inet6Conf: none };
+}
+
+function callByName(host: Host, record: SriovRecord, device: DeviceFacts): DeviceFacts {
+  if (device.name === record.before.name) {
+    return device;
+  }
+  const name = freeName(host, record, device);
+  return name === record.before.name ? renameLink(host.netns, device, name) : device;
+}
+
+/** Hardware address and MTU. */
+async function dress(host: Host, { before }: SriovRecord, netns: Netns, device: DeviceFacts): Promise<void> {
+  await doAll([
+    async () => {
+      if (before.mac !== '' && before.mac !== device.mac) {
+        await wearMac(netns.netlink, device, before.mac, host.sleep);
+      }
+    },
+    async () => {
+      if (before.mtu !== 0 && before.mtu !== device.mtu) {
+        await patiently(host.sleep, () => setMtu(netns.netlink, device, before.mtu));
+      }
+    },
+  ]);
+}

@@ -1,0 +1,49 @@
+import { type DeviceFacts, findDevice, findDeviceByIndex, listDevices, setMac } from '../../lib/link/device.ts';
+import { NO_MAC } from '../../lib/link/vf.ts';
+import { errnoError } from '../../lib/netlink/errno.ts';
+import type { Netlink } from '../../lib/netlink/netlink.ts';
+import { patiently, type Sleep } from './patience.ts';
+import type { SriovRecord } from './record.ts';
+
+const EAGAIN = 11;
+
+/**
+ * Is this the interface of the VF? Its PCI address says so in every namespace; kernels before 5.14 do not tell it, and
+ * there a physical device with one of the VF's hardware addresses is taken for it.
+ */
+export function isInterfaceOf(device: DeviceFacts, { deviceId, mac, before, own }: SriovRecord): boolean {
+  const known = own?.device?.parentDev ?? '';
+  if (device.parentDev !== '' || known !== '') {
+    return device.parentDev === (known || deviceId);
+  }
+  return device.kind === '' && device.mac !== NO_MAC && [mac, before.mac].includes(device.mac);
+}
+
+/** The VF's interface in a namespace, whatever it is called there. */
+export function findInterface(netlink: Netlink, name: string, record: SriovRecord): DeviceFacts | undefined {
+  const expected = name === '' ? undefined : findDevice(netlink, name);
+  return expected !== undefined && isInterfaceOf(expected, record)
+    ? expected
+    : listDevices(netlink).find((device) => isInterfaceOf(device, record));
+}
+
+/**
+ * Gives an interface its hardware address and looks whether it has it: some drivers ask their PF first, and are not
+ * ready when they answer.
+ *
+ * @returns the interface as it is then
+ * @throws ErrnoError when it has another one after the deadline
+ */
+export async function wearMac(netlink: Netlink, device: DeviceFacts, mac: string, sleep: Sleep): Promise<DeviceFacts> {
+  let seen = device;
+  await patiently(sleep, () => {
+    if (seen.mac !== mac) {
+      setMac(netlink, seen, mac);
+      seen = findDeviceByIndex(netlink, device.index) ?? seen;
+    }
+    if (seen.mac !== mac) {
+      throw errnoError(`set the hardware address ${mac} of link "${seen.name}"`, EAGAIN, `it still has ${seen.mac}`);
+    }
+  });
+  return seen;
+}

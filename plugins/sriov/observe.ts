@@ -1,0 +1,83 @@
+import { CniError } from '../../lib/cni/errors.ts';
+import { ipamType } from '../../lib/cni/ipam.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
+import { findPf, type PfFacts, type VfFacts, vfOf } from '../../lib/link/vf.ts';
+import { differing, type VfChanges } from '../../lib/link/vf-change.ts';
+import type { SriovConf } from './config.ts';
+import { type FoundVf, interfaceNameOf } from './discover.ts';
+import { type SriovPlan, UNTOUCHED } from './plan.ts';
+import type { SriovRecord } from './record.ts';
+import { copiedFrom } from './record-form.ts';
+
+/** A VF before it is touched. */
+export interface Observed {
+  readonly found: FoundVf;
+  readonly pf: PfFacts;
+  readonly vf: VfFacts;
+  /** its interface; undefined when its driver hands it to a program */
+  readonly device: DeviceFacts | undefined;
+}
+
+/** @throws CniError internal when PF or VF cannot be read */
+export function observeVf(host: Host, found: FoundVf): Observed {
+  const { netlink } = host.netns;
+  const pf = findPf(netlink, { name: found.pfName, device: found.pf });
+  if (pf === undefined) {
+    throw new CniError('internal', `cannot find PF "${found.pfName}" of device "${found.device.name}"`);
+  }
+  const ifName = interfaceNameOf(found.device);
+  const device = ifName === undefined ? undefined : findDevice(netlink, ifName);
+  if (ifName !== undefined && device === undefined) {
+    throw new CniError('internal', `cannot find interface "${ifName}" of device "${found.device.name}"`);
+  }
+  return { found, pf, vf: vfOf(pf, found.number), device };
+}
+
+/** What the PF is asked for, and what the VF will be again at DEL. */
+export interface Wanted {
+  readonly changes: VfChanges;
+  readonly before: VfFacts;
+}
+
+/** @param preclean what somebody left at the VF is taken away now, and does not come back at DEL */
+export function wantedOf({ vf }: Observed, { changes }: SriovPlan, preclean: boolean): Wanted {
+  if (!preclean) {
+    return { changes, before: vf };
+  }
+  const left = differing(vf, UNTOUCHED);
+  const clean = Object.fromEntries(
+    Object.keys(left).map((attribute) => [attribute, UNTOUCHED[attribute as keyof typeof UNTOUCHED]]),
+  );
+  return { changes: { ...clean, ...changes }, before: { ...vf, ...clean } };
+}
+
+/** What is remembered of an attachment that begins. */
+export function recordOf(
+  call: Call<SriovConf>,
+  observed: Observed,
+  plan: SriovPlan,
+  before: VfFacts,
+): SriovRecord & { readonly own: NonNullable<SriovRecord['own']> } {
+  const { found, pf, device } = observed;
+  const { number: _, ...vf } = before;
+  return {
+    network: call.network,
+    deviceId: found.device.name,
+    pfName: pf.name,
+    vfNumber: found.number,
+    ipamType: ipamType(call.document),
+    mac: plan.mac ?? '',
+    mtu: plan.mtu ?? device?.mtu ?? pf.mtu,
+    asked: plan.changes,
+    before: { vf, name: device?.name ?? '', mac: device?.mac ?? '', mtu: device?.mtu ?? 0 },
+    conf: copiedFrom(call.document),
+    own: {
+      phase: 'changing',
+      containerId: call.containerId,
+      ifName: call.ifName,
+      netns: call.netnsPath,
+      device,
+    },
+  };
+}

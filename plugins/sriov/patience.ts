@@ -1,0 +1,48 @@
+import { hasErrno } from '../../lib/netlink/errno.ts';
+
+const DEADLINE_MS = 2_000;
+const LONGEST_PAUSE_MS = 64;
+
+/** What another try would not change. Others pass: a VF that its PF is resetting answers with all kinds of them. */
+const FINAL = [
+  ...['EINVAL', 'EPERM', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'EPROTONOSUPPORT', 'ENODEV', 'ERANGE'],
+  ...['EADDRNOTAVAIL', 'EEXIST', 'EMSGSIZE'],
+];
+
+/** How a call waits. */
+export type Sleep = (ms: number) => Promise<void>;
+
+/**
+ * Asks again as long as the answer is an error that passes, in pauses that grow, for two seconds.
+ *
+ * @throws the last error
+ */
+export async function patiently<T>(sleep: Sleep, attempt: () => T): Promise<T> {
+  for (let waited = 0, pause = 1; ; waited += pause, pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return attempt();
+    } catch (error) {
+      if (waited >= DEADLINE_MS || !hasErrnoOfKernel(error) || hasErrno(error, ...FINAL)) {
+        throw error;
+      }
+    }
+    await sleep(pause);
+  }
+}
+
+/**
+ * Looks again until there is something to see, in pauses that grow.
+ *
+ * @returns undefined when there was nothing until the deadline
+ */
+export async function awaited<T>(sleep: Sleep, look: () => T | undefined, deadlineMs: number): Promise<T | undefined> {
+  for (let waited = 0, pause = 1; ; waited += pause, pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    const seen = look();
+    if (seen !== undefined || waited >= deadlineMs) {
+      return seen;
+    }
+    await sleep(pause);
+  }
+}
+
+const hasErrnoOfKernel = (error: unknown): boolean => /^E[A-Z0-9]+$/.test((error as { code?: string }).code ?? '');

@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
+import { ioError, isMissing } from '../../lib/sys/io-error.ts';
+import { FileLock } from '../../lib/sys/lock.ts';
+
+const DEFAULT_DATA_DIR = '/var/lib/cni/sriov';
+const LOCK_TIMEOUT_MS = 60_000;
+
+/** The folder that is shared with the Go plugin. */
+export const stateFolder = (dataDir: string): string => dataDir || DEFAULT_DATA_DIR;
+
+const pciFolder = (folder: string): string => join(folder, 'pci');
+const lockFolder = (folder: string): string => join(pciFolder(folder), 'vf_lock');
+const ownerFile = (folder: string, deviceId: string): string => join(pciFolder(folder), deviceId);
+
+/**
+ * Excludes every other call that is about the same VF, also one of the Go plugin. A folder is made for root alone.
+ *
+ * @throws CniError tryAgainLater, ioFailure
+ */
+export function lockVf(host: Host, folder: string, deviceId: string): Promise<FileLock> {
+  makeFolder(lockFolder(folder));
+  return FileLock.acquire(host, join(lockFolder(folder), `${deviceId}.lock`), LOCK_TIMEOUT_MS);
+}
+
+/** CNI_NETNS of the pod that has the VF; undefined when nobody has it. */
+export function ownerOf(folder: string, deviceId: string): string | undefined {
+  const file = ownerFile(folder, deviceId);
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    throw ioError('read', file, error);
+  }
+}
+
+/** PCI addresses of the VFs that a pod has. */
+export function allocatedTo(folder: string, netnsPath: string): readonly string[] {
+  let names: readonly string[];
+  try {
+    names = readdirSync(pciFolder(folder), { withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
+      .map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error)) {
+      return [];
+    }
+    throw ioError('read folder', pciFolder(folder), error);
+  }
+  return names.filter((deviceId) => ownerOf(folder, deviceId) === netnsPath).sort();
+}
+
+/** @throws CniError ioFailure */
+export function setOwner(folder: string, deviceId: string, netnsPath: string): void {
+  makeFolder(pciFolder(folder));
+  writeAtomically(ownerFile(folder, deviceId), netnsPath, { mode: 0o600, sync: false }); // namespaces die with the node
+}
+
+/**
+ * A VF that nobody has is no failure.
+ *
+ * @throws CniError ioFailure
+ */
+export function removeOwner(folder: string, deviceId: string): void {
+  const file = ownerFile(folder, deviceId);
+  try {
+    removeWritten(file);
+  } catch (error) {
+    throw ioError('remove', file, error);
+  }
+}
+
+/** Does the path lead to a network namespace? */
+export function isAlive(host: Host, netnsPath: string): boolean {
+  try {
+    host.openNetns(netnsPath)[Symbol.dispose]();
+    return true;
+  } catch {
+    return false; // whatever it is, no pod can have a VF there
+  }
+}

@@ -1,0 +1,60 @@
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { parseCniArgs } from '../../lib/cni/args.ts';
+import { CniError, doAll } from '../../lib/cni/errors.ts';
+import { ipamForward } from '../../lib/cni/ipam.ts';
+import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { ioError } from '../../lib/sys/io-error.ts';
+import { addVf } from './add.ts';
+import { checkVf } from './check.ts';
+import { SriovConf } from './config.ts';
+import { collect, deleteVf } from './del.ts';
+import { withLog } from './log.ts';
+import { stateFolder } from './places.ts';
+import { planSriov, wantedMacOf } from './plan.ts';
+
+export const sriov: Plugin<SriovConf> = {
+  name: 'sriov',
+  about: '', // the Go plugin has none: without CNI_COMMAND it answers with an error
+  conf: SriovConf,
+  add: (call, host) => addVf(call, withLog(call.document, host)),
+  del: (call, host) => deleteVf(call, withLog(call.document, host)),
+  check: (call, host) => checkVf(call, withLog(call.document, host)),
+  status,
+  gc,
+};
+
+/** Whether VFs are left is the device plugin's to know. */
+async function status(call: Call<SriovConf>, host: Host): Promise<void> {
+  planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
+  if (!existsSync(join(host.sysfs, 'bus/pci/devices'))) {
+    throw new CniError('notAvailable', `cannot find PCI devices: there is no "${join(host.sysfs, 'bus/pci/devices')}"`);
+  }
+  refuseReadOnly(stateFolder(call.conf.dataDir));
+  await ipamForward(call, host);
+}
+
+/** The folder itself is made when it is needed. */
+function refuseReadOnly(folder: string): void {
+  let place = folder;
+  while (!existsSync(place) && dirname(place) !== place) {
+    place = dirname(place);
+  }
+  try {
+    accessSync(place, constants.W_OK);
+  } catch (error) {
+    throw new CniError('notAvailable', ioError('write to', place, error).message, { cause: error });
+  }
+}
+
+/** Attachments that the runtime does not know any more; when it names none at all, it has not said that there is none. */
+async function gc(call: Call<SriovConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+  await doAll([
+    async () => {
+      if (valid !== undefined) {
+        await collect(call, withLog(call.document, host), valid);
+      }
+    },
+    () => ipamForward(call, host),
+  ]);
+}

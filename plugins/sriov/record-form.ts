@@ -1,0 +1,224 @@
+import { anyObject, type Conf, conf, dns, flag, readConf, section, text, whole } from '../../lib/cni/config.ts';
+import { compact, isObject, type JsonObject, sorted } from '../../lib/cni/json.ts';
+import type { DeviceFacts } from '../../lib/link/device.ts';
+import { type LinkState, VLAN_PROTOCOLS } from '../../lib/link/vf.ts';
+import type { VfChanges } from '../../lib/link/vf-change.ts';
+import { ETH_P_8021AD, LINK_STATES } from '../../lib/netlink/codec/vf.ts';
+import { isPciAddress } from '../../lib/sys/bus-device.ts';
+import { maybeWhole } from './config.ts';
+import type { Before, OwnPart, SriovRecord } from './record.ts';
+
+/*
+ * The form of the Go plugin's file. Keys and types are its own; what it does not know is under one key of ours, which
+ * it passes over.
+ */
+
+const OWN_FORMAT = 1;
+/** The Go plugin on a host with big-endian numbers writes the protocol as the other kind reads it. */
+const ETH_P_8021AD_SWAPPED = 0xa888;
+
+const GoForm = conf({
+  MAC: text(''),
+  MTU: maybeWhole(''),
+  Master: text(''),
+  OrigVfState: section(
+    {
+      HostIFName: text(''),
+      SpoofChk: flag(''),
+      Trust: flag(''),
+      AdminMAC: text(''),
+      EffectiveMAC: text(''),
+      Vlan: whole(''),
+      VlanQoS: whole(''),
+      VlanProto: whole(''),
+      MinTxRate: whole(''),
+      MaxTxRate: whole(''),
+      LinkState: whole('', { max: 2 ** 32 - 1 }),
+      MTU: whole(''),
+    },
+    '',
+  ),
+  VFID: whole(''),
+  cniVersion: text(''),
+  name: text(''),
+  type: text(''),
+  deviceID: text(''),
+  ipam: section({ type: text('') }, ''),
+  vlan: maybeWhole(''),
+  vlanQoS: maybeWhole(''),
+  vlanProto: text(''),
+  spoofchk: text(''),
+  trust: text(''),
+  link_state: text(''),
+  min_tx_rate: maybeWhole(''),
+  max_tx_rate: maybeWhole(''),
+  braid: section(
+    {
+      format: whole(''),
+      phase: text(''),
+      containerId: text(''),
+      ifName: text(''),
+      netns: text(''),
+      device: anyObject(''),
+    },
+    '',
+  ),
+});
+type GoForm = Conf<typeof GoForm>;
+
+/** One line, the bytes that the Go plugin writes but for our key. */
+export function formatRecord(record: SriovRecord): string {
+  const { before, asked } = record;
+  return compact(
+    sorted({
+      min_tx_rate: null,
+      max_tx_rate: null,
+      ...record.conf,
+      MAC: record.mac,
+      MTU: record.mtu ?? null,
+      Master: record.pfName,
+      OrigVfState: {
+        HostIFName: before.name,
+        SpoofChk: before.vf.spoofCheck ?? true, // as the Go plugin reads the kernel's "unsupported"
+        Trust: before.vf.trust ?? true,
+        AdminMAC: before.vf.mac,
+        EffectiveMAC: before.mac,
+        Vlan: before.vf.vlan.id,
+        VlanQoS: before.vf.vlan.qos,
+        VlanProto: VLAN_PROTOCOLS[before.vf.vlan.protocol],
+        MinTxRate: before.vf.rate.min,
+        MaxTxRate: before.vf.rate.max,
+        LinkState: LINK_STATES[before.vf.linkState],
+        MTU: before.mtu,
+      },
+      VFID: record.vfNumber,
+      name: record.network,
+      deviceID: record.deviceId,
+      ipam: record.ipamType === '' ? {} : { type: record.ipamType },
+      vlan: asked.vlan?.id ?? null,
+      vlanQoS: asked.vlan?.qos ?? null,
+      vlanProto: asked.vlan?.protocol ?? null,
+      ...(asked.spoofCheck === undefined ? {} : { spoofchk: asked.spoofCheck ? 'on' : 'off' }),
+      ...(asked.trust === undefined ? {} : { trust: asked.trust ? 'on' : 'off' }),
+      ...(asked.linkState === undefined ? {} : { link_state: asked.linkState }),
+      ...(record.own === undefined ? {} : { braid: formatOwn(record.own) }),
+    } as JsonObject),
+  );
+}
+
+/**
+ * Reads a record of either plugin; keys that older versions did not write have their zero.
+ *
+ * @throws CniError, SyntaxError when it is none
+ */
+export function parseRecord(textOfFile: string): SriovRecord {
+  const value = JSON.parse(textOfFile) as JsonObject;
+  const form = readConf(GoForm, value);
+  const { deviceID, OrigVfState: original } = form;
+  if (!isPciAddress(deviceID) || original === undefined) {
+    throw new SyntaxError('it has no "deviceID" or no "OrigVfState"');
+  }
+  return {
+    network: form.name,
+    deviceId: deviceID.toLowerCase(),
+    pfName: form.Master,
+    vfNumber: form.VFID,
+    ipamType: form.ipam?.type ?? '',
+    mac: form.MAC,
+    mtu: form.MTU,
+    asked: askedIn(form),
+    before: beforeIn(original),
+    conf: copiedFrom(value),
+    own: form.braid === undefined ? undefined : ownIn(form.braid),
+  };
+}
+
+/** Keys of a configuration that the file has as they are. */
+const COPIED = {
+  cniVersion: text(''),
+  type: text(''),
+  min_tx_rate: maybeWhole(''),
+  max_tx_rate: maybeWhole(''),
+  logLevel: text(''),
+  logFile: text(''),
+  capabilities: anyObject(''),
+  dns: dns(''),
+  prevResult: anyObject(''),
+};
+const CopiedForm = conf({ ...COPIED, runtimeConfig: section({ mac: text('') }, '') });
+
+/** Those keys of a document; what is empty is left out, as the Go plugin does. */
+export function copiedFrom(document: JsonObject): JsonObject {
+  const { runtimeConfig, ...given } = readConf(CopiedForm, document);
+  const isThere = (value: unknown): boolean =>
+    value !== undefined && value !== '' && !(isObject(value) && Object.keys(value).length === 0);
+  const copied = Object.entries(given).filter(([key, value]) => Object.hasOwn(COPIED, key) && isThere(value));
+  const mac = runtimeConfig?.mac ?? '';
+  return { ...Object.fromEntries(copied), runtimeConfig: mac === '' ? {} : { mac } } as JsonObject;
+}
+
+function askedIn(form: GoForm): VfChanges {
+  const { vlan, min_tx_rate: min, max_tx_rate: max } = form;
+  return {
+    ...(form.MAC === '' ? {} : { mac: form.MAC.toLowerCase() }),
+    ...(vlan === undefined
+      ? {}
+      : { vlan: { id: vlan, qos: form.vlanQoS ?? 0, protocol: form.vlanProto === '802.1ad' ? '802.1ad' : '802.1q' } }),
+    ...(min === undefined && max === undefined ? {} : { rate: { min: min ?? 0, max: max ?? 0 } }),
+    ...(form.spoofchk === '' ? {} : { spoofCheck: form.spoofchk === 'on' }), // any other word is off for the Go plugin
+    ...(form.trust === '' ? {} : { trust: form.trust === 'on' }),
+    ...(isLinkState(form.link_state) ? { linkState: form.link_state } : {}),
+  };
+}
+
+function beforeIn(original: NonNullable<GoForm['OrigVfState']>): Before {
+  const isAd = [ETH_P_8021AD, ETH_P_8021AD_SWAPPED].includes(original.VlanProto);
+  const states = Object.entries(LINK_STATES) as readonly (readonly [LinkState, number])[];
+  return {
+    vf: {
+      mac: original.AdminMAC.toLowerCase(),
+      vlan: { id: original.Vlan, qos: original.VlanQoS, protocol: isAd ? '802.1ad' : '802.1q' },
+      spoofCheck: original.SpoofChk,
+      trust: original.Trust,
+      rate: { min: original.MinTxRate, max: original.MaxTxRate },
+      linkState: states.find(([, number]) => number === original.LinkState)?.[0] ?? 'auto',
+    },
+    name: original.HostIFName,
+    mac: original.EffectiveMAC.toLowerCase(),
+    mtu: original.MTU,
+  };
+}
+
+const isLinkState = (word: string): word is LinkState => Object.hasOwn(LINK_STATES, word);
+
+const formatOwn = ({ device, ...own }: OwnPart): JsonObject => ({
+  format: OWN_FORMAT,
+  ...own,
+  ...(device === undefined ? {} : { device: formatDevice(device) }),
+});
+
+const formatDevice = ({ inetConf, inet6Conf, ...facts }: DeviceFacts): JsonObject =>
+  ({
+    ...facts,
+    inetConf: inetConf.toString('base64'),
+    inet6Conf: inet6Conf.toString('base64'),
+  }) as unknown as JsonObject;
+
+function ownIn(form: NonNullable<GoForm['braid']>): OwnPart | undefined {
+  if (form.format !== OWN_FORMAT) {
+    return undefined; // of another version: what the Go plugin knows is enough
+  }
+  const { containerId, ifName, netns, phase } = form;
+  return {
+    containerId,
+    ifName,
+    netns,
+    phase: phase === 'changing' ? 'changing' : 'attached',
+    device: form.device === undefined ? undefined : deviceIn(form.device),
+  };
+}
+
+function deviceIn(form: JsonObject): DeviceFacts {
+  const bytes = (key: string): Buffer => Buffer.from(String(form[key] ?? ''), 'base64');
+  return { ...(form as unknown as DeviceFacts), inetConf: bytes('inetConf'), inet6Conf: bytes('inet6Conf') };
+}

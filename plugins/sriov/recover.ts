@@ -1,0 +1,81 @@
+import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
+import { NO_MAC } from '../../lib/link/vf.ts';
+import { isPciAddress, netNamesOf } from '../../lib/sys/bus-device.ts';
+import { lookAt } from './discover.ts';
+import { findInterface } from './identity.ts';
+import { allocatedTo } from './places.ts';
+import { UNTOUCHED } from './plan.ts';
+import type { SriovRecord } from './record.ts';
+import { listRecords, nameOf } from './records.ts';
+
+/**
+ * What a record would say that is missing or cannot be read: allocations name the VFs of a pod, and a VF that no other
+ * record names is this attachment's. It becomes a VF that nobody has changed.
+ *
+ * @returns undefined when there is none, as it is when DEL is called again
+ */
+export function recordWithoutFile(call: Call<JsonObject>, host: Host, folder: string): SriovRecord | undefined {
+  const candidates = call.netnsPath === '' ? [] : allocatedTo(folder, call.netnsPath);
+  const wanted = lookUp(call.document, 'deviceID');
+  const others = new Set(
+    listRecords(folder, () => undefined)
+      .filter(({ name }) => name !== nameOf(call))
+      .map(({ record }) => record.deviceId),
+  );
+  const found = candidates
+    .filter((deviceId) => isPciAddress(deviceId) && !others.has(deviceId))
+    .filter((deviceId) => typeof wanted !== 'string' || wanted === '' || wanted.toLowerCase() === deviceId)
+    .flatMap((deviceId) => recordOf(call, host, deviceId) ?? []);
+  const [record] = found;
+  if (record !== undefined) {
+    host.log(`VF "${record.deviceId}" has no record: it is reset to what nobody has changed`);
+  }
+  return record;
+}
+
+/** @returns undefined when another of the pod's interfaces is that VF */
+function recordOf(call: Call<JsonObject>, host: Host, deviceId: string): SriovRecord | undefined {
+  const record = withoutInterface(call.network, deviceId);
+  const away = interfaceInPod(call, host, record);
+  if (away !== undefined) {
+    const before = { ...record.before, name: `dev${away.index}`, mac: away.permanentMac };
+    return away.name === call.ifName ? { ...record, before } : undefined;
+  }
+  const home = interfaceHere(host, deviceId);
+  return home === undefined
+    ? record
+    : { ...record, before: { ...record.before, name: home.name, mac: home.permanentMac } };
+}
+
+function withoutInterface(network: string, deviceId: string): SriovRecord {
+  return {
+    network,
+    deviceId,
+    pfName: '',
+    vfNumber: 0,
+    ipamType: '',
+    mac: '',
+    mtu: undefined,
+    asked: UNTOUCHED,
+    before: { vf: { ...UNTOUCHED, mac: NO_MAC }, name: '', mac: '', mtu: 0 },
+    conf: {},
+    own: undefined,
+  };
+}
+
+function interfaceInPod(call: Call<JsonObject>, host: Host, record: SriovRecord): DeviceFacts | undefined {
+  try {
+    using netns = host.openNetns(call.netnsPath);
+    return findInterface(netns.netlink, call.ifName, record);
+  } catch {
+    return undefined; // the pod is gone
+  }
+}
+
+function interfaceHere(host: Host, deviceId: string): DeviceFacts | undefined {
+  const device = lookAt(deviceId, host.sysfs)?.device;
+  const [name] = device === undefined ? [] : netNamesOf(device);
+  return name === undefined ? undefined : findDevice(host.netns.netlink, name);
+}

@@ -1,0 +1,127 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { anyObject, conf } from '../../../lib/cni/config.ts';
+import type { JsonObject } from '../../../lib/cni/json.ts';
+import type { Host, Plugin, Verb } from '../../../lib/cni/plugin.ts';
+import { EMPTY_RESULT, type Result } from '../../../lib/cni/result.ts';
+import { type Outcome, runPlugin } from '../../../lib/cni/run.ts';
+import { NetnsMissing } from '../../../lib/netns/netns.ts';
+import { sriov } from '../plugin.ts';
+import { FakeNic, VF } from './fake-nic.ts';
+
+const ADDRESS: Result = { ...EMPTY_RESULT, ips: [{ address: '192.0.2.5/24' }], dns: { domain: 'ipam' } };
+
+/** A fake card, a fake IPAM plugin, and folders that are gone with the test. */
+export class Bench implements Disposable {
+  readonly nic: FakeNic;
+  readonly lines: string[] = [];
+  /** who has addresses */
+  readonly leases = new Set<string>();
+  readonly ipamCalls: string[] = [];
+  /** throws what IPAM shall fail with */
+  ipamFails: (verb: string) => void = () => undefined;
+  readonly stateDir: string;
+  private readonly dir = mkdtempSync(join(tmpdir(), 'braid-test-'));
+
+  constructor() {
+    mkdirSync(join(this.dir, 'sys'));
+    mkdirSync(join(this.dir, 'bin'));
+    writeFileSync(join(this.dir, 'bin/fake-ipam'), '');
+    this.stateDir = join(this.dir, 'state');
+    this.nic = new FakeNic(join(this.dir, 'sys'));
+  }
+
+  run(verb: Verb, more: JsonObject = {}, env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+    const document = {
+      cniVersion: '1.1.0',
+      name: 'blue',
+      type: 'sriov',
+      deviceID: VF,
+      dataDir: this.stateDir,
+      ipam: { type: 'fake-ipam' },
+      ...more,
+    };
+    const attachment = { CNI_CONTAINERID: 'c1', CNI_NETNS: this.nic.pod.path, CNI_IFNAME: 'net1' };
+    const all = {
+      CNI_COMMAND: verb,
+      CNI_PATH: join(this.dir, 'bin'),
+      ...(verb === 'GC' || verb === 'STATUS' ? {} : attachment),
+      ...env,
+    };
+    const readStdin = () => Buffer.from(JSON.stringify(document));
+    return runPlugin(sriov as Plugin, { env: all, readStdin }, this.host());
+  }
+
+  /** Every file of the plugin's folder, locks left out. */
+  files(): Readonly<Record<string, string>> {
+    const entries = (() => {
+      try {
+        return readdirSync(this.stateDir, { recursive: true, withFileTypes: true });
+      } catch {
+        return [];
+      }
+    })();
+    return Object.fromEntries(
+      entries
+        .filter((entry) => entry.isFile() && !entry.name.endsWith('.lock'))
+        .map((entry) => join(entry.parentPath, entry.name))
+        .map((path) => [path.slice(this.stateDir.length + 1), readFileSync(path, 'utf8')]),
+    );
+  }
+
+  /** Writes a file of the plugin's folder. */
+  put(name: string, content: string): void {
+    const path = join(this.stateDir, name);
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, content);
+  }
+
+  private host(): Host {
+    const { nic } = this;
+    const host: Partial<Host> = {
+      native: { lock: () => 0 } as unknown as Host['native'],
+      netns: nic.open(nic.home),
+      sysfs: nic.sysfs,
+      openNetns: (path) => {
+        if (path !== nic.pod.path || !nic.pod.alive) {
+          throw new NetnsMissing(path);
+        }
+        return nic.open(nic.pod);
+      },
+      log: (line) => void this.lines.push(line),
+      registry: { 'fake-ipam': async () => this.ipam() },
+      isOwnBuild: () => true,
+      sleep: async () => undefined,
+    };
+    return host as Host;
+  }
+
+  private ipam(): Plugin {
+    const note = (verb: string): void => {
+      this.ipamCalls.push(verb);
+      this.ipamFails(verb);
+    };
+    return {
+      name: 'fake-ipam',
+      about: '',
+      conf: conf({ ipam: anyObject('') }) as Plugin['conf'],
+      add: async ({ containerId, ifName }) => {
+        this.leases.add(`${containerId}/${ifName}`); // half of the work is done when it fails
+        note('ADD');
+        return ADDRESS;
+      },
+      del: async ({ containerId, ifName }) => {
+        note('DEL');
+        this.leases.delete(`${containerId}/${ifName}`);
+      },
+      check: async () => note('CHECK'),
+      status: async () => note('STATUS'),
+      gc: async () => note('GC'),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
