@@ -31,6 +31,7 @@ export interface DeviceFacts extends LinkFacts {
   /** IFF_… */
   readonly flags: number;
   readonly txQueueLength: number;
+  readonly group: number;
   /** settings of the address families, as the kernel numbers them; empty when the family is off */
   readonly inetConf: Buffer;
   readonly inet6Conf: Buffer;
@@ -141,6 +142,7 @@ function deviceOf(body: Buffer): DeviceFacts {
     parentDev: attributes.parentDevName ?? '',
     flags,
     txQueueLength: attributes.txQueueLength ?? 0,
+    group: attributes.group ?? 0,
     inetConf: families.inet?.conf ?? NOTHING,
     inet6Conf: families.inet6?.conf ?? NOTHING,
   };

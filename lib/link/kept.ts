@@ -28,6 +28,7 @@ const IFA_F_PERMANENT = 0x80;
 const NLM_F_REPLACE = 0x100;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
+const NLM_F_APPEND = 0x800;
 
 /** Each a message of the kernel without its header. */
 export interface Kept {
@@ -80,7 +81,7 @@ export function restore(netlink: Netlink, kept: Kept, index: number): readonly s
 
 /** Those alone; routes need the link to be up. */
 export function restoreAddresses(netlink: Netlink, { addresses }: Kept, index: number): readonly string[] {
-  return addresses.flatMap((body) =>
+  return asAdded(addresses).flatMap((body) =>
     faultOf(netlink, RTM_NEWADDR, reindexedAddress(body, index), 'restore an address', NLM_F_CREATE | NLM_F_EXCL),
   );
 }
@@ -95,11 +96,17 @@ export function restoreRoutes(netlink: Netlink, kept: Kept, index: number): read
     before = waiting.length;
     waiting = waiting.flatMap(({ body }) => {
       const several = decodeRoute(body).attributes.multipath !== undefined;
-      const flags = NLM_F_CREATE | (several ? NLM_F_REPLACE : 0);
+      const flags = NLM_F_CREATE | (several ? NLM_F_REPLACE : NLM_F_APPEND); // of equal ones the first is used
       return faultOf(netlink, RTM_NEWROUTE, body, 'restore a route', flags).map((fault) => ({ body, fault }));
     });
   }
   return waiting.map(({ fault }) => fault);
+}
+
+/** The kernel lists an IPv6 address before those that were there when it came. */
+function asAdded(addresses: readonly Buffer[]): readonly Buffer[] {
+  const isIpv6 = (body: Buffer): boolean => decodeAddress(body).family === AF_INET6;
+  return [...addresses.filter((body) => !isIpv6(body)), ...addresses.filter(isIpv6).toReversed()];
 }
 
 const listed = (netlink: Netlink, type: number, body: Uint8Array[], what: string): readonly Buffer[] =>

@@ -1,6 +1,6 @@
 import { messageOf } from '../cni/errors.ts';
 import { type ConfFamily, differingSettings } from '../netlink/codec/family-conf.ts';
-import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from '../netlink/codec/link.ts';
+import { IFF_ALLMULTI, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC, IFF_UP } from '../netlink/codec/link.ts';
 import type { Netns } from '../netns/netns.ts';
 import {
   addAltName,
@@ -14,9 +14,10 @@ import {
   setMtu,
 } from './device.ts';
 import { type Kept, keep, restoreAddresses, restoreRoutes, restoreRules } from './kept.ts';
+import { setGroup } from './link.ts';
 import { findLink } from './observe.ts';
 
-const MODES = IFF_PROMISC | IFF_ALLMULTI;
+const MODES = IFF_PROMISC | IFF_ALLMULTI | IFF_MULTICAST | IFF_NOARP;
 
 /** All that a namespace knows of a device, so that it can be as it was when it comes back. */
 export interface Picture {
@@ -45,14 +46,16 @@ export function restorePicture(netns: Netns, device: DeviceFacts, picture: Pictu
     () => device.mac === was.mac || was.mac === '' || setMac(netlink, device, was.mac),
     () => device.mtu === was.mtu || setMtu(netlink, device, was.mtu),
     () => restoreQueue(netns, device, was),
+    () => device.group === was.group || setGroup(netlink, device.index, was.group),
     () => device.alias === was.alias || setAlias(netlink, device, was.alias),
     () => restoreAltNames(netns, device, was),
     () => setFlags(netlink, device, was.flags, MODES),
     () => restoreMaster(netns, device, picture.master),
     () => restoreSettings(netns, device, was),
-    () => restoreAddresses(netlink, picture.kept, device.index),
-    () => restoreRules(netlink, picture.kept),
     () => setFlags(netlink, device, was.flags, IFF_UP),
+    () => restoreSettings(netns, device, was), // going up has changed some: the MTU of IPv6
+    () => restoreAddresses(netlink, picture.kept, device.index), // now: of one with a peer the kernel makes a route once
+    () => restoreRules(netlink, picture.kept),
     () => restoreRoutes(netlink, picture.kept, device.index),
   ].flatMap(faultsOf);
 }
