@@ -6,7 +6,7 @@ import { renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
 import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
-import { bringHome, moveOutOf } from './home.ts';
+import { bringHome, moveOutOf, openRecorded } from './home.ts';
 import { type DeviceRecord, readRecord, recordFolder, removeRecord } from './record.ts';
 
 /**
@@ -15,24 +15,22 @@ import { type DeviceRecord, readRecord, recordFolder, removeRecord } from './rec
  * @throws CniError, ErrnoError when the device cannot leave the pod
  */
 export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void> {
-  using netns = openIfThere(call, host);
   const folder = recordFolder(dataDirOf(call.document));
   const record = readOrLog(folder, call, host);
+  using netns = call.netnsPath === '' ? openRecorded(host, record) : openIfThere(host, call.netnsPath);
   if (record !== undefined) {
-    await bringHome(host, record, netns);
-    removeRecord(folder, record);
+    if (await bringHome(host, record, netns)) {
+      removeRecord(folder, record);
+    }
     return;
   }
   await (netns === undefined ? recallByAlias(call, host) : returnByAlias(call, host, netns));
   removeRecord(folder, call); // one that could not be read
 }
 
-function openIfThere({ netnsPath }: Call<JsonObject>, host: Host): Netns | undefined {
-  if (netnsPath === '') {
-    return undefined;
-  }
+function openIfThere(host: Host, path: string): Netns | undefined {
   try {
-    return host.openNetns(netnsPath);
+    return host.openNetns(path);
   } catch (error) {
     if (error instanceof NetnsMissing) {
       return undefined;

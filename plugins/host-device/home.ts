@@ -4,26 +4,27 @@ import { type DeviceFacts, findDevice, listDevices, setAlias, setDown } from '..
 import { setUp } from '../../lib/link/link.ts';
 import { dropCollidingAltNames, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
-import type { Netns } from '../../lib/netns/netns.ts';
+import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
 import type { DeviceRecord } from './record.ts';
 
 /**
  * Brings a device home: out of the pod, or from under the name that the kernel left it with when its namespace died. It
  * gets back its name and, unless the record says otherwise, all that it was.
  *
- * What can be called again after any crash: whatever is done already is passed over. A device that is nowhere has gone
- * with its namespace, or was pulled out.
+ * What can be called again after any crash: whatever is done already is passed over.
  *
  * @param from the pod's namespace; undefined when it is gone
+ * @returns whether the record has done its duty; not when a piece of hardware is nowhere: the kernel brings it when it is
+ * through with the namespace, some time after the namespace has lost its name
  * @throws CniError, ErrnoError when the device cannot leave the pod; then it is there as it was, and up
  */
-export async function bringHome(host: Host, record: DeviceRecord, from: Netns | undefined): Promise<void> {
+export async function bringHome(host: Host, record: DeviceRecord, from: Netns | undefined): Promise<boolean> {
   const away = from === undefined ? undefined : findAway(from, record);
   const home =
     away !== undefined && from !== undefined ? await moveOut(host, from, away, record) : findHome(host, record);
   if (home === undefined) {
-    host.log(`device "${record.picture.device.name}" is gone: nothing is left to bring back`);
-    return;
+    host.log(`device "${record.picture.device.name}" is gone: there is nothing to bring back`);
+    return record.picture.device.kind !== ''; // a virtual link ends with its namespace
   }
   const named = callByName(host.netns, home, record);
   const faults = record.restore
@@ -31,6 +32,19 @@ export async function bringHome(host: Host, record: DeviceRecord, from: Netns | 
     : restoreNames(host.netns, named, record);
   for (const fault of faults) {
     host.log(`device "${named.name}" is not quite as it was: ${fault}`);
+  }
+  return true;
+}
+
+/** The pod's namespace as ADD knew it; undefined when it is gone. */
+export function openRecorded(host: Host, record: DeviceRecord | undefined): Netns | undefined {
+  try {
+    return record === undefined ? undefined : host.openNetns(record.netns);
+  } catch (error) {
+    if (error instanceof NetnsMissing || error instanceof NotANetns) {
+      return undefined;
+    }
+    throw error;
   }
 }
 

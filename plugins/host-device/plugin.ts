@@ -12,9 +12,9 @@ import { HostDeviceConf } from './config.ts';
 import { giveBack } from './give-back.ts';
 import { bringHome } from './home.ts';
 import { beyondResult, inherited } from './inherit.ts';
-import { listRecords, readRecord, recordFolder } from './record.ts';
+import { type DeviceRecord, listRecords, readRecord, recordFolder } from './record.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
-import { bringStraysHome, takeDevice } from './take.ts';
+import { bringAllHome, isDead, takeDevice } from './take.ts';
 
 export const hostDevice: Plugin<HostDeviceConf> = {
   name: 'host-device',
@@ -44,7 +44,7 @@ async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
   const own: Interface = { name: device.name, mac: device.mac, sandbox: call.netnsPath };
   const { kept } = record.picture;
   const more = conf.useInterfaceNetwork ? inherited(kept) : EMPTY_RESULT;
-  const takeAway = () => bringHome(host, { ...record, restore: true }, netns);
+  const takeAway = async () => void (await bringHome(host, { ...record, restore: true }, netns));
   const result = await addressLink(call, host, { netns, link: device, own, dns: dnsOf(call), takeAway, more }, undo);
   if (conf.useInterfaceNetwork) {
     const faults = [
@@ -110,21 +110,14 @@ async function status(call: Call<HostDeviceConf>, host: Host): Promise<void> {
 }
 
 const isTaken = ({ conf, network }: Call<HostDeviceConf>, host: Host): boolean =>
-  listRecords(recordFolder(conf.dataDir), host.log).some((record) => record.network === network);
+  listRecords(recordFolder(conf.dataDir), host.log).some(
+    (record) => record.network === network && !isDead(host, record),
+  );
 
 async function gc(call: Call<HostDeviceConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
-  await doAll([
-    async () => {
-      if (valid !== undefined) {
-        await bringStraysHome(
-          host,
-          recordFolder(call.conf.dataDir),
-          ({ network, containerId, ifName }) =>
-            network === call.network &&
-            !valid.some(({ containerID, ifname }) => containerID === containerId && ifname === ifName),
-        );
-      }
-    },
-    () => ipamForward(call, host),
-  ]);
+  const folder = recordFolder(call.conf.dataDir);
+  const isValid = ({ containerId, ifName }: DeviceRecord): boolean =>
+    valid === undefined || valid.some(({ containerID, ifname }) => containerID === containerId && ifname === ifName);
+  const invalid = listRecords(folder, host.log).filter((record) => record.network === call.network && !isValid(record));
+  await doAll([() => bringAllHome(host, folder, invalid), () => ipamForward(call, host)]);
 }

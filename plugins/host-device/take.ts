@@ -1,14 +1,14 @@
-import { CniError } from '../../lib/cni/errors.ts';
+import { CniError, doAll } from '../../lib/cni/errors.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
 import type { Undo } from '../../lib/cni/undo.ts';
 import { type DeviceFacts, setAlias } from '../../lib/link/device.ts';
-import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { dropCollidingAltNames, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { takePicture } from '../../lib/link/picture.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
-import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
 import type { HostDeviceConf } from './config.ts';
-import { bringHome, findHome } from './home.ts';
+import { bringHome, findHome, openRecorded } from './home.ts';
 import { type DeviceRecord, listRecords, recordFolder, removeRecord, writeRecord } from './record.ts';
 import { findWanted, selectorText, type Wanted } from './select.ts';
 
@@ -44,9 +44,8 @@ export async function takeDevice(
     restore: call.conf.restore,
     picture: takePicture(host.netns, device),
   };
-  undo.push('forget the device', () => removeRecord(folder, record));
+  undo.push('bring the device home', () => putBack(host, folder, { ...record, restore: true }, netns));
   writeRecord(folder, record);
-  undo.push('bring the device home', () => bringHome(host, { ...record, restore: true }, netns));
   const destination = { netns, name: call.ifName, alias: device.name };
   dropCollidingAltNames(host.netns, device, destination);
   return { device: await moveLink(host.netns, device, destination), record };
@@ -56,10 +55,17 @@ export async function takeDevice(
 async function findHere(host: Host, wanted: Wanted, folder: string, ifName: string): Promise<DeviceFacts> {
   const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
   const found = findWanted(wanted, place);
-  if (found !== undefined && found.alias === '') {
+  const records = listRecords(folder, host.log).filter(
+    ({ picture }) => found === undefined || isSameDevice(picture.device, found),
+  );
+  if (found !== undefined && found.alias === '' && records.length === 0) {
     return found;
   }
-  await bringStraysHome(host, folder);
+  await bringAllHome(
+    host,
+    folder,
+    records.filter((record) => isStray(host, record)),
+  );
   const again = findWanted(wanted, place);
   if (again === undefined) {
     throw new CniError(
@@ -70,27 +76,31 @@ async function findHere(host: Host, wanted: Wanted, folder: string, ifName: stri
   return trueName(host.netns, again, ifName);
 }
 
-/** Devices whose pods are gone, as far as records tell. */
-export async function bringStraysHome(
-  host: Host,
-  folder: string,
-  isStray: (record: DeviceRecord) => boolean = (record) => isDead(host, record.netns),
-): Promise<void> {
-  for (const record of listRecords(folder, host.log).filter(isStray)) {
-    if (findHome(host, record) !== undefined) {
-      await bringHome(host, record, undefined);
-      removeRecord(folder, record);
-    }
+/** Brings devices home from where they are, and forgets them. */
+export const bringAllHome = (host: Host, folder: string, records: readonly DeviceRecord[]): Promise<void> =>
+  doAll(
+    records.map((record) => async () => {
+      using netns = openRecorded(host, record);
+      await putBack(host, folder, record, netns);
+    }),
+  );
+
+async function putBack(host: Host, folder: string, record: DeviceRecord, from: Netns | undefined): Promise<void> {
+  if (await bringHome(host, record, from)) {
+    removeRecord(folder, record);
   }
 }
 
-export function isDead(host: Host, path: string): boolean {
-  try {
-    host.openNetns(path)[Symbol.dispose]();
-    return false;
-  } catch (error) {
-    return error instanceof NetnsMissing || error instanceof NotANetns;
-  }
+/** The device is here, but not because DEL has brought it: its pod is gone, or it has the alias that ADD gave it. */
+function isStray(host: Host, record: DeviceRecord): boolean {
+  const { device } = record.picture;
+  const here = findHome(host, record);
+  return here !== undefined && (isDead(host, record) || (here.alias === device.name && device.alias !== device.name));
+}
+
+export function isDead(host: Host, record: DeviceRecord): boolean {
+  using netns = openRecorded(host, record);
+  return netns === undefined;
 }
 
 /**
