@@ -30,6 +30,7 @@ export class Lab implements AsyncDisposable {
   private readonly prefix: string;
   private readonly namespaces: string[] = [];
   private readonly mounts: string[] = [];
+  private pods = 0;
 
   private constructor() {
     this.prefix = `braid-${randomBytes(4).toString('hex')}`;
@@ -58,8 +59,7 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Another namespace. IPv6 addresses are ready at once there, unless duplicates shall be detected. */
-  async pod({ detectsDuplicates = false } = {}): Promise<Pod> {
-    const name = `${this.prefix}-pod${this.namespaces.length}`;
+  async pod({ detectsDuplicates = false, name = `${this.prefix}-pod${++this.pods}` } = {}): Promise<Pod> {
     await this.namespace(name);
     if (!detectsDuplicates) {
       await this.sysctl(name, 'net/ipv6/conf/default/accept_dad', '0');
@@ -94,7 +94,7 @@ export class Lab implements AsyncDisposable {
 
   /** Calls a plugin on the node. */
   call(call: Call, side: Side = OURS, { killAfterMs }: { readonly killAfterMs?: number } = {}): Promise<Outcome> {
-    return this.execute([join(side.bin, call.plugin)], {
+    return this.execute([...seeing(call.sysfs), join(side.bin, call.plugin)], {
       env: envOf(side, call),
       stdin: stdinOf(call.conf),
       cwd: this.dir,
@@ -156,6 +156,10 @@ export class Lab implements AsyncDisposable {
     await mustRun(['ip', 'netns', 'add', name]);
   }
 }
+
+/** `ip netns exec` gives what it starts mounts of its own: another /sys there is nobody else's. */
+const seeing = (sysfs: string | undefined): readonly string[] =>
+  sysfs === undefined ? [] : ['sh', '-c', 'mount --bind "$0" /sys && exec "$@"', sysfs];
 
 /** cnitool as people use it: the configuration in a folder, the plugins in CNI_PATH. */
 export function cnitool(

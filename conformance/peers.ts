@@ -12,6 +12,7 @@ const ROOT = join(import.meta.dirname, '..');
 const PACKAGES: readonly { readonly name: string; readonly module: string; readonly path: string }[] = [
   { name: 'cnitool', module: 'github.com/containernetworking/cni@v1.3.0', path: 'cnitool' },
   { name: 'macvlan', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/macvlan' },
+  { name: 'host-device', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/host-device' },
   { name: 'host-local', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/ipam/host-local' },
   { name: 'loopback', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/loopback' },
   { name: 'static', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/ipam/static' },

@@ -50,6 +50,8 @@ export interface Call {
   readonly args?: string;
   /** CNI_PATH instead of the side's */
   readonly path?: readonly string[];
+  /** a folder that the program sees as /sys */
+  readonly sysfs?: string;
   /** more variables; undefined takes one away */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
