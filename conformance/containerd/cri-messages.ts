@@ -15,6 +15,7 @@ const securityContext: Message = { namespaceOptions: message(1, { network: integ
 const sandboxConfig: Message = {
   metadata: message(1, metadata),
   hostname: text(2),
+  dnsConfig: message(4, { servers: list(1, 'string') }),
   portMappings: list(5, portMapping),
   annotations: map(7),
   linux: message(8, { cgroupParent: text(1), securityContext: message(2, securityContext) }),

@@ -7,6 +7,7 @@ export interface PodSpec {
   readonly name: string;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly portMappings?: readonly PortMapping[];
+  readonly dnsServers?: readonly string[];
   readonly isOnHostNetwork?: boolean;
 }
 
@@ -70,15 +71,16 @@ export class Cri implements Disposable {
    * @returns the sandbox's ID
    * @throws GrpcError with the plugin's words in it
    */
-  async run({ name, annotations = {}, portMappings = [], isOnHostNetwork = false }: PodSpec): Promise<string> {
+  async run({ name, annotations = {}, portMappings = [], dnsServers, isOnHostNetwork }: PodSpec): Promise<string> {
     const config: Fields = {
       metadata: { name, uid: `uid-${name}`, namespace: 'lab', attempt: 0 },
       hostname: name,
+      ...(dnsServers === undefined ? {} : { dnsConfig: { servers: dnsServers } }),
       annotations: pairsOf(annotations),
       portMappings: portMappings.map((mapping) => ({ ...mapping })),
       linux: {
         cgroupParent: this.cgroup,
-        securityContext: { namespaceOptions: { network: isOnHostNetwork ? NODE_NETWORK : 0 } },
+        securityContext: { namespaceOptions: { network: isOnHostNetwork === true ? NODE_NETWORK : 0 } },
       },
     };
     const { podSandboxId } = await this.call('RunPodSandbox', { config });

@@ -25,7 +25,7 @@ export async function makeRails({ lab }: Site, count: number): Promise<void> {
 }
 
 /** multus with a rail for each network. */
-export const multus = ({ cniVersion, bin }: Site, rails: number, more: Conf = {}): Conf => ({
+export const multus = ({ cniVersion, bin }: Site, rails: number, more: Conf = {}) => ({
   type: 'multus',
   binDir: bin,
   delegates: Array.from({ length: rails }, (_, rail) => ({

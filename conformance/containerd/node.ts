@@ -100,13 +100,27 @@ export class ContainerdNode implements AsyncDisposable {
     return execute(['nsenter', `--net=${this.pathHere(netns)}`, ...argv]);
   }
 
-  /** What containerd has written since the start of the node. */
+  /** Runs a program on the node: in its namespaces, with its mounts. */
+  execute(argv: readonly string[], execution: Parameters<typeof execute>[1] = {}): Promise<Outcome> {
+    return execute([...this.enter(), ...argv], execution);
+  }
+
+  /** The socket of the CRI, and the words that start a shell on the node. */
+  forPeople(): { readonly socket: string; readonly shell: readonly string[] } {
+    return { socket: join(this.folders.dir, 'containerd.sock'), shell: [...this.enter(), 'bash'] };
+  }
+
+  /** What containerd, and plugins on stderr, have written since the start of the node. */
   get log(): string {
     return readFileSync(join(this.folders.dir, 'log'), 'utf8');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.cutPower();
+  }
+
+  private enter(): readonly string[] {
+    return ['nsenter', '-t', this.init, '--mount', '--net', '--pid'];
   }
 
   private startInit(): ChildProcess {

@@ -1,7 +1,8 @@
 /** A node with plugins and a configuration, and what tests ask of its pods. */
-import { copyFileSync, linkSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, linkSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
+import { BASE_ENV } from '../execute.ts';
 import { Lab } from '../lab.ts';
 import { GO, PLUGINS, STANDALONE } from '../programs.ts';
 import { addressTexts, comparable, filesIn, stateOf } from '../state.ts';
@@ -23,6 +24,9 @@ export interface Pod {
 
 /** The plugins of a network, in order. */
 export type Plugins = readonly Readonly<Record<string, unknown>>[];
+
+/** The name of the network of each node. */
+const NETWORK = 'node';
 
 export const RUNTIMES = runtimes();
 
@@ -48,7 +52,7 @@ export class Site implements AsyncDisposable {
     const lab = await Lab.open();
     try {
       const folders = { bin: lab.folder('bin'), confDir: lab.folder('net.d') };
-      for (const path of [...PLUGINS.map((name) => join(STANDALONE, name)), join(GO.bin, 'loopback')]) {
+      for (const path of [...[...PLUGINS, 'braid'].map((name) => join(STANDALONE, name)), join(GO.bin, 'loopback')]) {
         place(path, join(folders.bin, basename(path)));
       }
       return new Site(lab, await ContainerdNode.start(lab, programs, folders), folders);
@@ -66,7 +70,7 @@ export class Site implements AsyncDisposable {
   async configure(plugins: Plugins): Promise<void> {
     const mark = `configuration-${++this.configurations}`;
     const part = join(this.confDir, 'part');
-    writeFileSync(part, JSON.stringify({ cniVersion: this.cniVersion, name: 'node', plugins, mark }));
+    writeFileSync(part, JSON.stringify({ cniVersion: this.cniVersion, name: NETWORK, plugins, mark }));
     renameSync(part, join(this.confDir, '10-node.conflist'));
     await until('the runtime to read its configuration', async () => {
       const { conditions, info } = await this.cri.status();
@@ -81,9 +85,14 @@ export class Site implements AsyncDisposable {
     return { name: spec.name, id, netns, ips };
   }
 
-  async remove({ id }: Pod): Promise<void> {
+  async remove({ id }: Pick<Pod, 'id'>): Promise<void> {
     await this.cri.stop(id);
     await this.cri.remove(id);
+  }
+
+  /** Whatever the runtime knows of: also what it has kept of pods that did not start. */
+  async removeAll(): Promise<void> {
+    await Promise.all(Object.values(await this.cri.list()).map((id) => this.remove({ id })));
   }
 
   /** `10.5.0.1/24` of an interface of a pod, as the kernel has them. */
@@ -132,6 +141,36 @@ export class Site implements AsyncDisposable {
     expect(before).toMatchObject({ reservations: [], files: [], namespaces: [], sandboxes: {} });
     await work();
     expect(await this.everything()).toEqual(before);
+  }
+
+  /** Calls GC of a plugin as a runtime could: with the sandboxes that it knows. */
+  async collect(plugin: Plugins[number]): Promise<void> {
+    const attachments = Object.values(await this.cri.list()).map((containerID) => ({ containerID, ifname: 'eth0' }));
+    const conf = { ...plugin, cniVersion: '1.1.0', name: NETWORK, 'cni.dev/valid-attachments': attachments };
+    const { exitCode, stdout, stderr } = await this.node.execute([join(this.bin, String(plugin['type']))], {
+      env: { ...BASE_ENV, CNI_COMMAND: 'GC', CNI_PATH: this.bin },
+      stdin: JSON.stringify(conf),
+    });
+    expect({ exitCode, stdout }, stderr).toEqual({ exitCode: 0, stdout: '' });
+  }
+
+  /** Takes away what a runtime leaves that was killed: namespaces, and its cache of results. */
+  async forget(): Promise<void> {
+    for (const name of readdirSync(this.node.pathHere('/run/netns'))) {
+      await this.node.execute(['ip', 'netns', 'delete', name]);
+    }
+    rmSync(join(this.node.stateDir, 'results'), { recursive: true, force: true });
+  }
+
+  /** What `braid ipam check` finds wrong, where there is that command: nothing. */
+  async findings(): Promise<string> {
+    const braid = join(this.bin, 'braid');
+    const { stdout: help } = await this.node.execute([braid, '--help']);
+    if (!help.includes('ipam check')) {
+      return '';
+    }
+    const { exitCode, stdout, stderr } = await this.node.execute([braid, 'ipam', 'check']);
+    return exitCode === 0 ? '' : stdout + stderr;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
