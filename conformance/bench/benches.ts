@@ -1,4 +1,5 @@
 /** The benches: which subjects take turns, and which of their figures are reported beside which target. */
+import { containerd } from './containerd.ts';
 import type { Comparison } from './stats.ts';
 import type { Subject, Tools } from './subjects.ts';
 import * as subjects from './subjects.ts';
@@ -13,6 +14,8 @@ export interface Bench {
   readonly warmUp?: number;
   /** the part of the rounds asked for that is run, for benches that take long */
   readonly part?: number;
+  /** takes down what `make` has made */
+  close?(): Promise<void>;
 }
 
 export interface Line {
@@ -24,9 +27,18 @@ export interface Line {
   readonly unit: 'ms' | 'processes';
   /** at most */
   readonly target?: number;
+  /** where the picture shows it: under which heading, and in which row */
+  readonly picture?: { readonly panel: string; readonly row: string };
 }
 
-export const BENCHES: readonly { readonly name: string; make(tools: Tools): Bench | Promise<Bench> }[] = [
+export interface BenchEntry {
+  readonly name: string;
+  /** runs only when it is named, by this or by its own name */
+  readonly group?: string;
+  make(tools: Tools): Bench | Promise<Bench>;
+}
+
+export const BENCHES: readonly BenchEntry[] = [
   { name: 'start', make: start },
   { name: 'macvlan', make: macvlan },
   { name: 'kernel', make: kernel },
@@ -34,7 +46,18 @@ export const BENCHES: readonly { readonly name: string; make(tools: Tools): Benc
   { name: 'multus-16', make: (tools) => multus(tools, 16, { add: 0.5, del: 0.2 }) },
   { name: 'pods-32', make: manyPods },
   { name: 'processes', make: processes },
+  ...[1, 3, 8].map((networks) => ({
+    name: `containerd-${networks}`,
+    group: 'containerd',
+    make: (tools: Tools) => containerd(tools, networks),
+  })),
 ];
+
+/** Those that a word on the command line names; without words, all but the groups. */
+export const benchesNamed = (words: readonly string[]): readonly BenchEntry[] =>
+  BENCHES.filter(({ name, group }) =>
+    words.length === 0 ? group === undefined : words.includes(name) || (group !== undefined && words.includes(group)),
+  );
 
 function start(tools: Tools): Bench {
   return {

@@ -4,9 +4,10 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { installPeers } from '../peers.ts';
-import { BENCHES, type Bench } from './benches.ts';
+import { BENCHES, type Bench, benchesNamed } from './benches.ts';
 import { emptyProgram } from './empty.ts';
 import { Lab, labName, runInside } from './lab.ts';
+import { pictureOf } from './picture.ts';
 import { type Figure, figuresOf, type Samples, tableOf } from './report.ts';
 import type { Sample, Tools } from './subjects.ts';
 
@@ -22,7 +23,8 @@ interface Wanted {
 
 /** @throws Error naming what cannot be used */
 function readArguments(): Wanted {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       runs: { type: 'string', default: String(DEFAULT_RUNS) },
       only: { type: 'string', multiple: true, default: [] },
@@ -34,15 +36,16 @@ function readArguments(): Wanted {
   if (!Number.isInteger(runs) || runs < 1) {
     throw new Error(`cannot use --runs "${values.runs}": not a number from 1 up`);
   }
-  const names = BENCHES.map(({ name }) => name);
-  const unknown = values.only.find((name) => !names.includes(name));
+  const only = [...values.only, ...positionals];
+  const unknown = only.find((word) => benchesNamed([word]).length === 0);
   if (unknown !== undefined) {
-    throw new Error(`there is no bench "${unknown}": they are ${names.join(', ')}`);
+    const names = new Set(BENCHES.flatMap(({ name, group }) => group ?? name));
+    throw new Error(`there is no bench "${unknown}": they are ${[...names].join(', ')}`);
   }
   if (values.peer !== undefined && !existsSync(join(values.peer, 'multus'))) {
     throw new Error(`cannot use --peer "${values.peer}": there is no multus in it`);
   }
-  return { runs, only: values.only, json: values.json, multus: values.peer };
+  return { runs, only, json: values.json, multus: values.peer };
 }
 
 async function measure(bench: Bench, runs: number): Promise<Samples> {
@@ -74,16 +77,24 @@ async function inside(prefix: string, { runs, only, json, multus }: Wanted): Pro
     empty: emptyProgram(),
   };
   const figures: Figure[] = [];
-  for (const { name, make } of BENCHES.filter((one) => only.length === 0 || only.includes(one.name))) {
+  for (const { name, make } of benchesNamed(only)) {
     const bench = await make(tools);
-    console.error(`${name}: ${bench.about}`);
-    figures.push(...figuresOf(bench, await measure(bench, runs)));
+    try {
+      console.error(`${name}: ${bench.about}`);
+      figures.push(...figuresOf(bench, await measure(bench, runs)));
+    } finally {
+      await bench.close?.();
+    }
     lab.removePods();
   }
   console.log(`\n${tableOf(figures)}\n\nmin / median / 95th percentile in ms; compared are the medians`);
   if (json !== undefined) {
     const machine = { cpus: cpus().length, model: cpus()[0]?.model, node: process.version, arch: process.arch };
     writeFileSync(json, `${JSON.stringify({ machine, runs, figures }, null, 2)}\n`);
+    const picture = pictureOf(figures);
+    if (picture !== undefined) {
+      writeFileSync(json.replace(/(\.json)?$/, '.svg'), picture);
+    }
   }
 }
 

@@ -17,12 +17,13 @@ export interface Figure {
   readonly figure?: number;
   readonly target?: number;
   readonly isMet?: boolean;
+  readonly picture?: { readonly panel: string; readonly row: string };
 }
 
 export const figuresOf = (bench: Bench, samples: Samples): readonly Figure[] =>
   bench.lines.map((line) => figureOf(bench, line, samples));
 
-function figureOf(bench: Bench, { title, ours, peer, how, unit, target }: Line, samples: Samples): Figure {
+function figureOf(bench: Bench, { title, ours, peer, how, unit, target, picture }: Line, samples: Samples): Figure {
   const stats = ([subject, figure]: readonly [string, string]): Stats =>
     statsOf((samples[subject] ?? []).map((sample) => sample[figure] ?? Number.NaN));
   const [own, other] = [stats(ours), peer === undefined ? undefined : stats(peer)];
@@ -36,6 +37,7 @@ function figureOf(bench: Bench, { title, ours, peer, how, unit, target }: Line, 
     how,
     ...(figure === undefined ? {} : { figure }),
     ...(target === undefined || figure === undefined ? {} : { target, isMet: figure <= target }),
+    ...(picture === undefined ? {} : { picture }),
   };
 }
 

@@ -74,7 +74,7 @@ export class Cri implements Disposable {
   async run({ name, annotations = {}, portMappings = [], dnsServers, isOnHostNetwork }: PodSpec): Promise<string> {
     const config: Fields = {
       metadata: { name, uid: `uid-${name}`, namespace: 'lab', attempt: 0 },
-      hostname: name,
+      ...(isOnHostNetwork === true ? {} : { hostname: name }),
       ...(dnsServers === undefined ? {} : { dnsConfig: { servers: dnsServers } }),
       annotations: pairsOf(annotations),
       portMappings: portMappings.map((mapping) => ({ ...mapping })),

@@ -16,11 +16,18 @@ export const whereabouts = (range = RANGE, more: Conf = {}): Conf => ({
 export const macvlan = (more: Conf = {}): Conf => ({ type: 'macvlan', master: PARENT, ipam: whereabouts(), ...more });
 
 /** Rails: each a NIC of its own and a range of its own, `10.6.<rail>.0/24`. */
-export async function makeRails({ lab }: Site, count: number): Promise<void> {
-  for (let rail = 0; rail < count; rail++) {
-    await lab.ip(lab.node, `link add rail${rail} type veth peer name rail${rail}-port`);
-    await lab.ip(lab.node, `link set rail${rail} up`);
-    await lab.ip(lab.node, `link set rail${rail}-port up`);
+export const makeRails = (site: Site, count: number): Promise<void> =>
+  makeNics(
+    site,
+    Array.from({ length: count }, (_, rail) => `rail${rail}`),
+  );
+
+/** NICs of the node, up, each with its other end. */
+export async function makeNics({ lab }: Site, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    await lab.ip(lab.node, `link add ${name} type veth peer name ${name}-port`);
+    await lab.ip(lab.node, `link set ${name} up`);
+    await lab.ip(lab.node, `link set ${name}-port up`);
   }
 }
 

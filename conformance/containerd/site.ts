@@ -22,6 +22,20 @@ export interface Pod {
   readonly ips: readonly string[];
 }
 
+export interface SiteOptions {
+  /** paths of programs, besides `loopback` */
+  readonly plugins?: readonly string[];
+  /** the newest that the runtime takes unless told */
+  readonly cniVersion?: string;
+}
+
+interface Folders {
+  readonly bin: string;
+  readonly confDir: string;
+}
+
+const OUR_PROGRAMS = [...PLUGINS, 'braid'].map((name) => join(STANDALONE, name));
+
 /** The plugins of a network, in order. */
 export type Plugins = readonly Readonly<Record<string, unknown>>[];
 
@@ -39,23 +53,28 @@ export class Site implements AsyncDisposable {
   private readonly confDir: string;
   private configurations = 0;
 
-  private constructor(lab: Lab, node: ContainerdNode, folders: { readonly bin: string; readonly confDir: string }) {
+  private constructor(lab: Lab, node: ContainerdNode, folders: Folders, cniVersion: string) {
     this.lab = lab;
     this.node = node;
     this.bin = folders.bin;
     this.confDir = folders.confDir;
-    this.cniVersion = node.programs.name === 'containerd 1' ? '1.0.0' : '1.1.0';
+    this.cniVersion = cniVersion;
   }
 
-  /** A node with the plugins of this build and no configuration yet. */
-  static async open(programs: RuntimePrograms): Promise<Site> {
+  /** A node with plugins, those of this build unless told, and no configuration yet. */
+  static async open(
+    programs: RuntimePrograms,
+    { plugins = OUR_PROGRAMS, cniVersion }: SiteOptions = {},
+  ): Promise<Site> {
     const lab = await Lab.open();
     try {
       const folders = { bin: lab.folder('bin'), confDir: lab.folder('net.d') };
-      for (const path of [...[...PLUGINS, 'braid'].map((name) => join(STANDALONE, name)), join(GO.bin, 'loopback')]) {
+      for (const path of [...plugins, join(GO.bin, 'loopback')]) {
         place(path, join(folders.bin, basename(path)));
       }
-      return new Site(lab, await ContainerdNode.start(lab, programs, folders), folders);
+      const newest = programs.name === 'containerd 1' ? '1.0.0' : '1.1.0';
+      const node = await ContainerdNode.start(lab, programs, folders);
+      return new Site(lab, node, folders, cniVersion ?? newest);
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
