@@ -5,9 +5,10 @@
 
 import { id, nativeBytes, version } from 'braid:build';
 import { registry } from 'braid:registry';
-import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { startupSnapshot } from 'node:v8';
+import type { Program } from '../lib/cli/program.ts';
 import { CniError } from '../lib/cni/errors.ts';
 import { makeHost } from '../lib/cni/host.ts';
 import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
@@ -31,7 +32,8 @@ async function main(native: { loaded?: Native }): Promise<number> {
   const host = makeHost({ loadNative: load, registry, mark: markOf(id) });
   if (name === 'braid') {
     const { runCommandLine } = await import('../lib/cli/braid.ts');
-    return runCommandLine(args, host, version, (line) => writeAll(STDOUT, `${line}\n`));
+    const program = { version, id, env: process.env, ...ownFile() };
+    return runCommandLine(args, host, program, (line) => writeAll(STDOUT, `${line}\n`));
   }
   const outcome = await runNamed(name, host);
   writeAll(STDERR, outcome.stderr);
@@ -54,6 +56,13 @@ async function runNamed(name: string, host: ReturnType<typeof makeHost>): Promis
 function calledAs(): { readonly name: string; readonly args: readonly string[] } {
   const program = IS_SCRIPT ? (process.argv[1] ?? '') : process.argv0;
   return { name: basename(program), args: process.argv.slice(2) };
+}
+
+/** What `braid install` copies. An executable that was replaced while it runs is still behind its link in /proc. */
+function ownFile(): Pick<Program, 'form' | 'file' | 'folder'> {
+  const path = IS_SCRIPT ? (process.argv[1] ?? '') : process.execPath;
+  const folder = dirname(existsSync(path) ? realpathSync(path) : path);
+  return IS_SCRIPT ? { form: 'script', file: path, folder } : { form: 'standalone', file: '/proc/self/exe', folder };
 }
 
 /**

@@ -59,6 +59,56 @@ export interface Plugin<C = unknown> {
   gc(call: Call<C>, host: Host, valid: readonly Attachment[] | undefined): Promise<void>;
   /** commands for people, offered by `braid <plugin's noun> …` */
   readonly commands?: readonly Command[];
+  /**
+   * What the plugin has recorded of attachments on this node, for people and for `braid gc`. Reads only.
+   *
+   * @param confs what plugins of this node, also others, are configured with: they say where records are
+   */
+  records?(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]>;
+  /** What makes the plugin fail or run slowly here, for `braid doctor`. Reads only. */
+  examine?(host: Host, node: Examined): Promise<readonly Finding[]>;
+}
+
+/** What a plugin has recorded of an attachment. A text that is not recorded is ''. */
+export interface AttachmentRecord {
+  readonly containerId: string;
+  readonly ifName: string;
+  readonly network: string;
+  /** `namespace/name` */
+  readonly pod: string;
+  /** CNI_NETNS of ADD */
+  readonly netns: string;
+  /** with their prefix lengths */
+  readonly addresses: readonly string[];
+  /** what was given to the pod: a link's name, a PCI address */
+  readonly device: string;
+  /** since the epoch; undefined when nothing tells */
+  readonly sinceMs: number | undefined;
+  /** the file, or the folder of the store */
+  readonly place: string;
+  /** the network, where its configuration was recorded: a configuration or a list */
+  readonly list?: JsonObject;
+  /** a configuration with which DEL takes back what this record is about */
+  readonly release: JsonObject;
+}
+
+/** What a plugin is shown of a node that is examined. */
+export interface Examined {
+  readonly confs: readonly JsonObject[];
+  /** of all plugins */
+  readonly records: readonly AttachmentRecord[];
+  /** has the pod of a record ended, as far as its namespace tells? */
+  isGone(record: AttachmentRecord): boolean;
+}
+
+/** Something about a node that a person should know. */
+export interface Finding {
+  /** `fault`: pods fail; `warning`: they will, or are slow */
+  readonly level: 'fault' | 'warning';
+  /** one sentence: what is so, and what follows */
+  readonly text: string;
+  /** one sentence: what to do */
+  readonly fix: string;
 }
 
 /** A result that is printed in a version of its own: multus answers in the version of its delegate. */
@@ -76,7 +126,10 @@ export interface Command {
   readonly name: string;
   /** the whole line: `braid ipam import <folder> …` */
   readonly usage: string;
+  /** one line */
   readonly about: string;
+  /** more lines for `--help`: the options */
+  readonly options?: readonly (readonly [option: string, about: string])[];
   /** @returns the exit code: 0 done, 1 failed, 2 wrong usage */
   run(args: readonly string[], host: Host, print: (line: string) => void): Promise<number>;
 }

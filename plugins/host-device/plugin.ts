@@ -13,6 +13,7 @@ import { giveBack } from './give-back.ts';
 import { bringHome } from './home.ts';
 import { beyondResult, inherited } from './inherit.ts';
 import { type DeviceRecord, listRecords, readRecord, recordFolder } from './record.ts';
+import { recorded } from './recorded.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
 import { bringAllHome, isDead, takeDevice } from './take.ts';
 
@@ -25,6 +26,7 @@ export const hostDevice: Plugin<HostDeviceConf> = {
   check,
   status,
   gc,
+  records: recorded,
 };
 
 async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {

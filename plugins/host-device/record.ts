@@ -73,7 +73,8 @@ export function listRecords(folder: string, log: (line: string) => void): readon
   });
 }
 
-const fileOf = (folder: string, { containerId, ifName }: RecordKey): string => join(folder, `${containerId}-${ifName}`);
+export const fileOf = (folder: string, { containerId, ifName }: RecordKey): string =>
+  join(folder, `${containerId}-${ifName}`);
 
 function namesIn(folder: string): readonly string[] {
   try {

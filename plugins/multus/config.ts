@@ -89,6 +89,6 @@ export type CommonConf = Conf<typeof CommonConf>;
 export const RuntimeConfigConf = conf(RuntimeConfig);
 export type RuntimeConfigConf = Conf<typeof RuntimeConfigConf>;
 
-export const cniDirOf = (common: CommonConf): string => common.cniDir || '/var/lib/cni/multus';
+export const cniDirOf = (common: Pick<CommonConf, 'cniDir'>): string => common.cniDir || '/var/lib/cni/multus';
 
 export const binDirOf = (common: CommonConf): string => common.binDir || '/opt/cni/bin';

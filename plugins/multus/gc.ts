@@ -139,7 +139,7 @@ function storedFor(containerId: string, { shared, version, log }: Memory): reado
 }
 
 /** Files only, and no temporary ones: their names begin with a dot. */
-function scratchNames(cniDir: string): readonly string[] {
+export function scratchNames(cniDir: string): readonly string[] {
   try {
     return readdirSync(cniDir, { withFileTypes: true })
       .filter((entry) => entry.isFile() && identifierFault(entry.name) === undefined)

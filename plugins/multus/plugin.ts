@@ -4,6 +4,7 @@ import { check, status } from './check.ts';
 import { MultusConf } from './config.ts';
 import { del } from './del.ts';
 import { gc } from './gc.ts';
+import { recorded } from './recorded.ts';
 
 export const multus: Plugin<MultusConf> = {
   name: 'multus',
@@ -14,4 +15,5 @@ export const multus: Plugin<MultusConf> = {
   check,
   status,
   gc,
+  records: recorded,
 };

@@ -10,6 +10,7 @@ import { dataDirOf, RdmaConf, readWanted, wantedDevice } from './config.ts';
 import { busDeviceOf } from './device.ts';
 import { give } from './give.ts';
 import { demandPrevious } from './previous.ts';
+import { recorded } from './recorded.ts';
 import { readState, removeState, statePath } from './state.ts';
 import { deviceIn, openIfThere, takeBack } from './take-back.ts';
 
@@ -22,6 +23,7 @@ export const rdma: Plugin<RdmaConf> = {
   check,
   status,
   gc,
+  records: recorded,
 };
 
 async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {

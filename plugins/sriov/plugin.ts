@@ -12,6 +12,7 @@ import { collect, deleteVf } from './del.ts';
 import { withLog } from './log.ts';
 import { stateFolder } from './places.ts';
 import { planSriov, wantedMacOf } from './plan.ts';
+import { recorded } from './recorded.ts';
 
 export const sriov: Plugin<SriovConf> = {
   name: 'sriov',
@@ -22,6 +23,7 @@ export const sriov: Plugin<SriovConf> = {
   check: (call, host) => checkVf(call, withLog(call.document, host)),
   status,
   gc,
+  records: recorded,
 };
 
 /** Whether VFs are left is the device plugin's to know. */

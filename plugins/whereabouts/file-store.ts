@@ -30,6 +30,8 @@ type Planner<T> = (state: State) => Plan<T>;
 export interface FileStore extends Datastore {
   /** Carries out a plan in one step: all of its changes are on disk when the answer is given, or none ever is. */
   change<T>(plan: Planner<T>): Promise<T>;
+  /** Answers a question about the state, which may be asked twice; nothing is created, but the lock file. */
+  look<T>(question: (state: State) => T): Promise<T>;
 }
 
 /**
@@ -45,6 +47,7 @@ export function openFileStore(place: StorePlace, host: StoreHost, calls?: Journa
     existsSync(store.folder) ? work() : otherwise;
   return {
     change: (plan) => change(store, plan),
+    look: (question) => look(store, question),
     reserve: (requests) => change(store, (state) => planReservations(requests, state)),
     release: (attachments) =>
       ifThere(

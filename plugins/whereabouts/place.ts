@@ -31,6 +31,9 @@ export function placeOf(dataDir: string, networkName: string): StorePlace {
 export const folderOf = ({ dataDir, networkName }: StorePlace): string =>
   join(dataDir, networkName === '' ? UNNAMED : networkName);
 
+/** The network that a folder within a data directory keeps. */
+export const networkNameOf = (folder: string): string => (folder === UNNAMED ? '' : folder);
+
 /** A value of the configuration that cannot be used. */
 export const fault = (key: string, value: string, why: string): CniError =>
   new CniError('invalidNetworkConfig', `cannot use "${key}" "${value}": ${why}`);

@@ -12,6 +12,7 @@ import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
 import { folderOf, type StorePlace } from './place.ts';
 import type { Held } from './pool.ts';
+import { recorded } from './recorded.ts';
 import { readPlace, readSettings, type Settings } from './settings.ts';
 
 export const whereabouts: Plugin<WhereaboutsConf> = {
@@ -23,6 +24,7 @@ export const whereabouts: Plugin<WhereaboutsConf> = {
   check,
   status,
   gc,
+  records: recorded,
   commands: [importCommand],
 };
 

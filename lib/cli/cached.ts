@@ -1,0 +1,60 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
+import type { AttachmentRecord } from '../cni/plugin.ts';
+import { type CachedAttachment, listCached } from '../cni/result-cache.ts';
+
+/** What libcni, or multus in its place, remembers of an attachment. */
+export type CachedRecord = Omit<AttachmentRecord, 'release'>;
+
+export interface CachedRecords {
+  readonly records: readonly CachedRecord[];
+  /** files that could not be read */
+  readonly faults: readonly string[];
+}
+
+/** The attachments in the results of a cache. */
+export function cachedRecords(cacheDir: string): CachedRecords {
+  const { attachments, faults } = listCached(cacheDir);
+  return { records: attachments.map((attachment) => recordOf(cacheDir, attachment)), faults };
+}
+
+function recordOf(cacheDir: string, attachment: CachedAttachment): CachedRecord {
+  const { network, containerId, ifName, netns, args, result } = attachment;
+  const place = join(cacheDir, 'results', `${network}-${containerId}-${ifName}`);
+  const argument = (key: string): string => args.find(([name]) => name === key)?.[1] ?? '';
+  const pod = argument('K8S_POD_NAME');
+  const list = documentIn(attachment.config);
+  return {
+    network,
+    containerId,
+    ifName,
+    netns,
+    pod: pod === '' ? '' : `${argument('K8S_POD_NAMESPACE')}/${pod}`,
+    addresses: result === undefined ? [] : addressesIn(result),
+    device: '',
+    sinceMs: statSync(place, { throwIfNoEntry: false })?.mtimeMs,
+    place,
+    ...(list === undefined ? {} : { list }),
+  };
+}
+
+function documentIn(config: Buffer): JsonObject | undefined {
+  try {
+    const document: unknown = JSON.parse(config.toString('utf8'));
+    return isObject(document) ? document : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Of whatever version: before 0.3.0 there is one for each family. */
+function addressesIn(result: JsonObject): readonly string[] {
+  const ips = lookUp(result, 'ips');
+  const old = ['ip4', 'ip6'].map((key) => lookUp(result, key));
+  const entries = Array.isArray(ips) ? (ips as readonly Json[]) : old;
+  return entries.flatMap((entry) => {
+    const address = isObject(entry) ? (lookUp(entry, 'address') ?? lookUp(entry, 'ip')) : undefined;
+    return typeof address === 'string' ? [address] : [];
+  });
+}

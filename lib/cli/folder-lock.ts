@@ -1,0 +1,25 @@
+import { closeSync, openSync } from 'node:fs';
+import { CniError } from '../cni/errors.ts';
+import type { Host } from '../cni/plugin.ts';
+import { ioError } from '../sys/io-error.ts';
+
+const LOCK_EX = 2;
+
+/**
+ * Locks a folder itself (flock), so that no file is left for it.
+ *
+ * @throws CniError tryAgainLater when another process has it
+ */
+export function lockFolder(host: Host, folder: string): Disposable {
+  let fd: number;
+  try {
+    fd = openSync(folder, 'r');
+  } catch (error) {
+    throw ioError('open folder', folder, error);
+  }
+  if (host.native.lock(fd, LOCK_EX) < 0) {
+    closeSync(fd);
+    throw new CniError('tryAgainLater', `cannot change "${folder}": another braid is at work there`);
+  }
+  return { [Symbol.dispose]: () => closeSync(fd) };
+}

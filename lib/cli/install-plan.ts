@@ -1,0 +1,81 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { CniError } from '../cni/errors.ts';
+import { checksums } from './checksum.ts';
+import { beforeName, type Manifest } from './manifest.ts';
+import { isSameFile, isThere } from './place.ts';
+import { isOurs, type Source } from './source.ts';
+
+export type Deed = 'present' | 'install' | 'update' | 'replace';
+
+/** What shall be done about one name. */
+export interface Step {
+  readonly name: string;
+  readonly deed: Deed;
+}
+
+/**
+ * Compares the folder with what shall be in it.
+ *
+ * @param mayReplace plugins of somebody else, which are then kept under another name
+ * @throws CniError naming all files that are in the way: nothing has been changed
+ */
+export async function planInstall(
+  bin: string,
+  names: readonly string[],
+  source: Source,
+  manifest: Manifest | undefined,
+  mayReplace: boolean,
+): Promise<readonly Step[]> {
+  const sumOf = checksums();
+  const steps: Step[] = [];
+  for (const name of names) {
+    steps.push({ name, deed: await deedFor(join(bin, name), name, source, manifest, sumOf) });
+  }
+  const foreign = steps.filter(({ deed }) => deed === 'replace').map(({ name }) => name);
+  if (foreign.length > 0 && !mayReplace) {
+    const list = foreign.map((name) => `"${name}"`).join(', ');
+    throw new CniError(
+      'internal',
+      `cannot install in "${bin}": ${list} there ${foreign.length === 1 ? 'is' : 'are'} not ours: ` +
+        '--replace puts them aside and uninstall puts them back',
+    );
+  }
+  for (const name of foreign) {
+    refuseSecond(bin, name, manifest);
+  }
+  return steps;
+}
+
+async function deedFor(
+  path: string,
+  name: string,
+  source: Source,
+  manifest: Manifest | undefined,
+  sumOf: (path: string) => Promise<string>,
+): Promise<Deed> {
+  if (!isThere(path)) {
+    return 'install';
+  }
+  const facts = statSync(path, { throwIfNoEntry: false });
+  if (facts?.isDirectory()) {
+    throw new CniError('internal', `cannot install "${path}": a folder has that name`);
+  }
+  if (facts === undefined || !isOurs(path)) {
+    return 'replace';
+  }
+  const isSame = (await sumOf(path)) === source.sha256 && (facts.mode & 0o777) === 0o755;
+  return isSame && manifest?.files[name] !== undefined ? 'present' : 'update';
+}
+
+/** What was put aside before must not be lost for what is put aside now; an interrupted install has put this aside. */
+function refuseSecond(bin: string, name: string, manifest: Manifest | undefined): void {
+  const kept = beforeName(name);
+  if (isThere(join(bin, kept)) && !isSameFile(join(bin, kept), join(bin, name))) {
+    const whose = manifest?.files[name]?.before === kept ? 'the one before it is kept' : 'there is another file';
+    throw new CniError(
+      'internal',
+      `cannot put "${name}" in "${bin}" aside: ${whose} as "${kept}": move one of them away`,
+    );
+  }
+}

@@ -1,0 +1,136 @@
+import { linkSync, mkdirSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { CniError } from '../cni/errors.ts';
+import type { Host } from '../cni/plugin.ts';
+import { syncFolder } from '../sys/atomic-file.ts';
+import { ioError } from '../sys/io-error.ts';
+import { lockFolder } from './folder-lock.ts';
+import { planInstall, type Step } from './install-plan.ts';
+import { beforeName, type Manifest, readManifest, writeManifest } from './manifest.ts';
+import { readOptions, WrongUsage } from './options.ts';
+import { bringIn, giveName, isThere, removeTemporary } from './place.ts';
+import { BIN_FOLDER, type Form, type Program } from './program.ts';
+import { findSource, type Source } from './source.ts';
+import { count } from './table.ts';
+
+type Print = (line: string) => void;
+
+const DONE = 0;
+const SELF = 'braid';
+
+interface Wanted {
+  readonly bin: string;
+  readonly form: Form;
+  readonly names: readonly string[];
+  readonly mayReplace: boolean;
+  readonly asJson: boolean;
+}
+
+const DEEDS = { present: 'is there', install: 'installed', update: 'updated', replace: 'replaced' } as const;
+
+/**
+ * `braid install`. What shall be in the folder is written down before anything is changed there, so uninstall finds all
+ * of it whenever this is interrupted.
+ */
+export async function install(program: Program, args: readonly string[], host: Host, print: Print): Promise<number> {
+  const wanted = readWanted(program, args, Object.keys(host.registry));
+  const tell: Print = wanted.asJson ? () => undefined : print;
+  const source = await findSource(program, wanted.form);
+  makeBin(wanted.bin);
+  using _lock = lockFolder(host, wanted.bin);
+  const known = readManifest(wanted.bin);
+  const steps = await planInstall(wanted.bin, wanted.names, source, known, wanted.mayReplace);
+  const changes = steps.filter(({ deed }) => deed !== 'present');
+  if (changes.length > 0) {
+    tell(`braid ${program.version}, ${source.form} form, ${source.proof}`);
+    writeManifest(wanted.bin, manifestOf(program, source, known, changes));
+    await carryOut(wanted.bin, source, steps, tell);
+  } else {
+    removeTemporary(wanted.bin);
+  }
+  if (wanted.asJson) {
+    print(JSON.stringify({ bin: wanted.bin, version: program.version, form: source.form, files: steps }, null, 2));
+  }
+  tell(summary(wanted.bin, steps, changes));
+  return DONE;
+}
+
+function readWanted(program: Program, args: readonly string[], plugins: readonly string[]): Wanted {
+  const { values } = readOptions(args, {
+    bin: { type: 'string', default: BIN_FOLDER },
+    form: { type: 'string', default: program.form },
+    plugins: { type: 'string' },
+    replace: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  });
+  const { bin, form, replace: mayReplace, json: asJson } = values;
+  if (form !== 'standalone' && form !== 'script') {
+    throw new WrongUsage(`cannot use --form "${form}": it is "standalone" or "script"`);
+  }
+  if (!isAbsolute(bin)) {
+    throw new WrongUsage(`cannot use --bin "${bin}": it is not an absolute path`);
+  }
+  const chosen = values.plugins?.split(',').filter((name) => name !== '') ?? plugins;
+  const unknown = chosen.find((name) => name !== SELF && !plugins.includes(name));
+  if (unknown !== undefined || chosen.length === 0) {
+    throw new WrongUsage(`cannot use --plugins "${values.plugins}": plugins are ${plugins.join(', ')}`);
+  }
+  return { bin, form, names: [...new Set([...chosen, SELF])], mayReplace, asJson };
+}
+
+/** What was installed before stays in the list, also when only some of it is installed again. */
+function manifestOf(program: Program, source: Source, known: Manifest | undefined, steps: readonly Step[]): Manifest {
+  const files = { ...known?.files };
+  for (const { name, deed } of steps) {
+    const before = deed === 'replace' ? beforeName(name) : known?.files[name]?.before;
+    files[name] = { sha256: source.sha256, ...(before === undefined ? {} : { before }) };
+  }
+  return { version: program.version, build: program.id, form: source.form, files };
+}
+
+async function carryOut(bin: string, source: Source, steps: readonly Step[], tell: Print): Promise<void> {
+  const present = steps.find(({ deed }) => deed === 'present');
+  if (present === undefined) {
+    tell(`copying into "${bin}"`);
+  }
+  try {
+    const file = present === undefined ? await bringIn(bin, source) : join(bin, present.name);
+    const width = Math.max(...steps.map(({ name }) => name.length));
+    for (const { name, deed } of steps.filter((step) => step.deed !== 'present')) {
+      if (deed === 'replace') {
+        putAside(bin, name);
+      }
+      giveName(bin, file, name);
+      tell(`  ${name.padEnd(width)}  ${DEEDS[deed]}${deed === 'replace' ? `, kept as ${beforeName(name)}` : ''}`);
+    }
+  } finally {
+    removeTemporary(bin);
+  }
+  syncFolder(bin);
+}
+
+/** The name leads to a plugin all the time: to the old one until it leads to the new one. */
+function putAside(bin: string, name: string): void {
+  try {
+    if (!isThere(join(bin, beforeName(name)))) {
+      linkSync(join(bin, name), join(bin, beforeName(name)));
+    }
+  } catch (error) {
+    throw ioError('put aside', join(bin, name), error);
+  }
+}
+
+function makeBin(bin: string): void {
+  try {
+    if (!isThere(bin)) {
+      mkdirSync(bin, { recursive: true, mode: 0o755 });
+    }
+  } catch (error) {
+    throw error instanceof CniError ? error : ioError('create folder', bin, error);
+  }
+}
+
+const summary = (bin: string, steps: readonly Step[], changes: readonly Step[]): string =>
+  changes.length === 0
+    ? `nothing to do: "${bin}" has all ${count(steps.length, 'program')} of this build`
+    : `done: ${count(changes.length, 'program')} in "${bin}"; "braid uninstall" takes them out again`;

@@ -1,0 +1,86 @@
+import { hostWith } from '../cni/host.ts';
+import type { JsonObject } from '../cni/json.ts';
+import type { AttachmentRecord, Host, Plugin } from '../cni/plugin.ts';
+import { cachedRecords } from './cached.ts';
+import { type ConfFile, confFilesIn, distinct, pluginConfsIn, textIn } from './confs.ts';
+import { isGone } from './liveness.ts';
+import { CACHE_FOLDER, CONF_FOLDER } from './program.ts';
+
+/** What is known of a node: configurations, and what runtimes and plugins have recorded. */
+export interface Node {
+  readonly confFiles: readonly ConfFile[];
+  /** of every plugin that is configured, or was when a pod was attached */
+  readonly confs: readonly JsonObject[];
+  /** by whoever wrote them: the outer ones, which know most, first */
+  readonly records: readonly NodeRecord[];
+  /** records that cannot be read */
+  readonly faults: readonly string[];
+  isGone(record: AttachmentRecord): boolean;
+}
+
+export interface NodeRecord extends AttachmentRecord {
+  /** type of the plugin; '' for what a runtime recorded */
+  readonly plugin: string;
+}
+
+export interface NodePlaces {
+  readonly confDir: string;
+  readonly cacheDir: string;
+}
+
+export const NODE_OPTIONS = {
+  'conf-dir': { type: 'string', default: CONF_FOLDER },
+  'cache-dir': { type: 'string', default: CACHE_FOLDER },
+} as const;
+
+export const placesIn = (values: { readonly 'conf-dir': string; readonly 'cache-dir': string }): NodePlaces => ({
+  confDir: values['conf-dir'],
+  cacheDir: values['cache-dir'],
+});
+
+/**
+ * Reads all of it. Configurations say where records are, and records hold configurations: this goes on until nothing new
+ * is found.
+ */
+export async function readNode(host: Host, { confDir, cacheDir }: NodePlaces): Promise<Node> {
+  const plugins = await Promise.all(Object.values(host.registry).map((load) => load()));
+  const confFiles = confFilesIn(confDir);
+  const cached = cachedRecords(cacheDir);
+  const faults = new Set(cached.faults);
+  const noting = hostWith(host, { log: (line) => void faults.add(line) });
+  const runtimes = cached.records.flatMap((record): readonly NodeRecord[] =>
+    isOfOurs(record.list, plugins) ? [{ ...record, plugin: '', release: record.list }] : [],
+  );
+  let records = runtimes;
+  let confs = confsIn(confFiles, records);
+  for (let known = -1; known !== confs.length; ) {
+    known = confs.length;
+    records = [...runtimes, ...(await askAll(plugins, noting, confs))];
+    confs = confsIn(confFiles, records);
+  }
+  return { confFiles, confs, records, faults: [...faults], isGone: (record) => isGone(host, record) };
+}
+
+function confsIn(files: readonly ConfFile[], records: readonly NodeRecord[]): readonly JsonObject[] {
+  const documents = [...files.map(({ document }) => document), ...records.map(({ list }) => list)];
+  return distinct(documents.flatMap((document) => (document === undefined ? [] : pluginConfsIn(document))));
+}
+
+async function askAll(plugins: readonly Plugin[], host: Host, confs: readonly JsonObject[]) {
+  const records: NodeRecord[] = [];
+  for (const plugin of plugins) {
+    for (const record of (await plugin.records?.(host, confs)) ?? []) {
+      records.push({ ...record, plugin: plugin.name });
+    }
+  }
+  return records.sort((a, b) => rank(a) - rank(b));
+}
+
+/** Who knows the network and the addresses first. */
+const rank = ({ list, device }: AttachmentRecord): number => (list !== undefined ? 0 : device !== '' ? 1 : 2);
+
+function isOfOurs(list: JsonObject | undefined, plugins: readonly Plugin[]): list is JsonObject {
+  return (
+    list !== undefined && pluginConfsIn(list).some((conf) => plugins.some(({ name }) => name === textIn(conf, 'type')))
+  );
+}

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { CniError } from '../cni/errors.ts';
+import { MARK_BYTES, markOf, readMark } from '../sys/build-id.ts';
+import { ioError } from '../sys/io-error.ts';
+import { sha256 } from './checksum.ts';
+import type { Form, Program } from './program.ts';
+
+/** The file that is installed, under all names. */
+export interface Source {
+  readonly path: string;
+  readonly form: Form;
+  readonly sha256: string;
+  /** a phrase: what says that the file is as it was built */
+  readonly proof: string;
+}
+
+/**
+ * The program itself, or its other form, which is shipped in the folder beside its own. It must be what SHA256SUMS says
+ * where that was shipped too, and of the same build in any case.
+ *
+ * @throws CniError when it is not there or has changed
+ */
+export async function findSource(program: Program, form: Form): Promise<Source> {
+  const path = form === program.form ? program.file : join(dirname(program.folder), form, 'braid');
+  if (!existsSync(path)) {
+    throw new CniError('internal', `cannot install the ${form} form: there is no "${path}"`);
+  }
+  if (readMark(path)?.equals(markOf(program.id)) !== true) {
+    throw new CniError('internal', `cannot install "${path}": it does not end with the mark of build ${program.id}`);
+  }
+  const sum = await sha256(path);
+  const listed = listedSums(program, form);
+  if (listed !== undefined && !listed.sums.includes(sum)) {
+    throw new CniError('internal', `cannot install "${path}": its checksum is not the one in "${listed.path}"`);
+  }
+  const proof = listed === undefined ? `has the mark of build ${program.id.slice(0, 8)}` : 'is as SHA256SUMS says';
+  return { path, form, sha256: sum, proof };
+}
+
+/** Is the file a program of any build of ours? */
+export function isOurs(path: string): boolean {
+  const start = markOf('').subarray(0, MARK_BYTES).toString('latin1').trimEnd();
+  return readMark(path)?.toString('latin1').startsWith(start) ?? false;
+}
+
+/** SHA256SUMS is beside the folder of the form, where its lines begin with that, or in it. */
+function listedSums(
+  { folder }: Program,
+  form: Form,
+): { readonly path: string; readonly sums: readonly string[] } | undefined {
+  const path = [join(dirname(folder), 'SHA256SUMS'), join(folder, 'SHA256SUMS')].find(existsSync);
+  if (path === undefined) {
+    return undefined;
+  }
+  try {
+    const lines = readFileSync(path, 'utf8')
+      .split('\n')
+      .map((line) => /^([0-9a-f]{64}) [ *](.+)$/.exec(line));
+    const ofForm = lines.filter((line) => line !== null && [form, '.'].includes(basename(dirname(line[2] ?? ''))));
+    return { path, sums: ofForm.map((line) => line?.[1] ?? '') };
+  } catch (error) {
+    throw ioError('read', path, error);
+  }
+}

@@ -1,0 +1,32 @@
+import { statSync } from 'node:fs';
+import { confsOfType, textIn } from '../../lib/cli/confs.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import { NEWEST } from '../../lib/cni/versions.ts';
+import { fileOf, listRecords, recordFolder } from './record.ts';
+
+/** The devices that pods have. */
+export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+  return confsOfType(confs, 'host-device', {}, folderIn).flatMap((conf) => {
+    const folder = folderIn(conf);
+    return listRecords(folder, host.log).map((record): AttachmentRecord => {
+      const { network, containerId, ifName, netns, picture } = record;
+      const place = fileOf(folder, record);
+      const { name, parentDev } = picture.device;
+      return {
+        network,
+        containerId,
+        ifName,
+        netns,
+        pod: '',
+        addresses: [],
+        device: parentDev === '' ? name : `${name} (${parentDev})`,
+        sinceMs: statSync(place, { throwIfNoEntry: false })?.mtimeMs,
+        place,
+        release: { cniVersion: NEWEST, name: network, type: 'host-device', dataDir: folder },
+      };
+    });
+  });
+}
+
+const folderIn = (conf: JsonObject): string => recordFolder(textIn(conf, 'dataDir'));

@@ -1,0 +1,38 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { confsOfType, textIn } from '../../lib/cli/confs.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import { NEWEST } from '../../lib/cni/versions.ts';
+import { dataDirOf } from './config.ts';
+import { listStates } from './state.ts';
+
+/** The RDMA devices that pods have. A state of the Go plugin does not say whose it is. */
+export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+  return confsOfType(confs, 'rdma', {}, folderIn).flatMap((conf) => {
+    const folder = folderIn(conf);
+    return [...listStates(folder, host.log)].flatMap(([name, { owner, hostName }]): readonly AttachmentRecord[] => {
+      if (owner === undefined) {
+        return [];
+      }
+      const place = join(folder, name);
+      return [
+        {
+          ...owner,
+          pod: '',
+          addresses: [],
+          device: hostName,
+          sinceMs: statSync(place, { throwIfNoEntry: false })?.mtimeMs,
+          place,
+          release: { cniVersion: NEWEST, name: owner.network, type: 'rdma', dataDir: folder },
+        },
+      ];
+    });
+  });
+}
+
+/** A relative one is refused by every verb: nothing can be recorded there. */
+function folderIn(conf: JsonObject): string {
+  const dataDir = textIn(conf, 'dataDir');
+  return dataDirOf(dataDir.startsWith('/') ? dataDir : '');
+}
