@@ -15,7 +15,28 @@ export default defineConfig({
       },
       { test: { name: 'netns', include: ['{lib,plugins}/**/*.netns.test.ts'], ...rooted } },
       { test: { name: 'conformance', include: ['conformance/*.test.ts'], ...rooted } },
-      { test: { name: 'containerd', include: ['conformance/containerd/*.test.ts'], ...rooted } },
+      {
+        test: {
+          name: 'vm',
+          include: ['conformance/vm/*.test.ts'],
+          setupFiles: ['conformance/vm/inside.ts'],
+          // Starting Node takes seconds there: one, for all files.
+          pool: 'threads',
+          isolate: false,
+          fileParallelism: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'containerd',
+          include: ['conformance/containerd/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 60_000,
+        },
+      },
     ],
   },
 });
