@@ -8,7 +8,13 @@ const BAR = 13;
 const ROW = 2 * BAR + 14;
 const HEADING = 34;
 const TOP = 40;
-const COLOURS = { ours: '#2563eb', peer: '#9ca3af' } as const;
+const LEFT = 8;
+const COLOURS = { ours: '#2563eb', peer: '#9ca3af', none: '#d1d5db' } as const;
+const LEGEND = [
+  ['ours', 'Braid'],
+  ['peer', 'Go plugins'],
+  ['none', 'no plugin'],
+] as const;
 const STYLE = `text { font: 12px system-ui, sans-serif; fill: #111827 } .heading { font-weight: 600; font-size: 13px }
   .background { fill: #ffffff }`;
 
@@ -27,11 +33,14 @@ export function pictureOf(figures: readonly Figure[]): string | undefined {
     top += HEADING + rows.length * ROW + 10;
     return part;
   });
-  const legend = `${bar(LABEL, 12, 12, 'ours')}${text(LABEL + 18, 22, 'Braid')}${bar(LABEL + 80, 12, 12, 'peer')}${text(LABEL + 98, 22, 'Go plugins; grey alone: no plugin')}`;
+  const legend = LEGEND.map(([whose, words], index) => {
+    const x = LABEL + index * 110;
+    return bar(x, 12, 12, whose) + text(x + 18, 22, words);
+  });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" width="${WIDTH}" height="${top}">
 <style>${STYLE}</style>
 <rect class="background" width="${WIDTH}" height="${top}"/>
-${legend}
+${legend.join('')}
 ${parts.join('\n')}
 </svg>
 `;
@@ -47,9 +56,9 @@ function panelOf(heading: string, figures: readonly Figure[], top: number): stri
       const at = y + number * (BAR + 1);
       return bar(LABEL, at, ms * scale, whose) + text(LABEL + ms * scale + 6, at + 11, `${ms.toFixed(0)} ms`);
     });
-    return text(0, y + 11, figure.picture?.row ?? '') + bars.join('');
+    return text(LEFT, y + 11, figure.picture?.row ?? '') + bars.join('');
   });
-  return [text(0, top + 20, heading, 'heading'), ...rows].join('\n');
+  return [text(LEFT, top + 20, heading, 'heading'), ...rows].join('\n');
 }
 
 const isDifference = ({ how }: Figure): boolean => how === 'difference';
@@ -57,7 +66,9 @@ const isDifference = ({ how }: Figure): boolean => how === 'difference';
 /** What something is subtracted from is shown alone: ours is in another row. */
 const barsOf = (figure: Figure): readonly { readonly whose: keyof typeof COLOURS; readonly ms: number }[] => [
   ...(isDifference(figure) ? [] : [{ whose: 'ours' as const, ms: figure.ours.median }]),
-  ...(figure.peer === undefined ? [] : [{ whose: 'peer' as const, ms: figure.peer.median }]),
+  ...(figure.peer === undefined
+    ? []
+    : [{ whose: isDifference(figure) ? ('none' as const) : ('peer' as const), ms: figure.peer.median }]),
 ];
 
 const bar = (x: number, y: number, width: number, whose: keyof typeof COLOURS): string =>

@@ -133,7 +133,8 @@ export class ContainerdNode implements AsyncDisposable {
       ...['bash', join(import.meta.dirname, 'node-init.sh'), dir],
     ];
     const [program = '', ...args] = argv;
-    const path = `${programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+    const system = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    const path = `${programs}:${dirname(process.execPath)}:${system}`; // Node is for plugins in the form of scripts
     const env = { PATH: path, HOME: '/root', LC_ALL: 'C' };
     const child = spawn(program, args, { env, stdio: ['ignore', log, log] });
     alive.add(child);

@@ -1,5 +1,5 @@
 /** A node with plugins and a configuration, and what tests ask of its pods. */
-import { copyFileSync, linkSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, linkSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import { BASE_ENV } from '../execute.ts';
@@ -171,14 +171,6 @@ export class Site implements AsyncDisposable {
       stdin: JSON.stringify(conf),
     });
     expect({ exitCode, stdout }, stderr).toEqual({ exitCode: 0, stdout: '' });
-  }
-
-  /** Takes away what a runtime leaves that was killed: namespaces, and its cache of results. */
-  async forget(): Promise<void> {
-    for (const name of readdirSync(this.node.pathHere('/run/netns'))) {
-      await this.node.execute(['ip', 'netns', 'delete', name]);
-    }
-    rmSync(join(this.node.stateDir, 'results'), { recursive: true, force: true });
   }
 
   /** What `braid ipam check` finds wrong, where there is that command: nothing. */
