@@ -1,8 +1,9 @@
 /** A node with plugins and a configuration, and what tests ask of its pods. */
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, linkSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
-import { BASE_ENV } from '../execute.ts';
+import { BASE_ENV, type Outcome } from '../execute.ts';
 import { Lab } from '../lab.ts';
 import { GO, PLUGINS, STANDALONE } from '../programs.ts';
 import { addressTexts, comparable, filesIn, stateOf } from '../state.ts';
@@ -173,14 +174,17 @@ export class Site implements AsyncDisposable {
     expect({ exitCode, stdout }, stderr).toEqual({ exitCode: 0, stdout: '' });
   }
 
+  /** `braid …` on the node, about this node. */
+  braid(...words: readonly string[]): Promise<Outcome> {
+    return this.node.execute([join(this.bin, 'braid'), ...words, '--conf-dir', this.confDir]);
+  }
+
   /** What `braid ipam check` finds wrong, where there is that command: nothing. */
   async findings(): Promise<string> {
-    const braid = join(this.bin, 'braid');
-    const { stdout: help } = await this.node.execute([braid, '--help']);
-    if (!help.includes('ipam check')) {
+    if (!hasCommand('ipam check')) {
       return '';
     }
-    const { exitCode, stdout, stderr } = await this.node.execute([braid, 'ipam', 'check']);
+    const { exitCode, stdout, stderr } = await this.braid('ipam', 'check');
     return exitCode === 0 ? '' : stdout + stderr;
   }
 
@@ -189,6 +193,10 @@ export class Site implements AsyncDisposable {
     await this.lab[Symbol.asyncDispose]();
   }
 }
+
+/** Whether this build's `braid` knows a command. */
+export const hasCommand = (words: string): boolean =>
+  spawnSync(join(STANDALONE, 'braid'), ['--help'], { encoding: 'utf8' }).stdout.includes(`braid ${words}`);
 
 /** The file itself: a build that goes on meanwhile replaces names, and does not change files. */
 export function place(path: string, target: string): void {
