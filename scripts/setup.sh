@@ -77,7 +77,7 @@ packages_of() {
   case $1 in
     cc) echo 'gcc libc6-dev' ;;
     ip) echo iproute2 ;;
-    nsenter) echo util-linux ;;
+    nsenter | setpriv) echo util-linux ;;
     ping) echo iputils-ping ;;
     *) echo "$1" ;;
   esac

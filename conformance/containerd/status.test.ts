@@ -1,5 +1,6 @@
 /** STATUS, which containerd 2 calls whenever it is asked for its own: under a kubelet every few seconds. */
 import { describe, expect, it } from 'vitest';
+import type { RuntimePrograms } from './install.ts';
 import { macvlan, makeRails, multus } from './networks.ts';
 import { until } from './poll.ts';
 import { RUNTIMES, Site } from './site.ts';
