@@ -1,13 +1,14 @@
 /** `braid`, the command for people, on a node of its own. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { BASE_ENV, type Outcome } from './execute.ts';
-import { Lab, PARENT, type Pod } from './lab.ts';
+import { cnitool, Lab, PARENT, type Pod, writeNetwork } from './lab.ts';
 import { SCRIPT, STANDALONE } from './programs.ts';
+import { Store } from './store.ts';
 
-export const POD_ARGS =
-  'IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=web-0;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u1';
+/** What runtimes call the first interface. */
+export const OUTER = 'eth0';
 
 /** A node whose folders for configurations, records and plugins are its own. */
 export class BraidNode implements AsyncDisposable {
@@ -16,6 +17,7 @@ export class BraidNode implements AsyncDisposable {
   readonly confDir: string;
   readonly cacheDir: string;
   readonly store: string;
+  private configured = '';
 
   private constructor(lab: Lab) {
     this.lab = lab;
@@ -51,9 +53,41 @@ export class BraidNode implements AsyncDisposable {
     return JSON.parse(outcome.stdout) as T;
   }
 
+  /** Makes a network the node's only configuration. */
+  configure(network: object): void {
+    for (const name of readdirSync(this.confDir)) {
+      rmSync(join(this.confDir, name));
+    }
+    const { name, cniVersion, plugins } = network as {
+      readonly name: string;
+      readonly cniVersion: string;
+      readonly plugins: readonly object[];
+    };
+    this.configured = name;
+    writeNetwork(this.lab, name, cniVersion, plugins);
+  }
+
+  /** Attaches a pod to the configured network, or detaches it, as a runtime does: libcni records it in `cacheDir`. */
+  cnitool(verb: 'add' | 'del', pod: Pod): Promise<Outcome> {
+    const wrapper = ['sh', '-c', 'mkdir -p /var/lib/cni && mount --bind "$0" /var/lib/cni && exec "$@"', this.cacheDir];
+    const env = { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${pod.name}` };
+    return cnitool(this.lab, verb, this.configured, pod, { confDir: this.confDir, ifName: OUTER, env, wrapper });
+  }
+
+  /** whereabouts by itself, with the node's store. */
+  whereabouts(ipam: object): Store {
+    return new Store(this.lab, ipam);
+  }
+
+  /** A network that gives the lab's link away. */
+  hostDevice(): object {
+    const plugin = { type: 'host-device', device: PARENT, dataDir: join(this.lab.dir, 'devices') };
+    return { cniVersion: '1.1.0', name: 'node', plugins: [plugin] };
+  }
+
   /** A network of one macvlan with addresses of the node's store. */
   network(name: string, ipam: object = {}, more: object = {}): object {
-    const own = { type: 'whereabouts', datastore: 'file', data_dir: this.store, range: '10.5.0.0/24', ...ipam };
+    const own = { type: 'whereabouts', datastore: 'file', data_dir: this.store, range: '10.77.0.0/24', ...ipam };
     return { cniVersion: '1.1.0', name, plugins: [{ type: 'macvlan', master: PARENT, ipam: own, ...more }] };
   }
 

@@ -9,6 +9,8 @@ const PLACE_OPTIONS = [
   ['--conf-dir FOLDER', `configurations of the runtime: ${CONF_FOLDER}`],
   ['--cache-dir FOLDER', `records of the runtime, in "results" below it: ${CACHE_FOLDER}`],
 ] as const;
+const CRI_OPTION = ['--cri SOCKET', 'of the runtime: found unless told; "none" goes by namespaces alone'] as const;
+const WAIT_OPTION = ['--wait SECONDS', 'before the second look at a container that may be on its way: 30'] as const;
 
 /** Commands about the node as a whole. What one of them needs is loaded when it runs. */
 export const builtInCommands = (program: Program): readonly Command[] => [
@@ -22,6 +24,18 @@ export const builtInCommands = (program: Program): readonly Command[] => [
       JSON_OPTION,
     ],
     run: (self) => async (args, host, print) => (await import('./install.ts')).install(self, args, host, print),
+  }),
+  command(program, 'gc', '[--cri SOCKET] [--wait SECONDS] [--dry-run]', {
+    about: 'collect what belongs to attachments of containers that are gone',
+    options: [
+      CRI_OPTION,
+      WAIT_OPTION,
+      ['--dry-run', 'say what would be collected'],
+      ['--bin FOLDERS', `plugins, also of others, separated by colons: ${BIN_FOLDER}`],
+      ...PLACE_OPTIONS,
+      JSON_OPTION,
+    ],
+    run: (self) => async (args, host, print) => (await import('./gc.ts')).gc(self, args, host, print),
   }),
   command(program, 'list', '', {
     about: 'list the attachments on this node, as our records have them',

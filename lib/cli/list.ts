@@ -1,5 +1,5 @@
 import type { Host } from '../cni/plugin.ts';
-import { isGone } from './liveness.ts';
+import { isGone, withoutPrefix } from './liveness.ts';
 import { NODE_OPTIONS, type NodeRecord, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
 import { age, count, table } from './table.ts';
@@ -80,7 +80,7 @@ function merged(host: Host, group: readonly NodeRecord[], pods: ReadonlyMap<stri
   const { containerId = '', ifName = '' } = records[0] ?? {};
   const container = pods.get(containerId);
   const netns = first('netns') || (container?.netns ?? '');
-  const addresses = records.find((record) => record.addresses.length > 0)?.addresses ?? [];
+  const addresses = new Map(records.flatMap((record) => record.addresses.map((text) => [withoutPrefix(text), text])));
   const since = records.map(({ sinceMs }) => sinceMs).filter((time) => time !== undefined);
   const isThere = netns === '' ? 'unknown' : records.concat(container ?? []).every((one) => !isGone(host, one));
   return {
@@ -88,7 +88,7 @@ function merged(host: Host, group: readonly NodeRecord[], pods: ReadonlyMap<stri
     ifName,
     pod: first('pod') || (container?.pod ?? ''),
     network: first('network'),
-    addresses,
+    addresses: [...addresses.values()],
     device: first('device'),
     netns,
     sinceMs: since.length === 0 ? undefined : Math.min(...since),

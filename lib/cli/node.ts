@@ -26,6 +26,8 @@ export interface NodeRecord extends AttachmentRecord {
 export interface NodePlaces {
   readonly confDir: string;
   readonly cacheDir: string;
+  /** configurations that a command adds */
+  readonly confs?: readonly JsonObject[];
 }
 
 export const NODE_OPTIONS = {
@@ -42,7 +44,7 @@ export const placesIn = (values: { readonly 'conf-dir': string; readonly 'cache-
  * Reads all of it. Configurations say where records are, and records hold configurations: this goes on until nothing new
  * is found.
  */
-export async function readNode(host: Host, { confDir, cacheDir }: NodePlaces): Promise<Node> {
+export async function readNode(host: Host, { confDir, cacheDir, confs: added = [] }: NodePlaces): Promise<Node> {
   const plugins = await Promise.all(Object.values(host.registry).map((load) => load()));
   const confFiles = confFilesIn(confDir);
   const cached = cachedRecords(cacheDir);
@@ -52,11 +54,11 @@ export async function readNode(host: Host, { confDir, cacheDir }: NodePlaces): P
     isOfOurs(record.list, plugins) ? [{ ...record, plugin: '', release: record.list }] : [],
   );
   let records = runtimes;
-  let confs = confsIn(confFiles, records);
+  let confs = [...added, ...confsIn(confFiles, records)];
   for (let known = -1; known !== confs.length; ) {
     known = confs.length;
     records = [...runtimes, ...(await askAll(plugins, noting, confs))];
-    confs = confsIn(confFiles, records);
+    confs = [...added, ...confsIn(confFiles, records)];
   }
   return { confFiles, confs, records, faults: [...faults], isGone: (record) => isGone(host, record) };
 }

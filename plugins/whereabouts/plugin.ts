@@ -4,10 +4,10 @@ import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
+import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
 import type { Datastore } from './datastore.ts';
 import { openFileStore, type StoreHost } from './file-store.ts';
-import { importCommand } from './import.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
 import { folderOf, type StorePlace } from './place.ts';
@@ -25,7 +25,7 @@ export const whereabouts: Plugin<WhereaboutsConf> = {
   status,
   gc,
   records: recorded,
-  commands: [importCommand],
+  commands,
 };
 
 async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {

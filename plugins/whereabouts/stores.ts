@@ -11,12 +11,16 @@ export const ipamsIn = (confs: readonly JsonObject[]): readonly JsonObject[] =>
     return isObject(ipam) && lookUp(ipam, 'type') === 'whereabouts' ? [ipam] : [];
   });
 
-/** Folders that keep networks: the usual one, those that are configured, and those that are named. */
-export function dataDirsIn(confs: readonly JsonObject[], named: readonly string[] = []): readonly string[] {
+/** Folders that keep networks: the usual one, and those that are configured. */
+export function dataDirsIn(confs: readonly JsonObject[]): readonly string[] {
   const configured = ipamsIn(confs).map((ipam) => lookUp(ipam, 'data_dir'));
-  const all = [DEFAULT_DATA_DIR, ...configured, ...named];
+  const all = [DEFAULT_DATA_DIR, ...configured];
   return [...new Set(all.filter((path): path is string => typeof path === 'string' && path.startsWith('/')))];
 }
+
+/** Configurations that lead to folders which a person has named. */
+export const confsFor = (dataDirs: readonly string[]): readonly JsonObject[] =>
+  dataDirs.map((dataDir) => ({ ipam: { type: 'whereabouts', datastore: 'file', data_dir: dataDir } }));
 
 /** Every network that has a store in one of the folders. */
 export function storesIn(dataDirs: readonly string[]): readonly StorePlace[] {

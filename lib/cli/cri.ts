@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs';
+import { CniError } from '../cni/errors.ts';
+import { callGrpc, Unimplemented } from './grpc.ts';
+import { fieldsIn, textOf } from './protobuf.ts';
+
+/** Where runtimes listen, containerd, k3s' own and CRI-O. */
+const SOCKETS = [
+  '/run/containerd/containerd.sock',
+  '/run/k3s/containerd/containerd.sock',
+  '/run/crio/crio.sock',
+] as const;
+const SERVICE = '/runtime.v1.RuntimeService';
+const TIMEOUT_MS = 10_000;
+const NOTHING = Buffer.alloc(0);
+
+/** api.proto of the CRI: ListPodSandboxResponse.items, PodSandbox.id, VersionResponse. */
+const ITEMS = 1;
+const ID = 1;
+const RUNTIME_NAME = 2;
+const RUNTIME_VERSION = 3;
+
+export const CRI_OPTION = { cri: { type: 'string', default: '' } } as const;
+
+/** A runtime that takes pods from a kubelet. */
+export interface Runtime {
+  readonly socket: string;
+  /** `containerd` */
+  readonly name: string;
+  /** `v2.1.0` */
+  readonly version: string;
+}
+
+/**
+ * The runtimes of the node. One that serves no pods, as the containerd of Docker, is none.
+ *
+ * @param wanted a socket; 'none', or '' for those in the usual places
+ * @throws CniError when one does not answer: what it has is not known then
+ */
+export async function findRuntimes(wanted: string): Promise<readonly Runtime[]> {
+  if (wanted === 'none') {
+    return [];
+  }
+  const runtimes: Runtime[] = [];
+  for (const socket of socketsFor(wanted)) {
+    const answer = await ask(socket, 'Version');
+    if (answer !== undefined) {
+      const fields = fieldsIn(answer);
+      runtimes.push({ socket, name: textOf(fields, RUNTIME_NAME), version: textOf(fields, RUNTIME_VERSION) });
+    }
+  }
+  return runtimes;
+}
+
+/** IDs of all sandboxes that a runtime has, those that are not ready among them: it will end them itself. */
+export async function listSandboxes({ socket }: Runtime): Promise<readonly string[]> {
+  const answer = (await ask(socket, 'ListPodSandbox')) ?? NOTHING;
+  return fieldsIn(answer)
+    .filter(({ number }) => number === ITEMS)
+    .map(({ bytes }) => textOf(fieldsIn(bytes), ID));
+}
+
+function socketsFor(wanted: string): readonly string[] {
+  if (wanted === '') {
+    return SOCKETS.filter((path) => existsSync(path));
+  }
+  const path = wanted.replace(/^unix:\/\//, '');
+  if (!existsSync(path)) {
+    throw new CniError('internal', `cannot ask "${path}": there is no such socket`);
+  }
+  return [path];
+}
+
+async function ask(socket: string, method: string): Promise<Buffer | undefined> {
+  try {
+    return await callGrpc(socket, `${SERVICE}/${method}`, NOTHING, TIMEOUT_MS);
+  } catch (error) {
+    if (error instanceof Unimplemented) {
+      return undefined;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { pluginConfsIn } from './confs.ts';
+import { readOptions } from './options.ts';
+import { fieldsIn, textOf } from './protobuf.ts';
+import { age, count, table } from './table.ts';
+
+describe('table', () => {
+  it('lines columns up, and leaves out those that are empty', () => {
+    expect(
+      table(
+        ['A', 'LONG', 'C', 'D'],
+        [
+          ['xyz', '1', '', 'd'],
+          ['', '2', '', 'e'],
+        ],
+      ),
+    ).toEqual(['A    LONG  D', 'xyz  1     d', '-    2     e']);
+  });
+  it('tells ages and counts in words', () => {
+    expect([0, 59_000, 61_000, 3_600_000, 90_061_000].map(age)).toEqual(['0 s', '59 s', '1 min 1 s', '1 h', '1 d 1 h']);
+    expect([count(1, 'pool'), count(0n, 'address', 'addresses')]).toEqual(['1 pool', '0 addresses']);
+  });
+});
+
+describe('readOptions', () => {
+  it('refuses what the command does not take', () => {
+    expect(() => readOptions(['x'], {})).toThrow('cannot use "x": the command takes options only');
+    expect(() => readOptions(['a', 'b'], {}, 1)).toThrow('cannot use "b": one is enough');
+    expect(() => readOptions(['--no'], {})).toThrow('--no');
+  });
+});
+
+describe('protobuf', () => {
+  it('finds texts among fields of any type', () => {
+    const message = Buffer.from('08ac02 120568656c6c6f 190102030405060708 2501020304 1a00'.replaceAll(' ', ''), 'hex');
+    const fields = fieldsIn(message);
+    expect(fields.map(({ number }) => number)).toEqual([1, 2, 3, 4, 3]);
+    expect([textOf(fields, 2), textOf(fields, 9)]).toEqual(['hello', '']);
+  });
+  it('refuses a message that ends too early', () => {
+    expect(() => fieldsIn(Buffer.from('1205', 'hex'))).toThrow('longer than its message');
+    expect(() => fieldsIn(Buffer.from('12', 'hex'))).toThrow(RangeError);
+    expect(() => fieldsIn(Buffer.from('13', 'hex'))).toThrow('wire type');
+  });
+});
+
+describe('pluginConfsIn', () => {
+  it('finds the plugins of lists and of delegates, with name and version of their network', () => {
+    const inner = { name: 'in', plugins: [{ type: 'macvlan' }, { type: 'tuning' }] };
+    const document = {
+      cniVersion: '1.0.0',
+      name: 'out',
+      plugins: [{ type: 'multus', delegates: [inner, { type: 'x' }] }],
+    };
+    expect(pluginConfsIn(document).map(({ type, name, cniVersion }) => [type, name, cniVersion])).toEqual([
+      ['multus', 'out', '1.0.0'],
+      ['macvlan', 'in', '1.0.0'],
+      ['tuning', 'in', '1.0.0'],
+      ['x', 'out', '1.0.0'],
+    ]);
+  });
+});

@@ -1,0 +1,112 @@
+import { CRI_OPTION } from '../../lib/cli/cri.ts';
+import { judgeSurely, WAIT_OPTION, waitMsIn } from '../../lib/cli/judged.ts';
+import { NODE_OPTIONS, placesIn } from '../../lib/cli/node.ts';
+import { readOptions } from '../../lib/cli/options.ts';
+import { count, table } from '../../lib/cli/table.ts';
+import { messageOf } from '../../lib/cni/errors.ts';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { audit, type Trouble } from './audit.ts';
+import { openFileStore } from './file-store.ts';
+import { folderOf } from './place.ts';
+import type { Held } from './pool.ts';
+import type { PoolView } from './pool-view.ts';
+import { confsFor } from './stores.ts';
+import { viewsOf } from './views.ts';
+
+type Print = (line: string) => void;
+
+/** `braid ipam check`. The exit code is 0 when nothing is wrong, or nothing any more. */
+export async function check(args: readonly string[], host: Host, print: Print): Promise<number> {
+  const { values } = readOptions(args, {
+    ...NODE_OPTIONS,
+    ...CRI_OPTION,
+    ...WAIT_OPTION,
+    'data-dir': { type: 'string', multiple: true, default: [] },
+    repair: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  });
+  const tell: Print = values.json ? () => undefined : print;
+  const places = { ...placesIn(values), confs: confsFor(values['data-dir']) };
+  const question = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
+  const { node, containers, evidence } = await judgeSurely(host, question, tell);
+  const { views, faults } = await viewsOf(host, node.confs);
+  const known = { containers, namespaces: evidence.namespaces };
+  const troubles = audit(views, known);
+  const repaired = values.repair ? await repair(host, troubles) : { done: new Set<Trouble>(), faults: [] };
+  const rest = repaired.done.size === 0 ? troubles : audit((await viewsOf(host, node.confs)).views, known);
+  for (const fault of [...faults, ...repaired.faults]) {
+    host.log(`braid: ${fault}`);
+  }
+  if (values.json) {
+    const brief = ({ dead, ...trouble }: Trouble) => ({ ...trouble, repairable: dead !== undefined });
+    print(JSON.stringify({ troubles: rest.map(brief), repaired: [...repaired.done].map(brief), faults }, null, 2));
+  } else {
+    report(views, troubles, repaired.done, print);
+  }
+  const isFine = rest.every(({ kind }) => kind === 'unclear') && faults.length + repaired.faults.length === 0;
+  return isFine ? 0 : 1;
+}
+
+/** Frees what is reserved for containers that are gone, one step for each store, and nothing else. */
+async function repair(host: Host, troubles: readonly Trouble[]) {
+  const leaks = troubles.flatMap((trouble) => (trouble.dead === undefined ? [] : [{ trouble, ...trouble.dead }]));
+  const done = new Set<Trouble>();
+  const faults: string[] = [];
+  for (const group of Map.groupBy(leaks, ({ view }) => folderOf(view.place)).values()) {
+    const [first] = group;
+    try {
+      if (first !== undefined) {
+        await free(
+          host,
+          first.view,
+          group.map(({ held }) => held),
+        );
+      }
+      for (const { trouble } of group) {
+        done.add(trouble);
+      }
+    } catch (error) {
+      faults.push(messageOf(error));
+    }
+  }
+  return { done, faults };
+}
+
+/** Only what is still as it was seen: a pod may have come back under its address meanwhile. */
+const free = (host: Host, { place }: PoolView, held: readonly Held[]): Promise<void> =>
+  openFileStore(place, host).change((state) => ({
+    changes: held
+      .filter(({ range, key, entry }) => {
+        const now = state.pool(range).entries.get(key);
+        return now?.id === entry.id && now.ifname === entry.ifname;
+      })
+      .map(({ range, key }) => ({ range, op: 'remove', k: key })),
+    answer: undefined,
+  }));
+
+function report(
+  views: readonly PoolView[],
+  troubles: readonly Trouble[],
+  repaired: ReadonlySet<Trouble>,
+  print: Print,
+): void {
+  if (troubles.length > 0) {
+    const rows = troubles.map((trouble) => [
+      repaired.has(trouble) ? `${trouble.kind}, repaired` : trouble.kind,
+      trouble.pool,
+      trouble.text,
+    ]);
+    for (const line of table(['KIND', 'POOL', 'WHAT'], rows)) {
+      print(line);
+    }
+    print('');
+  }
+  const leaks = troubles.filter(({ dead }) => dead !== undefined).length;
+  const hint = leaks > repaired.size ? '; --repair frees what is reserved for containers that are gone' : '';
+  const taken = views.reduce((sum, view) => sum + view.taken.size, 0);
+  print(
+    `${count(taken, 'reservation')} in ${count(views.length, 'pool')}: ` +
+      `${troubles.length === 0 ? 'all is well' : count(troubles.length, 'trouble')}` +
+      `${repaired.size === 0 ? '' : `, ${repaired.size} repaired`}${hint}`,
+  );
+}
