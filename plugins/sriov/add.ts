@@ -120,7 +120,10 @@ async function changeVf(host: Host, { found, pf }: Observed, changes: VfChanges)
       throw error;
     }
     const isUnknown = ['EOPNOTSUPP', 'EPROTONOSUPPORT'].includes(error.code);
+    const isWrong = isUnknown || ['EINVAL', 'ERANGE'].includes(error.code);
     const hint = `; driver "${driverOf(found.pf)}" does not know ${KEYS[error.attribute]} of this kind: take it out of the configuration`;
-    throw new CniError('invalidNetworkConfig', `${error.message}${isUnknown ? hint : ''}`, { cause: error });
+    throw new CniError(isWrong ? 'invalidNetworkConfig' : 'internal', `${error.message}${isUnknown ? hint : ''}`, {
+      cause: error,
+    });
   }
 }

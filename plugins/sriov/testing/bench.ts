@@ -125,3 +125,36 @@ export class Bench implements Disposable {
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
+
+export const OK = { exitCode: 0, stderr: '' };
+export const MAC = '02:aa:00:00:00:07';
+export const ALL: JsonObject = {
+  mac: MAC,
+  vlan: 100,
+  vlanQoS: 3,
+  vlanProto: '802.1ad',
+  spoofchk: 'off',
+  trust: 'on',
+  min_tx_rate: 10,
+  max_tx_rate: 100,
+  link_state: 'enable',
+  mtu: 1400,
+};
+export const messageIn = (stdout: string): string => (JSON.parse(stdout) as { readonly msg: string }).msg;
+
+/** A bench with an attachment. */
+export async function attached(
+  conf: JsonObject = ALL,
+): Promise<{ bench: Bench; before: unknown; prevResult: JsonObject }> {
+  const bench = new Bench();
+  const before = bench.nic.picture();
+  const { stdout } = await bench.run('ADD', conf);
+  return { bench, before, prevResult: JSON.parse(stdout) as JsonObject };
+}
+
+/** As udev renames, and sysfs shows it. */
+export function rename(nic: Bench['nic'], parentDev: string, name: string): void {
+  Object.assign(nic.home.links.find((one) => one.parentDev === parentDev) ?? {}, { name });
+  nic.entry(`devices/pci0000:00/${parentDev}/net`);
+  nic.entry(`devices/pci0000:00/${parentDev}/net/${name}`);
+}

@@ -1,0 +1,192 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { CniError } from '../../lib/cni/errors.ts';
+import { ALL, attached, Bench, MAC, messageIn, OK, rename } from './testing/bench.ts';
+import { link, OWN_MAC, PF, VF } from './testing/fake-nic.ts';
+
+describe('DEL', () => {
+  it('makes everything what it was, and can be called again', async () => {
+    const { bench, before } = await attached();
+    using _ = bench;
+    for (const _time of [1, 2]) {
+      expect(await bench.run('DEL', ALL)).toEqual({ ...OK, stdout: '' });
+      expect([bench.nic.picture(), bench.files(), bench.leases.size]).toEqual([before, {}, 0]);
+    }
+  });
+
+  it.each<[string, (bench: Bench) => void, Readonly<Record<string, string>>]>([
+    ['the namespace has ended', ({ nic }) => nic.endPod(), {}],
+    ['CNI_NETNS is not given', ({ nic }) => nic.endPod(), { CNI_NETNS: '' }],
+    ['CNI_NETNS is not given, and the namespace is still there', () => undefined, { CNI_NETNS: '' }],
+    ['there is no allocation any more', (bench) => rmSync(join(bench.stateDir, 'pci', VF)), {}],
+    ['the pod has renamed the interface', ({ nic }) => void Object.assign(nic.interface ?? {}, { name: 'mine' }), {}],
+    [
+      'the pod has changed the interface',
+      ({ nic }) => void Object.assign(nic.interface ?? {}, { mtu: 9000, mac: '02:00:00:00:00:77', flags: 1 }),
+      {},
+    ],
+    ['the PF has been renamed', ({ nic }) => rename(nic, PF, 'renamed'), {}],
+    [
+      'the interface has got the name on the node as an alternative',
+      ({ nic }) => void nic.interface?.altNames.push('p1v1'),
+      {},
+    ],
+  ])('makes everything what it was when %s', async (_, happens, env) => {
+    const { bench, before } = await attached();
+    using _bench = bench;
+    happens(bench);
+    expect(await bench.run('DEL', {}, env)).toEqual({ ...OK, stdout: '' });
+    rename(bench.nic, PF, 'p1');
+    const lo = { pod: bench.nic.pod.links.length };
+    expect([bench.nic.home.links, bench.nic.vfs]).toEqual([(before as unknown[])[0], (before as unknown[])[2]]);
+    expect([bench.files(), bench.leases.size]).toEqual([{}, 0]);
+    expect(lo.pod).toBe(bench.nic.pod.alive ? 1 : 0);
+  });
+
+  it('leaves an interface alone that only has the name', async () => {
+    const { bench } = await attached();
+    using _ = bench;
+    bench.nic.endPod();
+    bench.nic.pod.alive = true;
+    const foreign = link({ index: 77, name: 'net1', flags: 1, mac: '02:00:00:00:00:55' });
+    bench.nic.pod.links.push(foreign);
+    expect(await bench.run('DEL')).toMatchObject(OK);
+    expect(bench.nic.pod.links).toEqual([link({ index: 77, name: 'net1', flags: 1, mac: '02:00:00:00:00:55' })]);
+    expect(bench.nic.interface?.name).toBe('p1v1');
+  });
+
+  it('brings the interface home under another name when somebody has its own', async () => {
+    const { bench } = await attached();
+    using _ = bench;
+    bench.nic.home.links.push(link({ index: 88, name: 'p1v1' }));
+    expect(await bench.run('DEL')).toMatchObject(OK);
+    expect(bench.nic.interface).toMatchObject({ name: 'dev5', mac: OWN_MAC, mtu: 1500 });
+    expect(bench.lines.join()).toContain('comes home as "dev5"');
+    expect(bench.files()).toEqual({});
+  });
+
+  it.each<[string, (bench: Bench) => void]>([
+    ['VF', ({ nic }) => rmSync(join(nic.sysfs, 'bus/pci/devices', VF))],
+    [
+      'PF',
+      ({ nic }) => {
+        nic.home.links.shift();
+        nic.entry(`devices/pci0000:00/${PF}/net`);
+      },
+    ],
+    [
+      'driver',
+      ({ nic }) => {
+        nic.pod.links.pop();
+        nic.unbind();
+      },
+    ],
+  ])('succeeds when the %s is gone', async (_, happens) => {
+    const { bench } = await attached();
+    using _bench = bench;
+    happens(bench);
+    expect(await bench.run('DEL')).toEqual({ ...OK, stdout: '' });
+    expect([bench.files(), bench.leases.size]).toEqual([{}, 0]);
+    expect(bench.lines.length).toBeGreaterThan(0);
+  });
+
+  it('keeps the record when the reset fails, tries everything, and completes when called again', async () => {
+    const { bench, before } = await attached();
+    using _ = bench;
+    bench.nic.onStep = (step) => (step === 'SETLINK vf' ? 22 : undefined);
+    const { exitCode, stdout } = await bench.run('DEL');
+    expect([exitCode, messageIn(stdout)]).toEqual([1, expect.stringContaining('vlan 0 for VF 1 of "p1"')]);
+    expect(messageIn(stdout)).toContain('trust off');
+    expect([bench.nic.interface?.name, bench.leases.size]).toEqual(['p1v1', 0]);
+    expect(Object.keys(bench.files())).toEqual(['c1-net1', `pci/${VF}`]);
+    bench.nic.onStep = () => undefined;
+    expect(await bench.run('DEL')).toMatchObject(OK);
+    expect([bench.nic.picture(), bench.files()]).toEqual([before, {}]);
+  });
+
+  it('resets the VF when IPAM fails, and asks it again', async () => {
+    const { bench, before } = await attached();
+    using _ = bench;
+    bench.ipamFails = () => {
+      throw new CniError('tryAgainLater', 'busy');
+    };
+    expect(JSON.parse((await bench.run('DEL')).stdout)).toMatchObject({ code: 11, msg: 'busy' });
+    expect(bench.nic.picture()).toEqual(before);
+    bench.ipamFails = () => undefined;
+    expect(await bench.run('DEL', { ipam: {} })).toMatchObject(OK); // the record knows of it
+    expect([bench.files(), bench.leases.size]).toEqual([{}, 0]);
+  });
+
+  it('asks IPAM also when it knows of no attachment', async () => {
+    using bench = new Bench();
+    expect(await bench.run('DEL')).toEqual({ ...OK, stdout: '' });
+    expect([bench.ipamCalls, bench.nic.steps]).toEqual([['DEL'], []]);
+  });
+
+  it('says that it shall be called again when the interface is nowhere', async () => {
+    const { bench } = await attached();
+    using _ = bench;
+    bench.nic.pod.alive = false;
+    const { stdout } = await bench.run('DEL');
+    expect(JSON.parse(stdout)).toMatchObject({ code: 11, msg: expect.stringContaining('neither here nor in the pod') });
+    expect(bench.nic.vfs[1]).toMatchObject({ vlan: 0, trust: 0 });
+    expect(Object.keys(bench.files())).toHaveLength(2);
+  });
+
+  it('accepts that a driver insists on an administrative address', async () => {
+    const { bench } = await attached({ mac: MAC });
+    using _ = bench;
+    bench.nic.onStep = (step) => (step === 'SETLINK vf' ? 22 : undefined);
+    expect(await bench.run('DEL')).toMatchObject(OK);
+    expect(bench.lines.join()).toContain('keeps its hardware address');
+  });
+
+  it('leaves a VF alone that another pod has by now', async () => {
+    const { bench } = await attached();
+    using _ = bench;
+    const record = bench.files()['c1-net1'] ?? '';
+    await bench.run('DEL');
+    Object.assign(bench.nic.pod, { path: '/run/netns/next' });
+    await bench.run('ADD', { vlan: 7 }, { CNI_CONTAINERID: 'c2' });
+    bench.put('c1-net1', record);
+    const before = bench.nic.picture();
+    expect(await bench.run('DEL', {}, { CNI_NETNS: '/run/netns/gone' })).toMatchObject(OK);
+    expect(bench.nic.picture()).toEqual(before);
+    expect(Object.keys(bench.files())).toEqual(['c2-net1', `pci/${VF}`]);
+    bench.put('c1-net1', record);
+    expect(await bench.run('DEL', {}, { CNI_NETNS: '' })).toMatchObject(OK);
+    bench.put('c1-net1', record.replace(/"braid":.*\},"cniVersion"/, '"cniVersion"')); // as the Go plugin writes it
+    expect(await bench.run('DEL', {}, { CNI_NETNS: '' })).toMatchObject(OK);
+    expect(bench.nic.picture()).toEqual(before);
+    expect(await bench.run('DEL', {}, { CNI_CONTAINERID: 'c2' })).toMatchObject(OK);
+    expect([bench.nic.interface?.name, bench.files()]).toEqual(['p1v1', {}]);
+  });
+
+  it.each([
+    ['cut', (text: string) => text.slice(0, 40)],
+    ['gone', () => undefined],
+  ])('finds the VF by its allocation when the record is %s, and resets it', async (_, spoil) => {
+    const { bench } = await attached();
+    using _bench = bench;
+    const spoilt = spoil(bench.files()['c1-net1'] ?? '');
+    rmSync(join(bench.stateDir, 'c1-net1'));
+    if (spoilt !== undefined) {
+      bench.put('c1-net1', spoilt);
+    }
+    expect(await bench.run('DEL', { deviceID: '' })).toMatchObject(OK);
+    expect(bench.nic.interface).toMatchObject({ name: 'dev5', mac: OWN_MAC, flags: 0 });
+    expect(bench.nic.home.links).toHaveLength(2);
+    expect(bench.nic.vfs[1]).toMatchObject({ vlan: 0, trust: 0, spoofCheck: 1, max: 0, mac: '00:00:00:00:00:00' });
+    expect(bench.files()).toEqual({});
+  });
+
+  it('of an attachment without record leaves the VFs of others in the same pod alone', async () => {
+    const { bench } = await attached();
+    using _ = bench;
+    const before = bench.nic.picture();
+    expect(await bench.run('DEL', {}, { CNI_IFNAME: 'net2' })).toMatchObject(OK);
+    expect(bench.nic.picture()).toEqual(before);
+    expect(Object.keys(bench.files())).toHaveLength(2);
+  });
+});
