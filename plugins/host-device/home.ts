@@ -8,8 +8,7 @@ import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
 import type { DeviceRecord } from './record.ts';
 
 /**
- * Brings a device home: out of the pod, or from under the name that the kernel left it with when its namespace died. It
- * gets back its name and, unless the record says otherwise, all that it was.
+ * Brings a device home: out of the pod, or from under the name that the kernel left it with when its namespace died.
  *
  * What can be called again after any crash: whatever is done already is passed over.
  *
@@ -26,6 +25,16 @@ export async function bringHome(host: Host, record: DeviceRecord, from: Netns | 
     host.log(`device "${record.picture.device.name}" is gone: there is nothing to bring back`);
     return record.picture.device.kind !== ''; // a virtual link ends with its namespace
   }
+  makeAsItWas(host, home, record);
+  return true;
+}
+
+/**
+ * A device that is here gets back its name and, unless the record says otherwise, all that it was.
+ *
+ * @throws CniError, ErrnoError when another link has its name
+ */
+export function makeAsItWas(host: Host, home: DeviceFacts, record: DeviceRecord): void {
   const named = callByName(host.netns, home, record);
   const faults = record.restore
     ? restorePicture(host.netns, named, record.picture)
@@ -33,7 +42,6 @@ export async function bringHome(host: Host, record: DeviceRecord, from: Netns | 
   for (const fault of faults) {
     host.log(`device "${named.name}" is not quite as it was: ${fault}`);
   }
-  return true;
 }
 
 /** The pod's namespace as ADD knew it; undefined when it is gone. */

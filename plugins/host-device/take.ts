@@ -6,9 +6,10 @@ import { dropCollidingAltNames, isSameDevice, moveLink, renameLink } from '../..
 import { findLink } from '../../lib/link/observe.ts';
 import { takePicture } from '../../lib/link/picture.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
+import { IFF_LOOPBACK } from '../../lib/netlink/codec/link.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import type { HostDeviceConf } from './config.ts';
-import { bringHome, findHome, openRecorded } from './home.ts';
+import { bringHome, findHome, makeAsItWas, openRecorded } from './home.ts';
 import { type DeviceRecord, listRecords, recordFolder, removeRecord, writeRecord } from './record.ts';
 import { findWanted, selectorText, type Wanted } from './select.ts';
 
@@ -36,6 +37,12 @@ export async function takeDevice(
   }
   const folder = recordFolder(call.conf.dataDir);
   const device = await findHere(host, wanted, folder, call.ifName);
+  if ((device.flags & IFF_LOOPBACK) !== 0) {
+    throw new CniError(
+      'invalidNetworkConfig',
+      `cannot use ${selectorText(wanted)}: every namespace has its own loopback`,
+    );
+  }
   const record: DeviceRecord = {
     network: call.network,
     containerId: call.containerId,
@@ -51,7 +58,7 @@ export async function takeDevice(
   return { device: await moveLink(host.netns, device, destination), record };
 }
 
-/** A device that is not where it should be may have been left behind by a pod that died. */
+/** A device that a record says is in a pod, and that is here, is made what it was first. */
 async function findHere(host: Host, wanted: Wanted, folder: string, ifName: string): Promise<DeviceFacts> {
   const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
   const found = findWanted(wanted, place);
@@ -61,11 +68,7 @@ async function findHere(host: Host, wanted: Wanted, folder: string, ifName: stri
   if (found !== undefined && found.alias === '' && records.length === 0) {
     return found;
   }
-  await bringAllHome(
-    host,
-    folder,
-    records.filter((record) => isStray(host, record)),
-  );
+  await doAll(records.map((record) => () => settle(host, folder, record)));
   const again = findWanted(wanted, place);
   if (again === undefined) {
     throw new CniError(
@@ -91,11 +94,16 @@ async function putBack(host: Host, folder: string, record: DeviceRecord, from: N
   }
 }
 
-/** The device is here, but not because DEL has brought it: its pod is gone, or it has the alias that ADD gave it. */
-function isStray(host: Host, record: DeviceRecord): boolean {
-  const { device } = record.picture;
+/**
+ * The kernel left the device here when its pod died, the Go plugin's DEL brought it, or a call of ours was killed. Whether
+ * the pod lives does not matter: the device is not in it.
+ */
+function settle(host: Host, folder: string, record: DeviceRecord): void {
   const here = findHome(host, record);
-  return here !== undefined && (isDead(host, record) || (here.alias === device.name && device.alias !== device.name));
+  if (here !== undefined) {
+    makeAsItWas(host, here, record);
+    removeRecord(folder, record);
+  }
 }
 
 export function isDead(host: Host, record: DeviceRecord): boolean {

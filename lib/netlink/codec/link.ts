@@ -20,6 +20,7 @@ export const RTM_SETLINK = 19;
 export const RTM_NEWLINKPROP = 108;
 export const RTM_DELLINKPROP = 109;
 export const IFF_UP = 1;
+export const IFF_LOOPBACK = 8;
 export const IFF_NOARP = 0x80;
 export const IFF_PROMISC = 0x100;
 export const IFF_ALLMULTI = 0x200;
