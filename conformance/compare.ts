@@ -6,6 +6,7 @@ import type { Outcome } from './execute.ts';
 import { Lab, type Pod } from './lab.ts';
 import { type Call, GO, isOldest, OURS, type Side, stdinOf } from './programs.ts';
 import { comparable, filesIn, type NetnsState, stateOf, sysctlsOf } from './state.ts';
+import { fakeSysfs, type Sysfs } from './sysfs.ts';
 
 /** One configuration and what is done with it. */
 export interface Case {
@@ -17,6 +18,8 @@ export interface Case {
   readonly prepare?: readonly string[];
   /** files below `{store}` before anything is called */
   readonly files?: Readonly<Record<string, unknown>>;
+  /** what the programs see as /sys */
+  readonly sysfs?: Sysfs;
   /** `ip` commands between ADD and what follows */
   readonly meanwhile?: readonly string[];
   readonly call?: Partial<Pick<Call, 'ifName' | 'containerId' | 'args' | 'path' | 'env'>>;
@@ -28,6 +31,8 @@ export interface Case {
   readonly dels?: number;
   /** hardware addresses that are compared too */
   readonly macs?: readonly string[];
+  /** `ip` commands that make a place good again after a side that leaves it otherwise: cheaper than another place */
+  readonly mend?: readonly string[];
   /** changes the document between ADD and CHECK */
   readonly checkWith?: Readonly<Record<string, unknown>>;
 }
@@ -171,13 +176,14 @@ class Place {
     let now = before;
     let added: unknown;
     const conf = placed(one.conf, store, side);
+    const seen = one.sysfs === undefined ? {} : { sysfs: fakeSysfs(lab, one.sysfs) };
     for (const verb of verbsOf(one, conf)) {
       if (one.verbs === undefined && verb === 'CHECK' && added === undefined) {
         continue;
       }
       const document = verb === 'ADD' ? conf : withPrevious(conf, added, verb === 'CHECK' ? one.checkWith : undefined);
       const netns = (one.netns ?? '{pod}').replace('{pod}', pod.path);
-      const outcome = await lab.call({ verb, plugin: one.plugin, conf: document, netns, ...one.call }, side);
+      const outcome = await lab.call({ verb, plugin: one.plugin, conf: document, netns, ...seen, ...one.call }, side);
       if (changesSomething(verb, steps, one)) {
         now = await this.look(one, pod, store);
       }
@@ -188,11 +194,24 @@ class Place {
       }
     }
     const same = isDeepStrictEqual(before, now);
-    if (!same || isPrepared) {
+    if (isPrepared || !(same || (await this.isMended(one, before, pod, store)))) {
       await this.renew();
     }
     rmSync(store, { recursive: true, force: true });
+    rmSync(join(lab.dir, 'sys'), { recursive: true, force: true });
     return { steps, left: same || one.meanwhile !== undefined ? undefined : firstDifference(before, now) };
+  }
+
+  private async isMended(one: Case, before: Looks, pod: Pod, store: string): Promise<boolean> {
+    if (one.mend === undefined) {
+      return false;
+    }
+    try {
+      await this.prepare(one.mend);
+    } catch {
+      return false;
+    }
+    return isDeepStrictEqual(before, await this.look(one, pod, store));
   }
 
   private async renew(): Promise<void> {

@@ -2,12 +2,13 @@
  * What our plugins do in another way than Go's, on purpose. A comparison that finds anything else fails; so does one of
  * these that no case shows. Each has its row in a README, under "Differences", with the same id.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Deviation, Step } from './compare.ts';
 
 export interface Difference {
   readonly id: string;
   /** whose README has the row; 'all' is the project's, whose rows have no ids: there `ours` is the row's beginning */
-  readonly plugin: 'all' | 'macvlan' | 'multus' | 'whereabouts';
+  readonly plugin: 'all' | 'host-device' | 'macvlan' | 'multus' | 'whereabouts';
   readonly ours: string;
   readonly go: string;
   readonly reason: string;
@@ -258,6 +259,254 @@ export const DIFFERENCES: readonly Difference[] = [
       onlyOursFailed(deviation) &&
       deviation.ours.code === 50 &&
       /"master"|"mtu"/.test(deviation.ours.message),
+  },
+  {
+    id: 'device-id',
+    plugin: 'host-device',
+    ours: '`pciBusID` and `runtimeConfig.deviceID` must be names of devices',
+    go: 'joined to a path whatever they are',
+    reason: '`..` leads anywhere',
+    covers: (deviation) =>
+      isExit(deviation, 'ADD') &&
+      onlyOursFailed(deviation) &&
+      deviation.ours.code === 7 &&
+      /is not a PCI address|neither a PCI address nor/.test(deviation.ours.message),
+  },
+  {
+    id: 'dpdk-mode',
+    plugin: 'host-device',
+    ours: 'there is no key `DPDKMode`: the driver says what the device is',
+    go: 'reads it, since nothing keeps it from doing so',
+    reason: 'it is no part of the configuration',
+    covers: ({ case: { conf } }) => typeof conf === 'object' && conf !== null && 'DPDKMode' in conf,
+  },
+  {
+    id: 'altnames',
+    plugin: 'host-device',
+    ours: 'alternative names that collide in the pod or on the node are dropped, and are there again after DEL',
+    go: 'ADD or DEL fails',
+    reason: 'udev gives every device some',
+    covers: (deviation) =>
+      (isExit(deviation, 'ADD') || deviation.verb === 'DEL') &&
+      onlyGoFailed(deviation) &&
+      /file exists$/.test(deviation.go.message),
+  },
+  {
+    id: 'identity',
+    plugin: 'host-device',
+    ours: 'a device that was renamed in the pod, or has lost its alias, comes home',
+    go: 'DEL fails for ever, or gives it a wrong name',
+    reason: 'programs in the pod may do so',
+    covers: (deviation) =>
+      deviation.verb === 'DEL' &&
+      onlyGoFailed(deviation) &&
+      deviation.ours.isUntouched &&
+      deviation.go.pod.links.length > deviation.ours.pod.links.length &&
+      /Link not found$/.test(deviation.go.message),
+  },
+  {
+    id: 'second-del',
+    plugin: 'host-device',
+    ours: 'DEL of a device that is back already, or that is nowhere, succeeds',
+    go: '"Link not found"',
+    reason: 'the specification says so',
+    covers: (deviation) =>
+      isExit(deviation, 'DEL') &&
+      onlyGoFailed(deviation) &&
+      /failed to find .*Link not found$/.test(deviation.go.message),
+  },
+  {
+    id: 'del-foreign',
+    plugin: 'host-device',
+    ours: 'DEL leaves a link alone that ADD has not moved',
+    go: 'DEL fails: no alias',
+    reason: 'it is not ours',
+    covers: (deviation) =>
+      isExit(deviation, 'DEL') &&
+      onlyGoFailed(deviation) &&
+      deviation.ours.isUntouched &&
+      /alias is not set/.test(deviation.go.message),
+  },
+  {
+    id: 'vanished',
+    plugin: 'host-device',
+    ours: 'DEL succeeds when CNI_NETNS is gone: the device is looked for here, addresses are given back',
+    go: 'fails, and nothing is given back',
+    reason: 'a pod must be able to go',
+    covers: (deviation) =>
+      isExit(deviation, 'DEL') &&
+      onlyGoFailed(deviation) &&
+      /failed to open netns .* no such file/.test(deviation.go.message),
+  },
+  {
+    id: 'empty-netns',
+    plugin: 'host-device',
+    ours: 'DEL without CNI_NETNS brings the device home from where ADD put it, and gives addresses back',
+    go: 'does nothing',
+    reason: 'addresses would leak',
+    test: ['host-device.test.ts', 'DEL without CNI_NETNS brings the device home and gives the address back'],
+  },
+  {
+    id: 'left-behind',
+    plugin: 'host-device',
+    ours: 'a device that the kernel left here when its namespace died gets its name and all else back by DEL, by the next ADD or by GC',
+    go: 'keeps the name that it had in the pod for ever',
+    reason: 'it is lost otherwise',
+    test: ['host-device.test.ts', 'DEL gives a device that the kernel left as %s all that it had'],
+  },
+  {
+    id: 'del-lenient',
+    plugin: 'host-device',
+    ours: 'DEL needs neither a configuration that ADD would take nor the device in sysfs',
+    go: 'the configuration is checked as in ADD',
+    reason: 'a pod must be able to go',
+    covers: (deviation) =>
+      isExit(deviation, 'DEL') &&
+      onlyGoFailed(deviation) &&
+      /failed to load netconf|specify either|error with host device|DeviceID .* not found/.test(deviation.go.message),
+  },
+  {
+    id: 'name-taken',
+    plugin: 'host-device',
+    ours: 'when the name is taken on the node by then, DEL fails with the device as it was, addresses too',
+    go: 'the device is moved and back, and has lost its addresses',
+    reason: 'the pod goes on',
+    covers: (deviation) =>
+      deviation.verb === 'DEL' &&
+      deviation.aspect === 'pod' &&
+      bothFailed(deviation) &&
+      /is taken there/.test(deviation.ours.message),
+  },
+  {
+    id: 'del-order',
+    plugin: 'host-device',
+    ours: 'DEL brings the device home before it gives addresses back, and does the second when the first failed',
+    go: 'the other way round, stopping at a failure',
+    reason: 'nobody else may get an address that is still in use',
+    test: ['host-device-peer.test.ts', 'brings the device home first, and does so when IPAM fails'],
+  },
+  {
+    id: 'l2-old-version',
+    plugin: 'host-device',
+    ours: 'ADD without `ipam` in version 0.1.0 or 0.2.0 is refused before anything is done',
+    go: 'refused when everything is done, device left in the pod',
+    reason: 'such a result cannot be printed',
+    covers: (deviation) =>
+      isState(deviation) &&
+      bothFailed(deviation) &&
+      deviation.ours.isUntouched &&
+      /no valid IP|valid IP/i.test(deviation.go.message),
+  },
+  {
+    id: 'undo',
+    plugin: 'host-device',
+    ours: 'after an ADD that failed the device is as it was before, and no address is held',
+    go: 'the device stays in the pod',
+    reason: 'the next ADD meets a clean node',
+    covers: (deviation) => isState(deviation) && bothFailed(deviation) && deviation.ours.isUntouched,
+  },
+  {
+    id: 'restore',
+    plugin: 'host-device',
+    ours: 'DEL makes the device what it was: up, addresses, routes, rules, MTU, hardware address, settings, master, alias; `restore: false` turns it off',
+    go: 'its name only; it is down and without addresses, and has no alias',
+    reason: 'a device is lent',
+    covers: (deviation) => deviation.verb === 'DEL' && deviation.aspect === 'node' && deviation.ours.isUntouched,
+  },
+  {
+    id: 'record',
+    plugin: 'host-device',
+    ours: 'what a device was is kept in a file below `dataDir` while a pod has it',
+    go: "nothing but its name is kept, in the link's alias",
+    reason: 'it cannot be restored otherwise',
+    covers: ({ aspect, ours, go }) => aspect === 'store' && withoutRecords(ours) === withoutRecords(go),
+  },
+  {
+    id: 'notify',
+    plugin: 'host-device',
+    ours: '`arp_notify` and `ndisc_notify` are set before a device with addresses goes up',
+    go: 'not set',
+    reason: 'neighbours learn at once where the address is, as from macvlan',
+    covers: ({ aspect, ours, go }) =>
+      aspect === 'sysctls' && isDeepStrictEqual(withoutNotify(ours.sysctls), withoutNotify(go.sysctls)),
+  },
+  {
+    id: 'up-last',
+    plugin: 'host-device',
+    ours: 'the device goes up when it has its addresses; before the IPAM plugin is asked with `dhcp` only',
+    go: 'up before the IPAM plugin is asked',
+    reason: 'nothing is sent from an address that is not there yet',
+    test: ['host-device-peer.test.ts', 'sets the device up'],
+  },
+  {
+    id: 'dad',
+    plugin: 'host-device',
+    ours: 'waits for duplicate address detection whenever an IPv6 address was added',
+    go: 'only when there is an IPv6 gateway',
+    reason: 'a pod that starts can use its address',
+    test: ['host-device-peer.test.ts', 'waits until an IPv6 address without gateway can be used'],
+  },
+  {
+    id: 'route-attributes',
+    plugin: 'host-device',
+    ours: '`mtu` and `advmss` of a route are applied and checked',
+    go: 'echoed in the result only',
+    reason: 'the specification says so',
+    covers: (deviation) =>
+      deviation.aspect === 'pod' &&
+      !failed(deviation.ours) &&
+      withoutMetrics(deviation.ours) === withoutMetrics(deviation.go),
+  },
+  {
+    id: 'route-host-bits',
+    plugin: 'host-device',
+    ours: "a route's destination is masked",
+    go: 'IPv4: refused by the kernel',
+    reason: 'what is meant is clear',
+    covers: (deviation) =>
+      isExit(deviation, 'ADD') &&
+      onlyGoFailed(deviation) &&
+      /failed to add route .*: invalid argument/.test(deviation.go.message),
+  },
+  {
+    id: 'route-range',
+    plugin: 'host-device',
+    ours: "a route's negative or too large number is refused",
+    go: 'ignored, and echoed in the result',
+    reason: 'a typing error shows at once',
+    covers: (deviation) =>
+      isExit(deviation, 'ADD') &&
+      onlyOursFailed(deviation) &&
+      /is not a whole number from 0 to/.test(deviation.ours.message),
+  },
+  {
+    id: 'check-more',
+    plugin: 'host-device',
+    ours: 'CHECK also looks whether the device is the same, up and has its alias, and at routes by table, metric and interface',
+    go: 'fewer, and routes of other tables never match',
+    reason: 'CHECK is worth its call',
+    covers: (deviation) =>
+      isExit(deviation, 'CHECK') &&
+      ((onlyOursFailed(deviation) &&
+        /is down|alias|is not the device|cannot find route/.test(deviation.ours.message)) ||
+        (onlyGoFailed(deviation) && /^Expected Route .* not found in routing table$/.test(deviation.go.message))),
+  },
+  {
+    id: 'check-slash-32',
+    plugin: 'host-device',
+    ours: 'CHECK does not ask for a connected route',
+    go: 'fails on a /32 address',
+    reason: 'there is none for a /32',
+    covers: (deviation) =>
+      isExit(deviation, 'CHECK') && onlyGoFailed(deviation) && /Failed to find Gateway/.test(deviation.go.message),
+  },
+  {
+    id: 'status-device',
+    plugin: 'host-device',
+    ours: 'STATUS looks for the device',
+    go: 'asks IPAM only',
+    reason: 'a node says early that it cannot serve',
+    covers: (deviation) => isExit(deviation, 'STATUS') && onlyOursFailed(deviation) && deviation.ours.code === 50,
   },
   {
     id: 'code',
@@ -707,7 +956,7 @@ export const DIFFERENCES: readonly Difference[] = [
 
 /** The intended difference that a deviation is, if any: one of the plugin itself before one of what it runs. */
 export const explanationOf = (deviation: Deviation): Difference | undefined =>
-  [deviation.case.plugin, 'all', 'macvlan']
+  [deviation.case.plugin, 'all', ...(deviation.case.plugin === 'multus' ? ['macvlan'] : [])]
     .flatMap((plugin) => DIFFERENCES.filter((difference) => difference.plugin === plugin))
     .find(({ covers }) => covers?.(deviation));
 
@@ -732,6 +981,13 @@ const withoutConfigList = ({ store }: Step): string =>
   Object.entries(store)
     .map(([name, content]) => `${name} ${content.replace(/"CNINetworkConfigList":\{"Name":"".*?"Bytes":null\},/g, '')}`)
     .join('\n');
+
+/** What a device was, and the folder for it. */
+const withoutRecords = ({ store }: Step): string =>
+  JSON.stringify(Object.entries(store).filter(([name]) => !name.startsWith('records/')));
+
+const withoutNotify = (sysctls: Step['sysctls']): object =>
+  Object.fromEntries(Object.entries(sysctls).filter(([name]) => !/(arp|ndisc)_notify$/.test(name)));
 
 const withoutMetrics = ({ pod }: Step): string =>
   JSON.stringify({ ...pod, routes: pod.routes.map(({ metrics: _, ...route }) => route) });

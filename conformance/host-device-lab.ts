@@ -1,6 +1,5 @@
 /** A device of a node that pods get and give back, and all that the kernel says of it. */
-import { mkdirSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
@@ -41,9 +40,9 @@ export class Attachment implements AsyncDisposable {
     this.version = version;
   }
 
-  static async open(version = '1.1.0'): Promise<Attachment> {
+  static async open(version = '1.1.0', podOptions = {}): Promise<Attachment> {
     const lab = await Lab.open();
-    return new Attachment(lab, await lab.pod(), version);
+    return new Attachment(lab, await lab.pod(podOptions), version);
   }
 
   /** The same device, for another pod. */
@@ -176,23 +175,6 @@ async function settingsOf(lab: Lab, device: string): Promise<Readonly<Record<str
   const text = await lab.run(['sh', '-c', script, device]);
   const lines = text.split('\n').filter((line) => line !== '');
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
-}
-
-/**
- * A tree that stands for /sys.
- *
- * @param entries paths: '' makes a folder, other text a link to it
- */
-export function fakeSysfs(lab: Lab, entries: Readonly<Record<string, string>>): string {
-  const root = lab.folder('sys');
-  for (const [name, target] of Object.entries(entries)) {
-    const path = join(root, name);
-    mkdirSync(target === '' ? path : dirname(path), { recursive: true });
-    if (target !== '') {
-      symlinkSync(target, path);
-    }
-  }
-  return root;
 }
 
 /** `ip` commands for a namespace, in one go. */

@@ -1,21 +1,18 @@
 /** host-device's device by what sysfs says: a tree made up for it, which the built program sees as /sys. */
 import { rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Attachment, DEVICE, fakeSysfs, pictureOf } from './host-device-lab.ts';
+import { Attachment, DEVICE, pictureOf } from './host-device-lab.ts';
 import { PARENT_MAC } from './lab.ts';
 import { linkOf } from './state.ts';
+import {
+  drivenBy,
+  PCI_FOLDER as FOLDER,
+  fakeSysfs,
+  PCI_ADDRESS as PCI,
+  pciDevice as pci,
+  type Sysfs,
+} from './sysfs.ts';
 
-const PCI = '0000:65:02.3';
-const FOLDER = `devices/pci0000:64/${PCI}`;
-const pci = (more: Readonly<Record<string, string>>) => ({
-  [`${FOLDER}/power`]: '',
-  [`bus/pci/devices/${PCI}`]: `../../../${FOLDER}`,
-  ...more,
-});
-const drivenBy = (driver: string) => ({
-  [`bus/pci/drivers/${driver}`]: '',
-  [`${FOLDER}/driver`]: `../../../bus/pci/drivers/${driver}`,
-});
 const SF = 'mlx5_core.sf.4';
 const NIC = pci({ ...drivenBy('iavf'), [`${FOLDER}/net/${DEVICE}`]: '' });
 const AUXILIARY = {
@@ -25,7 +22,7 @@ const AUXILIARY = {
 const STATIC = { type: 'static', addresses: [{ address: '10.1.2.3/24' }] };
 
 /** @param tree of sysfs while the device is on the node; in a pod it shows nothing of its link */
-async function open(tree: Readonly<Record<string, string>>, conf: object) {
+async function open(tree: Sysfs, conf: object) {
   const one = await Attachment.open();
   const sysfs = fakeSysfs(one.lab, tree);
   one.with = { sysfs };

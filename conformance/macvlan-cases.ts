@@ -1,10 +1,8 @@
 /** Configurations of macvlan that our plugin and Go's are compared with. */
 import type { Case } from './compare.ts';
 import { PARENT } from './lab.ts';
+import { addresses, type Document, distinct, hostLocal, ipam, making, show } from './making-cases.ts';
 import { VERSIONS, type Version } from './programs.ts';
-
-type Document = Readonly<Record<string, unknown>>;
-type Options = Partial<Omit<Case, 'title' | 'plugin' | 'conf'>> & { readonly version?: string };
 
 const STATIC: Document = {
   type: 'static',
@@ -12,13 +10,7 @@ const STATIC: Document = {
   routes: [{ dst: '0.0.0.0/0' }],
 };
 const MAC = '02:5e:00:00:00:07';
-const L3_VERSIONS: readonly Version[] = VERSIONS;
 const NEWER: readonly Version[] = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
-
-let turn = 0;
-
-/** Every case has a version: where it does not matter they take turns. */
-const nextVersion = (): Version => L3_VERSIONS[turn++ % L3_VERSIONS.length] ?? '1.1.0';
 
 const base = (version: string): Document => ({
   cniVersion: version,
@@ -28,31 +20,7 @@ const base = (version: string): Document => ({
   ipam: STATIC,
 });
 
-/** @param changes keys set; undefined takes a key away */
-function one(title: string, changes: Document, { version = nextVersion(), ...options }: Options = {}): Case {
-  return { title: `${title} (${version})`, plugin: 'macvlan', conf: { ...base(version), ...changes }, ...options };
-}
-
-const across = (
-  versions: readonly string[],
-  title: string,
-  changes: Document,
-  options: Options = {},
-): readonly Case[] => versions.map((version) => one(title, changes, { version, ...options }));
-
-/** One case per value of a key. */
-const values = (key: string, list: readonly unknown[], options: Options = {}): readonly Case[] =>
-  list.map((value) => one(`${key} ${show(value)}`, { [key]: value }, options));
-
-const show = (value: unknown): string => (JSON.stringify(value) ?? 'absent').slice(0, 100);
-
-const ipam = (...changes: readonly Document[]): Document => ({ ipam: Object.assign({ type: 'static' }, ...changes) });
-const addresses = (...list: readonly (string | readonly [string, string])[]): Document => ({
-  addresses: list.map((item) =>
-    typeof item === 'string' ? { address: item } : { address: item[0], gateway: item[1] },
-  ),
-});
-const hostLocal = (changes: Document): Document => ({ ipam: { type: 'host-local', dataDir: '{store}', ...changes } });
+const { one, across, values, raw } = making('macvlan', base);
 
 const spec: readonly Case[] = [
   ...across(VERSIONS, 'static address', {}),
@@ -407,13 +375,6 @@ const documents: readonly Case[] = [
   one('a previous result of another family in ADD', { prevResult: { cniVersion: '0.4.0' } }, { version: '1.0.0' }),
 ];
 
-const raw = (title: string, text: string | Buffer, options: Options = {}): Case => ({
-  title,
-  plugin: 'macvlan',
-  conf: text,
-  verbs: ['ADD', 'DEL'],
-  ...options,
-});
 const good = JSON.stringify(base('1.0.0'));
 const bytes: readonly Case[] = [
   raw('no bytes', ''),
@@ -808,7 +769,7 @@ const paths: readonly Case[] = [
 
 /** @returns all of them, each title once */
 export function macvlanCases(): readonly Case[] {
-  const all = [
+  return distinct([
     ...spec.map((each) => ({ ...each, dels: 2 })),
     ...linkKeys,
     ...masters,
@@ -823,11 +784,5 @@ export function macvlanCases(): readonly Case[] {
     ...checks,
     ...verbs,
     ...paths,
-  ];
-  const seen = new Map<string, number>();
-  return all.map((each) => {
-    const count = (seen.get(each.title) ?? 0) + 1;
-    seen.set(each.title, count);
-    return count === 1 ? each : { ...each, title: `${each.title} #${count}` };
-  });
+  ]);
 }
