@@ -1,5 +1,4 @@
 /** A node with plugins and a configuration, and what tests ask of its pods. */
-import { spawnSync } from 'node:child_process';
 import { copyFileSync, linkSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
@@ -179,13 +178,9 @@ export class Site implements AsyncDisposable {
     return this.node.execute([join(this.bin, 'braid'), ...words, '--conf-dir', this.confDir]);
   }
 
-  /** What `braid ipam check` finds wrong, where there is that command: nothing. */
-  async findings(): Promise<string> {
-    if (!hasCommand('ipam check')) {
-      return '';
-    }
-    const { exitCode, stdout, stderr } = await this.braid('ipam', 'check');
-    return exitCode === 0 ? '' : stdout + stderr;
+  /** The same for commands that ask the runtime which containers live. */
+  braidAsking(...words: readonly string[]): Promise<Outcome> {
+    return this.braid(...words, '--cri', this.node.forPeople().socket, '--wait', '0');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -193,10 +188,6 @@ export class Site implements AsyncDisposable {
     await this.lab[Symbol.asyncDispose]();
   }
 }
-
-/** Whether this build's `braid` knows a command. */
-export const hasCommand = (words: string): boolean =>
-  spawnSync(join(STANDALONE, 'braid'), ['--help'], { encoding: 'utf8' }).stdout.includes(`braid ${words}`);
 
 /** The file itself: a build that goes on meanwhile replaces names, and does not change files. */
 export function place(path: string, target: string): void {
