@@ -16,7 +16,7 @@ import { deviceIn, openIfThere, takeBack } from './take-back.ts';
 
 export const rdma: Plugin<RdmaConf> = {
   name: 'rdma',
-  about: '',
+  about: '', // the Go plugin has none: without CNI_COMMAND it answers with an error
   conf: RdmaConf,
   add,
   del,
