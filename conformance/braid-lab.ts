@@ -17,6 +17,8 @@ export class BraidNode implements AsyncDisposable {
   readonly confDir: string;
   readonly cacheDir: string;
   readonly store: string;
+  /** a folder that the node sees as /sys */
+  sysfs: string | undefined;
   private configured = '';
 
   private constructor(lab: Lab) {
@@ -37,7 +39,10 @@ export class BraidNode implements AsyncDisposable {
   }
 
   run(program: string, command: string): Promise<Outcome> {
-    return this.lab.execute([program, ...command.split(' ')], { env: BASE_ENV, cwd: this.lab.dir });
+    return this.lab.execute([...this.withOwnState(), ...this.withOwnSysfs(), program, ...command.split(' ')], {
+      env: BASE_ENV,
+      cwd: this.lab.dir,
+    });
   }
 
   /** A command about the node, told where its folders are. */
@@ -69,9 +74,13 @@ export class BraidNode implements AsyncDisposable {
 
   /** Attaches a pod to the configured network, or detaches it, as a runtime does: libcni records it in `cacheDir`. */
   cnitool(verb: 'add' | 'del', pod: Pod): Promise<Outcome> {
-    const wrapper = ['sh', '-c', 'mkdir -p /var/lib/cni && mount --bind "$0" /var/lib/cni && exec "$@"', this.cacheDir];
     const env = { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${pod.name}` };
-    return cnitool(this.lab, verb, this.configured, pod, { confDir: this.confDir, ifName: OUTER, env, wrapper });
+    return cnitool(this.lab, verb, this.configured, pod, {
+      confDir: this.confDir,
+      ifName: OUTER,
+      env,
+      wrapper: this.withOwnState(),
+    });
   }
 
   /** whereabouts by itself, with the node's store. */
@@ -104,6 +113,15 @@ export class BraidNode implements AsyncDisposable {
 
   pod(): Promise<Pod> {
     return this.lab.pod();
+  }
+
+  /** /var/lib/cni is `cacheDir` for what is executed with this. */
+  private withOwnState(): readonly string[] {
+    return ['sh', '-c', 'mkdir -p /var/lib/cni && mount --bind "$0" /var/lib/cni && exec "$@"', this.cacheDir];
+  }
+
+  private withOwnSysfs(): readonly string[] {
+    return this.sysfs === undefined ? [] : ['sh', '-c', 'mount --bind "$0" /sys && exec "$@"', this.sysfs];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -25,6 +25,11 @@ export const builtInCommands = (program: Program): readonly Command[] => [
     ],
     run: (self) => async (args, host, print) => (await import('./install.ts')).install(self, args, host, print),
   }),
+  command(program, 'doctor', '[--bin FOLDER] [--cri SOCKET]', {
+    about: 'examine the node for what makes plugins fail or run slowly, and say what to do',
+    options: [BIN_OPTION, CRI_OPTION, ...PLACE_OPTIONS, JSON_OPTION],
+    run: () => async (args, host, print) => (await import('./doctor.ts')).doctor(args, host, print),
+  }),
   command(program, 'gc', '[--cri SOCKET] [--wait SECONDS] [--dry-run]', {
     about: 'collect what belongs to attachments of containers that are gone',
     options: [

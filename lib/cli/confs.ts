@@ -43,17 +43,18 @@ export function pluginConfsIn(document: JsonObject, above: JsonObject = {}): rea
 }
 
 /**
- * Configurations of one plugin, one for each place that they lead to, and one for the usual place.
+ * Configurations of one plugin, one for each place that they lead to.
  *
- * @param fallback leads to the usual place
+ * @param fallback leads to the usual place, which is looked at in any case
  */
 export function confsOfType(
   confs: readonly JsonObject[],
   type: string,
-  fallback: JsonObject,
+  fallback: JsonObject | undefined,
   placeIn: (conf: JsonObject) => string,
 ): readonly JsonObject[] {
-  const own = [fallback, ...confs.filter((conf) => textIn(conf, 'type') === type)];
+  const configured = confs.filter((conf) => textIn(conf, 'type') === type);
+  const own = fallback === undefined ? configured : [fallback, ...configured];
   return [...new Map(own.map((conf) => [placeIn(conf), conf])).values()];
 }
 

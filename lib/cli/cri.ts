@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
+import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
 import { callGrpc, Unimplemented } from './grpc.ts';
 import { fieldsIn, textOf } from './protobuf.ts';
 
@@ -13,11 +14,15 @@ const SERVICE = '/runtime.v1.RuntimeService';
 const TIMEOUT_MS = 10_000;
 const NOTHING = Buffer.alloc(0);
 
-/** api.proto of the CRI: ListPodSandboxResponse.items, PodSandbox.id, VersionResponse. */
+/** api.proto of the CRI: ListPodSandboxResponse.items, PodSandbox.id, VersionResponse, StatusRequest, StatusResponse.info. */
 const ITEMS = 1;
 const ID = 1;
 const RUNTIME_NAME = 2;
 const RUNTIME_VERSION = 3;
+const VERBOSE = Buffer.of((1 << 3) | 0, 1);
+const INFO = 2;
+const KEY = 1;
+const VALUE = 2;
 
 export const CRI_OPTION = { cri: { type: 'string', default: '' } } as const;
 
@@ -59,6 +64,32 @@ export async function listSandboxes({ socket }: Runtime): Promise<readonly strin
     .map(({ bytes }) => textOf(fieldsIn(bytes), ID));
 }
 
+/** The folders that a runtime takes plugins and configurations from; none where it does not tell. */
+export async function foldersOf({ socket }: Runtime): Promise<{
+  readonly bins: readonly string[];
+  readonly confDirs: readonly string[];
+}> {
+  const info = fieldsIn((await ask(socket, 'Status', VERBOSE)) ?? NOTHING)
+    .filter(({ number }) => number === INFO)
+    .map(({ bytes }) => fieldsIn(bytes));
+  const config = info.find((entry) => textOf(entry, KEY) === 'config');
+  const cni = lookUp(objectIn(config === undefined ? '' : textOf(config, VALUE)), 'cni');
+  const textsAt = (...keys: readonly string[]): readonly string[] =>
+    keys
+      .flatMap((key) => (isObject(cni) ? lookUp(cni, key) : undefined))
+      .filter((text): text is string => typeof text === 'string' && text !== '');
+  return { bins: textsAt('binDir', 'binDirs'), confDirs: textsAt('confDir') };
+}
+
+function objectIn(text: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
 function socketsFor(wanted: string): readonly string[] {
   if (wanted === '') {
     return SOCKETS.filter((path) => existsSync(path));
@@ -70,9 +101,9 @@ function socketsFor(wanted: string): readonly string[] {
   return [path];
 }
 
-async function ask(socket: string, method: string): Promise<Buffer | undefined> {
+async function ask(socket: string, method: string, request = NOTHING): Promise<Buffer | undefined> {
   try {
-    return await callGrpc(socket, `${SERVICE}/${method}`, NOTHING, TIMEOUT_MS);
+    return await callGrpc(socket, `${SERVICE}/${method}`, request, TIMEOUT_MS);
   } catch (error) {
     if (error instanceof Unimplemented) {
       return undefined;

@@ -9,6 +9,7 @@ import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
 
 import { checkDevice } from './check.ts';
 import { HostDeviceConf } from './config.ts';
+import { examine } from './examine.ts';
 import { giveBack } from './give-back.ts';
 import { bringHome } from './home.ts';
 import { beyondResult, inherited } from './inherit.ts';
@@ -27,6 +28,7 @@ export const hostDevice: Plugin<HostDeviceConf> = {
   status,
   gc,
   records: recorded,
+  examine,
 };
 
 async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {

@@ -12,6 +12,7 @@ import { formatMac, randomMac } from '../../lib/net/mac.ts';
 import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
 import { checkMacvlan } from './check.ts';
 import { MacvlanConf } from './config.ts';
+import { examine } from './examine.ts';
 import { findParent } from './parent.ts';
 import { parentFault, planMacvlan, wantedMacOf } from './plan.ts';
 
@@ -24,6 +25,7 @@ export const macvlan: Plugin<MacvlanConf> = {
   check,
   status,
   gc: (call, host) => ipamForward(call, host), // links end with their namespace: only addresses can be left over
+  examine,
 };
 
 async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {

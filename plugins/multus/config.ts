@@ -91,4 +91,4 @@ export type RuntimeConfigConf = Conf<typeof RuntimeConfigConf>;
 
 export const cniDirOf = (common: Pick<CommonConf, 'cniDir'>): string => common.cniDir || '/var/lib/cni/multus';
 
-export const binDirOf = (common: CommonConf): string => common.binDir || '/opt/cni/bin';
+export const binDirOf = (common: Pick<CommonConf, 'binDir'>): string => common.binDir || '/opt/cni/bin';

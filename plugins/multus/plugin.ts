@@ -3,6 +3,7 @@ import { add } from './add.ts';
 import { check, status } from './check.ts';
 import { MultusConf } from './config.ts';
 import { del } from './del.ts';
+import { examine } from './examine.ts';
 import { gc } from './gc.ts';
 import { recorded } from './recorded.ts';
 
@@ -16,4 +17,5 @@ export const multus: Plugin<MultusConf> = {
   status,
   gc,
   records: recorded,
+  examine,
 };

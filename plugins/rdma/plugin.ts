@@ -8,6 +8,7 @@ import { modeFault, rdmaMode } from '../../lib/rdma/mode.ts';
 import { collect } from './collect.ts';
 import { dataDirOf, RdmaConf, readWanted, wantedDevice } from './config.ts';
 import { busDeviceOf } from './device.ts';
+import { examine } from './examine.ts';
 import { give } from './give.ts';
 import { demandPrevious } from './previous.ts';
 import { recorded } from './recorded.ts';
@@ -16,7 +17,7 @@ import { deviceIn, openIfThere, takeBack } from './take-back.ts';
 
 export const rdma: Plugin<RdmaConf> = {
   name: 'rdma',
-  about: '', // the Go plugin has none: without CNI_COMMAND it answers with an error
+  about: 'rdma: gives a pod the RDMA device of its NIC',
   conf: RdmaConf,
   add,
   del,
@@ -24,6 +25,7 @@ export const rdma: Plugin<RdmaConf> = {
   status,
   gc,
   records: recorded,
+  examine,
 };
 
 async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {

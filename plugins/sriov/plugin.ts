@@ -9,6 +9,7 @@ import { addVf } from './add.ts';
 import { checkVf } from './check.ts';
 import { SriovConf } from './config.ts';
 import { collect, deleteVf } from './del.ts';
+import { examine } from './examine.ts';
 import { withLog } from './log.ts';
 import { stateFolder } from './places.ts';
 import { planSriov, wantedMacOf } from './plan.ts';
@@ -16,7 +17,7 @@ import { recorded } from './recorded.ts';
 
 export const sriov: Plugin<SriovConf> = {
   name: 'sriov',
-  about: '', // the Go plugin has none: without CNI_COMMAND it answers with an error
+  about: 'sriov: gives a pod a virtual function of a NIC',
   conf: SriovConf,
   add: (call, host) => addVf(call, withLog(call.document, host)),
   del: (call, host) => deleteVf(call, withLog(call.document, host)),
@@ -24,6 +25,7 @@ export const sriov: Plugin<SriovConf> = {
   status,
   gc,
   records: recorded,
+  examine,
 };
 
 /** Whether VFs are left is the device plugin's to know. */

@@ -7,6 +7,7 @@ import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
 import type { Datastore } from './datastore.ts';
+import { examine } from './examine.ts';
 import { openFileStore, type StoreHost } from './file-store.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
@@ -25,6 +26,7 @@ export const whereabouts: Plugin<WhereaboutsConf> = {
   status,
   gc,
   records: recorded,
+  examine,
   commands,
 };
 

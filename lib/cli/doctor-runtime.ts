@@ -1,0 +1,119 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
+import type { Finding, Host } from '../cni/plugin.ts';
+import { readMark } from '../sys/build-id.ts';
+import { textIn } from './confs.ts';
+import { foldersOf, type Runtime } from './cri.ts';
+import type { Node } from './node.ts';
+import { isOurs } from './source.ts';
+
+export interface RuntimePlaces {
+  readonly bin: string;
+  readonly confDir: string;
+  readonly runtimes: readonly Runtime[];
+}
+
+const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, fix });
+const warning = (text: string, fix: string): Finding => ({ level: 'warning', text, fix });
+
+/** What lies between a runtime and the plugins: folders, files, versions. */
+export async function examineRuntime(host: Host, node: Node, places: RuntimePlaces): Promise<readonly Finding[]> {
+  const findings = [
+    ...examineFiles(node, places),
+    ...examineBin(host, node, places),
+    ...places.runtimes.flatMap((runtime) => examineVersion(node, runtime)),
+  ];
+  for (const runtime of places.runtimes) {
+    findings.push(...(await examineFolders(runtime, places)));
+  }
+  return findings;
+}
+
+function examineFiles({ confFiles }: Node, { confDir, runtimes }: RuntimePlaces): readonly Finding[] {
+  const broken = confFiles
+    .filter(({ document }) => document === undefined)
+    .map(({ path, fault: why }) =>
+      fault(`configuration "${path}" cannot be read: ${why}`, 'correct it or move it away'),
+    );
+  return confFiles.length === 0 && runtimes.length > 0
+    ? [fault(`there is no configuration in "${confDir}": no pod gets a network`, 'write one: plugins have examples')]
+    : broken;
+}
+
+function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: RuntimePlaces): readonly Finding[] {
+  const findings: Finding[] = [];
+  const types = new Set(confs.flatMap(typesIn));
+  for (const type of [...types].filter((name) => !existsSync(join(bin, name)))) {
+    const fix = host.registry[type] === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
+    findings.push(fault(`plugin "${type}" is configured, but not in "${bin}": pods fail`, fix));
+  }
+  if ((runtimes.length > 0 || confFiles.length > 0) && !existsSync(join(bin, 'loopback'))) {
+    findings.push(
+      fault(
+        `plugin "loopback" is not in "${bin}": containerd starts no pod without it, and reports itself ready`,
+        'install the reference plugins of CNI',
+      ),
+    );
+  }
+  const own = namesIn(bin).filter((name) => host.registry[name] !== undefined && isOurs(join(bin, name)));
+  const builds = new Set(own.map((name) => readMark(join(bin, name))?.toString('latin1')));
+  if (builds.size > 1) {
+    findings.push(
+      warning(
+        `plugins in "${bin}" are of ${builds.size} builds: those of another build are executed, which is slow`,
+        `run "braid install --bin ${bin}"`,
+      ),
+    );
+  }
+  return findings;
+}
+
+/** The plugin, and the IPAM plugin that it asks. */
+function typesIn(conf: JsonObject): readonly string[] {
+  const ipam = lookUp(conf, 'ipam');
+  return [textIn(conf, 'type'), isObject(ipam) ? textIn(ipam, 'type') : ''].filter((type) => type !== '');
+}
+
+/** containerd learned 1.1.0 with version 2. */
+function examineVersion({ confFiles }: Node, { name, version }: Runtime): readonly Finding[] {
+  const isOld = name === 'containerd' && /^v?1\./.test(version);
+  return confFiles
+    .filter(({ document }) => isOld && document !== undefined && textIn(document, 'cniVersion') === '1.1.0')
+    .map(({ path }) =>
+      fault(
+        `"${path}" has cniVersion 1.1.0, which containerd ${version} does not know: it ends every pod again`,
+        'write 1.0.0, or take containerd 2',
+      ),
+    );
+}
+
+async function examineFolders(runtime: Runtime, { bin, confDir }: RuntimePlaces): Promise<readonly Finding[]> {
+  const { bins, confDirs } = await foldersOf(runtime);
+  return [
+    ...(bins.length === 0 || bins.includes(bin)
+      ? []
+      : [
+          fault(
+            `${runtime.name} takes plugins from "${bins.join('", "')}", not from "${bin}"`,
+            `install with --bin ${bins[0]}, and give it to "braid doctor" too`,
+          ),
+        ]),
+    ...(confDirs.length === 0 || confDirs.includes(confDir)
+      ? []
+      : [
+          warning(
+            `${runtime.name} reads configurations from "${confDirs.join('", "')}", not from "${confDir}"`,
+            `give --conf-dir ${confDirs[0]} to braid`,
+          ),
+        ]),
+  ];
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).filter((name) => !name.startsWith('.'));
+  } catch {
+    return [];
+  }
+}

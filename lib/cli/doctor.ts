@@ -1,0 +1,109 @@
+import { messageOf } from '../cni/errors.ts';
+import type { Examined, Finding, Host } from '../cni/plugin.ts';
+import { CRI_OPTION, findRuntimes, type Runtime } from './cri.ts';
+import { examineNetwork } from './doctor-network.ts';
+import { examineRuntime } from './doctor-runtime.ts';
+import { listNamespaces } from './namespaces.ts';
+import { NODE_OPTIONS, type Node, placesIn, readNode } from './node.ts';
+import { readOptions } from './options.ts';
+import { BIN_FOLDER } from './program.ts';
+import { count } from './table.ts';
+
+type Print = (line: string) => void;
+
+/** `braid doctor`: 0 when no pod fails for what is found. */
+export async function doctor(args: readonly string[], host: Host, print: Print): Promise<number> {
+  const { values } = readOptions(args, {
+    ...NODE_OPTIONS,
+    ...CRI_OPTION,
+    bin: { type: 'string', default: BIN_FOLDER },
+    json: { type: 'boolean', default: false },
+  });
+  const places = placesIn(values);
+  const node = await readNode(host, places);
+  const { runtimes, findings: silent } = await askRuntimes(values.cri);
+  const findings = [
+    ...silent,
+    ...(await examineRuntime(host, node, { bin: values.bin, confDir: places.confDir, runtimes })),
+    ...examineRecords(node),
+    ...examineNetwork(host, node, listNamespaces(host)),
+    ...(await askPlugins(host, node)),
+  ];
+  const faults = findings.filter(({ level }) => level === 'fault');
+  if (values.json) {
+    print(JSON.stringify(findings, null, 2));
+  } else {
+    report(findings, node, runtimes, print);
+  }
+  return faults.length > 0 ? 1 : 0;
+}
+
+/** A runtime that does not answer is a finding, not the end. */
+async function askRuntimes(
+  cri: string,
+): Promise<{ readonly runtimes: readonly Runtime[]; readonly findings: readonly Finding[] }> {
+  try {
+    return { runtimes: await findRuntimes(cri), findings: [] };
+  } catch (error) {
+    const fix = 'start the runtime, or look at its log: without it no pod starts';
+    return { runtimes: [], findings: [{ level: 'fault', text: messageOf(error), fix }] };
+  }
+}
+
+/** A plugin that cannot look has found something. */
+async function askPlugins(host: Host, { confs, records, isGone }: Node): Promise<readonly Finding[]> {
+  const examined: Examined = { confs, records, isGone };
+  const findings: Finding[] = [];
+  for (const load of Object.values(host.registry)) {
+    const plugin = await load();
+    try {
+      findings.push(...((await plugin.examine?.(host, examined)) ?? []));
+    } catch (error) {
+      findings.push({
+        level: 'warning',
+        text: `cannot examine what "${plugin.name}" needs: ${messageOf(error)}`,
+        fix: 'run braid as root on the node itself',
+      });
+    }
+  }
+  return findings;
+}
+
+function examineRecords({ records, faults, isGone }: Node): readonly Finding[] {
+  const dead = new Set(records.filter(isGone).map(({ containerId }) => containerId));
+  return [
+    ...faults.map(
+      (fault): Finding => ({
+        level: 'warning',
+        text: fault,
+        fix: 'move the file away when no running pod needs it: what it says is not seen',
+      }),
+    ),
+    ...(dead.size === 0
+      ? []
+      : [
+          {
+            level: 'warning' as const,
+            text: `${count(dead.size, 'container')} that ${dead.size === 1 ? 'is' : 'are'} gone still ${dead.size === 1 ? 'has' : 'have'} records, addresses or devices`,
+            fix: 'run "braid gc"; "braid list" shows them',
+          },
+        ]),
+  ];
+}
+
+function report(findings: readonly Finding[], node: Node, runtimes: readonly Runtime[], print: Print): void {
+  for (const { level, text, fix } of findings) {
+    print(`${level}: ${text}`);
+    print(`  ${fix}`);
+    print('');
+  }
+  const seen = [
+    runtimes.map(({ name, version }) => `${name} ${version}`).join(', ') || 'no runtime of Kubernetes',
+    count(node.confs.length, 'configured plugin'),
+    count(new Set(node.records.map(({ containerId }) => containerId)).size, 'recorded container'),
+  ].join(', ');
+  const faults = findings.filter(({ level }) => level === 'fault').length;
+  const what =
+    findings.length === 0 ? 'all is well' : `${count(faults, 'fault')}, ${count(findings.length - faults, 'warning')}`;
+  print(`${what} (${seen})`);
+}

@@ -1,0 +1,63 @@
+import { confsOfType } from '../../lib/cli/confs.ts';
+import { readConf } from '../../lib/cni/config.ts';
+import { messageOf } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import { listDevices } from '../../lib/link/device.ts';
+import { ifNameFault } from '../../lib/net/if-name.ts';
+import { HostDeviceConf } from './config.ts';
+import { listRecords, recordFolder } from './record.ts';
+import { findWanted, selectorText, wantedBy } from './select.ts';
+
+/** The devices that are configured, and those that dead pods have left under other names. */
+export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
+  const own = confsOfType(confs, 'host-device', undefined, (conf) => JSON.stringify(conf));
+  return [...own.flatMap((conf) => examineDevice(host, conf)), ...(own.length > 0 ? forgotten(host, own) : [])];
+}
+
+/** A network whose device multus fills in names none. */
+function examineDevice(host: Host, document: JsonObject): readonly Finding[] {
+  const network = `network "${String(document['name'])}"`;
+  const selectors = ['device', 'hwaddr', 'kernelpath', 'pciBusID'] as const;
+  try {
+    const conf = readConf(HostDeviceConf, document);
+    if (selectors.every((key) => conf[key] === '')) {
+      return [];
+    }
+    const wanted = wantedBy(conf, host.sysfs);
+    const found = wanted.isUserspace
+      ? undefined
+      : findWanted(wanted, { netlink: host.netns.netlink, sysfs: host.sysfs });
+    const isTaken = listRecords(recordFolder(conf.dataDir), host.log).some(
+      ({ network: name }) => name === conf['name'],
+    );
+    if (wanted.isUserspace || found !== undefined || isTaken) {
+      return [];
+    }
+    return [
+      {
+        level: 'fault',
+        text: `${network} wants ${selectorText(wanted)}, which is not on the node, and no pod has it`,
+        fix: 'look whether it has another name now ("ip link"), or is bound to another driver',
+      },
+    ];
+  } catch (error) {
+    return [{ level: 'fault', text: `${network}: ${messageOf(error)}`, fix: 'correct the configuration' }];
+  }
+}
+
+/** A device that was moved has its former name in its alias; one with a record is found by its record. */
+function forgotten(host: Host, confs: readonly JsonObject[]): readonly Finding[] {
+  const recorded = confs.flatMap((conf) =>
+    listRecords(recordFolder(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : ''), host.log),
+  );
+  return listDevices(host.netns.netlink)
+    .filter(({ name, alias }) => /^(net|dev|eth)\d+$/.test(name) && alias !== '' && alias !== name)
+    .filter(({ alias }) => ifNameFault(alias) === undefined)
+    .filter(({ alias }) => !recorded.some(({ picture }) => picture.device.name === alias))
+    .map(({ name, alias }) => ({
+      level: 'warning',
+      text: `link "${name}" was "${alias}" before a pod had it, and has not got its name back`,
+      fix: `ip link set ${name} down; ip link set ${name} name ${alias} alias ""`,
+    }));
+}

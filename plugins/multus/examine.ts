@@ -1,0 +1,40 @@
+import { existsSync } from 'node:fs';
+import { confsOfType, pluginConfsIn, textIn } from '../../lib/cli/confs.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import { binDirOf } from './config.ts';
+
+/** The plugins that delegates need, and what every ADD waits for. */
+export async function examine(_: Host, { confs }: Examined): Promise<readonly Finding[]> {
+  return confsOfType(confs, 'multus', undefined, (conf) => JSON.stringify(conf)).flatMap((conf) => [
+    ...examineDelegates(conf),
+    ...examineIndicator(conf),
+  ]);
+}
+
+/** Those in binDir are found first; the runtime's folder is examined by itself. */
+function examineDelegates(conf: JsonObject): readonly Finding[] {
+  const bin = binDirOf({ binDir: textIn(conf, 'binDir') });
+  return existsSync(bin)
+    ? []
+    : [
+        {
+          level: 'warning',
+          text: `"binDir" of multus is "${bin}", which is not there: ${pluginConfsIn(conf).length - 1} delegates are searched elsewhere`,
+          fix: `run "braid install --bin ${bin}", or correct "binDir"`,
+        },
+      ];
+}
+
+function examineIndicator(conf: JsonObject): readonly Finding[] {
+  const file = textIn(conf, 'readinessindicatorfile');
+  return file === '' || existsSync(file)
+    ? []
+    : [
+        {
+          level: 'fault',
+          text: `"readinessindicatorfile" "${file}" is not there: every pod waits 45 s for it and fails`,
+          fix: 'look at the log of the network that writes it, or take the key out',
+        },
+      ];
+}

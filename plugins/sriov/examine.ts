@@ -1,0 +1,103 @@
+import { existsSync, globSync, readdirSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { confsOfType, textIn } from '../../lib/cli/confs.ts';
+import { examineLinkPath } from '../../lib/cli/link-path.ts';
+import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import { attributeOf, type BusDevice, driverOf, netNamesOf } from '../../lib/sys/bus-device.ts';
+import { isAlive, ownerOf, stateFolder } from './places.ts';
+import { listRecords } from './records.ts';
+
+const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, fix });
+const warning = (text: string, fix: string): Finding => ({ level: 'warning', text, fix });
+
+/** PFs and their VFs, IOMMU, and VFs that dead pods still have by name. */
+export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
+  const own = confsOfType(confs, 'sriov', undefined, (conf) => stateFolder(textIn(conf, 'dataDir')));
+  if (own.length === 0) {
+    return [];
+  }
+  const pfs = physicalFunctions(host.sysfs);
+  if (pfs.length === 0) {
+    return [
+      fault(
+        'a network asks for VFs, but no NIC of this node offers SR-IOV',
+        'switch SR-IOV on in the firmware of the NIC and of the machine; in a virtual machine take "host-device"',
+      ),
+    ];
+  }
+  return [
+    ...pfs.flatMap((pf) => examinePf(host, pf)),
+    ...examineIommu(host, pfs),
+    ...own.flatMap((conf) => forgotten(host, stateFolder(textIn(conf, 'dataDir')))),
+  ];
+}
+
+const physicalFunctions = (sysfs: string): readonly BusDevice[] =>
+  globSync('bus/pci/devices/*/sriov_totalvfs', { cwd: sysfs })
+    .sort()
+    .map((path): BusDevice => ({ bus: 'pci', name: basename(dirname(path)), folder: join(sysfs, dirname(path)) }))
+    .filter((device) => existsSync(join(device.folder, 'net')));
+
+function examinePf(host: Host, pf: BusDevice): readonly Finding[] {
+  const [name = pf.name] = netNamesOf(pf);
+  const made = Number(attributeOf(pf, 'sriov_numvfs') ?? '0');
+  const most = attributeOf(pf, 'sriov_totalvfs') ?? '?';
+  if (made === 0) {
+    return [
+      warning(
+        `PF "${name}" (${pf.name}) has no VFs, of ${most} that are possible`,
+        `echo ${most} > /sys/bus/pci/devices/${pf.name}/sriov_numvfs, at every start`,
+      ),
+    ];
+  }
+  const bare = vfsOf(pf).filter((vf) => driverOf(vf) === undefined);
+  return [
+    ...examineLinkPath(host.netns.netlink, name),
+    ...(bare.length === 0
+      ? []
+      : [
+          warning(
+            `${bare.length} of ${made} VFs of PF "${name}" have no driver: ${bare.map((vf) => vf.name).join(', ')}`,
+            'bind them: echo ADDRESS > /sys/bus/pci/drivers/DRIVER/bind, or sriov_drivers_autoprobe before they are made',
+          ),
+        ]),
+  ];
+}
+
+const vfsOf = (pf: BusDevice): readonly BusDevice[] =>
+  globSync('virtfn*', { cwd: pf.folder }).map((name) => ({ bus: 'pci', name, folder: join(pf.folder, name) }));
+
+/** Only programs that drive a VF themselves need it. */
+function examineIommu({ sysfs }: Host, pfs: readonly BusDevice[]): readonly Finding[] {
+  const isUsed = pfs.flatMap(vfsOf).some((vf) => driverOf(vf) === 'vfio-pci');
+  return isUsed && namesIn(join(sysfs, 'class/iommu')).length === 0
+    ? [
+        fault(
+          'VFs are bound to vfio-pci, but the IOMMU is off: no program can open them',
+          'boot with intel_iommu=on or amd_iommu=on, and iommu=pt',
+        ),
+      ]
+    : [];
+}
+
+/** Allocations whose pod is gone, and that no record will ever end. */
+function forgotten(host: Host, folder: string): readonly Finding[] {
+  const recorded = new Set(listRecords(folder, host.log).map(({ record }) => record.deviceId));
+  return namesIn(join(folder, 'pci'))
+    .filter((name) => /^[0-9a-f]+:/.test(name) && !recorded.has(name))
+    .filter((deviceId) => !isAlive(host, ownerOf(folder, deviceId) ?? ''))
+    .map((deviceId) =>
+      warning(
+        `VF ${deviceId} is recorded as taken by a pod that is gone`,
+        `rm "${join(folder, 'pci', deviceId)}", after a look that the VF is on the node ("ip link")`,
+      ),
+    );
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
+}

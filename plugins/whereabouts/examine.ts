@@ -1,0 +1,47 @@
+import { messageOf } from '../../lib/cni/errors.ts';
+import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import { configuredIn } from './configured.ts';
+import { folderOf } from './place.ts';
+import type { PoolView } from './pool-view.ts';
+import { probeFolder } from './probe.ts';
+import { viewsOf } from './views.ts';
+
+/** In percent of what may be handed out. */
+const NEARLY_FULL = 90n;
+
+/** Stores that are damaged or cannot be written, and pools that are full. */
+export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
+  const { views, faults } = await viewsOf(host, confs);
+  const folders = new Set(configuredIn(confs, () => undefined).map(({ place }) => folderOf(place)));
+  return [
+    ...faults.map(
+      (text): Finding => ({
+        level: 'fault',
+        text,
+        fix: 'drain the node, move the folder of the network away, and let the pods come back',
+      }),
+    ),
+    ...[...folders].flatMap(examineFolder),
+    ...views.flatMap(examinePool),
+  ];
+}
+
+function examineFolder(folder: string): readonly Finding[] {
+  try {
+    probeFolder(folder);
+    return [];
+  } catch (error) {
+    return [{ level: 'fault', text: `${messageOf(error)}: no address can be given`, fix: 'free or remount the disk' }];
+  }
+}
+
+function examinePool({ name, counts: { taken, free } }: PoolView): readonly Finding[] {
+  const usable = taken + free;
+  const fix = 'widen the range, or look for leaks with "braid ipam check"';
+  if (free === 0n) {
+    return [{ level: 'fault', text: `pool "${name}" is full: all ${usable} addresses are taken`, fix }];
+  }
+  return taken * 100n < usable * NEARLY_FULL
+    ? []
+    : [{ level: 'warning', text: `pool "${name}" is nearly full: ${free} of ${usable} addresses are free`, fix }];
+}
