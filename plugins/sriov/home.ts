@@ -3,6 +3,7 @@ import type { Host } from '../../lib/cni/plugin.ts';
 import { type DeviceFacts, findDevice, findDeviceByIndex, setDown, setMtu } from '../../lib/link/device.ts';
 import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
+import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { driverOf, isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
 import type { Seen } from './discover.ts';
@@ -116,13 +117,14 @@ async function makeAsBefore(host: Host, record: SriovRecord, found: DeviceFacts)
   ]);
 }
 
-/** What the Go plugin did not record stays as it is, but for the name in the pod, and the link is down. */
+/** What the Go plugin did not record stays as it is, but for what pods turn on; and the link is down. */
 function pictureOf({ own, before }: SriovRecord, now: DeviceFacts): DeviceFacts {
   if (own?.device !== undefined) {
     return { ...own.device, mac: now.mac, mtu: now.mtu };
   }
   const none = Buffer.alloc(0);
-  return { ...now, name: before.name, flags: 0, inetConf: none, inet6Conf: none };
+  const flags = now.flags & ~(IFF_UP | IFF_PROMISC | IFF_ALLMULTI);
+  return { ...now, name: before.name, flags, inetConf: none, inet6Conf: none };
 }
 
 function callByName(host: Host, record: SriovRecord, device: DeviceFacts): DeviceFacts {
