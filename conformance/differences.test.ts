@@ -38,7 +38,8 @@ function rowsOf(plugin: string): readonly string[] {
   if (!PLUGINS.includes(plugin) || !existsSync(file)) {
     throw new Error(`there is no ${file}`);
   }
-  const [, section = ''] = readFileSync(file, 'utf8').split(/^## Differences$/m);
+  const [, rest = ''] = readFileSync(file, 'utf8').split(/^## Differences$/m);
+  const [section = ''] = rest.split(/^## /m);
   const cells = section.split('\n').map((line) => /^\|\s*((?:`[^`]+`(?:, )?)+)\s*\|/.exec(line)?.[1] ?? '');
   return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ''));
 }

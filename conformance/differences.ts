@@ -4,11 +4,12 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Deviation, Step } from './compare.ts';
+import { DEVICE_DIFFERENCES } from './differences-devices.ts';
 
 export interface Difference {
   readonly id: string;
   /** whose README has the row; 'all' is the project's, whose rows have no ids: there `ours` is the row's beginning */
-  readonly plugin: 'all' | 'host-device' | 'macvlan' | 'multus' | 'whereabouts';
+  readonly plugin: 'all' | 'host-device' | 'macvlan' | 'multus' | 'rdma' | 'sriov' | 'whereabouts';
   readonly ours: string;
   readonly go: string;
   readonly reason: string;
@@ -19,6 +20,7 @@ export interface Difference {
 }
 
 export const DIFFERENCES: readonly Difference[] = [
+  ...DEVICE_DIFFERENCES,
   {
     id: 'mac-multicast',
     plugin: 'macvlan',

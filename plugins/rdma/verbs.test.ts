@@ -10,9 +10,10 @@ describe('VERSION', () => {
     expect(await lab.must('VERSION')).toMatchObject({ cniVersion: '1.1.0', supportedVersions: { length: 7 } });
   });
 
-  it('is asked for by name: there is no text for people, as with the Go plugin', async () => {
+  it('tells people what it is when it is not asked for', async () => {
     using lab = new Lab();
-    expect(await lab.fails('VERSION', {}, { CNI_COMMAND: '' })).toMatchObject({ code: 4 });
+    const told = expect.stringContaining('rdma: gives a pod the RDMA device');
+    expect(await lab.run('VERSION', {}, { CNI_COMMAND: '' })).toMatchObject({ exitCode: 0, stdout: '', stderr: told });
   });
 });
 

@@ -90,8 +90,9 @@ describe('STATUS', () => {
 });
 
 describe('without CNI_COMMAND', () => {
-  it('answers with an error, as the Go plugin does', async () => {
+  it('tells people what it is', async () => {
     using bench = new Bench();
-    expect(await bench.run('ADD', {}, { CNI_COMMAND: '' })).toMatchObject({ exitCode: 1, stderr: '' });
+    const told = expect.stringContaining('sriov: gives a pod a virtual function');
+    expect(await bench.run('ADD', {}, { CNI_COMMAND: '' })).toMatchObject({ exitCode: 0, stdout: '', stderr: told });
   });
 });

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
+import { withLog } from './log.ts';
+
+const hostWithLines = () => {
+  const lines: string[] = [];
+  const host: Partial<Host> = { log: (line) => lines.push(line) };
+  return { host: host as Host, lines };
+};
+
+describe('the log', () => {
+  it('goes to the file that is named, a line at a time, instead of stderr', () => {
+    using folder = temporaryFolder();
+    const logFile = join(folder.path, 'sriov.log');
+    const { host, lines } = hostWithLines();
+    const logging = withLog({ logFile }, host);
+    logging.log('one');
+    logging.log('two');
+    expect(readFileSync(logFile, 'utf8')).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z one\n\S+ two\n$/);
+    expect(lines).toEqual([]);
+  });
+
+  it('goes to stderr when the file cannot be written, or none is named', () => {
+    using folder = temporaryFolder();
+    const { host, lines } = hostWithLines();
+    withLog({ logFile: folder.path }, host).log('lost');
+    expect(lines.join('\n')).toContain(`cannot append to log file "${folder.path}"`);
+    withLog({}, host).log('here');
+    expect(lines.at(-1)).toBe('here');
+  });
+});
