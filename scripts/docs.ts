@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { exportOf, pluginNames, ROOT } from '../bundle/compile.ts';
 import { schemaOf } from '../bundle/schemas.ts';
 import type { Plugin } from '../lib/cni/plugin.ts';
+import { commandsTable } from './docs/commands.ts';
 import { fill } from './docs/markdown.ts';
 import { supportMatrix } from './docs/matrix.ts';
 import { optionsTable } from './docs/options.ts';
@@ -19,19 +20,22 @@ export interface Document {
 /** Those of the documents that exist. */
 export async function documents(): Promise<readonly Document[]> {
   const names = pluginNames();
-  const matrix = supportMatrix(await Promise.all(names.map(loadPlugin)));
+  const loaded = await Promise.all(names.map(loadPlugin));
+  const parts = { commands: commandsTable(loaded), matrix: supportMatrix(loaded) };
   const plugins = names.map(async (name) =>
-    document(join('plugins', name, 'README.md'), 'options', optionsTable(await schemaOf(name))),
+    document(join('plugins', name, 'README.md'), { options: optionsTable(await schemaOf(name)) }),
   );
-  return [...(await Promise.all(plugins)).flat(), ...document('README.md', 'matrix', matrix)];
+  return [...(await Promise.all(plugins)).flat(), ...document('README.md', parts)];
 }
 
-function document(path: string, place: string, content: string): readonly Document[] {
+/** @param parts by the name of their place */
+function document(path: string, parts: Readonly<Record<string, string>>): readonly Document[] {
   if (!existsSync(join(ROOT, path))) {
     return [];
   }
   const text = readFileSync(join(ROOT, path), 'utf8');
-  return [{ path, text, wanted: fill(text, place, content) }];
+  const wanted = Object.entries(parts).reduce((filled, [place, content]) => fill(filled, place, content), text);
+  return [{ path, text, wanted }];
 }
 
 async function loadPlugin(name: string): Promise<Plugin> {

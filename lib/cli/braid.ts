@@ -1,6 +1,6 @@
 import { messageOf } from '../cni/errors.ts';
 import type { Command, Host } from '../cni/plugin.ts';
-import { builtInCommands } from './commands.ts';
+import { commandsOf } from './commands.ts';
 import { WrongUsage } from './options.ts';
 import type { Program } from './program.ts';
 
@@ -22,9 +22,7 @@ export async function runCommandLine(
   print: Print,
 ): Promise<number> {
   const plugins = await Promise.all(Object.values(host.registry).map((load) => load()));
-  const commands = [...builtInCommands(program), ...plugins.flatMap((plugin) => plugin.commands ?? [])].sort((a, b) =>
-    a.name < b.name ? -1 : 1,
-  );
+  const commands = commandsOf(program, plugins);
   const [first] = args;
   if (first === '--version') {
     print(`braid ${program.version}`);

@@ -1,4 +1,4 @@
-import type { Command } from '../cni/plugin.ts';
+import type { Command, Plugin } from '../cni/plugin.ts';
 import { BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, type Program } from './program.ts';
 
 type Run = (program: Program) => Command['run'];
@@ -12,8 +12,14 @@ const PLACE_OPTIONS = [
 const CRI_OPTION = ['--cri SOCKET', 'of the runtime: found unless told; "none" goes by namespaces alone'] as const;
 const WAIT_OPTION = ['--wait SECONDS', 'before the second look at a container that may be on its way: 30'] as const;
 
+/** All commands, by name. */
+export const commandsOf = (program: Program, plugins: readonly Plugin[]): readonly Command[] =>
+  [...builtInCommands(program), ...plugins.flatMap((plugin) => plugin.commands ?? [])].sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  );
+
 /** Commands about the node as a whole. What one of them needs is loaded when it runs. */
-export const builtInCommands = (program: Program): readonly Command[] => [
+const builtInCommands = (program: Program): readonly Command[] => [
   command(program, 'install', '[--bin FOLDER] [--form standalone|script] [--plugins a,b] [--replace]', {
     about: 'put the plugins into the folder that the runtime takes them from',
     options: [

@@ -1,3 +1,4 @@
+import { messageOf } from '../cni/errors.ts';
 import { hostWith } from '../cni/host.ts';
 import type { JsonObject } from '../cni/json.ts';
 import type { AttachmentRecord, Host, Plugin } from '../cni/plugin.ts';
@@ -71,8 +72,11 @@ function confsIn(files: readonly ConfFile[], records: readonly NodeRecord[]): re
 async function askAll(plugins: readonly Plugin[], host: Host, confs: readonly JsonObject[]) {
   const records: NodeRecord[] = [];
   for (const plugin of plugins) {
-    for (const record of (await plugin.records?.(host, confs)) ?? []) {
-      records.push({ ...record, plugin: plugin.name });
+    try {
+      const own = (await plugin.records?.(host, confs)) ?? [];
+      records.push(...own.map((record) => ({ ...record, plugin: plugin.name })));
+    } catch (error) {
+      host.log(messageOf(error));
     }
   }
   return records.sort((a, b) => rank(a) - rank(b));
