@@ -3,14 +3,22 @@ import { linkSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PLUGINS, STANDALONE } from '../programs.ts';
-import { macvlan, makeRails, multus } from './networks.ts';
+import { macvlan, makeRails, multus, whereabouts } from './networks.ts';
 import { RUNTIMES, Site } from './site.ts';
 import { Tap } from './tap.ts';
 
 const RAILS = 3;
 
+const CONFS = {
+  macvlan: () => macvlan(),
+  multus: (site: Site) => multus(site, RAILS),
+  'host-device': () => ({ type: 'host-device', device: 'rail0', ipam: whereabouts() }),
+} as const;
+
+const PLUGINS_TO_KILL = ['macvlan', 'multus', 'host-device'] as const;
+
 /** Milliseconds of a call's life: from before it does anything until after its end. */
-const INSTANTS = Array.from({ length: 12 }, (_, index) => 8 + 5 * index);
+const INSTANTS = Array.from({ length: 8 }, (_, index) => 8 + 7 * index);
 
 /** The same program, but its plugins take those of this build for foreign ones and execute them. */
 function anotherBuild(site: Site): string {
@@ -21,16 +29,16 @@ function anotherBuild(site: Site): string {
   return path;
 }
 
-async function siteWith(programs: (typeof RUNTIMES)[number], plugin: string) {
+async function siteWith(programs: (typeof RUNTIMES)[number], plugin: keyof typeof CONFS) {
   const site = await Site.open(programs);
   await makeRails(site, RAILS);
   const tap = Tap.into(site, plugin);
-  await site.configure([plugin === 'macvlan' ? macvlan() : multus(site, RAILS)]);
+  await site.configure([CONFS[plugin](site)]);
   return { site, tap, [Symbol.asyncDispose]: () => site[Symbol.asyncDispose]() };
 }
 
 describe.each(RUNTIMES)('$name', (programs) => {
-  it.each(['macvlan', 'multus'])('%s killed during ADD: the DEL that follows leaves nothing', async (plugin) => {
+  it.each(PLUGINS_TO_KILL)('%s killed during ADD: the DEL that follows leaves nothing', async (plugin) => {
     await using lab = await siteWith(programs, plugin);
     const { site, tap } = lab;
     await site.leavesNothing(async () => {
@@ -48,7 +56,7 @@ describe.each(RUNTIMES)('$name', (programs) => {
     });
   });
 
-  it.each(['macvlan', 'multus'])('%s killed during DEL: the next Stop leaves nothing', async (plugin) => {
+  it.each(PLUGINS_TO_KILL)('%s killed during DEL: the next Stop leaves nothing', async (plugin) => {
     await using lab = await siteWith(programs, plugin);
     const { site, tap } = lab;
     await site.leavesNothing(async () => {
