@@ -4,12 +4,15 @@ import { execute } from './execute.ts';
 
 export type Need = () => Promise<void>;
 
-/** Functions of scripts/setup.sh; what they say is shown, because installing takes its time. */
-async function setUp(...words: readonly string[]): Promise<void> {
-  const { exitCode, stderr } = await execute(['bash', 'scripts/setup.sh', ...words], { shows: 'stderr' });
+/** Functions of scripts/setup.sh. */
+const setUp = (...words: readonly string[]): Promise<void> => run(['bash', 'scripts/setup.sh', ...words]);
+
+/** What it says is shown, because installing takes its time. */
+async function run(argv: readonly string[]): Promise<void> {
+  const { exitCode, stderr } = await execute(argv, { shows: 'stderr' });
   if (exitCode !== 0) {
     const reason = stderr.trimEnd().split('\n').at(-1) ?? '';
-    throw new Failure(reason.replace(/^setup\.sh: /, '') || `scripts/setup.sh ${words.join(' ')} failed`);
+    throw new Failure(reason.replace(/^setup(\.sh)?: /, '') || `${argv.join(' ')} failed`);
   }
 }
 
@@ -65,6 +68,12 @@ export const containerd: Need = once(async () => {
     'install_containerd',
     ...(isWanted('containerd2') || process.env['CI'] === 'true' ? ['containerd2'] : []),
   );
+});
+
+/** The virtual machine of conformance/vm. */
+export const machine: Need = once(async () => {
+  await setUp('install_tools', 'ping');
+  await run(['conformance/vm/machine/setup']);
 });
 
 /** What `./scripts/test --with` asked for. */

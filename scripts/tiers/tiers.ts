@@ -1,5 +1,5 @@
 import { execute } from './execute.ts';
-import { build, containerd, kernel, type Need, peers, root, tools } from './needs.ts';
+import { build, containerd, kernel, machine, type Need, peers, root, tools } from './needs.ts';
 import type { Outcome } from './outcome.ts';
 import { runVitest } from './vitest.ts';
 
@@ -27,6 +27,11 @@ export const TIERS: readonly Tier[] = [
     name: 'containerd',
     needs: [root, tools, kernel, build, peers, containerd],
     run: (isVerbose) => runVitest('containerd', isVerbose),
+  },
+  {
+    name: 'vm',
+    needs: [root, tools, build, peers, machine],
+    run: (isVerbose) => runVitest('vm', isVerbose, (folder) => ['conformance/vm/run', '--share', folder]),
   },
 ];
 

@@ -14,13 +14,22 @@ interface Report {
   }[];
 }
 
-/** Runs one project of vitest.config.ts. */
-export async function runVitest(project: string, isVerbose: boolean): Promise<Outcome> {
+/**
+ * Runs one project of vitest.config.ts.
+ *
+ * @param within words that run a command elsewhere, where the given folder is the same
+ */
+export async function runVitest(
+  project: string,
+  isVerbose: boolean,
+  within: (folder: string) => readonly string[] = () => [],
+): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
   const file = join(folder, 'report.json');
   try {
     const { exitCode, output } = await execute(
       [
+        ...within(folder),
         'vitest',
         'run',
         '--project',
