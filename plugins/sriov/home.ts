@@ -120,7 +120,7 @@ async function makeAsBefore(host: Host, record: SriovRecord, found: DeviceFacts)
 /** What the Go plugin did not record stays as it is, but for what pods turn on; and the link is down. */
 function pictureOf({ own, before }: SriovRecord, now: DeviceFacts): DeviceFacts {
   if (own?.device !== undefined) {
-    return { ...own.device, mac: now.mac, mtu: now.mtu };
+    return { ...now, ...own.device, mac: now.mac, mtu: now.mtu }; // a record of an older version of ours may say less
   }
   const none = Buffer.alloc(0);
   const flags = now.flags & ~(IFF_UP | IFF_PROMISC | IFF_ALLMULTI);

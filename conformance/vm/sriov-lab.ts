@@ -1,0 +1,174 @@
+/** Calls of the built sriov in the virtual machine, and what must be the same after them. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { mustRun, type Outcome } from '../execute.ts';
+import type { Pod } from '../lab.ts';
+import { OURS, STANDALONE } from '../programs.ts';
+import type { Entry } from '../state.ts';
+import type { Node } from './node.ts';
+import { linksOf } from './pci.ts';
+import { type LinkPicture, pictureOfLink } from './picture.ts';
+import type { Vfs } from './vfs.ts';
+
+/** Where the Go plugin keeps records, and so do we. */
+export const STATE = '/var/lib/cni/sriov';
+
+export const OK = { exitCode: 0, stdout: '' };
+
+/** Everything that a VF can be given, as a driver takes it that knows all of it. */
+export const ALL = {
+  mac: '02-AA-00-00-00-07',
+  vlan: 100,
+  vlanQoS: 3,
+  vlanProto: '802.1ad',
+  spoofchk: 'off',
+  trust: 'on',
+  min_tx_rate: 10,
+  max_tx_rate: 100,
+  link_state: 'enable',
+  mtu: 1400,
+};
+export const MAC = '02:aa:00:00:00:07';
+
+export type Conf = Readonly<Record<string, unknown>>;
+
+export interface Call {
+  readonly conf: Conf;
+  readonly pod: Pod;
+  /** CNI_NETNS instead of the pod's; '' leaves it out */
+  readonly netns?: string;
+  readonly ifName?: string;
+  readonly args?: string;
+  /** SIGKILL after so many effects */
+  readonly killAfter?: number;
+}
+
+/** An IPAM plugin that gives the address in its configuration, and keeps a list of who has one. */
+const ipamScript = (leases: string): string => `#!/bin/sh
+address=$(sed -n 's/.*"address": *"\\([^"]*\\)".*/\\1/p')
+lease=${leases}/$CNI_CONTAINERID-$CNI_IFNAME
+case $CNI_COMMAND in
+  ADD) echo "$address" >"$lease"; echo '{"cniVersion":"1.0.0","ips":[{"address":"'"$address"'"}]}' ;;
+  DEL) rm -f "$lease" ;;
+esac
+`;
+
+/** The plugin on a node with VFs. */
+export class SriovLab {
+  private readonly node: Node;
+  private readonly vfs: Vfs;
+  private readonly leases: string;
+  private readonly bin: string;
+
+  constructor(node: Node, vfs: Vfs) {
+    this.node = node;
+    this.vfs = vfs;
+    this.leases = node.folder('leases');
+    this.bin = node.folder('bin');
+    writeFileSync(join(this.bin, 'test-ipam'), ipamScript(this.leases), { mode: 0o755 });
+    rmSync(STATE, { recursive: true, force: true });
+  }
+
+  /** A configuration for a VF. */
+  conf(id: number, more: Conf = {}): Conf {
+    const ipam = { type: 'test-ipam', address: '10.90.0.5/24' };
+    return { cniVersion: '1.1.0', name: 'blue', type: 'sriov', deviceID: this.vfs.at(id).pci, ipam, ...more };
+  }
+
+  /** Calls the plugin as a runtime does. The container is called as the pod is. */
+  call(verb: string, { conf, pod, netns, ifName, args, killAfter }: Call): Promise<Outcome> {
+    if (killAfter !== undefined) {
+      rmSync(this.steps, { force: true });
+    }
+    return this.node.call({
+      verb,
+      plugin: 'sriov',
+      conf,
+      containerId: pod.name,
+      netns: netns ?? pod.path,
+      path: [this.bin, STANDALONE, ...OURS.path],
+      ...(ifName === undefined ? {} : { ifName }),
+      ...(args === undefined ? {} : { args }),
+      ...(killAfter === undefined ? {} : { env: this.preload(killAfter) }),
+    });
+  }
+
+  /** The names of all effects of a call that succeeds, in their order; those that only ask are called `ask`. */
+  async stepsOf(verb: string, call: Call): Promise<readonly string[]> {
+    const { exitCode, stdout } = await this.call(verb, { ...call, killAfter: 1_000_000 });
+    if (exitCode !== 0) {
+      throw new Error(stdout);
+    }
+    return this.lastSteps();
+  }
+
+  /** The names of the effects of the last call that was to be killed. */
+  lastSteps(): readonly string[] {
+    return existsSync(this.steps) ? readFileSync(this.steps, 'utf8').trimEnd().split('\n') : [];
+  }
+
+  /** What names its effects, and kills it. */
+  async buildSteps(): Promise<void> {
+    await mustRun(['cc', '-O1', '-shared', '-fPIC', '-o', this.library, join(import.meta.dirname, 'sriov-steps.c')]);
+  }
+
+  /** Card, VFs, records, leases: what must be the same after DEL. */
+  async picture(): Promise<unknown> {
+    const links = this.vfs.all.map(({ pci }) => linksOf(pci)[0] ?? 'away');
+    // the card's own addresses come about while it is looked at
+    const { addresses: _, routes: __, ...card } = await pictureOfLink(this.vfs.card.link);
+    return {
+      card,
+      vfs: await Promise.all(links.map((link) => (link === 'away' ? link : pictureOfVf(link)))),
+      records: this.records(),
+      leases: readdirSync(this.leases),
+    };
+  }
+
+  /** Files of the plugin. Locks stay: they are empty. */
+  records(): readonly string[] {
+    return existsSync(STATE)
+      ? readdirSync(STATE, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isFile() && !entry.name.endsWith('.lock'))
+          .map((entry) => join(entry.parentPath, entry.name).slice(STATE.length + 1))
+          .sort()
+      : [];
+  }
+
+  /** Writes a file of the plugin, as somebody else would. */
+  putState(name: string, content: string): void {
+    mkdirSync(join(STATE, name, '..'), { recursive: true });
+    writeFileSync(join(STATE, name), content);
+  }
+
+  private get library(): string {
+    return join(this.bin, 'steps.so');
+  }
+
+  private get steps(): string {
+    return join(this.node.dir, 'steps');
+  }
+
+  private preload(killAfter: number): Readonly<Record<string, string>> {
+    return { LD_PRELOAD: this.library, STEPS: this.steps, KILL_AFTER: String(killAfter) };
+  }
+}
+
+/**
+ * igbvf takes the address that the PF has given it for burnt in, until it is bound anew. Alternative names have no order
+ * that means anything.
+ */
+async function pictureOfVf(name: string): Promise<LinkPicture> {
+  const { link, ...others } = await pictureOfLink(name);
+  const { permaddr: _, altnames, ...lasting } = link;
+  return { link: { ...lasting, altnames: [...((altnames ?? []) as readonly string[])].sort() }, ...others };
+}
+
+/** A link in a pod, or on the node; undefined when there is none. */
+export async function linkIn(pod: Pod | undefined, name: string): Promise<Entry | undefined> {
+  const where = pod === undefined ? [] : ['-n', pod.name];
+  const links = JSON.parse(await mustRun(['ip', '-j', '-d', ...where, 'link', 'show'])) as readonly Entry[];
+  return links.find(({ ifname }) => ifname === name);
+}
+
+export const messageIn = ({ stdout }: Outcome): string => (JSON.parse(stdout) as { readonly msg: string }).msg;
