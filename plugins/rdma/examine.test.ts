@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { NETNS_SHARED } from '../../lib/netlink/codec/rdma.ts';
+import { FakeRdma } from '../../lib/rdma/testing/fake-rdma.ts';
+import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
+import { examine } from './examine.ts';
+import { recorded } from './recorded.ts';
+import { statePath, writeState } from './state.ts';
+
+const HOST = '/host';
+const CONFS = [{ type: 'rdma', name: 'fast' }];
+
+function hostOf(kernel: FakeRdma): Host {
+  const netns = { descriptor: kernel.descriptorOf(HOST), rdmaNetlink: undefined };
+  Object.defineProperty(netns, 'rdmaNetlink', { get: () => kernel.netlink(HOST) });
+  return { netns, log: () => undefined } as unknown as Host;
+}
+
+const found = (kernel: FakeRdma, confs: readonly (typeof CONFS)[number][] = CONFS) =>
+  examine(hostOf(kernel), { confs, records: [], isGone: () => false });
+
+describe('what rdma finds on a node', () => {
+  it('is nothing where no network asks for it, or all is well', async () => {
+    const kernel = new FakeRdma();
+    expect(await found(kernel, [])).toEqual([]);
+    kernel.devices.set('rxe0', HOST);
+    expect(await found(kernel)).toEqual([]);
+  });
+  it('is that no device is left', async () => {
+    expect(await found(new FakeRdma())).toMatchObject([
+      { level: 'warning', text: expect.stringContaining('no RDMA device left') },
+    ]);
+  });
+  it('is a mode in which no device can be given away, with the way out', async () => {
+    const kernel = new FakeRdma();
+    kernel.mode = NETNS_SHARED;
+    expect(await found(kernel)).toMatchObject([{ level: 'fault', fix: expect.stringContaining('netns_mode=0') }]);
+    kernel.mode = undefined;
+    expect(await found(kernel)).toMatchObject([{ level: 'fault', fix: expect.stringContaining('Linux 5.3') }]);
+    kernel.isLoaded = false;
+    expect(await found(kernel)).toMatchObject([{ level: 'fault', fix: expect.stringContaining('ib_core') }]);
+  });
+});
+
+describe('what rdma has recorded', () => {
+  it('is the device of each attachment, and how to take it back', async () => {
+    using folder = temporaryFolder();
+    const owner = { network: 'fast', containerId: 'c1', ifName: 'net1', netns: '/run/netns/a' };
+    const state = { deviceId: '0000:65:00.1', hostName: 'mlx5_9', containerName: 'mlx5_9' };
+    writeState(folder.path, statePath(folder.path, owner), { ...state, owner });
+    const foreign = statePath(folder.path, { ...owner, containerId: 'of-go' });
+    writeState(folder.path, foreign, { ...state, owner: undefined });
+    const confs = [{ type: 'rdma', dataDir: folder.path }];
+    const all = await recorded(hostOf(new FakeRdma()), confs);
+    expect(all.filter(({ place }) => place.startsWith(folder.path))).toMatchObject([
+      { ...owner, device: 'mlx5_9', release: { type: 'rdma', name: 'fast', dataDir: folder.path } },
+    ]);
+  });
+});
