@@ -2,7 +2,8 @@ import { HOST_IS_LITTLE as LITTLE } from '../attributes.ts';
 
 /**
  * The settings of a link that a family keeps, by their place in what the kernel tells of them: the names are those of
- * the files below /proc/sys/net/<family>/conf/<link>. '' has no file that could be written.
+ * the files below /proc/sys/net/<family>/conf/<link>. '' has no file that could be written. Of some files the kernel tells
+ * nothing: stable_secret, ra_honor_pio_life, ra_honor_pio_pflag, regen_min_advance.
  */
 const INET: readonly string[] = [
   ...['forwarding', '', 'proxy_arp', 'accept_redirects', 'secure_redirects', 'send_redirects', 'shared_media'],
@@ -26,6 +27,7 @@ const INET6: readonly string[] = [
   ...['seg6_enabled', 'seg6_require_hmac', 'enhanced_dad', 'addr_gen_mode', 'disable_policy'],
   ...['accept_ra_rt_info_min_plen', 'ndisc_tclass', 'rpl_seg_enabled', 'ra_defrtr_metric', 'ioam6_enabled'],
   ...['ioam6_id', 'ioam6_id_wide', 'ndisc_evict_nocarrier', 'accept_untracked_na', 'accept_ra_min_lft'],
+  'force_forwarding',
 ];
 
 export type ConfFamily = 'ipv4' | 'ipv6';
@@ -37,6 +39,9 @@ const TIMES: readonly string[] = [
   'router_probe_interval',
   'router_solicitation_max_interval',
 ];
+
+/** Settings that the kernel refuses as negative numbers. */
+const UNSIGNED: readonly string[] = ['ra_defrtr_metric', 'ioam6_id_wide'];
 
 export interface Setting {
   /** the file's name */
@@ -54,7 +59,12 @@ export function differingSettings(family: ConfFamily, wanted: Buffer, found: Buf
   });
 }
 
-const textOf = (name: string, value: number): string => String(TIMES.includes(name) ? Math.trunc(value / 1000) : value);
+function textOf(name: string, value: number): string {
+  if (TIMES.includes(name)) {
+    return String(Math.trunc(value / 1000));
+  }
+  return String(UNSIGNED.includes(name) ? value >>> 0 : value);
+}
 
 function numbersIn(bytes: Buffer): readonly number[] {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
