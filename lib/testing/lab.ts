@@ -23,6 +23,9 @@ export class Lab implements Disposable {
       ip('netns', 'add', name);
       ip('-n', name, 'link', 'set', 'lo', 'up');
     }
+    // the kernel would add link-local addresses later, whenever it likes
+    const none = 'echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode';
+    execFileSync('ip', ['netns', 'exec', this.node, 'sh', '-c', none]);
     ip('-n', this.node, 'link', 'add', PARENT, 'type', 'veth', 'peer', 'name', 'up1');
     for (const name of [PARENT, 'up1']) {
       ip('-n', this.node, 'link', 'set', name, 'up');

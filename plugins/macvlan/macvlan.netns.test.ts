@@ -3,7 +3,6 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { anyObject, conf } from '../../lib/cni/config.ts';
-import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Host, Plugin } from '../../lib/cni/plugin.ts';
 import type { Result } from '../../lib/cni/result.ts';
@@ -11,7 +10,7 @@ import { runPlugin } from '../../lib/cni/run.ts';
 import { RTM_NEWLINK } from '../../lib/netlink/codec/link.ts';
 import { NoAnswer } from '../../lib/netlink/errno.ts';
 import { Netlink, openTransport, type Transport } from '../../lib/netlink/netlink.ts';
-import type { Netns } from '../../lib/netns/netns.ts';
+import { FAILURE, failEachStep } from '../../lib/testing/failing.ts';
 import { ip, Lab, PARENT, stateOf } from '../../lib/testing/lab.ts';
 import { macvlan } from './plugin.ts';
 
@@ -78,38 +77,6 @@ class Attachment {
   }
 }
 
-/** The same host, but the `nth` change that is asked of kernel or sysctl fails before it is made. */
-function failingAt(nth: number, seen: { steps: number }) {
-  const step = (what: string): void => {
-    if (++seen.steps === nth) {
-      throw new CniError('internal', `made to fail: ${what}`);
-    }
-  };
-  const faulty = (netns: Netns, native: Host['native']): Netns => {
-    if (Object.hasOwn(netns, 'netlink')) {
-      return netns; // shared with a call further out
-    }
-    const inner = openTransport(native, netns.descriptor, 0);
-    const transport: Transport = {
-      send: (bytes) => {
-        step(`request ${bytes.readUInt16LE(4)}`);
-        inner.send(bytes);
-      },
-      sendInBackground: (bytes) => inner.sendInBackground(bytes),
-      receive: (operation) => inner.receive(operation),
-      close: () => inner.close(),
-    };
-    const netlink = new Netlink(transport);
-    return Object.defineProperty(netns, 'netlink', { value: netlink });
-  };
-  return (host: Host): Host =>
-    Object.create(host, {
-      netns: { value: faulty(host.netns, host.native) },
-      openNetns: { value: (path: string) => faulty(host.openNetns(path), host.native) },
-      removeLink: { value: (netns: Netns, index: number) => host.removeLink(host.openNetns(netns.path), index) },
-    }) as Host;
-}
-
 /** The same host, but the answer to the first request of a type in the node's namespace does not arrive. */
 function losingAnswerTo(type: number) {
   return (host: Host): Host => {
@@ -141,22 +108,16 @@ describe('macvlan ADD', () => {
     using lab = new Lab();
     using attachment = new Attachment(lab);
     const before = [stateOf(lab.node), stateOf(lab.pod)];
-    const failed: string[] = [];
-    for (let nth = 1; ; nth++) {
-      const seen = { steps: 0 };
-      const outcome = await attachment.run('ADD', {}, failingAt(nth, seen));
-      if (outcome.exitCode === 0) {
-        expect(seen.steps).toBe(nth - 1);
-        break;
-      }
-      failed.push(outcome.stdout);
-      expect(outcome.stdout).toContain('made to fail');
-      expect([stateOf(lab.node), stateOf(lab.pod)]).toEqual(before);
-      expect(attachment.leases.size).toBe(0);
-    }
+    const failed = await failEachStep(
+      (change) => attachment.run('ADD', {}, change),
+      () => attachment.run('DEL'),
+      () => {
+        expect([stateOf(lab.node), stateOf(lab.pod)]).toEqual(before);
+        expect(attachment.leases.size).toBe(0);
+      },
+    );
     expect(failed.length).toBeGreaterThanOrEqual(6);
-    expect((await attachment.run('DEL')).exitCode).toBe(0);
-    expect([stateOf(lab.node), stateOf(lab.pod)]).toEqual(before);
+    expect(failed.filter((text) => !text.includes(FAILURE))).toEqual([]);
   });
 
   it('removes the link when the kernel made it and its answer was lost', async () => {

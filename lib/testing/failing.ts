@@ -1,0 +1,92 @@
+/** For tests on the real kernel: one of the changes that a plugin asks for fails before it is made. */
+import { CniError } from '../cni/errors.ts';
+import type { Host } from '../cni/plugin.ts';
+import { Netlink, openTransport, type Transport } from '../netlink/netlink.ts';
+import type { Netns } from '../netns/netns.ts';
+
+/** How many changes were asked for. */
+export interface Seen {
+  steps: number;
+}
+
+export const FAILURE = 'made to fail';
+
+/** The same host, but the `nth` request to the kernel or write of a sysctl fails. */
+export function failingAt(nth: number, seen: Seen): (host: Host) => Host {
+  const step = (what: string): void => {
+    if (++seen.steps === nth) {
+      throw new CniError('internal', `${FAILURE}: ${what}`);
+    }
+  };
+  const faulty = (netns: Netns, native: Host['native']): Netns => {
+    if (Object.hasOwn(netns, 'netlink')) {
+      return netns; // shared with a call further out
+    }
+    const write = netns.writeSysctl.bind(netns);
+    return Object.defineProperties(netns, {
+      netlink: { value: new Netlink(faultyTransport(openTransport(native, netns.descriptor, 0), step)) },
+      writeSysctl: {
+        value: (name: string, value: string) => {
+          step(`sysctl ${name}`);
+          write(name, value);
+        },
+      },
+    });
+  };
+  return (host) =>
+    Object.create(host, {
+      netns: { value: faulty(host.netns, host.native) },
+      openNetns: { value: (path: string) => faulty(host.openNetns(path), host.native) },
+      removeLink: { value: (netns: Netns, index: number) => host.removeLink(host.openNetns(netns.path), index) },
+    }) as Host;
+}
+
+function faultyTransport(inner: Transport, step: (what: string) => void): Transport {
+  const typeOf = (bytes: Buffer): string => `request ${bytes.readUInt16LE(4)}`;
+  return {
+    send: (bytes) => {
+      step(typeOf(bytes));
+      inner.send(bytes);
+    },
+    sendInBackground: async (bytes) => {
+      step(typeOf(bytes));
+      await inner.sendInBackground(bytes);
+    },
+    receive: (operation) => inner.receive(operation),
+    close: () => inner.close(),
+  };
+}
+
+export interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+}
+
+/**
+ * Lets each step of a call fail once. A step that the call can do without does not make it fail: then it is undone.
+ *
+ * @param call the call, with the host changed
+ * @param undo what takes back a call that succeeded
+ * @param check looks whether all is as it was
+ * @returns what the calls that failed said
+ */
+export async function failEachStep(
+  call: (change: (host: Host) => Host) => Promise<Outcome>,
+  undo: () => Promise<unknown>,
+  check: () => void | Promise<void>,
+): Promise<readonly string[]> {
+  const said: string[] = [];
+  for (let nth = 1; ; nth++) {
+    const seen = { steps: 0 };
+    const { exitCode, stdout } = await call(failingAt(nth, seen));
+    if (exitCode === 0) {
+      await undo();
+    } else {
+      said.push(stdout);
+    }
+    await check();
+    if (seen.steps < nth) {
+      return said;
+    }
+  }
+}
