@@ -48,10 +48,12 @@ export function judge(host: Host, records: readonly NodeRecord[], evidence: Evid
   if (paths.length > 0) {
     return { verdict: 'dead', because: 'its namespace is gone' };
   }
-  const isTold = records.some(({ addresses }) => addresses.length > 0);
-  return isTold || areOld(records, evidence.nowMs)
-    ? { verdict: 'lost', because: 'no namespace is recorded, and none has its address' }
-    : { verdict: 'unknown', because: 'neither its namespace nor its address is recorded' };
+  if (records.some(({ addresses }) => addresses.length > 0)) {
+    return { verdict: 'lost', because: 'no namespace is recorded, and none has its address' };
+  }
+  return areOld(records, evidence.nowMs)
+    ? { verdict: 'lost', because: 'its ADD began long ago and has never ended' }
+    : { verdict: 'unknown', because: 'it may just be on the way' };
 }
 
 /** Does the record name a namespace that is not there any more? */
