@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
+import { takePicture } from '../../lib/link/picture.ts';
+import { bringHome, findAway, findHome } from './home.ts';
+import type { DeviceRecord } from './record.ts';
+import { type FakeLink, FakeNode } from './testing/fake-node.ts';
+
+const OTHER = { index: 9, parentDev: '0000:65:02.4' };
+const VIRTUAL = { kind: 'veth' };
+
+/** The record of ens1f0, which has left the node. */
+function recordOf(node: FakeNode, link: Partial<FakeLink> = {}): DeviceRecord {
+  const before = node.node.links;
+  node.node.links = [{ name: 'ens1f0', ...link }];
+  const picture = takePicture(node.node.netns, findDevice(node.node.netns.netlink, 'ens1f0') as DeviceFacts);
+  node.node.links = before;
+  return { network: 'n', containerId: 'c1', ifName: 'net1', netns: '/pod', restore: true, picture };
+}
+
+describe('the device in the pod', () => {
+  it.each<{ what: string; links: readonly FakeLink[]; found: string | undefined }>([
+    { what: 'has the name', links: [{ name: 'net1', alias: 'ens1f0' }], found: 'net1' },
+    { what: 'has lost its alias', links: [{ name: 'net1' }], found: 'net1' },
+    { what: 'was renamed', links: [{ name: 'lan', alias: 'ens1f0' }], found: 'lan' },
+    { what: 'was renamed and has lost its alias', links: [{ name: 'lan' }], found: 'lan' },
+    {
+      what: 'was renamed, and another has the name',
+      links: [{ ...OTHER, name: 'net1' }, { name: 'lan' }],
+      found: 'lan',
+    },
+    {
+      what: 'is known by its place on the bus before its alias',
+      links: [
+        { ...OTHER, name: 'a0', alias: 'ens1f0' },
+        { name: 'lan', alias: 'x' },
+      ],
+      found: 'lan',
+    },
+    { what: 'has another address', links: [{ name: 'lan', mac: '02:00:00:00:00:99' }], found: 'lan' },
+    { what: 'is not there', links: [{ ...OTHER, name: 'net1' }], found: undefined },
+    {
+      what: 'is not there, and lo is',
+      links: [{ name: 'lo', parentDev: '', mac: '00:00:00:00:00:00' }],
+      found: undefined,
+    },
+  ])('$what', ({ links, found }) => {
+    using node = new FakeNode();
+    node.pod.links = links;
+    expect(findAway(node.pod.netns, recordOf(node))?.name).toBe(found);
+  });
+
+  it('is known by kind and address when it is virtual', () => {
+    using node = new FakeNode();
+    const record = recordOf(node, VIRTUAL);
+    node.pod.links = [{ ...VIRTUAL, name: 'lan', mac: '02:00:00:00:00:99' }];
+    expect(findAway(node.pod.netns, record)).toBeUndefined();
+    node.pod.links = [{ ...VIRTUAL, name: 'lan' }];
+    expect(findAway(node.pod.netns, record)?.name).toBe('lan');
+  });
+});
+
+describe('the device at home', () => {
+  it.each(['ens1f0', 'net1', 'dev17'])('is found as %s', (name) => {
+    using node = new FakeNode();
+    node.node.links = [{ ...OTHER, name: 'ens1f1' }, { name }];
+    expect(findHome(node.host, recordOf(node))?.name).toBe(name);
+  });
+
+  it('is not another one that has its name', () => {
+    using node = new FakeNode();
+    node.node.links = [{ ...OTHER, name: 'ens1f0' }];
+    expect(findHome(node.host, recordOf(node))).toBeUndefined();
+  });
+});
+
+describe('bringing it home', () => {
+  it('is over for a virtual device that is nowhere; a piece of hardware may yet come', async () => {
+    using node = new FakeNode();
+    expect(await bringHome(node.host, recordOf(node, VIRTUAL), undefined)).toBe(true);
+    expect(await bringHome(node.host, recordOf(node), node.pod.netns)).toBe(false);
+  });
+
+  it('renames one that the kernel left here', async () => {
+    using node = new FakeNode();
+    node.node.links = [{ name: 'net1', alias: 'ens1f0' }];
+    expect(await bringHome(node.host, recordOf(node), undefined)).toBe(true);
+    expect(node.said).toEqual(
+      expect.arrayContaining(['set the name "ens1f0" of link "net1"', 'set the alias "" of link "ens1f0"']),
+    );
+  });
+
+  it('does not rename it to what another link is called', async () => {
+    using node = new FakeNode();
+    node.node.links = [
+      { name: 'net1', alias: 'ens1f0' },
+      { ...OTHER, name: 'ens1f0' },
+    ];
+    await expect(bringHome(node.host, recordOf(node), undefined)).rejects.toThrow(
+      'cannot call link "net1" "ens1f0" again: link "ens1f0" has that name now',
+    );
+  });
+
+  it('leaves it in the pod, up, when its name is taken here', async () => {
+    using node = new FakeNode();
+    node.pod.links = [{ name: 'net1', alias: 'ens1f0', flags: 1 }];
+    node.node.links = [{ ...OTHER, name: 'ens1f0' }];
+    await expect(bringHome(node.host, recordOf(node), node.pod.netns)).rejects.toThrow('EEXIST');
+    expect(node.said).toEqual(['set link "net1" up']);
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import type { Kept } from '../../lib/link/kept.ts';
+import { encodeAddress } from '../../lib/netlink/codec/address.ts';
+import { encodeRoute, type RouteAttributes } from '../../lib/netlink/codec/route.ts';
+import { beyondResult, inherited } from './inherit.ts';
+
+const V4 = Buffer.from([192, 0, 2, 5]);
+const GATEWAY = Buffer.from([192, 0, 2, 1]);
+const V6 = Buffer.from('20010db8000000000000000000000005', 'hex');
+const HOPS = Buffer.from('1000000007000000080005000a000001', 'hex');
+
+const address = (bytes: Buffer, prefix: number, scope = 0): Buffer =>
+  Buffer.concat(
+    encodeAddress({ family: bytes.length === 4 ? 2 : 10, prefix, scope, index: 7 }, { address: bytes, local: bytes }),
+  );
+
+function route(attributes: RouteAttributes, { family = 2, prefix = 0, table = 254, scope = 0, type = 1 } = {}): Buffer {
+  return Buffer.concat(
+    encodeRoute({ family, prefix, table, protocol: 3, scope, type }, { outputIndex: 7, ...attributes }),
+  );
+}
+
+const kept = (more: Partial<Kept>): Kept => ({ index: 7, addresses: [], routes: [], rules: [], ...more });
+
+describe('what a pod inherits of a device', () => {
+  it('is its global addresses', () => {
+    const link = 253;
+    const host = 254;
+    const addresses = [address(V4, 24), address(V6, 64), address(V4, 16, link), address(V6, 128, host)];
+    expect(inherited(kept({ addresses })).ips).toEqual([{ address: '192.0.2.5/24' }, { address: '2001:db8::5/64' }]);
+  });
+
+  it('is its routes, with what a result can say of them', () => {
+    const routes = [
+      route({ gateway: GATEWAY }),
+      route({}, { family: 10 }),
+      route(
+        { destination: V4, priority: 9, tableId: 1000, metrics: { mtu: 1300, advmss: 1200 } },
+        { prefix: 32, table: 0, scope: 253 },
+      ),
+    ];
+    expect(inherited(kept({ routes })).routes).toEqual([
+      { dst: '0.0.0.0/0', gw: '192.0.2.1' },
+      { dst: '::/0' },
+      { dst: '192.0.2.5/32', mtu: 1300, advmss: 1200, priority: 9, table: 1000, scope: 253 },
+    ]);
+  });
+
+  it('is of routes with several ways out, and of others than unicast, not in the result', () => {
+    const several = route({ multipath: HOPS });
+    const routes = [several, route({}, { type: 6 }), route({ gateway: GATEWAY })];
+    expect(inherited(kept({ routes })).routes).toEqual([{ dst: '0.0.0.0/0', gw: '192.0.2.1' }]);
+    expect(beyondResult(kept({ routes })).routes).toEqual([several]);
+  });
+});

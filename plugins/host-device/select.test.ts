@@ -1,0 +1,105 @@
+import { mkdirSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readConf } from '../../lib/cni/config.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
+import { HostDeviceConf } from './config.ts';
+import { findWanted, selectorText, wantedBy } from './select.ts';
+import { FakeNode } from './testing/fake-node.ts';
+
+const PCI = '0000:65:02.3';
+const FOLDER = `devices/pci0000:64/${PCI}`;
+const SF = 'mlx5_core.sf.4';
+
+/** A node with a PCI function, a scalable function below it, and a link for each of the names. */
+function nodeWith(names: readonly string[], driver = 'iavf'): FakeNode {
+  const node = new FakeNode();
+  node.node.links = names.map((name, index) => ({ index: index + 1, name, mac: `02:00:00:00:00:0${index + 1}` }));
+  const path = (name: string): string => join(node.host.sysfs, name);
+  for (const folder of [
+    `${FOLDER}/net/b0`,
+    `${FOLDER}/net/a0`,
+    `${FOLDER}/${SF}/net/sf0`,
+    `bus/pci/drivers/${driver}`,
+  ]) {
+    mkdirSync(path(folder), { recursive: true });
+  }
+  const links = [
+    [`bus/pci/devices/${PCI}`, `../../../${FOLDER}`],
+    [`bus/auxiliary/devices/${SF}`, `../../../${FOLDER}/${SF}`],
+    ...(driver === '' ? [] : [[`${FOLDER}/driver`, `../../../bus/pci/drivers/${driver}`]]),
+  ];
+  for (const [name = '', target = ''] of links) {
+    mkdirSync(dirname(path(name)), { recursive: true });
+    symlinkSync(target, path(name));
+  }
+  return node;
+}
+
+function chosen(node: FakeNode, document: JsonObject): string | undefined {
+  const { sysfs, netns } = node.host;
+  return findWanted(wantedBy(readConf(HostDeviceConf, document), sysfs), { netlink: netns.netlink, sysfs })?.name;
+}
+
+describe('the device that is wanted', () => {
+  it.each<[JsonObject, string]>([
+    [{ device: 'eth0', hwaddr: '02:00:00:00:00:02', kernelpath: `/sys/${FOLDER}`, pciBusID: PCI }, 'eth0'],
+    [{ hwaddr: '02:00:00:00:00:02', kernelpath: `/sys/${FOLDER}`, pciBusID: PCI }, 'eth1'],
+    [{ kernelpath: `/sys/${FOLDER}/${SF}`, pciBusID: PCI }, 'sf0'],
+    [{ pciBusID: PCI }, 'a0'],
+    [{ pciBusID: PCI.toUpperCase(), runtimeConfig: { deviceID: SF } }, 'sf0'],
+    [{ device: 'eth0', runtimeConfig: { deviceID: SF } }, 'eth0'],
+    [{ hwaddr: '02-00-00-00-00-01' }, 'eth0'],
+  ])('is by %j the link %s', (document, name) => {
+    using node = nodeWith(['eth0', 'eth1', 'a0', 'b0', 'sf0']);
+    expect(chosen(node, document)).toBe(name);
+  });
+
+  it.each<[JsonObject]>([
+    [{ device: 'absent0' }],
+    [{ hwaddr: '02:00:00:00:00:77' }],
+    [{ kernelpath: `/sys/${FOLDER}` }],
+    [{ pciBusID: PCI }],
+  ])('is not here: %j', (document) => {
+    using node = nodeWith(['eth0']);
+    expect(chosen(node, document)).toBeUndefined();
+  });
+
+  it.each<[JsonObject, string]>([
+    [{}, '"device", "hwaddr", "kernelpath" or "pciBusID"'],
+    [{ device: '', runtimeConfig: { deviceID: '' } }, '"device", "hwaddr", "kernelpath" or "pciBusID"'],
+    [{ hwaddr: 'nonsense' }, '"hwaddr" "nonsense"'],
+    [{ kernelpath: '/sys/class/net/eth0' }, '"kernelpath"'],
+    [{ kernelpath: '/sys/devices/../../etc' }, '"kernelpath"'],
+    [{ kernelpath: '/sys/devices/absent' }, 'ENOENT'],
+    [{ pciBusID: '../devices' }, '"pciBusID" "../devices"'],
+    [{ pciBusID: '0000:ff:1f.7' }, 'no such device on its bus'],
+    [{ runtimeConfig: { deviceID: '..' } }, '"runtimeConfig.deviceID" ".."'],
+    [{ runtimeConfig: { deviceID: 'a/b' } }, '"runtimeConfig.deviceID" "a/b"'],
+    [{ runtimeConfig: { deviceID: 'mlx5_core.sf.5' } }, 'no such device on its bus'],
+  ])('cannot be %j', (document, says) => {
+    using node = nodeWith(['eth0']);
+    expect(() => chosen(node, document)).toThrow(says);
+  });
+
+  it('must have a driver', () => {
+    using node = nodeWith([], '');
+    expect(() => chosen(node, { pciBusID: PCI })).toThrow('no driver is bound to it');
+  });
+
+  it.each(['vfio-pci', 'uio_pci_generic', 'igb_uio', 'iavf'])('is for a program with driver %s, or not', (driver) => {
+    using node = nodeWith([], driver);
+    const { isUserspace } = wantedBy(readConf(HostDeviceConf, { pciBusID: PCI }), node.host.sysfs);
+    expect(isUserspace).toBe(driver !== 'iavf');
+  });
+
+  it('is named in messages by the selector that counts', () => {
+    using node = nodeWith([]);
+    const text = (document: JsonObject) => selectorText(wantedBy(readConf(HostDeviceConf, document), node.host.sysfs));
+    expect([
+      text({ device: 'eth0', pciBusID: PCI }),
+      text({ hwaddr: 'x' }),
+      text({ runtimeConfig: { deviceID: SF } }),
+    ]).toEqual(['"device" "eth0"', '"hwaddr" "x"', `device "${SF}"`]);
+  });
+});

@@ -1,0 +1,93 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { readConf } from '../../lib/cni/config.ts';
+import type { Call } from '../../lib/cni/plugin.ts';
+import { Undo } from '../../lib/cni/undo.ts';
+import { HostDeviceConf } from './config.ts';
+import { listRecords } from './record.ts';
+import { wantedBy } from './select.ts';
+import { takeDevice } from './take.ts';
+import { FakeNode } from './testing/fake-node.ts';
+
+const LOOPBACK = 8;
+
+function take(node: FakeNode, device = 'ens1f0') {
+  const { host } = node;
+  const conf = readConf(HostDeviceConf, { device, dataDir: node.records });
+  const call = { conf, network: 'n', containerId: 'c1', ifName: 'net1', netnsPath: '/pod' } as Call<HostDeviceConf>;
+  return takeDevice(call, host, wantedBy(conf, host.sysfs), node.pod.netns, new Undo(host.log));
+}
+
+const recorded = (node: FakeNode): readonly string[] =>
+  listRecords(node.records, () => undefined).map(({ picture }) => picture.device.name);
+
+describe('taking a device', () => {
+  it('writes down what it is before it moves it', async () => {
+    using node = new FakeNode();
+    node.node.links = [{ name: 'ens1f0', alias: 'uplink' }];
+    let then: readonly string[] = [];
+    node.onMove = () => {
+      then = recorded(node);
+    };
+    const { device, record } = await take(node);
+    expect(then).toEqual(['ens1f0']);
+    expect(device.name).toBe('net1');
+    expect(record).toMatchObject({ netns: '/pod', picture: { device: { name: 'ens1f0', alias: 'uplink' } } });
+  });
+
+  it('drops only those alternative names that would be in the way', async () => {
+    using node = new FakeNode();
+    node.node.links = [{ name: 'ens1f0', altNames: ['net1', 'other', 'enp1s0f0'] }];
+    node.pod.links = [{ name: 'other', parentDev: '0000:65:02.4', index: 9 }];
+    await take(node);
+    expect(node.said.filter((line) => line.startsWith('take the alternative'))).toEqual([
+      'take the alternative name "net1" from link "ens1f0"',
+      'take the alternative name "other" from link "ens1f0"',
+    ]);
+  });
+
+  it.each([
+    { what: 'the name is taken', links: [{ name: 'net1' }], node: [{ name: 'ens1f0' }], says: 'already exists' },
+    { what: 'it is not here', links: [], node: [], says: '"device" "ens1f0": no such interface' },
+    { what: 'it is loopback', links: [], node: [{ name: 'ens1f0', flags: LOOPBACK }], says: 'its own loopback' },
+  ])('does nothing when $what', async ({ links, node: here, says }) => {
+    using node = new FakeNode();
+    node.node.links = here;
+    node.pod.links = links;
+    await expect(take(node)).rejects.toThrow(says);
+    expect(node.said).toEqual([]);
+    expect(() => readdirSync(node.records)).toThrow('ENOENT');
+  });
+
+  it('makes a device that a record names what it was, whether the pod of the record lives or not', async () => {
+    using node = new FakeNode();
+    node.node.links = [{ name: 'ens1f0', altNames: ['enp1s0f0'] }];
+    await take(node);
+    node.node.links = [{ name: 'ens1f0' }]; // the Go plugin has brought it home
+    node.pod.links = [];
+    node.said.length = 0;
+    const { record } = await take(node);
+    expect(node.said[0]).toBe('give link "ens1f0" the alternative name "enp1s0f0"');
+    expect(recorded(node)).toEqual([record.picture.device.name]);
+  });
+
+  it('gives a device of the Go plugin, whose pod has died, its name back', async () => {
+    using node = new FakeNode();
+    node.node.links = [{ name: 'net1', alias: 'ens1f0' }];
+    await take(node, 'net1');
+    expect(node.said.slice(0, 2)).toEqual([
+      'set the name "ens1f0" of link "net1"',
+      'set the alias "" of link "ens1f0"',
+    ]);
+  });
+
+  it.each([
+    { what: 'is somebody’s text', name: 'net1', alias: 'to the spine' },
+    { what: 'is a name but the device has one of its own', name: 'ens1f7', alias: 'ens1f0' },
+  ])('leaves an alias alone that $what', async ({ name, alias }) => {
+    using node = new FakeNode();
+    node.node.links = [{ name, alias }];
+    await take(node, name);
+    expect(node.said.filter((line) => line.startsWith('set the'))).toEqual([]);
+  });
+});

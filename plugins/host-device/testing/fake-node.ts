@@ -1,0 +1,122 @@
+/** A node and a pod that are tables of links, and an empty sysfs: for the rules of host-device. */
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { Host } from '../../../lib/cni/plugin.ts';
+import { parseMac } from '../../../lib/net/mac.ts';
+import { decodeLink, encodeLink, RTM_GETLINK } from '../../../lib/netlink/codec/link.ts';
+import { errnoError } from '../../../lib/netlink/errno.ts';
+import type { Netlink, Request } from '../../../lib/netlink/netlink.ts';
+import { type Netns, NetnsMissing } from '../../../lib/netns/netns.ts';
+import { type Temporary, temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
+
+/** What a test says of a link; a device is at 0000:65:02.3 unless told. */
+export interface FakeLink {
+  readonly index?: number;
+  readonly name: string;
+  readonly alias?: string;
+  readonly mac?: string;
+  /** '' for hardware */
+  readonly kind?: string;
+  readonly parentDev?: string;
+  readonly altNames?: readonly string[];
+  readonly flags?: number;
+}
+
+const NODE = 3;
+const POD = 4;
+
+export class FakeNamespace {
+  links: readonly FakeLink[] = [];
+  private readonly asked: string[];
+  readonly netns: Netns;
+
+  constructor(path: string, descriptor: number, asked: string[], move: (index: number, from: FakeNamespace) => void) {
+    this.asked = asked;
+    const netlink: Pick<Netlink, 'get' | 'dump' | 'request' | 'slowRequest'> = {
+      get: (request) => this.get(request),
+      dump: ({ type }) => (type === RTM_GETLINK ? this.links.map(answerOf) : []),
+      request: ({ operation }) => void this.asked.push(operation),
+      slowRequest: async ({ operation, body }) => {
+        this.asked.push(operation);
+        move(decodeLink(Buffer.concat(body)).index, this);
+      },
+    };
+    const netns = { path, descriptor, netlink, writeSysctl: () => undefined, [Symbol.dispose]: () => undefined };
+    this.netns = netns as unknown as Netns;
+  }
+
+  private get({ body, operation }: Request): Buffer {
+    const { index, attributes } = decodeLink(Buffer.concat(body));
+    const name = attributes.ifName ?? attributes.altIfName;
+    const link = this.links.find((one) =>
+      name === undefined ? (one.index ?? 1) === index : one.name === name || one.altNames?.includes(name),
+    );
+    if (link === undefined) {
+      throw errnoError(operation, constants.errno.ENODEV);
+    }
+    return answerOf(link);
+  }
+}
+
+export class FakeNode implements Disposable {
+  /** what was asked of the kernel and what was logged, in order */
+  readonly said: string[] = [];
+  readonly node: FakeNamespace;
+  readonly pod: FakeNamespace;
+  readonly host: Host;
+  /** called before a link moves */
+  onMove: () => void = () => undefined;
+  /** paths of namespaces; others are missing */
+  readonly paths: string[] = ['/pod'];
+  private readonly folder: Temporary = temporaryFolder();
+
+  constructor() {
+    const move = (index: number, from: FakeNamespace): void => {
+      this.onMove();
+      const to = from === this.node ? this.pod : this.node;
+      const moved = from.links.find((link) => (link.index ?? 1) === index);
+      from.links = from.links.filter((link) => link !== moved);
+      to.links = moved === undefined ? to.links : [...to.links, { ...moved, name: 'net1', alias: moved.name }];
+    };
+    this.node = new FakeNamespace('/node', NODE, this.said, move);
+    this.pod = new FakeNamespace('/pod', POD, this.said, move);
+    const host: Pick<Host, 'netns' | 'sysfs' | 'log' | 'openNetns'> = {
+      netns: this.node.netns,
+      sysfs: join(this.folder.path, 'sys'),
+      log: (line) => void this.said.push(line),
+      openNetns: (path) => {
+        if (!this.paths.includes(path)) {
+          throw new NetnsMissing(path);
+        }
+        return this.pod.netns;
+      },
+    };
+    this.host = host as Host;
+  }
+
+  get records(): string {
+    return join(this.folder.path, 'records');
+  }
+
+  [Symbol.dispose](): void {
+    this.folder[Symbol.dispose]();
+  }
+}
+
+function answerOf({ index = 1, name, alias = '', mac = '02:00:00:00:00:01', ...link }: FakeLink): Buffer {
+  const { kind = '', parentDev = kind === '' ? '0000:65:02.3' : '', altNames = [], flags = 0 } = link;
+  return Buffer.concat(
+    encodeLink(
+      { index, flags },
+      {
+        address: Buffer.from(parseMac(mac) ?? []),
+        ifName: name,
+        mtu: 1500,
+        ...(alias === '' ? {} : { ifAlias: alias }),
+        ...(kind === '' ? {} : { linkInfo: { kind } }),
+        ...(altNames.length === 0 ? {} : { propList: { altIfNames: [...altNames] } }),
+        ...(parentDev === '' ? {} : { parentDevName: parentDev }),
+      },
+    ),
+  );
+}
