@@ -1,9 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { type Answer, FakeTransport } from '../fake-transport.ts';
 import { Netlink } from '../netlink.ts';
-import { decodeAddress, encodeAddress, RTM_NEWADDR } from './address.ts';
-import { decodeLink, encodeLink, IFF_UP, LinkTable, MacvlanTable, RTM_GETLINK, RTM_NEWLINK } from './link.ts';
-import { decodeNextHops, decodeRoute, encodeRoute, RTM_NEWROUTE } from './route.ts';
+import { decodeAddress, encodeAddress, RTM_NEWADDR, reindexedAddress } from './address.ts';
+import {
+  AfSpecTable,
+  decodeLink,
+  encodeLink,
+  IFF_UP,
+  LinkTable,
+  MacvlanTable,
+  RTM_DELLINKPROP,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  RTM_SETLINK,
+} from './link.ts';
+import { askedRoute, decodeNextHops, decodeRoute, encodeRoute, RTM_NEWROUTE } from './route.ts';
+import { askedRule, decodeRule, encodeRule, RTM_GETRULE } from './rule.ts';
 
 /** The bytes that a request puts on the wire, with sequence 1 and in words of four bytes. */
 function wire(type: number, flags: number, body: Uint8Array[]): string {
@@ -36,6 +48,52 @@ describe('the codec of links', () => {
     expect(wire(RTM_GETLINK, 0, encodeLink({}, { extMask: 9, ifName: 'ens1' }))).toBe(
       `${head('34000000', '1200', '0500')} 00000000 00000000 00000000 00000000 09000300 656e7331 00000000 08001d00 09000000`,
     );
+  });
+
+  it.each([
+    ['a move', { netNsFd: 9 }, '28000000', '08001c00 09000000'],
+    [
+      'a move under another name',
+      { netNsFd: 9, ifName: 'net1' },
+      '34000000',
+      '09000300 6e657431 00000000 08001c00 09000000',
+    ],
+    ['an alias', { ifAlias: 'host0' }, '2c000000', '09001400 686f7374 30000000'],
+    ['no alias', { ifAlias: '' }, '24000000', '04001400'],
+  ] as const)('encodes %s', (_, attributes, length, bytes) => {
+    expect(wire(RTM_SETLINK, 0, encodeLink({ index: 7 }, attributes))).toBe(
+      `${head(length, '1300', '0500')} 00000000 07000000 00000000 00000000 ${bytes}`,
+    );
+  });
+
+  it('encodes the end of an alternative name, and down', () => {
+    const body = encodeLink({ index: 7 }, { propList: { altIfNames: ['ens1'] } });
+    expect(wire(RTM_DELLINKPROP, 0, body)).toBe(
+      `${head('30000000', '6d00', '0500')} 00000000 07000000 00000000 00000000 10003480 09003500 656e7331 00000000`,
+    );
+    expect(wire(RTM_NEWLINK, 0, encodeLink({ index: 7, flags: 0, change: IFF_UP }, {}))).toBe(
+      `${head('20000000', '1000', '0500')} 00000000 07000000 00000000 01000000`,
+    );
+  });
+
+  it('reads what a device is known by', () => {
+    const attributes = {
+      ifName: 'ens1f0v3',
+      ifAlias: 'uplink',
+      txQueueLength: 1000,
+      group: 7,
+      permAddress: Buffer.from([2, 0, 0, 0, 0, 1]),
+      parentDevName: '0000:65:02.3',
+      parentDevBusName: 'pci',
+      // of IPv4 and of IPv6 the attribute of settings
+      afSpec: Buffer.from('0c000200 08000100 01000000 0c000a00 08000200 02000000'.replaceAll(' ', ''), 'hex'),
+    };
+    const bytes = Buffer.concat(encodeLink({ index: 3, flags: 0x1003 }, attributes));
+    expect(decodeLink(bytes)).toEqual({ type: 0, index: 3, flags: 0x1003, attributes });
+    expect(AfSpecTable.decode(attributes.afSpec)).toEqual({
+      inet: { conf: Buffer.from([1, 0, 0, 0]) },
+      inet6: { conf: Buffer.from([2, 0, 0, 0]) },
+    });
   });
 
   it('reads and writes an attribute that is there several times', () => {
@@ -103,5 +161,69 @@ describe('the codec of routes', () => {
   it('reads the ways out of a multipath route', () => {
     const hops = Buffer.from('10000000050000000800050001020304080001000600000000', 'hex').subarray(0, 24);
     expect(decodeNextHops(hops).map(({ index }) => index)).toEqual([5, 6]);
+  });
+
+  // as the kernel lists it: flags LINKDOWN and OFFLOAD, then table, destination, gateway, link, nexthop, timers
+  const listed = (flags: string, attributes: string): Buffer =>
+    Buffer.from(`02100000 64030001 ${flags} ${attributes}`.replaceAll(' ', ''), 'hex');
+
+  it('asks again for a route that it was told: without its state, through the link of now', () => {
+    const destination = '08000100 0a090000';
+    const told = `${destination} 08000500 c0000201 08000400 07000000 08001e00 05000000 24000c00 ${'00'.repeat(32)}`;
+    expect(askedRoute(listed('10400000', told), 7, 9)).toEqual(
+      listed('00000000', `${destination} 08000500 c0000201 08000400 09000000`),
+    );
+    expect(askedRoute(listed('00000000', `${destination} 08000400 08000000`), 7, 9)).toEqual(
+      listed('00000000', `${destination} 08000400 08000000`),
+    );
+  });
+
+  it('asks again for a route of several ways out: those through the link have its index of now', () => {
+    const hops = (flags: string, index: string) =>
+      `24000900 1000${flags}01 ${index}000000 08000500 c0000201 1000${flags}02 08000000 08000500 c0000202`;
+    expect(askedRoute(listed('00000000', hops('14', '07')), 7, 9)).toEqual(listed('00000000', hops('04', '09')));
+  });
+
+  it('keeps what it does not know of a route', () => {
+    const unknown = '08006300 01020304';
+    expect(askedRoute(listed('04000000', unknown), 7, 9)).toEqual(listed('04000000', unknown));
+  });
+});
+
+describe('the codec of rules', () => {
+  // from 192.0.2.5 lookup 300 pref 1000
+  const bytes = (flags: string): Buffer =>
+    Buffer.from(
+      `02002000 fc000001 ${flags} 08000f00 2c010000 08000600 e8030000 08000200 c0000205`.replaceAll(' ', ''),
+      'hex',
+    );
+
+  it('reads addresses, table and priority', () => {
+    expect(decodeRule(bytes('00000000'))).toEqual({
+      family: 2,
+      destinationPrefix: 0,
+      sourcePrefix: 32,
+      action: 1,
+      table: 300,
+      attributes: { source: Buffer.from([192, 0, 2, 5]), priority: 1000, tableId: 300 },
+    });
+  });
+
+  it('asks for all rules of a family', () => {
+    const body = encodeRule({ family: 10, destinationPrefix: 0, sourcePrefix: 0, action: 0 }, {});
+    expect(wire(RTM_GETRULE, 0x300, body)).toBe(`${head('1c000000', '2200', '0503')} 0a000000 00000000 00000000`);
+  });
+
+  it('asks again for a rule that it was told: inverted if it was, but not detached', () => {
+    expect(askedRule(bytes('1e000000'))).toEqual(bytes('02000000'));
+  });
+});
+
+describe('the codec of addresses that were told', () => {
+  it('gives one to a link of another index, with all that it has', () => {
+    const told = Buffer.from(`0218800007000000080001000a010203180003006e657431${'00'.repeat(16)}`, 'hex');
+    const asked = reindexedAddress(told, 9);
+    expect(asked.subarray(8)).toEqual(told.subarray(8));
+    expect(decodeAddress(asked)).toMatchObject({ index: 9, prefix: 24, flags: 0x80 });
   });
 });
