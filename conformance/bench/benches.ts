@@ -24,7 +24,7 @@ export interface Line {
   readonly ours: readonly [subject: string, figure: string];
   readonly peer?: readonly [subject: string, figure: string];
   readonly how: Comparison;
-  readonly unit: 'ms' | 'processes';
+  readonly unit: 'ms' | 'processes' | 'calls' | 'requests';
   /** at most */
   readonly target?: number;
   /** where the picture shows it: under which heading, and in which row */
@@ -41,6 +41,8 @@ export interface BenchEntry {
 export const BENCHES: readonly BenchEntry[] = [
   { name: 'start', make: start },
   { name: 'macvlan', make: macvlan },
+  { name: 'host-device', make: hostDevice },
+  { name: 'host-device-calls', make: hostDeviceCalls },
   { name: 'kernel', make: kernel },
   { name: 'multus-8', make: (tools) => multus(tools, 8, { add: 0.8, del: 0.4 }) },
   { name: 'multus-16', make: (tools) => multus(tools, 16, { add: 0.5, del: 0.2 }) },
@@ -93,6 +95,52 @@ function macvlan(tools: Tools): Bench {
       { ...pair, title: 'ADD ÷ Go' },
       { ...pair, title: 'DEL ÷ Go', ours: ['braid', 'del'], peer: ['go', 'del'] },
     ],
+  };
+}
+
+function hostDevice(tools: Tools): Bench {
+  return {
+    name: 'host-device',
+    about: 'host-device + whereabouts ÷ Go host-device + host-local; the device is a veth',
+    subjects: { braid: subjects.oneDevice('ours', tools), go: subjects.oneDevice('go', tools) },
+    lines: (['add', 'del'] as const).map((verb) => ({
+      title: `${verb.toUpperCase()} ÷ Go`,
+      ours: ['braid', verb],
+      peer: ['go', verb],
+      how: 'ratio',
+      unit: 'ms',
+    })),
+  };
+}
+
+function hostDeviceCalls(tools: Tools): Bench {
+  return {
+    name: 'host-device-calls',
+    about: 'what one ADD of host-device asks the kernel for, start and IPAM plugin included, as strace sees it',
+    subjects: {
+      braid: subjects.deviceCalls('ours', tools),
+      go: subjects.deviceCalls('go', tools),
+      start: subjects.versionCalls(tools),
+    },
+    lines: [
+      { title: 'system calls', ours: ['braid', 'calls'], peer: ['go', 'calls'], how: 'value', unit: 'calls' },
+      {
+        title: 'system calls less the start',
+        ours: ['braid', 'calls'],
+        peer: ['start', 'calls'],
+        how: 'difference',
+        unit: 'calls',
+      },
+      {
+        title: 'netlink requests',
+        ours: ['braid', 'requests'],
+        peer: ['go', 'requests'],
+        how: 'value',
+        unit: 'requests',
+      },
+    ],
+    warmUp: 0,
+    part: 0.05,
   };
 }
 

@@ -15,6 +15,14 @@ const macvlan = (network: number, ipam: Conf): Conf => ({
   ipam,
 });
 
+/** The same for a device that is handed over whole. */
+export const asHostDevice = ({ master, mode: _, ...network }: Conf, folder: string): Conf => ({
+  ...network,
+  type: 'host-device',
+  device: master,
+  dataDir: join(folder, 'host-device'),
+});
+
 const range = (network: number): string => `10.${72 + network}.0.0/16`;
 
 /** macvlan with whereabouts on the file store. */

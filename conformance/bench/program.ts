@@ -108,11 +108,24 @@ export async function timeTogether(
 
 /** Processes that execute a program during a call, its own included, as strace sees them. */
 export function countProcesses(call: PluginCall): number {
-  const trace = join(SCRATCH, 'trace');
-  const words = ['strace', '-f', '-qq', '-e', 'trace=execve', '-e', 'signal=none', '-o', trace];
-  timeProgram([...words, call.program], { ...envOf(call), PATH: process.env['PATH'] ?? '' }, JSON.stringify(call.conf));
-  const executed = readFileSync(trace, 'utf8').matchAll(/^(\d+) .*\bexecve\b.* = 0$/gm);
+  const executed = traced(call, ['-e', 'trace=execve']).matchAll(/^(\d+) .*\bexecve\b.* = 0$/gm);
   return new Set([...executed].map(([, pid]) => pid)).size;
+}
+
+/** System calls of a call, of its delegates too, and what of them are netlink requests. */
+export function countSystemCalls(call: PluginCall): { readonly calls: number; readonly requests: number } {
+  const lines = traced(call, ['-yy']).split('\n');
+  const begun = lines.filter((line) => /^\d+ +\w+\(/.test(line));
+  const requests = begun.filter((line) => /^\d+ +(write|sendto|sendmsg)\(\d+<NETLINK:/.test(line));
+  return { calls: begun.length, requests: requests.length };
+}
+
+/** What strace writes of a call. */
+function traced(call: PluginCall, options: readonly string[]): string {
+  const trace = join(SCRATCH, 'trace');
+  const words = ['strace', '-f', '-qq', ...options, '-e', 'signal=none', '-o', trace];
+  timeProgram([...words, call.program], { ...envOf(call), PATH: process.env['PATH'] ?? '' }, JSON.stringify(call.conf));
+  return readFileSync(trace, 'utf8');
 }
 
 function openStreams(name: string, stdin: string): Streams {

@@ -1,8 +1,16 @@
 /** What is measured: each subject does its work once, in fresh pods, and says how long the parts took. */
 import { join } from 'node:path';
-import { type Conf, goNetwork, multus, ourNetwork, withResult } from './confs.ts';
-import type { Lab } from './lab.ts';
-import { countProcesses, type PluginCall, timeCall, timeChain, timeProgram, timeTogether } from './program.ts';
+import { asHostDevice, type Conf, goNetwork, multus, ourNetwork, withResult } from './confs.ts';
+import { type Lab, nicName, run } from './lab.ts';
+import {
+  countProcesses,
+  countSystemCalls,
+  type PluginCall,
+  timeCall,
+  timeChain,
+  timeProgram,
+  timeTogether,
+} from './program.ts';
 
 /** Milliseconds (or a count) by what was measured. */
 export type Sample = Readonly<Record<string, number>>;
@@ -41,6 +49,31 @@ export const onePod =
     const added = timeCall(call);
     return { add: added.ms, del: timeCall(deleted(call, added.stdout)).ms };
   };
+
+/** One pod, one device. Each side has a NIC of its own: what one leaves of it the other shall not meet. */
+export const oneDevice =
+  (side: Side, tools: Tools): Subject =>
+  () => {
+    const call = deviceCall(side, tools);
+    const added = timeCall(call);
+    return { add: added.ms, del: timeCall(deleted(call, added.stdout)).ms };
+  };
+
+/** What one ADD of a device asks the kernel for. */
+export const deviceCalls =
+  (side: Side, tools: Tools): Subject =>
+  () => {
+    const call = deviceCall(side, tools);
+    const counts = countSystemCalls(call);
+    timeCall({ ...call, verb: 'DEL' });
+    return { ...counts };
+  };
+
+/** What the start of a program asks the kernel for. */
+export const versionCalls = (tools: Tools): Subject => {
+  const call = { ...deviceCall('ours', tools), verb: 'VERSION' } as const;
+  return () => ({ ...countSystemCalls(call) });
+};
 
 /** One pod, networks one after another, each called by the runtime. */
 export const networkChain =
@@ -88,6 +121,13 @@ function networkCall(side: Side, tools: Tools, network: number, pod: string): Pl
   const path = side === 'ours' ? ours : peers;
   const conf = side === 'ours' ? ourNetwork(network, lab.folder) : goNetwork(network, lab.folder);
   return { verb: 'ADD', program: join(path, 'macvlan'), conf, path, pod, ifName: `net${network}` };
+}
+
+function deviceCall(side: Side, tools: Tools): PluginCall {
+  const nic = side === 'ours' ? 0 : 1;
+  const call = networkCall(side, tools, nic, tools.lab.newPod());
+  run(['ip', 'link', 'set', nicName(nic), 'up']); // the Go plugin leaves it down
+  return { ...call, program: join(call.path, 'host-device'), conf: asHostDevice(call.conf, tools.lab.folder) };
 }
 
 function multusCall(side: Side, tools: Tools, networks: number, pod: string): PluginCall {
