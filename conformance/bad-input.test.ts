@@ -2,6 +2,7 @@
 import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { HOST_DEVICE } from './bad-host-device.ts';
 import { FAKE, MACVLAN, macvlan } from './bad-macvlan.ts';
 import { MULTUS } from './bad-multus.ts';
 import { mustAdd, range, WHEREABOUTS, whereabouts } from './bad-whereabouts.ts';
@@ -14,6 +15,12 @@ import { placed, refuse } from './refuse.ts';
 describe.concurrent('macvlan refuses', () => {
   for (const row of MACVLAN) {
     it(`${row.title}, with code ${row.code}`, () => refuse('macvlan', row));
+  }
+});
+
+describe.concurrent('host-device refuses', () => {
+  for (const row of HOST_DEVICE) {
+    it(`${row.title}, with code ${row.code}`, () => refuse('host-device', row));
   }
 });
 

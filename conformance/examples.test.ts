@@ -2,6 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { eventually } from './eventually.ts';
 import { cnitool, Lab, PARENT, PARENT_MAC, type Pod, writeNetwork } from './lab.ts';
 import { OURS, PLUGINS, ROOT } from './programs.ts';
 import { filesIn, stateOf } from './state.ts';
@@ -87,9 +88,9 @@ describe.concurrent.each(EXAMPLES.filter((path) => !needsCards(path)))('%s', (pa
     expect(JSON.parse(added.stdout)).toMatchObject({ interfaces: [{ name: 'eth0' }] });
     expect(await node.run('check')).toMatchObject({ exitCode: 0, stdout: '' });
     expect(await node.run('del')).toMatchObject({ exitCode: 0, stdout: '' });
-    expect(await node.everything()).toEqual(before);
+    await eventually(() => node.everything(), before);
     expect(await node.run('del')).toMatchObject({ exitCode: 0, stdout: '' });
-    expect(await node.everything()).toEqual(before);
+    await eventually(() => node.everything(), before);
   });
 
   it('serves STATUS and GC when its version has them', async () => {

@@ -1,9 +1,8 @@
 /** A device of a node that pods get and give back, and all that the kernel says of it. */
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import { errorOf, parsed } from './compare.ts';
+import { eventually } from './eventually.ts';
 import { mustRun, type Outcome } from './execute.ts';
 import { Lab, PARENT, type Pod } from './lab.ts';
 import { type Call, OURS, type Side } from './programs.ts';
@@ -11,7 +10,6 @@ import { type Entry, filesIn, type NetnsState, stateOf } from './state.ts';
 
 /** The lab's link of the node is the device: a veth, which ends with the namespace that it is in. */
 export const DEVICE = PARENT;
-const PATIENCE_MS = 5_000;
 export const OK = { exitCode: 0, signal: undefined };
 
 export interface Result {
@@ -117,15 +115,9 @@ export class Attachment implements AsyncDisposable {
     return Object.keys(filesIn(this.records));
   }
 
-  /** Waits until the node is as it was: the kernel gives link-local addresses back when the carrier is there. */
-  async expectHome(before: Picture): Promise<void> {
-    const deadline = performance.now() + PATIENCE_MS;
-    let now = await pictureOf(this.lab);
-    while (!isDeepStrictEqual(now, before) && performance.now() < deadline) {
-      await sleep(20);
-      now = await pictureOf(this.lab);
-    }
-    expect(now).toEqual(before);
+  /** Waits until the node is as it was. */
+  expectHome(before: Picture): Promise<void> {
+    return eventually(() => pictureOf(this.lab), before);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { errorOf } from './compare.ts';
+import { eventually } from './eventually.ts';
 import { Lab, type Pod } from './lab.ts';
 import type { Call } from './programs.ts';
 import { filesIn, stateOf } from './state.ts';
@@ -65,7 +66,7 @@ export async function refuse(
     expect(error.message).toMatch(typeof words === 'string' ? escaped(words) : words);
   }
   expect(error.message).toMatch(/^[^\n]*[^.\n]$/); // one line, no full stop
-  expect(await everything(lab, pod)).toEqual(before);
+  await eventually(() => everything(lab, pod), before);
 }
 
 const escaped = (text: string): RegExp => new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));

@@ -1,0 +1,18 @@
+/** What the kernel finishes in its own time: routes and link-local addresses come when the carrier is there. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { expect } from 'vitest';
+
+const PATIENCE_MS = 5_000;
+const PAUSE_MS = 20;
+
+/** Looks again and again until it is so; fails with the difference when that takes too long. */
+export async function eventually<T>(look: () => Promise<T>, expected: T): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  let now = await look();
+  while (!isDeepStrictEqual(now, expected) && performance.now() < deadline) {
+    await sleep(PAUSE_MS);
+    now = await look();
+  }
+  expect(now).toEqual(expected);
+}
