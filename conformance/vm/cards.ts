@@ -16,7 +16,7 @@ export interface Card {
 export const CARD: Card = { pci: '0000:01:00.0', link: 'eth0', mac: '52:54:00:82:57:00' };
 
 /** The card at the other end of the wire: see wire.ts. */
-export const FAR_CARD: Card = { pci: '0000:02:00.0', link: 'eth1', mac: '52:54:00:82:57:01' };
+export const FAR_CARD: Card = { pci: '0000:02:00.0', link: 'far0', mac: '52:54:00:82:57:01' };
 
 /** igb keeps one of eight for itself. */
 export const MAX_VFS = 7;

@@ -31,9 +31,11 @@ export const TIERS: readonly Tier[] = [
   {
     name: 'vm',
     needs: [root, tools, build, peers, machine],
-    run: (isVerbose) => runVitest('vm', isVerbose, (folder) => ['conformance/vm/run', '--share', folder]),
+    run: (isVerbose) => runVitest('vm', isVerbose, inMachine),
   },
 ];
+
+const inMachine = (folder: string): readonly string[] => ['conformance/vm/run', '--timeout', '3600', '--share', folder];
 
 /** A command of package.json: one test, which its exit code decides. */
 async function runCommand(script: string, isVerbose: boolean): Promise<Outcome> {

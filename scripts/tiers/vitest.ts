@@ -22,19 +22,20 @@ interface Report {
 export async function runVitest(
   project: string,
   isVerbose: boolean,
-  within: (folder: string) => readonly string[] = () => [],
+  within?: (folder: string) => readonly string[],
 ): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
   const file = join(folder, 'report.json');
   try {
     const { exitCode, output } = await execute(
       [
-        ...within(folder),
+        ...(within?.(folder) ?? []),
         'vitest',
         'run',
         '--project',
         project,
-        `--reporter=${isVerbose ? 'default' : 'dot'}`,
+        // Elsewhere may end before there is a summary: then it helps to know which tests came to their end.
+        `--reporter=${isVerbose || within !== undefined ? 'default' : 'dot'}`,
         '--reporter=json',
         `--outputFile.json=${file}`,
       ],
