@@ -69,6 +69,15 @@ export function isSameDevice(one: DeviceFacts, other: DeviceFacts): boolean {
   );
 }
 
+/**
+ * The device among others. Some drivers choose another burnt-in address at each reset (igbvf): then the only device at
+ * that place on the bus is it.
+ */
+export function findSame(devices: readonly DeviceFacts[], device: DeviceFacts): DeviceFacts | undefined {
+  const atPlace = device.parentDev === '' ? [] : devices.filter(({ parentDev }) => parentDev === device.parentDev);
+  return devices.find((other) => isSameDevice(other, device)) ?? (atPlace.length === 1 ? atPlace[0] : undefined);
+}
+
 function request(from: Netns, link: DeviceFacts, { netns, name, alias }: Destination, operation: string) {
   const attributes = { netNsFd: netns.descriptor, ifName: name, ...(alias === undefined ? {} : { ifAlias: alias }) };
   const body = encodeLink({ index: link.index }, attributes);

@@ -2,7 +2,7 @@ import { CniError } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { type DeviceFacts, findDevice, listDevices, setAlias, setDown } from '../../lib/link/device.ts';
 import { setUp } from '../../lib/link/link.ts';
-import { dropCollidingAltNames, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { dropCollidingAltNames, findSame, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
 import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
 import type { DeviceRecord } from './record.ts';
@@ -64,7 +64,7 @@ export function findAway(netns: Netns, { ifName, picture }: DeviceRecord): Devic
     return expected;
   }
   const all = listDevices(netns.netlink);
-  return all.find((other) => isSameDevice(other, device)) ?? all.find((other) => other.alias === device.name);
+  return findSame(all, device) ?? all.find((other) => other.alias === device.name);
 }
 
 /** The device in the namespace that it came from, under whatever name. */
@@ -74,7 +74,7 @@ export function findHome(host: Host, { picture }: DeviceRecord): DeviceFacts | u
   if (named !== undefined && isSameDevice(named, device)) {
     return named;
   }
-  return listDevices(host.netns.netlink).find((other) => isSameDevice(other, device));
+  return findSame(listDevices(host.netns.netlink), device);
 }
 
 /**
