@@ -1,9 +1,10 @@
 /** A place to try plugins in: a namespace that plays the node, others that play pods, a folder. All end with it. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Env, execute, mustRun, type Outcome } from './execute.ts';
 import { type Call, envOf, GO, OURS, type Side, stdinOf } from './programs.ts';
 
@@ -19,6 +20,9 @@ export const PARENT = 'par';
 export const PARENT_PEER = 'par-peer';
 export const PARENT_MAC = '02:00:00:00:00:01';
 const PARENT_PEER_MAC = '02:00:00:00:00:02';
+
+/** On a machine with far too much to do. */
+const ADDRESSED_MS = 20_000;
 
 const alive = new Set<Lab>();
 
@@ -49,6 +53,7 @@ export class Lab implements AsyncDisposable {
       await lab.ip(lab.node, `link add ${PARENT} address ${PARENT_MAC} ${peer}`);
       await lab.ip(lab.node, `link set ${PARENT} up`);
       await lab.ip(lab.node, `link set ${PARENT_PEER} up`);
+      await lab.untilAddressed([PARENT, PARENT_PEER]);
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw new Error(
@@ -56,6 +61,21 @@ export class Lab implements AsyncDisposable {
       );
     }
     return lab;
+  }
+
+  /** The kernel gives links their own addresses some time after they were put up: a picture must not be taken between. */
+  private async untilAddressed(links: readonly string[]): Promise<void> {
+    const deadline = performance.now() + ADDRESSED_MS;
+    while (existsSync('/proc/sys/net/ipv6')) {
+      const addresses = await this.ip(this.node, '-o -6 addr show scope link');
+      if (links.every((link) => new RegExp(` ${link} `).test(addresses))) {
+        return;
+      }
+      if (performance.now() > deadline) {
+        throw new Error(`${links.join(' and ')} have no link-local addresses after ${ADDRESSED_MS} ms`);
+      }
+      await sleep(5);
+    }
   }
 
   /** Another namespace. IPv6 addresses are ready at once there, unless duplicates shall be detected. */
