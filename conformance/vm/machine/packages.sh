@@ -9,7 +9,10 @@ open_packages() {
   mirror=$(mirror_of bookworm)
   [[ -n $mirror ]] || die 'cannot find packages: no source of apt has bookworm'
   mkdir -p "$APT"/{lists,cache/archives}/partial
-  printf "deb $mirror %s main\n" bookworm bookworm-updates bookworm-backports >"$APT/sources.list"
+  printf 'deb %s %s main\n' "$mirror" bookworm "$mirror" bookworm-backports >"$APT/sources.list"
+  OPTIONS=(-o APT::Sandbox::User=root -o "Dir::Etc::SourceList=$APT/sources.list" -o Dir::Etc::SourceParts=-
+    -o Dir::Etc::PreferencesParts=/dev/null -o "Dir::State::Lists=$APT/lists" -o "Dir::Cache=$APT/cache"
+    -o Acquire::Languages=none -o Acquire::Retries=3)
   quietly packages update || die 'cannot read the package lists: see above'
 }
 
@@ -20,15 +23,7 @@ mirror_of() {
 }
 
 # packages WORD…: apt-get with these lists.
-packages() { apt-get "${QUIET[@]}" $(apt_options) "$@" </dev/null; }
-
-readonly QUIET=(-qq -y)
-
-apt_options() {
-  printf -- '-o%s ' APT::Sandbox::User=root "Dir::Etc::SourceList=$APT/sources.list" Dir::Etc::SourceParts=- \
-    Dir::Etc::PreferencesParts=/dev/null "Dir::State::Lists=$APT/lists" "Dir::Cache=$APT/cache" \
-    Acquire::Languages=none Acquire::Retries=3
-}
+packages() { apt-get -qq -y "${OPTIONS[@]}" "$@" </dev/null; }
 
 # fetch FOLDER PACKAGE…: puts the files of packages there.
 fetch() {
@@ -39,7 +34,7 @@ fetch() {
 
 # newest_of META RELEASE: the package that a meta package stands for.
 newest_of() {
-  apt-cache $(apt_options) show --no-all-versions "$1/$2" |
+  apt-cache "${OPTIONS[@]}" show --no-all-versions "$1/$2" |
     awk -F'[ ,]' '/^Depends:/ && !found { found = $2 } END { print found }'
 }
 
