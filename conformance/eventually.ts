@@ -2,6 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
+import { PARENT, PARENT_PEER } from './lab.ts';
+import { type Entry, stateOf } from './state.ts';
 
 const PATIENCE_MS = 5_000;
 const PAUSE_MS = 20;
@@ -16,3 +18,13 @@ export async function eventually<T>(look: () => Promise<T>, expected: T): Promis
   }
   expect(now).toEqual(expected);
 }
+
+/** Waits until links that are up have their link-local addresses: what was not there before would show after. */
+export const settled = (namespace: string, links: readonly string[] = [PARENT, PARENT_PEER]): Promise<void> =>
+  eventually(async () => {
+    const { addresses } = await stateOf(namespace);
+    return links.filter((name) => !addresses.some((address) => isLinkLocalOf(address, name)));
+  }, []);
+
+const isLinkLocalOf = ({ ifname, family, scope }: Entry, name: string): boolean =>
+  ifname === name && family === 'inet6' && scope === 'link';

@@ -2,8 +2,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventually } from './eventually.ts';
-import { cnitool, Lab, PARENT, PARENT_MAC, type Pod, writeNetwork } from './lab.ts';
+import { eventually, settled } from './eventually.ts';
+import { cnitool, Lab, PARENT, PARENT_MAC, PARENT_PEER, type Pod, writeNetwork } from './lab.ts';
 import { OURS, PLUGINS, ROOT } from './programs.ts';
 import { filesIn, stateOf } from './state.ts';
 
@@ -36,6 +36,7 @@ class ExampleNode implements AsyncDisposable {
     await lab.ip(lab.node, `link set ${PARENT} down`);
     await lab.ip(lab.node, `link set ${PARENT} name eth0`);
     await lab.ip(lab.node, 'link set eth0 up');
+    await settled(lab.node, ['eth0', PARENT_PEER]);
     lab.folder('var-lib/cni');
     return new ExampleNode(lab, await lab.pod(), example);
   }

@@ -1,5 +1,6 @@
 /** What host-device's device was on the node it is again; and what of it a pod can be given. */
 import { describe, expect, it } from 'vitest';
+import { settled } from './eventually.ts';
 import { Attachment, batch, DEVICE, pictureOf } from './host-device-lab.ts';
 import { type Lab, PARENT_MAC } from './lab.ts';
 import { addressTexts, linkOf, routesOf } from './state.ts';
@@ -68,6 +69,7 @@ async function furnish(lab: Lab): Promise<void> {
   await batch(lab.node, commands);
   await lab.sysctl(lab.node, 'net/ipv6/conf/par/mtu', '1350');
   await lab.ip(lab.node, 'link set par up');
+  await settled(lab.node, ['par', 'oth', 'oth-peer']);
   await batch(lab.node, routes);
   await lab.ip(lab.node, '-6 rule add to fd60::2 lookup 100');
 }

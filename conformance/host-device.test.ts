@@ -1,5 +1,6 @@
 /** host-device with the built program, a veth for the device, and `ip -j` for witness. */
 import { describe, expect, it } from 'vitest';
+import { settled } from './eventually.ts';
 import { answer, fake, RECORD, recordedVerbs } from './fakes.ts';
 import { Attachment, DEVICE, pictureOf } from './host-device-lab.ts';
 import { PARENT_MAC } from './lab.ts';
@@ -107,6 +108,7 @@ describe.concurrent('the device of ADD', () => {
   it('cannot be given to two pods', async () => {
     await using one = await Attachment.open();
     await one.add();
+    await settled(one.pod.name, ['net1']);
     const other = await one.another();
     const before = await one.podState();
     expect(await other.fail('ADD')).toMatchObject({
@@ -132,6 +134,7 @@ describe.concurrent('names that collide', () => {
     one.configure({ ipam: STATIC });
     const before = await pictureOf(one.lab);
     await one.add();
+    await settled(one.pod.name, ['net1']);
     const away = await one.podState();
     await one.onNode(taken);
     for (const _ of ['first', 'second']) {

@@ -101,6 +101,13 @@ class Attachment implements Disposable {
     return JSON.parse(JSON.stringify({ states, settings }), sorted);
   }
 
+  /** The same when the kernel is through with its addresses: their routes come with the carrier. */
+  async lookSettled(): Promise<unknown> {
+    const routes = (): string => JSON.stringify(ip('-n', this.lab.node, '-6', 'route', 'show', 'table', 'local'));
+    await expect.poll(routes, { timeout: 10_000 }).toContain('2001:db8:1::2');
+    return this.look();
+  }
+
   /** What the device is called, here. */
   names(): unknown {
     const [link] = ip('-n', this.lab.node, 'link', 'show', DEVICE) as [{ ifname: string; ifalias: string }];
@@ -119,7 +126,7 @@ describe('host-device ADD', () => {
     { what: "with the device's own addresses too", extra: { useInterfaceNetwork: true }, atLeast: 18 },
   ])('has the device back as it was whichever of its steps fails, $what', async ({ extra, atLeast }) => {
     using attachment = new Attachment();
-    const before = attachment.look();
+    const before = await attachment.lookSettled();
     const failed = await failEachStep(
       (change) => attachment.run('ADD', extra, change),
       () => attachment.run('DEL', extra),
