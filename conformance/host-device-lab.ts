@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { errorOf, parsed } from './compare.ts';
-import { eventually, settled } from './eventually.ts';
+import { eventually } from './eventually.ts';
 import { mustRun, type Outcome } from './execute.ts';
 import { Lab, PARENT, type Pod } from './lab.ts';
 import { type Call, OURS, type Side } from './programs.ts';
@@ -40,7 +40,6 @@ export class Attachment implements AsyncDisposable {
 
   static async open(version = '1.1.0', podOptions = {}): Promise<Attachment> {
     const lab = await Lab.open();
-    await settled(lab.node);
     return new Attachment(lab, await lab.pod(podOptions), version);
   }
 

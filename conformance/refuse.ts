@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { errorOf } from './compare.ts';
-import { eventually, settled } from './eventually.ts';
+import { eventually } from './eventually.ts';
 import { Lab, type Pod } from './lab.ts';
 import type { Call } from './programs.ts';
 import { filesIn, stateOf } from './state.ts';
@@ -40,7 +40,6 @@ export async function refuse(
   verb = 'ADD',
 ): Promise<void> {
   await using lab = await Lab.open();
-  await settled(lab.node);
   const pod = await lab.pod();
   for (const folder of ['store', 'cni']) {
     mkdirSync(join(lab.dir, folder));
