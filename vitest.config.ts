@@ -11,6 +11,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{lib,plugins,bundle,scripts}/**/*.test.ts'],
           exclude: ['**/*.netns.test.ts'],
+          testTimeout: 60_000, // thousands of random operations, on a machine with far too much to do
         },
       },
       { test: { name: 'netns', include: ['{lib,plugins}/**/*.netns.test.ts'], ...rooted } },
