@@ -28,10 +28,16 @@ export async function putUp(card: Card): Promise<void> {
   await untilCarrier(card.link);
 }
 
-/** A link has its carrier seconds after it, or the card it belongs to, was put up. */
+/** Waits for an interface that was put up: for its carrier, and for duplicate detection of its addresses. */
 export function untilCarrier(link: string, namespace?: string): Promise<boolean> {
   return until(`"${link}" has carrier`, async () => {
-    const text = await mustRun(['ip', ...(namespace === undefined ? [] : ['-n', namespace]), 'link', 'show', link]);
-    return text.includes('LOWER_UP');
+    const where = namespace === undefined ? [] : ['-n', namespace];
+    const [found] = JSON.parse(await mustRun(['ip', ...where, '-j', 'addr', 'show', 'dev', link])) as Addressed[];
+    return found?.operstate === 'UP' && !found.addr_info.some(({ tentative }) => tentative);
   });
+}
+
+interface Addressed {
+  readonly operstate: string;
+  readonly addr_info: readonly { readonly tentative?: boolean }[];
 }

@@ -1,7 +1,7 @@
 /** Virtual functions of a card, which go with this value. */
 import { mustRun } from '../execute.ts';
 import { CARD, type Card, putUp } from './cards.ts';
-import { bind, driverOf, linksOf, pciLink, readPci, writePci } from './pci.ts';
+import { bind, bindByDefault, driverOf, linksOf, pciLink, readPci, writePci } from './pci.ts';
 import { until } from './until.ts';
 
 export interface Vf {
@@ -32,14 +32,16 @@ export class Vfs implements AsyncDisposable {
   /** Makes so many; those of the card `CARD` unless told otherwise. */
   static async make(count: number, { card = CARD, prefix = 'vf', isCardUp = true }: VfsOptions = {}): Promise<Vfs> {
     try {
-      writePci(card.pci, 'sriov_drivers_autoprobe', driverOf(card.pci) === 'vfsim' ? '0' : '1');
+      writePci(card.pci, 'sriov_drivers_autoprobe', '0');
       writePci(card.pci, 'sriov_numvfs', String(count));
+      writePci(card.pci, 'sriov_drivers_autoprobe', '1');
+      if (isCardUp) {
+        // Before the VFs have drivers: igbvf asks the card once, and where that does not answer again after 10 s.
+        await putUp(card);
+      }
       const all: Vf[] = [];
       for (let id = 0; id < count; id++) {
-        all.push(await nameVf(card, id, `${prefix}${id}`));
-      }
-      if (isCardUp) {
-        await putUp(card);
+        all.push(await bindVf(card, id, `${prefix}${id}`));
       }
       return new Vfs(card, all);
     } catch (error) {
@@ -63,24 +65,22 @@ export class Vfs implements AsyncDisposable {
   }
 }
 
-async function nameVf(card: Card, id: number, link: string): Promise<Vf> {
+async function bindVf(card: Card, id: number, link: string): Promise<Vf> {
   const pci = pciLink(card.pci, `virtfn${id}`);
   if (pci === undefined) {
     throw new Error(`the card ${card.pci} made no VF ${id}`);
   }
-  if (driverOf(card.pci) === 'vfsim') {
-    await bind(pci, 'vfsim'); // which igbvf would take else: it knows the same devices, and came first
-  }
+  // igbvf knows the same devices as vfsim, and came first.
+  await (driverOf(card.pci) === 'vfsim' ? bind(pci, 'vfsim') : bindByDefault(pci));
   const made = await until(`the VF ${pci} has an interface`, () => linksOf(pci)[0]);
   await mustRun(['ip', 'link', 'set', made, 'name', link]);
   return { id, pci, link };
 }
 
 async function removeVfs(card: Card): Promise<void> {
+  await until(`the card ${card.pci} has an interface`, () => linksOf(card.pci).length > 0);
+  await mustRun(['ip', 'link', 'set', card.link, 'down']); // first: the card is reset once less
   if (readPci(card.pci, 'sriov_numvfs') !== '0') {
     writePci(card.pci, 'sriov_numvfs', '0');
   }
-  writePci(card.pci, 'sriov_drivers_autoprobe', '1');
-  await until(`the card ${card.pci} has an interface`, () => linksOf(card.pci).length > 0);
-  await mustRun(['ip', 'link', 'set', card.link, 'down']);
 }
