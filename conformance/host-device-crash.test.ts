@@ -1,9 +1,8 @@
 /** host-device is killed after each of its effects in turn, until a call comes to its end: the device is never lost. */
 import { describe, expect, it } from 'vitest';
-import type { Outcome } from './execute.ts';
 import { Attachment, batch, DEVICE, pictureOf } from './host-device-lab.ts';
 import { linkOf } from './state.ts';
-import { killedAfter, stepsOf } from './steps.ts';
+import { killedAfter, untilItEnds } from './steps.ts';
 
 const TIMEOUT_MS = 120_000;
 
@@ -25,30 +24,12 @@ async function prepared() {
   return { one, other, picture: await pictureOf(one.lab) };
 }
 
-/**
- * Rounds in which a call is killed after its first, second, … effect, until it comes to its end.
- *
- * @param round makes the calls, and returns what became of the one that was to be killed
- */
-async function untilItEnds(atLeast: number, round: (last: number) => Promise<Outcome>): Promise<void> {
-  for (let last = 1; ; last++) {
-    const outcome = await round(last);
-    if (outcome.signal === undefined) {
-      expect(outcome).toMatchObject({ exitCode: 0 });
-      expect(stepsOf(outcome).length).toBe(last - 1);
-      expect(last - 1, stepsOf(outcome).join('\n')).toBeGreaterThanOrEqual(atLeast);
-      return;
-    }
-    expect(outcome).toMatchObject({ signal: 'SIGKILL' });
-  }
-}
-
 describe.concurrent('host-device killed after every effect', () => {
   it('of ADD: after DEL the device is as it was, and another pod can have it', { timeout: TIMEOUT_MS }, async () => {
     const { one, other, picture } = await prepared();
     await using _ = one;
     await untilItEnds(12, async (last) => {
-      const outcome = await one.call('ADD', { env: await killedAfter(one.lab, last) });
+      const outcome = await one.call('ADD', { env: await killedAfter(one.lab.dir, last) });
       await one.succeed('DEL');
       await one.expectHome(picture);
       await other.add();
@@ -63,7 +44,7 @@ describe.concurrent('host-device killed after every effect', () => {
     const { one, other, picture } = await prepared();
     await using _ = one;
     await untilItEnds(12, async (last) => {
-      const outcome = await one.call('ADD', { env: await killedAfter(one.lab, last) });
+      const outcome = await one.call('ADD', { env: await killedAfter(one.lab.dir, last) });
       const { exitCode, stdout } = await other.call('ADD');
       if (exitCode !== 0) {
         expect(stdout).toContain('a pod may have it');
@@ -82,7 +63,7 @@ describe.concurrent('host-device killed after every effect', () => {
     await using _ = one;
     await untilItEnds(12, async (last) => {
       await one.add();
-      const outcome = await one.call('DEL', { env: await killedAfter(one.lab, last) });
+      const outcome = await one.call('DEL', { env: await killedAfter(one.lab.dir, last) });
       await one.succeed('DEL');
       await one.expectHome(picture);
       expect(one.recorded()).toEqual([]);
@@ -95,7 +76,7 @@ describe.concurrent('host-device killed after every effect', () => {
     await using _ = one;
     await untilItEnds(12, async (last) => {
       await one.add();
-      const outcome = await one.call('DEL', { env: await killedAfter(one.lab, last) });
+      const outcome = await one.call('DEL', { env: await killedAfter(one.lab.dir, last) });
       if ((await other.call('ADD')).exitCode !== 0) {
         expect(linkOf(await one.podState(), 'net1')).toMatchObject({ ifalias: DEVICE });
       }

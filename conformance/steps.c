@@ -1,12 +1,15 @@
 /*
  * Preloaded into a program, says on stderr what each of its effects is, and kills it right after the one that KILL_AFTER
- * names. Effects are what changes files and what asks the kernel to change links, addresses, routes: a test that counts
- * up kills the program after each of its steps, whatever they are.
+ * names. Effects are what changes files, what asks the kernel to change something, and frames that are sent: a test that
+ * counts up kills the program after each of its steps, whatever they are. Requests that only ask are said too, but never
+ * counted.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <rdma/rdma_netlink.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,23 +21,26 @@
 /* The C library's own. */
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+/* Called after the effect. */
 static void step(const char *what, const char *which)
 {
 	static int count;
 	const char *last = getenv("KILL_AFTER");
+	int failure = errno;
 	int number = __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST);
 
 	dprintf(STDERR_FILENO, "step %d: %s %s\n", number, what, which);
 	if (last != NULL && number == atoi(last))
 		kill(getpid(), SIGKILL);
+	errno = failure;
 }
 
-static int is_netlink(int fd)
+static int option(int fd, int name)
 {
-	int domain;
-	socklen_t size = sizeof(domain);
+	int value = -1;
+	socklen_t size = sizeof(value);
 
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK;
+	return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
 static int is_file(int fd)
@@ -44,27 +50,45 @@ static int is_file(int fd)
 	return fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
 }
 
-/* Of four types of requests in a row the third only asks: <linux/rtnetlink.h>. */
-static void request_step(const struct nlmsghdr *request)
+/* Of four types of requests in a row the third only asks: <linux/rtnetlink.h>. RDMA has them in an order of its own. */
+static int only_asks(int fd, int type)
 {
+	int operation = RDMA_NL_GET_OP(type);
+
+	switch (option(fd, SO_PROTOCOL)) {
+	case NETLINK_ROUTE:
+		return type % 4 == 2;
+	case NETLINK_RDMA:
+		return operation == RDMA_NLDEV_CMD_GET || operation == RDMA_NLDEV_CMD_SYS_GET;
+	default:
+		return 0;
+	}
+}
+
+/* Something was written to a descriptor. */
+static void sent(int fd, const void *bytes)
+{
+	const struct nlmsghdr *request = bytes;
 	char type[8];
 
-	if (request->nlmsg_type % 4 == 2)
+	if (fd <= STDERR_FILENO)
 		return;
-	snprintf(type, sizeof(type), "%hu", request->nlmsg_type);
-	step("request", type);
+	if (option(fd, SO_DOMAIN) == AF_NETLINK) {
+		snprintf(type, sizeof(type), "%hu", request->nlmsg_type);
+		if (only_asks(fd, request->nlmsg_type))
+			dprintf(STDERR_FILENO, "ask %s\n", type);
+		else
+			step("request", type);
+	} else if (is_file(fd)) {
+		step("write", "to a file");
+	}
 }
 
 ssize_t write(int fd, const void *bytes, size_t size)
 {
 	ssize_t written = REAL(write)(fd, bytes, size);
 
-	if (fd <= STDERR_FILENO)
-		return written;
-	if (is_netlink(fd))
-		request_step(bytes);
-	else if (is_file(fd))
-		step("write", "to a file");
+	sent(fd, bytes);
 	return written;
 }
 
@@ -72,7 +96,23 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
 {
 	ssize_t written = REAL(pwrite64)(fd, bytes, size, at);
 
-	step("write", "to a file");
+	sent(fd, bytes);
+	return written;
+}
+
+ssize_t send(int fd, const void *bytes, size_t size, int flags)
+{
+	ssize_t written = REAL(send)(fd, bytes, size, flags);
+
+	sent(fd, bytes);
+	return written;
+}
+
+ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct sockaddr *to, socklen_t length)
+{
+	ssize_t written = REAL(sendto)(fd, bytes, size, flags, to, length);
+
+	step("send", "a frame");
 	return written;
 }
 

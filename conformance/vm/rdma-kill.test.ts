@@ -1,8 +1,9 @@
-/** Calls of the plugin rdma that are killed before each of their effects: what the next call makes of it. */
+/** Calls of the plugin rdma that are killed after each of their effects: what the next call makes of it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Pod } from '../lab.ts';
+import { untilItEnds } from '../steps.ts';
 import { rdmaDevices } from './rdma.ts';
-import { compileKill, RdmaNode, rdmaOf } from './rdma-lab.ts';
+import { RdmaNode, rdmaOf } from './rdma-lab.ts';
 
 const RDMA = rdmaOf(0);
 const ALL = { devices: [RDMA], states: [] };
@@ -14,7 +15,6 @@ let pod: Pod;
 let next: Pod;
 
 beforeAll(async () => {
-  await compileKill();
   lab = await RdmaNode.open(1);
 });
 afterAll(() => lab[Symbol.asyncDispose]());
@@ -22,41 +22,22 @@ beforeEach(async () => {
   [pod, next] = [await lab.pod(), await lab.pod()];
 });
 
-/**
- * Kills a call before its first effect, before its second, and so on, until there is none left.
- *
- * @returns how many there are
- */
-async function killBeforeEach(
-  verb: string,
-  begin: () => Promise<unknown>,
-  follow: () => Promise<void>,
-): Promise<number> {
-  for (let number = 1; ; number++) {
-    await begin();
-    const { signal, exitCode } = await lab.call({ verb, pod, killBefore: number });
-    expect([signal, exitCode]).toContain(signal === undefined ? 0 : 'SIGKILL');
-    await follow();
-    if (signal === undefined) {
-      return number - 1;
-    }
-  }
-}
-
-const nothing = async (): Promise<void> => undefined;
+/** A call that is killed after one of its effects, or comes to its end. */
+const killed = (verb: string, last: number) => lab.killedAfter(last, { verb, pod });
 
 describe('an ADD that is killed', () => {
   it(
     'leaves what DEL takes back, and the next pod gets the device',
     async () => {
-      const effects = await killBeforeEach('ADD', nothing, async () => {
+      await untilItEnds(4, async (last) => {
+        const outcome = await killed('ADD', last);
         expect(await lab.call({ verb: 'DEL', pod })).toMatchObject(OK);
         expect(await lab.picture()).toEqual(ALL);
         await lab.must({ verb: 'ADD', pod: next });
         expect(await rdmaDevices(next)).toEqual([RDMA]);
         await lab.must({ verb: 'DEL', pod: next });
+        return outcome;
       });
-      expect(effects).toBeGreaterThan(8);
     },
     TIMEOUT_MS,
   );
@@ -64,11 +45,13 @@ describe('an ADD that is killed', () => {
   it(
     'leaves what the next ADD completes',
     async () => {
-      await killBeforeEach('ADD', nothing, async () => {
+      await untilItEnds(4, async (last) => {
+        const outcome = await killed('ADD', last);
         expect(await lab.must({ verb: 'ADD', pod })).toMatchObject({ interfaces: [{ name: 'net1' }] });
         expect(await rdmaDevices(pod)).toEqual([RDMA]);
         await lab.must({ verb: 'DEL', pod });
         expect(await lab.picture()).toEqual(ALL);
+        return outcome;
       });
     },
     TIMEOUT_MS,
@@ -77,7 +60,8 @@ describe('an ADD that is killed', () => {
   it(
     'leaves nothing that outlives its pod: the next one gets the device, and a late DEL does not take it away',
     async () => {
-      await killBeforeEach('ADD', nothing, async () => {
+      await untilItEnds(4, async (last) => {
+        const outcome = await killed('ADD', last);
         await lab.end(pod);
         await lab.must({ verb: 'ADD', pod: next });
         expect(await lab.call({ verb: 'DEL', pod, netns: '' })).toMatchObject(OK);
@@ -85,6 +69,7 @@ describe('an ADD that is killed', () => {
         await lab.must({ verb: 'DEL', pod: next });
         expect(await lab.picture()).toEqual(ALL);
         pod = await lab.pod();
+        return outcome;
       });
     },
     TIMEOUT_MS,
@@ -95,12 +80,13 @@ describe('a DEL that is killed', () => {
   it(
     'leaves what the next DEL completes',
     async () => {
-      const add = () => lab.must({ verb: 'ADD', pod });
-      const effects = await killBeforeEach('DEL', add, async () => {
+      await untilItEnds(3, async (last) => {
+        await lab.must({ verb: 'ADD', pod });
+        const outcome = await killed('DEL', last);
         expect(await lab.call({ verb: 'DEL', pod })).toMatchObject(OK);
         expect(await lab.picture()).toEqual(ALL);
+        return outcome;
       });
-      expect(effects).toBeGreaterThan(3);
     },
     TIMEOUT_MS,
   );

@@ -1,10 +1,10 @@
 /** A node whose VFs have RDMA devices, and calls of the built plugin rdma for its pods. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { execute, mustRun, type Outcome } from '../execute.ts';
+import { type Env, execute, type Outcome } from '../execute.ts';
 import type { Pod } from '../lab.ts';
 import { envOf, OURS, stdinOf } from '../programs.ts';
+import { killedAfter } from '../steps.ts';
 import { Node } from './node.ts';
 import { rdmaDevicesOf } from './pci.ts';
 import { RdmaDevice, rdmaDevices } from './rdma.ts';
@@ -26,20 +26,20 @@ export interface RdmaCall {
   readonly args?: string;
   /** a folder that the program sees as /sys */
   readonly sysfs?: string;
-  /** SIGKILL before the effect of this number, counted from one */
-  readonly killBefore?: number;
+  /** more variables of its environment */
+  readonly env?: Env;
 }
 
 export type Failure = readonly [code: number, message: string];
 
 /** Calls a built plugin on the node. */
 export function callRdma(request: RdmaCall): Promise<Outcome> {
-  const { verb, pod, netns, plugin = 'rdma', conf, args, sysfs, killBefore } = request;
+  const { verb, pod, netns, plugin = 'rdma', conf, args, sysfs } = request;
   const seeing = sysfs === undefined ? [] : ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /sys && exec "$@"', sysfs];
   const env = {
     ...(pod === undefined ? {} : { CNI_CONTAINERID: pod.name, CNI_NETNS: netns ?? pod.path }),
     ...(args === undefined ? {} : { CNI_ARGS: args }),
-    ...(killBefore === undefined ? {} : { LD_PRELOAD: killLibrary(), KILL_BEFORE: String(killBefore) }),
+    ...request.env,
   };
   return execute([...seeing, join(OURS.bin, plugin)], {
     env: envOf(OURS, { verb, plugin, conf, env }),
@@ -105,6 +105,11 @@ export class RdmaNode implements AsyncDisposable {
     return callRdma({ verb: '', ...request, conf: request.conf ?? this.conf(0) });
   }
 
+  /** The same, with SIGKILL after an effect: see ../steps.ts. */
+  async killedAfter(last: number, request: Partial<RdmaCall>): Promise<Outcome> {
+    return this.call({ ...request, env: await killedAfter(this.node.dir, last) });
+  }
+
   /** A call that must succeed; what it prints, read. */
   async must(request: Partial<RdmaCall>): Promise<Conf> {
     const { exitCode, signal, stdout, stderr } = await this.call(request);
@@ -161,17 +166,4 @@ export function fakeSysfs(node: Node, device: string, names: readonly string[]):
     mkdirSync(join(root, 'bus/auxiliary/devices', device, 'infiniband', name), { recursive: true });
   }
   return root;
-}
-
-let library: string | undefined;
-
-/** rdma-kill.c, compiled. */
-function killLibrary(): string {
-  library ??= join(mkdtempSync(join(tmpdir(), 'braid-rdma-kill-')), 'kill.so');
-  return library;
-}
-
-/** Must come before calls are killed. */
-export async function compileKill(): Promise<void> {
-  await mustRun(['cc', '-O1', '-shared', '-fPIC', '-o', killLibrary(), join(import.meta.dirname, 'rdma-kill.c')]);
 }

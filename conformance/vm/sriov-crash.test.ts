@@ -1,8 +1,6 @@
-/**
- * The plugin is killed after each of its effects in turn, until a call comes to its end. What the effects are it tells
- * itself (sriov-steps.c), so that a new one is tested without a word here.
- */
+/** The plugin is killed after each of its effects in turn, until a call comes to its end: see ../steps.c. */
 import { describe, expect, it } from 'vitest';
+import { stepsOf, untilItEnds } from '../steps.ts';
 import { Node } from './node.ts';
 import { SimulatedCard } from './simulated.ts';
 import { ALL, type Call, linkIn, OK, SriovLab } from './sriov-lab.ts';
@@ -13,23 +11,9 @@ const TIMEOUT_MS = 1_800_000;
 /** Two pods, and a VF that gets everything. */
 async function prepared(node: Node, vfs: Vfs) {
   const lab = new SriovLab(node, vfs);
-  await lab.buildSteps();
   const conf = lab.conf(1, ALL);
   const [one, other] = [await node.pod('one'), await node.pod('other')];
   return { lab, pods: [one, other] as const, of: (pod: Call['pod']): Call => ({ conf, pod }) };
-}
-
-/**
- * Rounds in which a call is killed after its first, second, … effect, and one in which it comes to its end.
- *
- * @param round makes the calls of a round, and says whether the one was killed
- */
-async function killedAfterEach(lab: SriovLab, atLeast: number, round: (after: number) => Promise<boolean>) {
-  let after = 1;
-  while (await round(after)) {
-    after++;
-  }
-  expect(after, lab.lastSteps().join('\n')).toBeGreaterThan(atLeast);
 }
 
 describe('sriov killed after every effect', () => {
@@ -41,13 +25,13 @@ describe('sriov killed after every effect', () => {
       await using vfs = await Vfs.make(2, simulated);
       const { lab, pods, of } = await prepared(node, vfs);
       const before = await lab.picture();
-      await killedAfterEach(lab, 15, async (after) => {
+      await untilItEnds(15, async (after) => {
         const pod = pods[after % 2 === 0 ? 0 : 1];
-        const { signal } = await lab.call('ADD', { ...of(pod), killAfter: after });
-        const what = `ADD killed after effect ${after}: ${lab.lastSteps().at(-1)}`;
+        const outcome = await lab.call('ADD', { ...of(pod), killAfter: after });
+        const what = `ADD killed after effect ${after}: ${stepsOf(outcome).at(-1)}`;
         expect(await lab.call('DEL', of(pod)), what).toMatchObject(OK);
         expect(await lab.picture(), what).toEqual(before);
-        return signal === 'SIGKILL';
+        return outcome;
       });
       expect(await lab.call('ADD', of(pods[0]))).toMatchObject({ exitCode: 0 });
       expect(await lab.call('DEL', of(pods[0]))).toMatchObject(OK);
@@ -63,17 +47,17 @@ describe('sriov killed after every effect', () => {
       await using vfs = await Vfs.make(2, simulated);
       const { lab, pods, of } = await prepared(node, vfs);
       const before = await lab.picture();
-      await killedAfterEach(lab, 15, async (after) => {
+      await untilItEnds(15, async (after) => {
         const gone = await node.pod('gone');
-        const { signal } = await lab.call('ADD', { ...of(gone), killAfter: after });
-        const what = `ADD killed after effect ${after}: ${lab.lastSteps().at(-1)}`;
+        const outcome = await lab.call('ADD', { ...of(gone), killAfter: after });
+        const what = `ADD killed after effect ${after}: ${stepsOf(outcome).at(-1)}`;
         await node.remove(gone);
         expect(await lab.call('ADD', of(pods[1])), what).toMatchObject({ exitCode: 0 });
         expect(await lab.call('DEL', of(gone)), what).toMatchObject(OK); // late, and no matter of the other pod
         expect(await linkIn(pods[1], 'net1'), what).toMatchObject({ parentdev: vfs.at(1).pci });
         expect(await lab.call('DEL', of(pods[1])), what).toMatchObject(OK);
         expect(await lab.picture(), what).toEqual(before);
-        return signal === 'SIGKILL';
+        return outcome;
       });
     },
     TIMEOUT_MS,
@@ -87,14 +71,14 @@ describe('sriov killed after every effect', () => {
       await using vfs = await Vfs.make(2, simulated);
       const { lab, pods, of } = await prepared(node, vfs);
       const before = await lab.picture();
-      await killedAfterEach(lab, 8, async (after) => {
+      await untilItEnds(8, async (after) => {
         const pod = pods[after % 2 === 0 ? 0 : 1];
         expect(await lab.call('ADD', of(pod)), `before effect ${after}`).toMatchObject({ exitCode: 0 });
-        const { signal } = await lab.call('DEL', { ...of(pod), killAfter: after });
-        const what = `DEL killed after effect ${after}: ${lab.lastSteps().at(-1)}`;
+        const outcome = await lab.call('DEL', { ...of(pod), killAfter: after });
+        const what = `DEL killed after effect ${after}: ${stepsOf(outcome).at(-1)}`;
         expect(await lab.call('DEL', of(pod)), what).toMatchObject(OK);
         expect(await lab.picture(), what).toEqual(before);
-        return signal === 'SIGKILL';
+        return outcome;
       });
     },
     TIMEOUT_MS,

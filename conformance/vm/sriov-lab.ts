@@ -1,10 +1,11 @@
 /** Calls of the built sriov in the virtual machine, and what must be the same after them. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun, type Outcome } from '../execute.ts';
 import type { Pod } from '../lab.ts';
 import { OURS, STANDALONE } from '../programs.ts';
 import type { Entry } from '../state.ts';
+import { killedAfter } from '../steps.ts';
 import type { Node } from './node.ts';
 import { linksOf } from './pci.ts';
 import { type LinkPicture, pictureOfLink } from './picture.ts';
@@ -29,6 +30,7 @@ export const ALL = {
   mtu: 1400,
 };
 export const MAC = '02:aa:00:00:00:07';
+export const NO_MAC = '00:00:00:00:00:00';
 
 export type Conf = Readonly<Record<string, unknown>>;
 
@@ -39,7 +41,7 @@ export interface Call {
   readonly netns?: string;
   readonly ifName?: string;
   readonly args?: string;
-  /** SIGKILL after so many effects */
+  /** SIGKILL after so many effects: see ../steps.ts */
   readonly killAfter?: number;
 }
 
@@ -76,10 +78,7 @@ export class SriovLab {
   }
 
   /** Calls the plugin as a runtime does. The container is called as the pod is. */
-  call(verb: string, { conf, pod, netns, ifName, args, killAfter }: Call): Promise<Outcome> {
-    if (killAfter !== undefined) {
-      rmSync(this.steps, { force: true });
-    }
+  async call(verb: string, { conf, pod, netns, ifName, args, killAfter }: Call): Promise<Outcome> {
     return this.node.call({
       verb,
       plugin: 'sriov',
@@ -89,27 +88,8 @@ export class SriovLab {
       path: [this.bin, STANDALONE, ...OURS.path],
       ...(ifName === undefined ? {} : { ifName }),
       ...(args === undefined ? {} : { args }),
-      ...(killAfter === undefined ? {} : { env: this.preload(killAfter) }),
+      ...(killAfter === undefined ? {} : { env: await killedAfter(this.bin, killAfter) }),
     });
-  }
-
-  /** The names of all effects of a call that succeeds, in their order; those that only ask are called `ask`. */
-  async stepsOf(verb: string, call: Call): Promise<readonly string[]> {
-    const { exitCode, stdout } = await this.call(verb, { ...call, killAfter: 1_000_000 });
-    if (exitCode !== 0) {
-      throw new Error(stdout);
-    }
-    return this.lastSteps();
-  }
-
-  /** The names of the effects of the last call that was to be killed. */
-  lastSteps(): readonly string[] {
-    return existsSync(this.steps) ? readFileSync(this.steps, 'utf8').trimEnd().split('\n') : [];
-  }
-
-  /** What names its effects, and kills it. */
-  async buildSteps(): Promise<void> {
-    await mustRun(['cc', '-O1', '-shared', '-fPIC', '-o', this.library, join(import.meta.dirname, 'sriov-steps.c')]);
   }
 
   /** Card, VFs, records, leases: what must be the same after DEL. */
@@ -139,18 +119,6 @@ export class SriovLab {
   putState(name: string, content: string): void {
     mkdirSync(join(STATE, name, '..'), { recursive: true });
     writeFileSync(join(STATE, name), content);
-  }
-
-  private get library(): string {
-    return join(this.bin, 'steps.so');
-  }
-
-  private get steps(): string {
-    return join(this.node.dir, 'steps');
-  }
-
-  private preload(killAfter: number): Readonly<Record<string, string>> {
-    return { LD_PRELOAD: this.library, STEPS: this.steps, KILL_AFTER: String(killAfter) };
   }
 }
 

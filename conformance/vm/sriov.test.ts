@@ -10,7 +10,7 @@ import { type CnitoolCall, type Network, Node } from './node.ts';
 import { bind, bindByDefault, linksOf, writePci } from './pci.ts';
 import { vfAttributes } from './picture.ts';
 import { ping, reaches } from './ping.ts';
-import { linkIn, MAC, messageIn, OK, SriovLab, STATE } from './sriov-lab.ts';
+import { linkIn, MAC, messageIn, NO_MAC, OK, SriovLab, STATE } from './sriov-lab.ts';
 import { Vfs } from './vfs.ts';
 import { Wire } from './wire.ts';
 
@@ -323,11 +323,12 @@ describe('files of the Go plugin', () => {
   async function addAsGo(node: Node, lab: SriovLab, vfs: Vfs, pod: Awaited<ReturnType<Node['pod']>>): Promise<void> {
     const { link, pci } = vfs.at(0);
     const own = (await linkIn(undefined, link))?.['address'];
+    const { address: admin } = await vfAttributes(CARD.link, 0);
     await node.ip(`link set ${CARD.link} vf 0 mac ${MAC} vlan 40 trust on`);
     await node.ip(`link set ${link} address ${MAC}`);
     await node.ip(`link set ${link} netns ${pod.name} name net1`);
     await node.ip('link set net1 up mtu 1400', pod);
-    const record = `{"MAC":"${MAC}","MTU":1500,"Master":"${CARD.link}","OrigVfState":{"AdminMAC":"00:00:00:00:00:00","EffectiveMAC":"${own}","HostIFName":"${link}","LinkState":0,"MTU":1500,"MaxTxRate":0,"MinTxRate":0,"SpoofChk":true,"Trust":false,"Vlan":0,"VlanProto":33024,"VlanQoS":0},"VFID":0,"cniVersion":"1.0.0","deviceID":"${pci}","ipam":{"type":"test-ipam"},"max_tx_rate":null,"min_tx_rate":null,"name":"blue","runtimeConfig":{},"trust":"on","type":"sriov","vlan":40,"vlanProto":"802.1q","vlanQoS":0}`;
+    const record = `{"MAC":"${MAC}","MTU":1500,"Master":"${CARD.link}","OrigVfState":{"AdminMAC":"${admin}","EffectiveMAC":"${own}","HostIFName":"${link}","LinkState":0,"MTU":1500,"MaxTxRate":0,"MinTxRate":0,"SpoofChk":true,"Trust":false,"Vlan":0,"VlanProto":33024,"VlanQoS":0},"VFID":0,"cniVersion":"1.0.0","deviceID":"${pci}","ipam":{"type":"test-ipam"},"max_tx_rate":null,"min_tx_rate":null,"name":"blue","runtimeConfig":{},"trust":"on","type":"sriov","vlan":40,"vlanProto":"802.1q","vlanQoS":0}`;
     lab.putState(`${pod.name}-net1`, record);
     lab.putState(`pci/${pci}`, pod.path);
   }
@@ -406,7 +407,7 @@ describe('a record that is lost', () => {
     await lab.call('ADD', { conf: lab.conf(0, { mac: MAC, trust: 'on', vlan: 9 }), pod });
     rmSync(`${STATE}/${pod.name}-net1`);
     expect(await lab.call('DEL', { conf: lab.conf(0), pod })).toMatchObject(OK);
-    expect(await vfAttributes(CARD.link, 0)).toEqual(before);
+    expect(await vfAttributes(CARD.link, 0)).toEqual({ ...before, address: NO_MAC });
     expect(linksOf(vfs.at(0).pci)).toHaveLength(1);
     expect(lab.records()).toEqual([]);
   });

@@ -1,8 +1,12 @@
+import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
+import { NO_MAC } from '../../lib/link/vf.ts';
 import { ALL, Bench, MAC, messageIn, OK } from './testing/bench.ts';
 import { link, OWN_MAC, PF, VF } from './testing/fake-nic.ts';
+
+const { EADDRNOTAVAIL } = constants.errno;
 
 describe('ADD', () => {
   it('moves the VF into the pod with everything that was asked for', async () => {
@@ -120,6 +124,31 @@ describe('ADD', () => {
     bench.nic.onStep = (step) => (step === 'SETLINK mac' && refusals-- > 0 ? 11 : undefined);
     expect(await bench.run('ADD', { mac: MAC })).toMatchObject(OK);
     expect(bench.nic.interface?.mac).toBe(MAC);
+  });
+
+  it('takes the hardware address from the PF with a driver that has it no other way, and gives it back so', async () => {
+    using bench = new Bench();
+    const before = bench.nic.picture();
+    bench.nic.onStep = (step) => {
+      const [own, vf] = [bench.nic.interface, bench.nic.vfs[1]];
+      if (step === 'NEWLINK flags' && own !== undefined && vf !== undefined) {
+        own.mac = vf.mac === NO_MAC ? OWN_MAC : vf.mac;
+      }
+      return step === 'SETLINK mac' ? EADDRNOTAVAIL : undefined;
+    };
+    expect(await bench.run('ADD', { mac: MAC })).toMatchObject(OK);
+    expect(bench.nic.interface).toMatchObject({ name: 'net1', mac: MAC });
+    expect(await bench.run('DEL', { mac: MAC })).toMatchObject(OK);
+    expect(bench.nic.picture()).toEqual(before);
+  });
+
+  it('says what the driver said when it does not take the hardware address at all', async () => {
+    using bench = new Bench();
+    const before = bench.nic.picture();
+    bench.nic.onStep = (step) => (step === 'SETLINK mac' ? EADDRNOTAVAIL : undefined);
+    const { stdout } = await bench.run('ADD', { mac: MAC });
+    expect(messageIn(stdout)).toContain(`cannot set the hardware address ${MAC} of link "net1": EADDRNOTAVAIL`);
+    expect(bench.nic.picture()).toEqual(before);
   });
 
   it('tries again when the PF is busy', async () => {

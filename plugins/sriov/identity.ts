@@ -1,11 +1,23 @@
-import { type DeviceFacts, findDevice, findDeviceByIndex, listDevices, setMac } from '../../lib/link/device.ts';
+import {
+  type DeviceFacts,
+  findDevice,
+  findDeviceByIndex,
+  listDevices,
+  setDown,
+  setFlags,
+  setMac,
+} from '../../lib/link/device.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
-import { errnoError } from '../../lib/netlink/errno.ts';
+import { IFF_UP } from '../../lib/netlink/codec/link.ts';
+import { errnoError, hasErrno } from '../../lib/netlink/errno.ts';
 import type { Netlink } from '../../lib/netlink/netlink.ts';
-import { patiently, type Sleep } from './patience.ts';
+import { awaited, patiently, type Sleep } from './patience.ts';
 import type { SriovRecord } from './record.ts';
 
 const EAGAIN = 11;
+
+/** A PF that is busy does not answer every VF that asks. */
+const ADOPTION_MS = 500;
 
 /**
  * Is this the interface of the VF? Its PCI address says so in every namespace; kernels before 5.14 do not tell it, and
@@ -29,21 +41,40 @@ export function findInterface(netlink: Netlink, name: string, record: SriovRecor
 
 /**
  * Gives an interface its hardware address and looks whether it has it: some drivers ask their PF first, and are not
- * ready when they answer.
+ * ready when they answer; others let a VF have no address but that which its PF has for it, and take that when the
+ * interface goes up or down (igbvf).
  *
- * @returns the interface as it is then
+ * @returns the interface as it is then; it may have been set down
  * @throws ErrnoError when it has another one after the deadline
  */
 export async function wearMac(netlink: Netlink, device: DeviceFacts, mac: string, sleep: Sleep): Promise<DeviceFacts> {
   let seen = device;
-  await patiently(sleep, () => {
-    if (seen.mac !== mac) {
-      setMac(netlink, seen, mac);
-      seen = findDeviceByIndex(netlink, device.index) ?? seen;
+  const hasIt = (): true | undefined => {
+    seen = findDeviceByIndex(netlink, device.index) ?? seen;
+    return seen.mac === mac || undefined;
+  };
+  try {
+    await patiently(sleep, () => {
+      if (seen.mac !== mac) {
+        setMac(netlink, seen, mac);
+        if (!hasIt()) {
+          throw errnoError(
+            `set the hardware address ${mac} of link "${seen.name}"`,
+            EAGAIN,
+            `it still has ${seen.mac}`,
+          );
+        }
+      }
+    });
+  } catch (error) {
+    const asksPf = (): true | undefined => {
+      setFlags(netlink, seen, IFF_UP, IFF_UP);
+      setDown(netlink, seen);
+      return hasIt();
+    };
+    if (!hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') || !(await awaited(sleep, asksPf, ADOPTION_MS))) {
+      throw error;
     }
-    if (seen.mac !== mac) {
-      throw errnoError(`set the hardware address ${mac} of link "${seen.name}"`, EAGAIN, `it still has ${seen.mac}`);
-    }
-  });
+  }
   return seen;
 }

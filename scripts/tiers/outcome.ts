@@ -20,3 +20,14 @@ export const countsOf = (outcomes: readonly Outcome[]): string =>
     `${sum(outcomes, ({ failed }) => failed)} failed`,
     `${sum(outcomes, ({ skipped }) => skipped.length)} skipped`,
   ].join(', ');
+
+/** What several runs came to; there is to read what those say in which something failed. */
+export const together = (outcomes: readonly Outcome[]): Outcome => ({
+  passed: sum(outcomes, ({ passed }) => passed),
+  failed: sum(outcomes, ({ failed }) => failed),
+  skipped: outcomes.flatMap(({ skipped }) => skipped),
+  report: outcomes
+    .filter(({ failed }) => failed > 0)
+    .map(({ report }) => report)
+    .join('\n'),
+});

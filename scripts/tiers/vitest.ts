@@ -14,15 +14,18 @@ interface Report {
   }[];
 }
 
-/**
- * Runs one project of vitest.config.ts.
- *
- * @param within words that run a command elsewhere, where the given folder is the same
- */
+export interface VitestRun {
+  /** words that run a command elsewhere, where the given folder is the same */
+  readonly within?: (folder: string) => readonly string[];
+  /** words for vitest: names of files, `--exclude` and a name */
+  readonly files?: readonly string[];
+}
+
+/** Runs one project of vitest.config.ts. */
 export async function runVitest(
   project: string,
   isVerbose: boolean,
-  within?: (folder: string) => readonly string[],
+  { within, files = [] }: VitestRun = {},
 ): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
   const file = join(folder, 'report.json');
@@ -38,6 +41,7 @@ export async function runVitest(
         `--reporter=${isVerbose || within !== undefined ? 'default' : 'dot'}`,
         '--reporter=json',
         `--outputFile.json=${file}`,
+        ...files,
       ],
       { shows: isVerbose ? 'all' : undefined },
     );
