@@ -29,7 +29,7 @@ describe.concurrent('host-device killed after every effect', () => {
     const { one, other, picture } = await prepared();
     await using _ = one;
     await untilItEnds(12, async (last) => {
-      const outcome = await one.call('ADD', { env: await killedAfter(one.lab.dir, last) });
+      const outcome = await one.call('ADD', { env: await killedAfter('host-device', one.lab.dir, last) });
       await one.succeed('DEL');
       await one.expectHome(picture);
       await other.add();
@@ -44,7 +44,7 @@ describe.concurrent('host-device killed after every effect', () => {
     const { one, other, picture } = await prepared();
     await using _ = one;
     await untilItEnds(12, async (last) => {
-      const outcome = await one.call('ADD', { env: await killedAfter(one.lab.dir, last) });
+      const outcome = await one.call('ADD', { env: await killedAfter('host-device', one.lab.dir, last) });
       const { exitCode, stdout } = await other.call('ADD');
       if (exitCode !== 0) {
         expect(stdout).toContain('a pod may have it');
@@ -63,7 +63,7 @@ describe.concurrent('host-device killed after every effect', () => {
     await using _ = one;
     await untilItEnds(12, async (last) => {
       await one.add();
-      const outcome = await one.call('DEL', { env: await killedAfter(one.lab.dir, last) });
+      const outcome = await one.call('DEL', { env: await killedAfter('host-device', one.lab.dir, last) });
       await one.succeed('DEL');
       await one.expectHome(picture);
       expect(one.recorded()).toEqual([]);
@@ -76,7 +76,7 @@ describe.concurrent('host-device killed after every effect', () => {
     await using _ = one;
     await untilItEnds(12, async (last) => {
       await one.add();
-      const outcome = await one.call('DEL', { env: await killedAfter(one.lab.dir, last) });
+      const outcome = await one.call('DEL', { env: await killedAfter('host-device', one.lab.dir, last) });
       if ((await other.call('ADD')).exitCode !== 0) {
         expect(linkOf(await one.podState(), 'net1')).toMatchObject({ ifalias: DEVICE });
       }

@@ -1,6 +1,6 @@
 /*
- * Preloaded into a program, says on stderr what each of its effects is, and kills it right after the one that KILL_AFTER
- * names. Effects are what changes files, what asks the kernel to change something, and frames that are sent: a test that
+ * Preloaded into a program of the name STEPS_OF, says on stderr what each of its effects is, and kills it right after the
+ * one that KILL_AFTER numbers. Effects are what changes files, what asks the kernel to change something, and frames that are sent: a test that
  * counts up kills the program after each of its steps, whatever they are. Requests that only ask are said too, but never
  * counted.
  */
@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,14 +22,29 @@
 /* The C library's own. */
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+/* Is this the program that STEPS_OF names, not one that starts it? What it starts itself is not meant either. */
+static int is_watched;
+
+__attribute__((constructor)) static void begin(void)
+{
+	const char *name = getenv("STEPS_OF");
+
+	is_watched = name != NULL && strcmp(name, program_invocation_short_name) == 0;
+	if (is_watched)
+		unsetenv("LD_PRELOAD");
+}
+
 /* Called after the effect. */
 static void step(const char *what, const char *which)
 {
 	static int count;
 	const char *last = getenv("KILL_AFTER");
 	int failure = errno;
-	int number = __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST);
+	int number;
 
+	if (!is_watched)
+		return;
+	number = __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST);
 	dprintf(STDERR_FILENO, "step %d: %s %s\n", number, what, which);
 	if (last != NULL && number == atoi(last))
 		kill(getpid(), SIGKILL);
@@ -71,7 +87,7 @@ static void sent(int fd, const void *bytes)
 	const struct nlmsghdr *request = bytes;
 	char type[8];
 
-	if (fd <= STDERR_FILENO)
+	if (fd <= STDERR_FILENO || !is_watched)
 		return;
 	if (option(fd, SO_DOMAIN) == AF_NETLINK) {
 		snprintf(type, sizeof(type), "%hu", request->nlmsg_type);

@@ -6,17 +6,19 @@ import { type Env, mustRun, type Outcome } from './execute.ts';
 import { ROOT } from './programs.ts';
 
 /**
+ * @param program the name of the program, which others may start
  * @param folder where the library is built, unless it is there
  * @param last the effect, counted from one, after which the program is killed; Infinity only makes it say its steps
  * @returns variables of its environment
  */
-export async function killedAfter(folder: string, last: number): Promise<Env> {
+export async function killedAfter(program: string, folder: string, last: number): Promise<Env> {
   const library = join(folder, 'steps.so');
   if (!existsSync(library)) {
     const source = join(ROOT, 'conformance/steps.c');
     await mustRun(['cc', '-Wall', '-Werror', '-shared', '-fPIC', '-O1', '-o', library, source]);
   }
-  return { LD_PRELOAD: library, ...(Number.isFinite(last) ? { KILL_AFTER: String(last) } : {}) };
+  const watched = { LD_PRELOAD: library, STEPS_OF: program };
+  return { ...watched, ...(Number.isFinite(last) ? { KILL_AFTER: String(last) } : {}) };
 }
 
 /** The effects of the program, in its own words: `request 19`. */

@@ -28,16 +28,21 @@ export async function putUp(card: Card): Promise<void> {
   await untilCarrier(card.link);
 }
 
-/** Waits for an interface that was put up: for its carrier, and for duplicate detection of its addresses. */
+/** Waits for an interface that was put up: for its carrier, and for its link-local address to be ready. */
 export function untilCarrier(link: string, namespace?: string): Promise<boolean> {
-  return until(`"${link}" has carrier`, async () => {
+  return until(`"${link}" has carrier and a link-local address`, async () => {
     const where = namespace === undefined ? [] : ['-n', namespace];
     const [found] = JSON.parse(await mustRun(['ip', ...where, '-j', 'addr', 'show', 'dev', link])) as Addressed[];
-    return found?.operstate === 'UP' && !found.addr_info.some(({ tentative }) => tentative);
+    const addresses = found?.addr_info ?? [];
+    return (
+      found?.operstate === 'UP' &&
+      addresses.some(({ scope }) => scope === 'link') &&
+      !addresses.some(({ tentative }) => tentative)
+    );
   });
 }
 
 interface Addressed {
   readonly operstate: string;
-  readonly addr_info: readonly { readonly tentative?: boolean }[];
+  readonly addr_info: readonly { readonly scope: string; readonly tentative?: boolean }[];
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../execute.ts';
 import type { Pod } from '../lab.ts';
 import { OURS } from '../programs.ts';
-import { CARD, putUp } from './cards.ts';
+import { CARD, putUp, untilCarrier } from './cards.ts';
 import { Node } from './node.ts';
 import { bind, bindByDefault, linksOf } from './pci.ts';
 import { type LinkPicture, pictureOfLink } from './picture.ts';
@@ -59,6 +59,7 @@ async function furnish(node: Node, link: string): Promise<void> {
   await node.sysctl(`net/ipv4/conf/${link}/rp_filter`, '2');
   await node.sysctl(`net/ipv6/conf/${link}/accept_ra`, '0');
   await node.ip(`link set ${link} up`);
+  await untilCarrier(link);
   await node.ip(`addr add 10.90.0.9/24 dev ${link}`);
   await node.ip(`addr add fd90::9/64 dev ${link} nodad`);
   await node.ip(`route add 10.94.0.0/16 via 10.90.0.1 dev ${link}`);

@@ -107,7 +107,7 @@ export class RdmaNode implements AsyncDisposable {
 
   /** The same, with SIGKILL after an effect: see ../steps.ts. */
   async killedAfter(last: number, request: Partial<RdmaCall>): Promise<Outcome> {
-    return this.call({ ...request, env: await killedAfter(this.node.dir, last) });
+    return this.call({ ...request, env: await killedAfter('rdma', this.node.dir, last) });
   }
 
   /** A call that must succeed; what it prints, read. */

@@ -88,7 +88,7 @@ export class SriovLab {
       path: [this.bin, STANDALONE, ...OURS.path],
       ...(ifName === undefined ? {} : { ifName }),
       ...(args === undefined ? {} : { args }),
-      ...(killAfter === undefined ? {} : { env: await killedAfter(this.bin, killAfter) }),
+      ...(killAfter === undefined ? {} : { env: await killedAfter('sriov', this.bin, killAfter) }),
     });
   }
 
