@@ -1,10 +1,8 @@
 /** `npm run build`: makes dist/. The same input gives the same bytes. */
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   chmodSync,
-  constants,
   copyFileSync,
   globSync,
   linkSync,
@@ -18,18 +16,13 @@ import { basename, dirname, join } from 'node:path';
 import { markOf } from '../lib/sys/build-id.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
+import { buildExecutable } from './executable.ts';
 import { writeSchemas } from './schemas.ts';
 
 const OLDEST_NODE = 24;
 
 /** Always the same place: the snapshot knows the paths of what made it. */
 const WORKSHOP = '/tmp/braid-build-standalone';
-
-/**
- * With which the executable runs. Hashing all strings of the snapshot again with a seed of each process takes 4 ms; who
- * configures a node's networks need not be kept from choosing strings that collide. And no signal opens a debugger.
- */
-const FLAGS = ['--no-rehash-snapshot', '--disable-sigusr1'];
 
 /** Runs before anything that an older Node would not understand; plain enough for Node 0.12. */
 const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
@@ -89,38 +82,13 @@ function writeStandalone(names: readonly string[], code: string, native: Buffer,
   mkdirSync(join(DIST, 'standalone'), { recursive: true });
   const [first = '', ...others] = names;
   const path = join(DIST, 'standalone', first);
-  copyFileSync(buildExecutable(code, native), path);
+  copyFileSync(buildExecutable(WORKSHOP, code, native), path);
   rmSync(WORKSHOP, { recursive: true });
   appendFileSync(path, markOf(id));
   chmodSync(path, 0o755);
   for (const name of others) {
     linkSync(path, join(DIST, 'standalone', name));
   }
-}
-
-/** @returns its path in the workshop, with everything that could tell where it was built left out */
-function buildExecutable(code: string, native: Buffer): string {
-  const config = {
-    main: 'main.js',
-    output: 'executable',
-    disableExperimentalSEAWarning: true,
-    useSnapshot: true,
-    execArgv: FLAGS,
-    execArgvExtension: 'none',
-    assets: { native: 'native.node' },
-  };
-  for (const [name, content] of Object.entries({
-    'main.js': code,
-    'native.node': native,
-    'sea.json': JSON.stringify(config),
-  })) {
-    writeFileSync(join(WORKSHOP, name), content);
-  }
-  const node = join(WORKSHOP, 'node');
-  copyFileSync(process.execPath, node, constants.COPYFILE_FICLONE);
-  const flags = ['--random-seed=1', '--build-sea=sea.json'];
-  execFileSync(node, flags, { cwd: WORKSHOP, env: { PATH: '/usr/bin:/bin' }, stdio: ['ignore', 'ignore', 'inherit'] });
-  return join(WORKSHOP, 'executable');
 }
 
 function writeSums(): void {
