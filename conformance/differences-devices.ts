@@ -1,5 +1,5 @@
 /** The intended differences of the plugins for devices: as `DIFFERENCES`, with which they are joined. */
-import type { Difference } from './differences.ts';
+import type { Difference } from './difference.ts';
 
 export const DEVICE_DIFFERENCES: readonly Difference[] = [
   {

@@ -1,7 +1,8 @@
 /** Tests that give cases to our plugin and to Go's. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Bench, type Case, describeDeviation } from './compare.ts';
-import { DIFFERENCES, type Difference, explanationOf } from './differences.ts';
+import type { Difference } from './difference.ts';
+import { DIFFERENCES, explanationOf } from './differences.ts';
 
 /** Few, since each keeps two calls going. */
 const WIDTH = 3;

@@ -1,35 +1,8 @@
 /** The benches: which subjects take turns, and which of their figures are reported beside which target. */
+import type { Bench } from './bench.ts';
 import { containerd } from './containerd.ts';
-import type { Comparison } from './stats.ts';
-import type { Subject, Tools } from './subjects.ts';
+import type { Tools } from './subjects.ts';
 import * as subjects from './subjects.ts';
-
-export interface Bench {
-  readonly name: string;
-  readonly about: string;
-  /** in the order in which they take turns */
-  readonly subjects: Readonly<Record<string, Subject>>;
-  readonly lines: readonly Line[];
-  /** rounds that are not counted; 1 when absent */
-  readonly warmUp?: number;
-  /** the part of the rounds asked for that is run, for benches that take long */
-  readonly part?: number;
-  /** takes down what `make` has made */
-  close?(): Promise<void>;
-}
-
-export interface Line {
-  readonly title: string;
-  /** subject and figure */
-  readonly ours: readonly [subject: string, figure: string];
-  readonly peer?: readonly [subject: string, figure: string];
-  readonly how: Comparison;
-  readonly unit: 'ms' | 'processes' | 'calls' | 'requests';
-  /** at most */
-  readonly target?: number;
-  /** where the picture shows it: under which heading, and in which row */
-  readonly picture?: { readonly panel: string; readonly row: string };
-}
 
 export interface BenchEntry {
   readonly name: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { runtimes } from '../containerd/install.ts';
 import { makeNics } from '../containerd/networks.ts';
 import { Site } from '../containerd/site.ts';
-import type { Bench, Line } from './benches.ts';
+import type { Bench, Line } from './bench.ts';
 import { goNetwork, multus, ourNetwork } from './confs.ts';
 import { nicName } from './lab.ts';
 import type { Sample, Subject, Tools } from './subjects.ts';

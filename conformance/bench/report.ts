@@ -1,5 +1,5 @@
 /** Figures for people and for programs. */
-import type { Bench, Line } from './benches.ts';
+import type { Bench, Line } from './bench.ts';
 import { type Comparison, compare, type Stats, statsOf } from './stats.ts';
 import type { Sample } from './subjects.ts';
 

@@ -1,5 +1,6 @@
 import type { Host } from '../cni/plugin.ts';
-import { isGone, withoutPrefix } from './liveness.ts';
+import { isGone } from './gone.ts';
+import { withoutPrefix } from './liveness.ts';
 import { NODE_OPTIONS, type NodeRecord, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
 import { age, count, table } from './table.ts';

@@ -1,5 +1,5 @@
-import type { AttachmentRecord, Host } from '../cni/plugin.ts';
-import type { Netns } from '../netns/netns.ts';
+import type { Host } from '../cni/plugin.ts';
+import { isGonePath, opened } from './gone.ts';
 import type { SeenNetns } from './namespaces.ts';
 import type { NodeRecord } from './node.ts';
 
@@ -54,27 +54,6 @@ export function judge(host: Host, records: readonly NodeRecord[], evidence: Evid
   return areOld(records, evidence.nowMs)
     ? { verdict: 'lost', because: 'its ADD began long ago and has never ended' }
     : { verdict: 'unknown', because: 'it may just be on the way' };
-}
-
-/** Does the record name a namespace that is not there any more? */
-export const isGone = (host: Host, { netns }: AttachmentRecord): boolean => netns !== '' && isGonePath(host, netns);
-
-/** A path through /proc leads to the host's own namespace, or to another's, once its process has ended. */
-function isGonePath(host: Host, path: string): boolean {
-  const netns = opened(host, path);
-  if (netns === undefined) {
-    return true;
-  }
-  using _open = netns;
-  return netns.isSameAs(host.netns);
-}
-
-function opened(host: Host, path: string): Netns | undefined {
-  try {
-    return host.openNetns(path);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A runtime that failed to take a sandbox down may have forgotten it, and left its namespace. */

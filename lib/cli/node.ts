@@ -4,7 +4,7 @@ import type { JsonObject } from '../cni/json.ts';
 import type { AttachmentRecord, Host, Plugin } from '../cni/plugin.ts';
 import { cachedRecords } from './cached.ts';
 import { type ConfFile, confFilesIn, distinct, pluginConfsIn, textIn } from './confs.ts';
-import { isGone } from './liveness.ts';
+import { isGone } from './gone.ts';
 import { CACHE_FOLDER, CONF_FOLDER } from './program.ts';
 
 /** What is known of a node: configurations, and what runtimes and plugins have recorded. */

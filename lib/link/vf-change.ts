@@ -3,7 +3,7 @@ import { RTM_SETLINK } from '../netlink/codec/link.ts';
 import { encodeVf, LINK_STATES, type VfAttributes } from '../netlink/codec/vf.ts';
 import type { ErrnoError } from '../netlink/errno.ts';
 import type { Netlink } from '../netlink/netlink.ts';
-import { type VfFacts, VLAN_PROTOCOLS } from './vf.ts';
+import { type VfFacts, VLAN_PROTOCOLS } from './vf-facts.ts';
 
 /** What shall change; absent stays as it is. */
 export type VfChanges = Partial<Omit<VfFacts, 'number'>>;

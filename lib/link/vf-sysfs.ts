@@ -1,6 +1,6 @@
 import { formatMac, parseMac } from '../net/mac.ts';
 import { attributeOf, type BusDevice } from '../sys/bus-device.ts';
-import type { VfFacts } from './vf.ts';
+import type { VfFacts } from './vf-facts.ts';
 
 /** The drivers of NVIDIA's own distribution show `sriov/<n>/config` below the PF, for as many VFs as there are. */
 export function vfInSysfs(device: BusDevice | undefined, number: number): VfFacts | undefined {

@@ -14,15 +14,12 @@ import { hasErrno } from '../netlink/errno.ts';
 import type { Netlink } from '../netlink/netlink.ts';
 import type { BusDevice } from '../sys/bus-device.ts';
 import { queryFor } from './observe.ts';
+import type { LinkState, VfFacts } from './vf-facts.ts';
 import { vfInSysfs } from './vf-sysfs.ts';
 
 const ETHERNET_BYTES = 6;
 /** An entry has some 200 bytes, and a list 64 KiB. */
 const VFS_THAT_FIT = 200;
-
-export const VLAN_PROTOCOLS = { '802.1q': ETH_P_8021Q, '802.1ad': ETH_P_8021AD } as const;
-export type VlanProtocol = keyof typeof VLAN_PROTOCOLS;
-export type LinkState = keyof typeof LINK_STATES;
 
 /** A PF, and its folder in sysfs: some drivers tell there what the kernel's list is too short for. */
 export interface Pf {
@@ -36,33 +33,6 @@ export interface PfFacts extends Pf {
   /** how many VFs it has, whether they are told or not */
   readonly vfCount: number;
   readonly vfs: readonly VfFacts[];
-}
-
-/** How a PF sees one of its VFs. */
-export interface VfFacts {
-  readonly number: number;
-  /** the administrative address; all zero when the VF has its own */
-  readonly mac: string;
-  readonly vlan: VlanTag;
-  /** undefined: the driver does not know it */
-  readonly spoofCheck: boolean | undefined;
-  /** undefined: the driver does not know it */
-  readonly trust: boolean | undefined;
-  readonly rate: Rate;
-  readonly linkState: LinkState;
-}
-
-export interface VlanTag {
-  /** 0: none */
-  readonly id: number;
-  readonly qos: number;
-  readonly protocol: VlanProtocol;
-}
-
-/** Mbit/s; 0: no limit */
-export interface Rate {
-  readonly min: number;
-  readonly max: number;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import { NO_MAC, VLAN_PROTOCOLS, type VlanProtocol, type VlanTag } from '../../lib/link/vf.ts';
+import { NO_MAC } from '../../lib/link/vf.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
+import { VLAN_PROTOCOLS, type VlanProtocol, type VlanTag } from '../../lib/link/vf-facts.ts';
 import { formatMac, isMulticastMac, parseMac } from '../../lib/net/mac.ts';
 import { isPciAddress } from '../../lib/sys/bus-device.ts';
 import type { SriovConf } from './config.ts';

@@ -1,8 +1,8 @@
 import { anyObject, type Conf, conf, dns, flag, readConf, section, text, whole } from '../../lib/cni/config.ts';
 import { compact, isObject, type JsonObject, sorted } from '../../lib/cni/json.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
-import { type LinkState, VLAN_PROTOCOLS } from '../../lib/link/vf.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
+import { type LinkState, VLAN_PROTOCOLS } from '../../lib/link/vf-facts.ts';
 import { ETH_P_8021AD, LINK_STATES } from '../../lib/netlink/codec/vf.ts';
 import { isPciAddress } from '../../lib/sys/bus-device.ts';
 import { maybeWhole } from './config.ts';

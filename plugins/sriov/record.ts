@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
-import type { VfFacts } from '../../lib/link/vf.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
+import type { VfFacts } from '../../lib/link/vf-facts.ts';
 
 /**
  * What an attachment is, and what its VF was before: written before the VF is touched, gone when it is back. The Go

@@ -2,9 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { insideOf } from './command.ts';
 import { Failure } from './failure.ts';
-import { NODE, PROGRAMS } from './lab.ts';
-
-export type Conf = Readonly<Record<string, unknown>>;
+import { type Conf, NODE, PROGRAMS } from './lab.ts';
 
 export interface PluginCall {
   readonly verb: 'ADD' | 'CHECK' | 'DEL';

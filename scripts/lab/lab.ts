@@ -1,8 +1,9 @@
 /** The lab of `./scripts/try`: what it is made of, how it is made and taken down, and what is left in it. */
 import { existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Conf } from './call.ts';
 import { ipJson, run } from './command.ts';
+
+export type Conf = Readonly<Record<string, unknown>>;
 
 export const PROGRAMS = new URL('../../dist/standalone', import.meta.url).pathname;
 /** On a disk, as on a node: in memory the store would be faster than it is. */

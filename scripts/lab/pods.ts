@@ -1,9 +1,9 @@
 /** What the pods of the lab are asked to do, and what is seen in them. */
 import { spawnSync } from 'node:child_process';
-import { type Conf, callPlugin, type PluginAnswer } from './call.ts';
+import { callPlugin, type PluginAnswer } from './call.ts';
 import { insideOf, ipJson } from './command.ts';
 import { Failure } from './failure.ts';
-import { multusConf, NETWORKS, type Network, networkConf, PODS, type Pod, podNetns } from './lab.ts';
+import { type Conf, multusConf, NETWORKS, type Network, networkConf, PODS, type Pod, podNetns } from './lab.ts';
 
 /** Calls multus for a pod. From version 0.4.0 on, what ADD answered comes back with CHECK and DEL. */
 export function callMultus(verb: 'ADD' | 'CHECK' | 'DEL', pod: Pod, prevResult?: Conf): PluginAnswer {
