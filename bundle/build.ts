@@ -17,6 +17,7 @@ import { markOf } from '../lib/sys/build-id.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { buildExecutable } from './executable.ts';
+import { writeManual } from './man.ts';
 import { writeSchemas } from './schemas.ts';
 
 const OLDEST_NODE = 24;
@@ -32,7 +33,7 @@ const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
 
 async function main(): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  for (const part of ['script', 'standalone', 'schema', 'native', 'work', 'SHA256SUMS']) {
+  for (const part of ['script', 'standalone', 'schema', 'man', 'native', 'work', 'SHA256SUMS']) {
     rmSync(join(DIST, part), { recursive: true, force: true });
   }
   const native = compileNative();
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
   await claimFolder(WORKSHOP);
   writeStandalone(names, codes[1] ?? '', native, id);
   await writeSchemas();
+  await writeManual(version);
   writeNotices();
   writeSums();
 }
@@ -92,7 +94,7 @@ function writeStandalone(names: readonly string[], code: string, native: Buffer,
 }
 
 function writeSums(): void {
-  const sums = ['script', 'standalone', 'schema'].flatMap((folder) =>
+  const sums = ['script', 'standalone', 'schema', 'man'].flatMap((folder) =>
     readdirSync(join(DIST, folder))
       .sort()
       .map((name) => `${sumOf(join(DIST, folder, name))}  ${folder}/${name}\n`),

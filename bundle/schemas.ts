@@ -23,12 +23,18 @@ const COMMON: Readonly<Record<string, JsonSchema>> = {
   name: { type: 'string', description: 'Name of the network.' },
 };
 
-export async function schemaOf(name: string): Promise<JsonSchema> {
+/** @throws Error when its file does not export it under its name */
+export async function loadPlugin(name: string): Promise<Plugin> {
   const module = (await import(join(ROOT, 'plugins', name, 'plugin.ts'))) as Readonly<Record<string, Plugin>>;
   const plugin = module[exportOf(name)];
   if (plugin === undefined) {
     throw new Error(`plugins/${name}/plugin.ts does not export "${exportOf(name)}"`);
   }
+  return plugin;
+}
+
+export async function schemaOf(name: string): Promise<JsonSchema> {
+  const plugin = await loadPlugin(name);
   const own = withoutRequired(z.toJSONSchema(plugin.conf, { io: 'output', unrepresentable: 'any' })) as JsonSchema;
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

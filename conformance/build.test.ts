@@ -38,6 +38,7 @@ const isAnswer = { exitCode: 0, signal: undefined, stdout: VERSION, stderr: '' }
 
 describe('the folder dist', () => {
   const names = [...PLUGINS, 'braid'].sort();
+  const pageOf = (name: string): string => (name === 'braid' ? 'braid.8' : `braid-${name}.8`);
 
   it('has each plugin and braid, as script and as standalone program, executable', () => {
     for (const place of [SCRIPT, STANDALONE]) {
@@ -56,16 +57,26 @@ describe('the folder dist', () => {
     expect(names.filter((name) => statSync(join(SCRIPT, name)).size > LARGEST_SCRIPT)).toEqual([]);
   });
 
-  it('has checksums of every program and schema, and they are right', async () => {
+  it('has checksums of every program, schema and manual page, and they are right', async () => {
     const listed = readFileSync(join(DIST, 'SHA256SUMS'), 'utf8')
       .split('\n')
       .filter(Boolean)
       .map((line) => line.split('  ')[1]);
-    const there = ['script', 'standalone', 'schema'].flatMap((part) =>
+    const there = ['script', 'standalone', 'schema', 'man'].flatMap((part) =>
       readdirSync(join(DIST, part)).map((name) => `${part}/${name}`),
     );
     expect(listed.sort()).toEqual(there.sort());
     await mustRun(['sha256sum', '--check', '--strict', '--quiet', 'SHA256SUMS'], { cwd: DIST });
+  });
+
+  it('has a manual page of each plugin, with every key of its configuration, and of braid', () => {
+    expect(readdirSync(join(DIST, 'man')).sort()).toEqual(names.map(pageOf).sort());
+    for (const plugin of PLUGINS) {
+      const { properties } = JSON.parse(readFileSync(join(DIST, 'schema', `${plugin}.json`), 'utf8'));
+      const page = readFileSync(join(DIST, 'man', pageOf(plugin)), 'utf8');
+      const keys = Object.keys(properties).filter((key) => !['cniVersion', 'name', 'type'].includes(key));
+      expect(keys.filter((key) => !page.includes(`\n\\fB${key.replace(/-/g, '\\-')}\\fR (`))).toEqual([]);
+    }
   });
 
   it.each(PLUGINS)('has a schema of %s that knows every key of its examples', (plugin) => {

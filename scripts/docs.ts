@@ -1,9 +1,8 @@
 /** `npm run docs`: writes into the documents what is said of the code by the code. With --check it only compares. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exportOf, pluginNames, ROOT } from '../bundle/compile.ts';
-import { schemaOf } from '../bundle/schemas.ts';
-import type { Plugin } from '../lib/cni/plugin.ts';
+import { pluginNames, ROOT } from '../bundle/compile.ts';
+import { loadPlugin, schemaOf } from '../bundle/schemas.ts';
 import { commandsTable } from './docs/commands.ts';
 import { fill } from './docs/markdown.ts';
 import { supportMatrix } from './docs/matrix.ts';
@@ -36,15 +35,6 @@ function document(path: string, parts: Readonly<Record<string, string>>): readon
   const text = readFileSync(join(ROOT, path), 'utf8');
   const wanted = Object.entries(parts).reduce((filled, [place, content]) => fill(filled, place, content), text);
   return [{ path, text, wanted }];
-}
-
-async function loadPlugin(name: string): Promise<Plugin> {
-  const module = (await import(join(ROOT, 'plugins', name, 'plugin.ts'))) as Readonly<Record<string, Plugin>>;
-  const plugin = module[exportOf(name)];
-  if (plugin === undefined) {
-    throw new Error(`plugins/${name}/plugin.ts does not export "${exportOf(name)}"`);
-  }
-  return plugin;
 }
 
 async function main(isCheck: boolean): Promise<number> {

@@ -1,0 +1,95 @@
+/** Manual pages in section 8, made of what the plugins and commands say of themselves. */
+import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { commandsOf } from '../lib/cli/commands.ts';
+import type { Command, Plugin } from '../lib/cni/plugin.ts';
+import { DIST, pluginNames, ROOT } from './compile.ts';
+import { type Option, optionsOf } from './options.ts';
+import { loadPlugin, schemaOf } from './schemas.ts';
+
+const COMMAND_LINE = 'braid';
+
+/** dist/man: `braid.8`, and `braid-macvlan.8` of the plugin macvlan. */
+export async function writeManual(version: string): Promise<void> {
+  const folder = join(DIST, 'man');
+  mkdirSync(folder, { recursive: true });
+  const names = pluginNames();
+  const plugins = await Promise.all(names.map(loadPlugin));
+  for (const plugin of plugins) {
+    const [example = ''] = globSync(join(ROOT, 'plugins', plugin.name, 'examples/*.conflist')).sort();
+    const options = optionsOf(await schemaOf(plugin.name));
+    const text = pageOfPlugin({ plugin, options, example: readFileSync(example, 'utf8') }, version);
+    writeFileSync(join(folder, `${pageNameOf(plugin.name)}.8`), text);
+  }
+  const program = { version, id: '', form: 'script', file: '', folder: '', env: {} } as const;
+  writeFileSync(join(folder, `${COMMAND_LINE}.8`), pageOfCommands(commandsOf(program, plugins), names, version));
+}
+
+const pageNameOf = (plugin: string): string => `${COMMAND_LINE}-${plugin}`;
+
+interface Documented {
+  readonly plugin: Pick<Plugin, 'name' | 'about'>;
+  readonly options: readonly Option[];
+  /** a list of plugins as the runtime reads it */
+  readonly example: string;
+}
+
+/** The page of a plugin. */
+export function pageOfPlugin({ plugin, options, example }: Documented, version: string): string {
+  const keys = options.map(({ key, type, fallback, about }) =>
+    item(`\`${key}\` (${type}${fallback === '' ? '' : `; ${fallback} unless given`})`, about),
+  );
+  return page(pageNameOf(plugin.name), version, [
+    ['NAME', `${literal(pageNameOf(plugin.name))} \\- ${text(plugin.about.replace(/^[^:]*: /, ''))}`],
+    ['SYNOPSIS', `/opt/cni/bin/${literal(plugin.name)}`],
+    [
+      'DESCRIPTION',
+      text(
+        'A CNI plugin: container runtimes call it with a configuration on standard input and CNI_COMMAND and other variables in the environment. Without CNI_COMMAND it says what it is.',
+      ),
+    ],
+    ['CONFIGURATION', keys.join('\n')],
+    ['EXAMPLE', `.EX\n${example.trimEnd().split('\n').map(literal).join('\n')}\n.EE`],
+    ['SEE ALSO', reference(COMMAND_LINE)],
+  ]);
+}
+
+/** The page of the command line. */
+export function pageOfCommands(commands: readonly Command[], plugins: readonly string[], version: string): string {
+  const parts = commands.map(({ usage, about, options = [] }) =>
+    [`.SS ${literal(usage)}`, text(about), ...options.map(([option, what]) => item(`\`${option}\``, what))].join('\n'),
+  );
+  return page(COMMAND_LINE, version, [
+    ['NAME', `${COMMAND_LINE} \\- many networks for Kubernetes pods, fast`],
+    ['SYNOPSIS', `${bold(COMMAND_LINE)} COMMAND [OPTION]...`],
+    ['COMMANDS', parts.join('\n')],
+    ['EXIT STATUS', text('0 done, 1 failed, 2 wrong usage.')],
+    ['SEE ALSO', plugins.map((name) => reference(pageNameOf(name))).join(',\n')],
+  ]);
+}
+
+function page(name: string, version: string, sections: readonly (readonly [string, string])[]): string {
+  const parts = sections.map(([heading, content]) => `.SH ${heading}\n${content}\n`);
+  return `.TH ${literal(name.toUpperCase())} 8 "" "Braid ${version}" "Braid"\n${parts.join('')}`;
+}
+
+const item = (tag: string, content: string): string => `.TP\n${text(tag)}\n${text(content)}`;
+
+const reference = (name: string): string => `${bold(name)}(8)`;
+
+const bold = (words: string): string => `\\fB${literal(words)}\\fR`;
+
+/** Words between backticks are bold. */
+const text = (words: string): string =>
+  words
+    .split('`')
+    .map((part, index) => (index % 2 === 1 ? bold(part) : literal(part)))
+    .join('')
+    .replace(/^(\\fB)?(?=[.'])/, '\\&$1');
+
+/** As it stands: roff takes a backslash for a command, and so a point or an apostrophe at the beginning of a line. */
+const literal = (words: string): string =>
+  words
+    .replace(/\\/g, '\\e')
+    .replace(/-/g, '\\-')
+    .replace(/^(?=[.'])/, '\\&');
