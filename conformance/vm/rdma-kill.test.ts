@@ -29,7 +29,7 @@ describe('an ADD that is killed', () => {
   it(
     'leaves what DEL takes back, and the next pod gets the device',
     async () => {
-      await untilItEnds(4, async (last) => {
+      await untilItEnds(5, async (last) => {
         const outcome = await killed('ADD', last);
         expect(await lab.call({ verb: 'DEL', pod })).toMatchObject(OK);
         expect(await lab.picture()).toEqual(ALL);
@@ -45,7 +45,7 @@ describe('an ADD that is killed', () => {
   it(
     'leaves what the next ADD completes',
     async () => {
-      await untilItEnds(4, async (last) => {
+      await untilItEnds(5, async (last) => {
         const outcome = await killed('ADD', last);
         expect(await lab.must({ verb: 'ADD', pod })).toMatchObject({ interfaces: [{ name: 'net1' }] });
         expect(await rdmaDevices(pod)).toEqual([RDMA]);
@@ -60,7 +60,7 @@ describe('an ADD that is killed', () => {
   it(
     'leaves nothing that outlives its pod: the next one gets the device, and a late DEL does not take it away',
     async () => {
-      await untilItEnds(4, async (last) => {
+      await untilItEnds(5, async (last) => {
         const outcome = await killed('ADD', last);
         await lab.end(pod);
         await lab.must({ verb: 'ADD', pod: next });
