@@ -26,7 +26,7 @@ export async function doctor(args: readonly string[], host: Host, print: Print):
     ...silent,
     ...(await examineRuntime(host, node, { bin: values.bin, confDir: places.confDir, runtimes })),
     ...examineRecords(node),
-    ...examineNetwork(host, node, listNamespaces(host)),
+    ...examineNetwork(host, node, await listNamespaces(host)),
     ...(await askPlugins(host, node)),
   ];
   const faults = findings.filter(({ level }) => level === 'fault');

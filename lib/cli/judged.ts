@@ -49,7 +49,7 @@ export async function judgeNode(host: Host, { places, cri }: Question): Promise<
   }
   const evidence: Evidence = {
     sandboxes: runtimes.length === 0 ? undefined : new Set(sandboxes),
-    namespaces: listNamespaces(host),
+    namespaces: await listNamespaces(host),
     nowMs: Date.now(),
   };
   const containers = [...byContainer(node.records)].map(([containerId, records]) => ({

@@ -1,14 +1,14 @@
 import type { Finding } from '../cni/plugin.ts';
 import { type DeviceFacts, listDevices } from '../link/device.ts';
-import type { Netlink } from '../netlink/netlink.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 
 /**
  * A link of the node that pods send through, and what it sends through itself: VLAN, bond, bridge, down to the NICs.
  *
  * @param name of the link, or one of its alternative names
  */
-export function examineLinkPath(netlink: Netlink, name: string): readonly Finding[] {
-  const links = listDevices(netlink);
+export async function examineLinkPath(netlink: Conversation, name: string): Promise<readonly Finding[]> {
+  const links = await listDevices(netlink);
   const link = links.find((one) => one.name === name || one.altNames.includes(name));
   return link === undefined ? [] : [...stateOf(link), ...mtusBelow(link, links)];
 }

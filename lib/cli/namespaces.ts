@@ -4,7 +4,7 @@ import type { Host } from '../cni/plugin.ts';
 import { type DeviceFacts, listDevices } from '../link/device.ts';
 import { formatIp, ipFromBytes } from '../net/ip.ts';
 import { decodeAddress, encodeAddress, RTM_GETADDR } from '../netlink/codec/address.ts';
-import type { Netlink } from '../netlink/netlink.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 
 /** A network namespace of the node, and what is in it. */
@@ -29,14 +29,14 @@ export interface SeenAddress {
 const FOLDERS = ['/run/netns', '/var/run/netns', '/run/docker/netns'];
 
 /** Every namespace that has a name or a process. One that ends meanwhile is left out. */
-export function listNamespaces(host: Host): readonly SeenNetns[] {
+export async function listNamespaces(host: Host): Promise<readonly SeenNetns[]> {
   const inhabited = processPaths();
   const found = new Map<string, SeenNetns>();
   for (const path of [...FOLDERS.flatMap(pathsIn), ...inhabited.values()]) {
     try {
       using netns = host.openNetns(path);
       if (!found.has(netns.identity)) {
-        found.set(netns.identity, seen(host, netns, path, inhabited));
+        found.set(netns.identity, await seen(host, netns, path, inhabited));
       }
     } catch {
       // a name without a namespace, a process that has ended
@@ -46,10 +46,9 @@ export function listNamespaces(host: Host): readonly SeenNetns[] {
 }
 
 /** The addresses of all links of a namespace. */
-export function addressesIn(netlink: Netlink): readonly SeenAddress[] {
+export async function addressesIn(netlink: Conversation): Promise<readonly SeenAddress[]> {
   const body = encodeAddress({ family: 0, prefix: 0, index: 0 }, {});
-  return netlink
-    .dump({ type: RTM_GETADDR, body, operation: 'list addresses' })
+  return (await netlink.dump({ type: RTM_GETADDR, body, operation: 'list addresses' }))
     .map(decodeAddress)
     .flatMap(({ prefix, index, attributes }) => {
       const bytes = attributes.local ?? attributes.address;
@@ -57,15 +56,20 @@ export function addressesIn(netlink: Netlink): readonly SeenAddress[] {
     });
 }
 
-function seen(host: Host, netns: Netns, path: string, inhabited: ReadonlyMap<string, string>): SeenNetns {
+async function seen(
+  host: Host,
+  netns: Netns,
+  path: string,
+  inhabited: ReadonlyMap<string, string>,
+): Promise<SeenNetns> {
   const inode = netns.identity.split(':')[1] ?? '';
   return {
     path,
     identity: netns.identity,
     isHost: netns.isSameAs(host.netns),
     isInhabited: inhabited.has(`net:[${inode}]`),
-    links: listDevices(netns.netlink),
-    addresses: addressesIn(netns.netlink),
+    links: await listDevices(netns.netlink),
+    addresses: await addressesIn(netns.netlink),
   };
 }
 

@@ -33,7 +33,7 @@ export async function addressLink(call: Call<unknown>, host: Host, made: MadeLin
   const { netns, link, own, dns, more = EMPTY_RESULT } = made;
   const type = ipamType(call.document);
   if (type === 'dhcp') {
-    setUp(netns.netlink, link);
+    await setUp(netns.netlink, link);
   }
   const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo);
   if (type !== '') {
@@ -42,12 +42,12 @@ export async function addressLink(call: Call<unknown>, host: Host, made: MadeLin
   const ips = [...more.ips, ...leases.ips].map((ip) => ({ ...ip, interface: 0 }));
   const result: Result = { interfaces: [own], ips, routes: [...more.routes, ...leases.routes], dns: dns ?? leases.dns };
   if (ips.length === 0 && result.routes.length === 0) {
-    setUp(netns.netlink, link);
+    await setUp(netns.netlink, link);
     return result;
   }
   const plan = planAddresses(result, link.name);
   announceWhenUp(netns, link.name);
-  configureLink(netns, link, plan, host.log);
+  await configureLink(netns, link, plan, host.log);
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
     await settle(netns.netlink, link, host.sleep);
   }

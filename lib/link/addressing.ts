@@ -4,7 +4,7 @@ import type { IpConfig, Result, Route } from '../cni/result.ts';
 import { type Cidr, formatCidr, lastOf, masked, parseCidr } from '../net/cidr.ts';
 import { type Family, formatIp, type Ip, ipToBytes, parseIp } from '../net/ip.ts';
 import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
-import type { Netlink } from '../netlink/netlink.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 import { setUp } from './link.ts';
 import { addRoute, type RoutePlan, RT_TABLE_MAIN } from './routes.ts';
@@ -38,16 +38,21 @@ export function planAddresses(result: Result, ifName: string): AddressPlan {
  *
  * @throws CniError, ErrnoError
  */
-export function configureLink(netns: Netns, link: Named, plan: AddressPlan, log: (line: string) => void): void {
+export async function configureLink(
+  netns: Netns,
+  link: Named,
+  plan: AddressPlan,
+  log: (line: string) => void,
+): Promise<void> {
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
     enableIpv6(netns, link.name, log);
   }
   for (const address of plan.addresses) {
-    addAddress(netns.netlink, link, address);
+    await addAddress(netns.netlink, link, address);
   }
-  setUp(netns.netlink, link);
+  await setUp(netns.netlink, link);
   for (const route of plan.routes) {
-    addRoute(netns.netlink, link.index, route, routeText(route, link.name));
+    await addRoute(netns.netlink, link.index, route, routeText(route, link.name));
   }
 }
 
@@ -111,11 +116,11 @@ function planRoute(route: Route, gateways: readonly Ip[]): RoutePlan {
   };
 }
 
-function addAddress(netlink: Netlink, link: Named, address: Cidr): void {
+async function addAddress(netlink: Conversation, link: Named, address: Cidr): Promise<void> {
   const bytes = ipToBytes(address.ip);
   const hasBroadcast = address.ip.family === 4 && address.prefix <= LONGEST_WITH_BROADCAST;
   const head = { family: address.ip.family === 4 ? AF_INET : AF_INET6, prefix: address.prefix, index: link.index };
-  netlink.request({
+  await netlink.change({
     type: RTM_NEWADDR,
     flags: NLM_F_CREATE_EXCL,
     body: encodeAddress(head, {
@@ -124,6 +129,7 @@ function addAddress(netlink: Netlink, link: Named, address: Cidr): void {
       ...(hasBroadcast ? { broadcast: ipToBytes(lastOf(address)) } : {}),
     }),
     operation: `add address ${formatCidr(address)} to "${link.name}"`,
+    whenDone: 'EEXIST',
   });
 }
 

@@ -32,7 +32,7 @@ const believed = (lab: Lab): Readonly<Record<string, string>> =>
 async function announceIn(lab: Lab, sleep: (ms: number) => Promise<void>): Promise<readonly string[]> {
   const lines: string[] = [];
   using netns = lab.openPod();
-  const link = findLink(netns.netlink, 'net1') ?? expect.fail('no link');
+  const link = (await findLink(netns.netlink, 'net1')) ?? expect.fail('no link');
   const addresses = ['192.0.2.5', '2001:db8::5'].flatMap((text) => parseIp(text) ?? []);
   await announce({ netns, link, mac: link.mac, addresses, sleep, log: (line) => lines.push(line) });
   return lines;

@@ -1,7 +1,7 @@
 import { CniError } from '../cni/errors.ts';
 import { type Cidr, formatCidr, masked } from '../net/cidr.ts';
 import { type Ip, sameIp } from '../net/ip.ts';
-import type { Netlink } from '../netlink/netlink.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import { type AddressPlan, type Named, routeText } from './addressing.ts';
 import { listAddresses } from './observe.ts';
 import { listRoutes, type RouteFacts, type RoutePlan } from './routes.ts';
@@ -11,8 +11,8 @@ import { listRoutes, type RouteFacts, type RoutePlan } from './routes.ts';
  *
  * @throws CniError internal naming what is missing
  */
-export function checkAddresses(netlink: Netlink, link: Named, plan: AddressPlan): void {
-  const addresses = listAddresses(netlink, link.index);
+export async function checkAddresses(netlink: Conversation, link: Named, plan: AddressPlan): Promise<void> {
+  const addresses = await listAddresses(netlink, link.index);
   for (const wanted of plan.addresses) {
     if (!addresses.some(({ ip, prefix }) => prefix === wanted.prefix && sameIp(ip, wanted.ip))) {
       throw new CniError('internal', `cannot find address ${formatCidr(wanted)} on "${link.name}"`);
@@ -21,7 +21,7 @@ export function checkAddresses(netlink: Netlink, link: Named, plan: AddressPlan)
   if (plan.routes.length === 0) {
     return;
   }
-  const routes = listRoutes(netlink);
+  const routes = await listRoutes(netlink);
   for (const wanted of plan.routes) {
     if (!routes.some((route) => matches(route, wanted, link.index))) {
       throw new CniError('internal', `cannot find route ${routeText(wanted, link.name)}`);

@@ -13,8 +13,8 @@ import {
   RTM_SETLINK,
   WITHOUT_STATS,
 } from '../netlink/codec/link.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import type { Netlink } from '../netlink/netlink.ts';
 import { factsOf, type LinkFacts, queryFor } from './observe.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
@@ -48,65 +48,71 @@ interface Named {
  * @returns undefined when there is none
  * @throws ErrnoError
  */
-export function findDevice(netlink: Netlink, name: string): DeviceFacts | undefined {
+export async function findDevice(netlink: Conversation, name: string): Promise<DeviceFacts | undefined> {
   const query = queryFor(name);
   return query === undefined ? undefined : getDevice(netlink, {}, query, `look up link "${name}"`);
 }
 
 /** A device by its index. */
-export const findDeviceByIndex = (netlink: Netlink, index: number): DeviceFacts | undefined =>
+export const findDeviceByIndex = async (netlink: Conversation, index: number): Promise<DeviceFacts | undefined> =>
   getDevice(netlink, { index }, { extMask: WITHOUT_STATS }, `look up link ${index}`);
 
 /** Every link of the namespace, in the order of their indexes. */
-export function listDevices(netlink: Netlink): readonly DeviceFacts[] {
+export async function listDevices(netlink: Conversation): Promise<readonly DeviceFacts[]> {
   const body = encodeLink({}, { extMask: WITHOUT_STATS });
-  return netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' }).map(deviceOf);
+  return (await netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' })).map(deviceOf);
 }
 
 /** Sets a link down. */
-export function setDown(netlink: Netlink, link: Named): void {
-  setFlags(netlink, link, 0, IFF_UP);
+export async function setDown(netlink: Conversation, link: Named): Promise<void> {
+  await setFlags(netlink, link, 0, IFF_UP);
 }
 
 /** @param mask which of IFF_… shall be as in `flags` */
-export function setFlags(netlink: Netlink, link: Named, flags: number, mask: number): void {
+export async function setFlags(netlink: Conversation, link: Named, flags: number, mask: number): Promise<void> {
   const body = encodeLink({ index: link.index, flags: flags & mask, change: mask }, {});
-  netlink.request({ type: RTM_NEWLINK, body, operation: `change the flags of link "${link.name}"` });
+  await netlink.change({ type: RTM_NEWLINK, body, operation: `change the flags of link "${link.name}"` });
 }
 
 /** @param mac colon form */
-export function setMac(netlink: Netlink, link: Named, mac: string): void {
+export async function setMac(netlink: Conversation, link: Named, mac: string): Promise<void> {
   const address = parseMac(mac);
-  change(netlink, link, { ...(address === undefined ? {} : { address }) }, `set the hardware address ${mac}`);
+  await change(netlink, link, { ...(address === undefined ? {} : { address }) }, `set the hardware address ${mac}`);
 }
 
-export const setMtu = (netlink: Netlink, link: Named, mtu: number): void =>
+export const setMtu = async (netlink: Conversation, link: Named, mtu: number): Promise<void> =>
   change(netlink, link, { mtu }, `set the MTU ${mtu}`);
 
 /** @param alias '' takes it away */
-export const setAlias = (netlink: Netlink, link: Named, alias: string): void =>
+export const setAlias = async (netlink: Conversation, link: Named, alias: string): Promise<void> =>
   change(netlink, link, { ifAlias: alias }, `set the alias ${JSON.stringify(alias)}`);
 
 /** Other attributes of a link. */
-export function change(netlink: Netlink, link: Named, attributes: LinkAttributes, what: string): void {
+export async function change(
+  netlink: Conversation,
+  link: Named,
+  attributes: LinkAttributes,
+  what: string,
+): Promise<void> {
   const body = encodeLink({ index: link.index }, attributes);
-  netlink.request({ type: RTM_SETLINK, body, operation: `${what} of link "${link.name}"` });
+  await netlink.change({ type: RTM_SETLINK, body, operation: `${what} of link "${link.name}"` });
 }
 
 /** @throws ErrnoError EEXIST when something in the namespace has the name */
-export function addAltName(netlink: Netlink, link: Named, name: string): void {
-  netlink.request({
+export async function addAltName(netlink: Conversation, link: Named, name: string): Promise<void> {
+  await netlink.change({
     type: RTM_NEWLINKPROP,
     flags: NLM_F_CREATE_EXCL,
     body: encodeLink({ index: link.index }, { propList: { altIfNames: [name] } }),
     operation: `give link "${link.name}" the alternative name "${name}"`,
+    whenDone: 'EEXIST',
   });
 }
 
 /** A name that is not there is no failure. */
-export function deleteAltName(netlink: Netlink, link: Named, name: string): void {
+export async function deleteAltName(netlink: Conversation, link: Named, name: string): Promise<void> {
   try {
-    netlink.request({
+    await netlink.change({
       type: RTM_DELLINKPROP,
       body: encodeLink({ index: link.index }, { propList: { altIfNames: [name] } }),
       operation: `take the alternative name "${name}" from link "${link.name}"`,
@@ -118,9 +124,14 @@ export function deleteAltName(netlink: Netlink, link: Named, name: string): void
   }
 }
 
-function getDevice(netlink: Netlink, info: IfInfo, query: LinkAttributes, operation: string): DeviceFacts | undefined {
+async function getDevice(
+  netlink: Conversation,
+  info: IfInfo,
+  query: LinkAttributes,
+  operation: string,
+): Promise<DeviceFacts | undefined> {
   try {
-    return deviceOf(netlink.get({ type: RTM_GETLINK, body: encodeLink(info, query), operation }));
+    return deviceOf(await netlink.ask({ type: RTM_GETLINK, body: encodeLink(info, query), operation }));
   } catch (error) {
     if (hasErrno(error, 'ENODEV')) {
       return undefined;

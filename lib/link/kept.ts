@@ -14,8 +14,9 @@ import {
   RTPROT_RA,
 } from '../netlink/codec/route.ts';
 import { askedRule, decodeRule, encodeRule, RTM_GETRULE, RTM_NEWRULE } from '../netlink/codec/rule.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import type { Netlink } from '../netlink/netlink.ts';
+import { flatMapInTurn } from '../sys/in-turn.ts';
 
 /*
  * Addresses, routes and rules as the kernel told them, to be asked for again: whatever attributes they have, also those
@@ -45,23 +46,20 @@ export interface Kept {
  *
  * @throws ErrnoError
  */
-export function keep(netlink: Netlink, index: number): Kept {
-  const addresses = listed(
-    netlink,
-    RTM_GETADDR,
-    encodeAddress({ family: 0, prefix: 0, index }, {}),
-    'addresses',
+export async function keep(netlink: Conversation, index: number): Promise<Kept> {
+  const addresses = (
+    await listed(netlink, RTM_GETADDR, encodeAddress({ family: 0, prefix: 0, index }, {}), 'addresses')
   ).filter((body) => isKeptAddress(body, index));
   const own = addresses.flatMap((body) => addressIn(body) ?? []);
-  const routes = [AF_INET, AF_INET6].flatMap((family) => {
+  const routes = await flatMapInTurn([AF_INET, AF_INET6], async (family) => {
     const head = { family, prefix: 0, table: 0, protocol: 0, scope: 0, type: 0 };
     // the kernel sends those through the link only: a node may have a hundred thousand others
     const body = encodeRoute(head, { outputIndex: index });
-    return listed(netlink, RTM_GETROUTE, body, 'routes').filter((route) => isKeptRoute(route, index));
+    return (await listed(netlink, RTM_GETROUTE, body, 'routes')).filter((route) => isKeptRoute(route, index));
   });
-  const rules = [AF_INET, AF_INET6].flatMap((family) => {
+  const rules = await flatMapInTurn([AF_INET, AF_INET6], async (family) => {
     const head = { family, destinationPrefix: 0, sourcePrefix: 0, action: 0 };
-    return listed(netlink, RTM_GETRULE, encodeRule(head, {}), 'rules').filter((body) => namesOne(body, own));
+    return (await listed(netlink, RTM_GETRULE, encodeRule(head, {}), 'rules')).filter((body) => namesOne(body, own));
   });
   return { index, addresses, routes, rules };
 }
@@ -71,33 +69,42 @@ export function keep(netlink: Netlink, index: number): Kept {
  *
  * @returns what could not be had
  */
-export function restore(netlink: Netlink, kept: Kept, index: number): readonly string[] {
+export async function restore(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
   return [
-    ...restoreAddresses(netlink, kept, index),
-    ...restoreRules(netlink, kept),
-    ...restoreRoutes(netlink, kept, index),
+    ...(await restoreAddresses(netlink, kept, index)),
+    ...(await restoreRules(netlink, kept)),
+    ...(await restoreRoutes(netlink, kept, index)),
   ];
 }
 
 /** Those alone; routes need the link to be up. */
-export function restoreAddresses(netlink: Netlink, { addresses }: Kept, index: number): readonly string[] {
-  return asAdded(addresses).flatMap((body) =>
+export function restoreAddresses(
+  netlink: Conversation,
+  { addresses }: Kept,
+  index: number,
+): Promise<readonly string[]> {
+  return flatMapInTurn(asAdded(addresses), (body) =>
     faultOf(netlink, RTM_NEWADDR, reindexedAddress(body, index), 'restore an address', NLM_F_CREATE | NLM_F_EXCL),
   );
 }
 
-export const restoreRules = (netlink: Netlink, { rules }: Kept): readonly string[] =>
-  rules.flatMap((body) => faultOf(netlink, RTM_NEWRULE, askedRule(body), 'restore a rule', NLM_F_CREATE | NLM_F_EXCL));
+export const restoreRules = (netlink: Conversation, { rules }: Kept): Promise<readonly string[]> =>
+  flatMapInTurn(rules, (body) =>
+    faultOf(netlink, RTM_NEWRULE, askedRule(body), 'restore a rule', NLM_F_CREATE | NLM_F_EXCL),
+  );
 
 /** A route may need another one to reach its gateway: those that fail are tried again as long as some succeed. */
-export function restoreRoutes(netlink: Netlink, kept: Kept, index: number): readonly string[] {
-  let waiting = kept.routes.map((body) => ({ body: askedRoute(body, kept.index, index), fault: '' }));
+export async function restoreRoutes(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
+  let waiting: readonly { readonly body: Buffer; readonly fault: string }[] = kept.routes.map((body) => ({
+    body: askedRoute(body, kept.index, index),
+    fault: '',
+  }));
   for (let before = waiting.length + 1; waiting.length < before && waiting.length > 0; ) {
     before = waiting.length;
-    waiting = waiting.flatMap(({ body }) => {
+    waiting = await flatMapInTurn(waiting, async ({ body }) => {
       const several = decodeRoute(body).attributes.multipath !== undefined;
       const flags = NLM_F_CREATE | (several ? NLM_F_REPLACE : NLM_F_APPEND); // of equal ones the first is used
-      return faultOf(netlink, RTM_NEWROUTE, body, 'restore a route', flags).map((fault) => ({ body, fault }));
+      return (await faultOf(netlink, RTM_NEWROUTE, body, 'restore a route', flags)).map((fault) => ({ body, fault }));
     });
   }
   return waiting.map(({ fault }) => fault);
@@ -109,12 +116,22 @@ function asAdded(addresses: readonly Buffer[]): readonly Buffer[] {
   return [...addresses.filter((body) => !isIpv6(body)), ...addresses.filter(isIpv6).toReversed()];
 }
 
-const listed = (netlink: Netlink, type: number, body: Uint8Array[], what: string): readonly Buffer[] =>
-  netlink.dump({ type, body, operation: `list ${what}` });
+const listed = async (
+  netlink: Conversation,
+  type: number,
+  body: Uint8Array[],
+  what: string,
+): Promise<readonly Buffer[]> => netlink.dump({ type, body, operation: `list ${what}` });
 
-function faultOf(netlink: Netlink, type: number, body: Buffer, operation: string, flags: number): readonly string[] {
+async function faultOf(
+  netlink: Conversation,
+  type: number,
+  body: Buffer,
+  operation: string,
+  flags: number,
+): Promise<readonly string[]> {
   try {
-    netlink.request({ type, flags, body: [body], operation });
+    await netlink.change({ type, flags, body: [body], operation });
     return [];
   } catch (error) {
     return hasErrno(error, 'EEXIST') ? [] : [messageOf(error)];

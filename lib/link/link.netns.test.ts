@@ -25,12 +25,12 @@ const planFor = (lab: Lab, name: string, parentIndex: number): LinkPlan => ({
 });
 
 describe('createLink', () => {
-  it('makes a macvlan that is born in the pod', () => {
+  it('makes a macvlan that is born in the pod', async () => {
     using lab = new Lab();
     using pod = lab.openPod();
     const { netlink } = lab.host().netns;
-    const parent = findLink(netlink, PARENT);
-    const made = createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined);
+    const parent = await findLink(netlink, PARENT);
+    const made = await createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined);
     expect(made).toMatchObject({ name: 'net1', kind: 'macvlan', mtu: 1400, mac: '02:00:00:00:00:07' });
     const [seen] = ip('-n', lab.pod, '-d', 'link', 'show', 'net1') as [Record<string, unknown>];
     expect(seen).toMatchObject({
@@ -40,28 +40,28 @@ describe('createLink', () => {
     });
   });
 
-  it('leaves a link alone whose name it wants', () => {
+  it('leaves a link alone whose name it wants', async () => {
     using lab = new Lab();
     using pod = lab.openPod();
     ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
     const before = stateOf(lab.pod);
     const { netlink } = lab.host().netns;
-    const parent = findLink(netlink, PARENT);
-    expect(() => createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined)).toThrow(
-      'EEXIST',
-    );
+    const parent = await findLink(netlink, PARENT);
+    await expect(
+      createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined),
+    ).rejects.toThrow('EEXIST');
     expect(stateOf(lab.pod)).toEqual(before);
   });
 });
 
 describe('configureLink', () => {
-  it('adds addresses and routes that ip sees', () => {
+  it('adds addresses and routes that ip sees', async () => {
     using lab = new Lab();
     using pod = lab.openPod();
     ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
-    const link = findLink(pod.netlink, 'net1') ?? { index: 0, name: '' };
+    const link = (await findLink(pod.netlink, 'net1')) ?? { index: 0, name: '' };
     const route = { gateway: undefined, mtu: undefined, advmss: undefined, priority: undefined, table: 254, scope: 0 };
-    configureLink(
+    await configureLink(
       pod,
       link,
       {
@@ -93,8 +93,8 @@ describe('configureLink', () => {
         expect.objectContaining({ dst: 'default', table: '300', metric: 7 }),
       ]),
     );
-    expect(listRoutes(pod.netlink).filter(({ table }) => table === 300)).toHaveLength(1);
-    expect(listAddresses(pod.netlink, link.index).length).toBeGreaterThanOrEqual(3);
+    expect((await listRoutes(pod.netlink)).filter(({ table }) => table === 300)).toHaveLength(1);
+    expect((await listAddresses(pod.netlink, link.index)).length).toBeGreaterThanOrEqual(3);
   });
 });
 
@@ -111,12 +111,14 @@ describe('removeLink', () => {
       }
     }
     const kept = (ip('-n', lab.pod, 'link', 'show', 'lo') as [{ ifindex: number }])[0].ifindex;
-    const indexes = opened.flatMap((netns) =>
-      names.map((name) => ({ netns, index: findLink(netns.netlink, name)?.index ?? 0 })),
+    const indexes = await Promise.all(
+      opened.flatMap((netns) =>
+        names.map(async (name) => ({ netns, index: (await findLink(netns.netlink, name))?.index ?? 0 })),
+      ),
     );
     await Promise.all(indexes.map(({ netns, index }) => host.removeLink(netns, index)));
     for (const { netns, index } of indexes) {
-      expect(findLinkByIndex(netns.netlink, index)).toBeUndefined();
+      expect(await findLinkByIndex(netns.netlink, index)).toBeUndefined();
     }
     expect(ip('-n', lab.pod, 'link')).toHaveLength(1);
     expect(kept).toBe(1);
@@ -129,7 +131,7 @@ describe('removeLink', () => {
     using lab = new Lab();
     using pod = lab.openPod();
     ip('-n', lab.pod, 'link', 'add', 'br-a', 'type', 'bridge');
-    const index = findLink(pod.netlink, 'br-a')?.index ?? 0;
+    const index = (await findLink(pod.netlink, 'br-a'))?.index ?? 0;
     const { removeLink } = makeHost({ loadNative: () => lab.native, registry: {} });
     await Promise.all([removeLink(pod, index), removeLink(pod, 4711), removeLink(pod, 4712)]);
     expect(ip('-n', lab.pod, 'link')).toHaveLength(1);

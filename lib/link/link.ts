@@ -8,8 +8,8 @@ import {
   RTM_NEWLINK,
   RTM_SETLINK,
 } from '../netlink/codec/link.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno, NoAnswer } from '../netlink/errno.ts';
-import type { Netlink } from '../netlink/netlink.ts';
 import type { Netns } from '../netns/netns.ts';
 import { findLink, type LinkFacts } from './observe.ts';
 
@@ -43,27 +43,30 @@ export interface LinkPlan {
  * @param made called with the link's name as soon as there is a link under it
  * @throws ErrnoError EEXIST when the name is taken in `target`
  */
-export function createLink(
-  from: Netlink,
+export async function createLink(
+  from: Conversation,
   target: Netns,
   plan: LinkPlan,
   token: string,
   made: (name: string) => void,
-): LinkFacts {
+): Promise<LinkFacts> {
   try {
-    requestLink(from, target, plan, plan.name);
+    await requestLink(from, target, plan, plan.name);
     made(plan.name);
   } catch (error) {
-    if (error instanceof NoAnswer && isOurs(findLink(target.netlink, plan.name), plan)) {
-      made(plan.name);
+    if (!(error instanceof NoAnswer) && !hasErrno(error, 'EEXIST')) {
       throw error;
     }
-    if (!hasErrno(error, 'EEXIST') || findLink(target.netlink, plan.name) !== undefined) {
+    const there = await findLink(target.netlink, plan.name);
+    if (isOurs(there, plan)) {
+      made(plan.name); // it was made, and the answer lost
+    } else if (there !== undefined || error instanceof NoAnswer) {
       throw error;
+    } else {
+      await createAndRename(from, target, plan, temporaryName(token), made);
     }
-    createAndRename(from, target, plan, temporaryName(token), made);
   }
-  const created = findLink(target.netlink, plan.name);
+  const created = await findLink(target.netlink, plan.name);
   if (created === undefined) {
     throw new Error(`cannot find link "${plan.name}" just created`);
   }
@@ -74,9 +77,12 @@ export function createLink(
 export const temporaryName = (token: string): string => `veth${fnv1a(token).toString(16).padStart(8, '0')}`;
 
 /** @throws ErrnoError */
-export function setUp(netlink: Netlink, link: { readonly index: number; readonly name: string }): void {
+export async function setUp(
+  netlink: Conversation,
+  link: { readonly index: number; readonly name: string },
+): Promise<void> {
   const body = encodeLink({ index: link.index, flags: IFF_UP, change: IFF_UP }, {});
-  netlink.request({ type: RTM_NEWLINK, body, operation: `set link "${link.name}" up` });
+  await netlink.change({ type: RTM_NEWLINK, body, operation: `set link "${link.name}" up` });
 }
 
 /**
@@ -85,12 +91,14 @@ export function setUp(netlink: Netlink, link: { readonly index: number; readonly
  * @returns false when it was gone already
  * @throws ErrnoError
  */
-export async function deleteLink(netlink: Netlink, index: number): Promise<boolean> {
+export async function deleteLink(netlink: Conversation, index: number): Promise<boolean> {
   try {
-    await netlink.slowRequest({
+    await netlink.change({
+      isSlow: true,
       type: RTM_DELLINK,
       body: encodeLink({ index }, {}),
       operation: `delete link ${index}`,
+      whenDone: 'ENODEV',
     });
     return true;
   } catch (error) {
@@ -106,41 +114,42 @@ export async function deleteLink(netlink: Netlink, index: number): Promise<boole
  *
  * @throws ErrnoError ENODEV when the group is empty
  */
-export function deleteGroup(netlink: Netlink, group: number): Promise<void> {
+export function deleteGroup(netlink: Conversation, group: number): Promise<void> {
   const body = encodeLink({}, { group });
-  return netlink.slowRequest({ type: RTM_DELLINK, body, operation: `delete the links of group ${group}` });
+  const operation = `delete the links of group ${group}`;
+  return netlink.change({ isSlow: true, type: RTM_DELLINK, body, operation, whenDone: 'ENODEV' });
 }
 
 /** @throws ErrnoError ENODEV when the link is gone */
-export function setGroup(netlink: Netlink, index: number, group: number): void {
+export async function setGroup(netlink: Conversation, index: number, group: number): Promise<void> {
   const body = encodeLink({ index }, { group });
-  netlink.request({ type: RTM_SETLINK, body, operation: `put link ${index} into group ${group}` });
+  await netlink.change({ type: RTM_SETLINK, body, operation: `put link ${index} into group ${group}` });
 }
 
 /** By its hardware address, which is ours alone: a link of the same name may have been there before. */
 const isOurs = (link: LinkFacts | undefined, plan: LinkPlan): boolean =>
   link?.kind === 'macvlan' && plan.mac !== undefined && link.mac === plan.mac;
 
-function createAndRename(
-  from: Netlink,
+async function createAndRename(
+  from: Conversation,
   target: Netns,
   plan: LinkPlan,
   name: string,
   made: (name: string) => void,
-): void {
-  requestLink(from, target, plan, name);
+): Promise<void> {
+  await requestLink(from, target, plan, name);
   made(name);
-  const link = findLink(target.netlink, name);
+  const link = await findLink(target.netlink, name);
   if (link === undefined) {
     throw new Error(`cannot find link "${name}" just created`);
   }
   const body = encodeLink({ index: link.index }, { ifName: plan.name });
-  target.netlink.request({ type: RTM_SETLINK, body, operation: `rename link "${name}" to "${plan.name}"` });
+  await target.netlink.change({ type: RTM_SETLINK, body, operation: `rename link "${name}" to "${plan.name}"` });
   made(plan.name);
 }
 
-function requestLink(from: Netlink, target: Netns, plan: LinkPlan, name: string): void {
-  from.request({
+async function requestLink(from: Conversation, target: Netns, plan: LinkPlan, name: string): Promise<void> {
+  await from.change({
     type: RTM_NEWLINK,
     flags: NLM_F_CREATE_EXCL,
     body: encodeLink({}, attributesOf(plan, name, target.descriptor)),

@@ -24,7 +24,7 @@ export interface Destination {
  */
 export async function moveLink(from: Netns, link: DeviceFacts, to: Destination): Promise<DeviceFacts> {
   const operation = `move link "${link.name}" to namespace "${to.netns.path}" as "${to.name}"`;
-  if (findLink(to.netns.netlink, to.name) !== undefined) {
+  if ((await findLink(to.netns.netlink, to.name)) !== undefined) {
     throw errnoError(operation, constants.errno.EEXIST, `"${to.name}" is taken there`);
   }
   try {
@@ -33,7 +33,7 @@ export async function moveLink(from: Netns, link: DeviceFacts, to: Destination):
     await takeBack(from, link, to.netns);
     throw error;
   }
-  const moved = findDevice(to.netns.netlink, to.name);
+  const moved = await findDevice(to.netns.netlink, to.name);
   if (moved === undefined) {
     throw new Error(`cannot find link "${to.name}" just moved to "${to.netns.path}"`);
   }
@@ -46,10 +46,17 @@ export async function moveLink(from: Netns, link: DeviceFacts, to: Destination):
  *
  * @returns the names taken away
  */
-export function dropCollidingAltNames(from: Netns, link: DeviceFacts, to: Destination): readonly string[] {
-  const colliding = link.altNames.filter((name) => name === to.name || findLink(to.netns.netlink, name) !== undefined);
-  for (const name of colliding) {
-    deleteAltName(from.netlink, link, name);
+export async function dropCollidingAltNames(
+  from: Netns,
+  link: DeviceFacts,
+  to: Destination,
+): Promise<readonly string[]> {
+  const colliding: string[] = [];
+  for (const name of link.altNames) {
+    if (name === to.name || (await findLink(to.netns.netlink, name)) !== undefined) {
+      await deleteAltName(from.netlink, link, name);
+      colliding.push(name);
+    }
   }
   return colliding;
 }
@@ -81,16 +88,16 @@ export function findSame(devices: readonly DeviceFacts[], device: DeviceFacts): 
 function request(from: Netns, link: DeviceFacts, { netns, name, alias }: Destination, operation: string) {
   const attributes = { netNsFd: netns.descriptor, ifName: name, ...(alias === undefined ? {} : { ifAlias: alias }) };
   const body = encodeLink({ index: link.index }, attributes);
-  return from.netlink.slowRequest({ type: RTM_SETLINK, body, operation });
+  return from.netlink.change({ isSlow: true, type: RTM_SETLINK, body, operation, whenDone: 'ENODEV' });
 }
 
 /** The kernel moves first and renames then: when the second part fails, the link is there, under the name it had here. */
 async function takeBack(from: Netns, link: DeviceFacts, there: Netns): Promise<void> {
-  const here = findDeviceByIndex(from.netlink, link.index);
+  const here = await findDeviceByIndex(from.netlink, link.index);
   if (here !== undefined && isSameDevice(here, link)) {
     return;
   }
-  const stray = findDevice(there.netlink, link.name);
+  const stray = await findDevice(there.netlink, link.name);
   if (stray !== undefined && isSameDevice(stray, link)) {
     const back = { netns: from, name: link.name, alias: link.alias };
     await request(there, stray, back, `move link "${link.name}" back to namespace "${from.path}"`);
@@ -103,13 +110,13 @@ async function takeBack(from: Netns, link: DeviceFacts, there: Netns): Promise<v
  * @returns the link under its new name
  * @throws ErrnoError EEXIST when something in the namespace has the name
  */
-export function renameLink(netns: Netns, link: DeviceFacts, name: string): DeviceFacts {
+export async function renameLink(netns: Netns, link: DeviceFacts, name: string): Promise<DeviceFacts> {
   if (link.isUp) {
-    setDown(netns.netlink, link);
+    await setDown(netns.netlink, link);
   }
   if (link.altNames.includes(name)) {
-    deleteAltName(netns.netlink, link, name);
+    await deleteAltName(netns.netlink, link, name);
   }
-  change(netns.netlink, link, { ifName: name }, `set the name "${name}"`);
+  await change(netns.netlink, link, { ifName: name }, `set the name "${name}"`);
   return { ...link, name, isUp: false, altNames: link.altNames.filter((other) => other !== name) };
 }

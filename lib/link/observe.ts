@@ -10,8 +10,8 @@ import {
   RTM_GETLINK,
   WITHOUT_STATS,
 } from '../netlink/codec/link.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import type { Netlink } from '../netlink/netlink.ts';
 
 const OPER_UP = 6;
 /** IFNAMSIZ and ALTIFNAMSIZ, less the final NUL */
@@ -51,7 +51,7 @@ export interface AddressFacts {
  * @returns undefined when there is none
  * @throws ErrnoError
  */
-export function findLink(netlink: Netlink, name: string): LinkFacts | undefined {
+export async function findLink(netlink: Conversation, name: string): Promise<LinkFacts | undefined> {
   const query = queryFor(name);
   return query === undefined ? undefined : getLink(netlink, 0, query, `look up link "${name}"`);
 }
@@ -66,24 +66,23 @@ export function queryFor(name: string): LinkAttributes | undefined {
 }
 
 /** A link by its index. */
-export function findLinkByIndex(netlink: Netlink, index: number): LinkFacts | undefined {
+export async function findLinkByIndex(netlink: Conversation, index: number): Promise<LinkFacts | undefined> {
   return getLink(netlink, index, { extMask: WITHOUT_STATS }, `look up link ${index}`);
 }
 
 /** The names of all links, alternative ones among them: the kernel gives none of them to another link. */
-export function listLinkNames(netlink: Netlink): readonly string[] {
+export async function listLinkNames(netlink: Conversation): Promise<readonly string[]> {
   const body = encodeLink({}, { extMask: WITHOUT_STATS });
-  return netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' }).flatMap((answer) => {
+  return (await netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' })).flatMap((answer) => {
     const { ifName = '', propList } = decodeLink(answer).attributes;
     return [ifName, ...(propList?.altIfNames ?? [])];
   });
 }
 
 /** The addresses of one link, both families. */
-export function listAddresses(netlink: Netlink, index: number): readonly AddressFacts[] {
+export async function listAddresses(netlink: Conversation, index: number): Promise<readonly AddressFacts[]> {
   const body = encodeAddress({ family: 0, prefix: 0, index }, {});
-  return netlink
-    .dump({ type: RTM_GETADDR, body, operation: `list the addresses of link ${index}` })
+  return (await netlink.dump({ type: RTM_GETADDR, body, operation: `list the addresses of link ${index}` }))
     .map(decodeAddress)
     .filter((address) => address.index === index)
     .flatMap(({ prefix, flags, attributes }) => {
@@ -92,9 +91,14 @@ export function listAddresses(netlink: Netlink, index: number): readonly Address
     });
 }
 
-function getLink(netlink: Netlink, index: number, query: LinkAttributes, operation: string): LinkFacts | undefined {
+async function getLink(
+  netlink: Conversation,
+  index: number,
+  query: LinkAttributes,
+  operation: string,
+): Promise<LinkFacts | undefined> {
   try {
-    return factsOf(netlink.get({ type: RTM_GETLINK, body: encodeLink({ index }, query), operation }));
+    return factsOf(await netlink.ask({ type: RTM_GETLINK, body: encodeLink({ index }, query), operation }));
   } catch (error) {
     if (hasErrno(error, 'ENODEV')) {
       return undefined;

@@ -2,6 +2,7 @@ import { messageOf } from '../cni/errors.ts';
 import { type ConfFamily, differingSettings } from '../netlink/codec/family-conf.ts';
 import { IFF_ALLMULTI, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC, IFF_UP } from '../netlink/codec/link.ts';
 import type { Netns } from '../netns/netns.ts';
+import { flatMapInTurn } from '../sys/in-turn.ts';
 import {
   addAltName,
   change,
@@ -28,10 +29,10 @@ export interface Picture {
 }
 
 /** @throws ErrnoError */
-export function takePicture(netns: Netns, device: DeviceFacts): Picture {
+export async function takePicture(netns: Netns, device: DeviceFacts): Promise<Picture> {
   const { masterIndex } = device;
-  const master = masterIndex === undefined ? undefined : findDeviceByIndex(netns.netlink, masterIndex);
-  return { device, master: master?.name ?? '', kept: keep(netns.netlink, device.index) };
+  const master = masterIndex === undefined ? undefined : await findDeviceByIndex(netns.netlink, masterIndex);
+  return { device, master: master?.name ?? '', kept: await keep(netns.netlink, device.index) };
 }
 
 /**
@@ -39,15 +40,15 @@ export function takePicture(netns: Netns, device: DeviceFacts): Picture {
  *
  * @returns what could not be restored
  */
-export function restorePicture(netns: Netns, device: DeviceFacts, picture: Picture): readonly string[] {
+export async function restorePicture(netns: Netns, device: DeviceFacts, picture: Picture): Promise<readonly string[]> {
   const { netlink } = netns;
   const was = picture.device;
-  return [
-    () => device.mac === was.mac || was.mac === '' || setMac(netlink, device, was.mac),
-    () => device.mtu === was.mtu || setMtu(netlink, device, was.mtu),
+  const steps: readonly (() => Promise<unknown>)[] = [
+    async () => device.mac === was.mac || was.mac === '' || (await setMac(netlink, device, was.mac)),
+    async () => device.mtu === was.mtu || (await setMtu(netlink, device, was.mtu)),
     () => restoreQueue(netns, device, was),
-    () => device.group === was.group || setGroup(netlink, device.index, was.group),
-    () => device.alias === was.alias || setAlias(netlink, device, was.alias),
+    async () => device.group === was.group || (await setGroup(netlink, device.index, was.group)),
+    async () => device.alias === was.alias || (await setAlias(netlink, device, was.alias)),
     () => restoreAltNames(netns, device, was),
     () => setFlags(netlink, device, was.flags, MODES),
     () => restoreMaster(netns, device, picture.master),
@@ -57,43 +58,44 @@ export function restorePicture(netns: Netns, device: DeviceFacts, picture: Pictu
     () => restoreAddresses(netlink, picture.kept, device.index), // now: of one with a peer the kernel makes a route once
     () => restoreRules(netlink, picture.kept),
     () => restoreRoutes(netlink, picture.kept, device.index),
-  ].flatMap(faultsOf);
+  ];
+  return flatMapInTurn(steps, faultsOf);
 }
 
-function faultsOf(step: () => unknown): readonly string[] {
+async function faultsOf(step: () => Promise<unknown>): Promise<readonly string[]> {
   try {
-    const faults = step();
+    const faults = await step();
     return Array.isArray(faults) ? faults : [];
   } catch (error) {
     return [messageOf(error)];
   }
 }
 
-function restoreQueue(netns: Netns, device: DeviceFacts, was: DeviceFacts): void {
+async function restoreQueue(netns: Netns, device: DeviceFacts, was: DeviceFacts): Promise<void> {
   if (device.txQueueLength !== was.txQueueLength) {
-    change(netns.netlink, device, { txQueueLength: was.txQueueLength }, 'set the queue length');
+    await change(netns.netlink, device, { txQueueLength: was.txQueueLength }, 'set the queue length');
   }
 }
 
-function restoreAltNames(netns: Netns, device: DeviceFacts, was: DeviceFacts): void {
+async function restoreAltNames(netns: Netns, device: DeviceFacts, was: DeviceFacts): Promise<void> {
   for (const name of device.altNames.filter((one) => !was.altNames.includes(one))) {
-    deleteAltName(netns.netlink, device, name);
+    await deleteAltName(netns.netlink, device, name);
   }
   for (const name of was.altNames.filter((one) => !device.altNames.includes(one))) {
-    addAltName(netns.netlink, device, name);
+    await addAltName(netns.netlink, device, name);
   }
 }
 
-function restoreMaster(netns: Netns, device: DeviceFacts, master: string): void {
-  const link = master === '' ? undefined : findLink(netns.netlink, master);
+async function restoreMaster(netns: Netns, device: DeviceFacts, master: string): Promise<void> {
+  const link = master === '' ? undefined : await findLink(netns.netlink, master);
   if (link !== undefined) {
-    change(netns.netlink, device, { master: link.index }, `set the master "${master}"`);
+    await change(netns.netlink, device, { master: link.index }, `set the master "${master}"`);
   }
 }
 
 /** Moving gives a link the settings that are the default of the namespace. */
-function restoreSettings(netns: Netns, device: DeviceFacts, was: DeviceFacts): readonly string[] {
-  const found = findDeviceByIndex(netns.netlink, device.index) ?? device; // the MTU has changed some
+async function restoreSettings(netns: Netns, device: DeviceFacts, was: DeviceFacts): Promise<readonly string[]> {
+  const found = (await findDeviceByIndex(netns.netlink, device.index)) ?? device; // the MTU has changed some
   return [
     ...writeSettings(netns, device, 'ipv4', differingSettings('ipv4', was.inetConf, found.inetConf)),
     ...writeSettings(netns, device, 'ipv6', differingSettings('ipv6', was.inet6Conf, found.inet6Conf)),

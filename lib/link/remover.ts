@@ -1,5 +1,5 @@
+import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import type { Netlink } from '../netlink/netlink.ts';
 import { deleteGroup, deleteLink, setGroup } from './link.ts';
 import { findLinkByIndex } from './observe.ts';
 
@@ -13,7 +13,7 @@ const FIRST_GROUP = 0x4000_0000;
  * @returns for each link whether it is gone, or why it is not
  */
 export async function removeLinks(
-  netlink: Netlink,
+  netlink: Conversation,
   indexes: readonly number[],
 ): Promise<readonly PromiseSettledResult<unknown>[]> {
   if (indexes.length > 1 && (await removeAsGroup(netlink, indexes))) {
@@ -23,11 +23,11 @@ export async function removeLinks(
 }
 
 /** @returns false when some link is still there: each is then deleted by itself, and has its own error */
-async function removeAsGroup(netlink: Netlink, indexes: readonly number[]): Promise<boolean> {
+async function removeAsGroup(netlink: Conversation, indexes: readonly number[]): Promise<boolean> {
   const group = FIRST_GROUP + Math.min(...indexes); // nobody else deletes the same link at the same time
   try {
     for (const index of indexes) {
-      unlessGone(() => setGroup(netlink, index, group));
+      await unlessGone(setGroup(netlink, index, group));
     }
     await deleteGroup(netlink, group);
   } catch (error) {
@@ -35,12 +35,17 @@ async function removeAsGroup(netlink: Netlink, indexes: readonly number[]): Prom
       return false;
     }
   }
-  return indexes.every((index) => findLinkByIndex(netlink, index) === undefined);
+  for (const index of indexes) {
+    if ((await findLinkByIndex(netlink, index)) !== undefined) {
+      return false;
+    }
+  }
+  return true;
 }
 
-function unlessGone(change: () => void): void {
+async function unlessGone(change: Promise<void>): Promise<void> {
   try {
-    change();
+    await change;
   } catch (error) {
     if (!hasErrno(error, 'ENODEV')) {
       throw error;

@@ -11,7 +11,8 @@ import {
   RTN_UNICAST,
   RTPROT_BOOT,
 } from '../netlink/codec/route.ts';
-import type { Netlink } from '../netlink/netlink.ts';
+import type { Conversation } from '../netlink/conversation.ts';
+import { flatMapInTurn } from '../sys/in-turn.ts';
 
 const NLM_F_CREATE = 0x400;
 const BYTE_TABLES = 256;
@@ -36,7 +37,7 @@ export interface RouteFacts extends RoutePlan {
 }
 
 /** @throws ErrnoError EEXIST when the very same route is there */
-export function addRoute(netlink: Netlink, index: number, route: RoutePlan, text: string): void {
+export async function addRoute(netlink: Conversation, index: number, route: RoutePlan, text: string): Promise<void> {
   const { ip, prefix } = route.destination;
   const head = {
     family: FAMILIES[ip.family],
@@ -46,20 +47,24 @@ export function addRoute(netlink: Netlink, index: number, route: RoutePlan, text
     scope: route.scope,
     type: RTN_UNICAST,
   };
-  netlink.request({
+  await netlink.change({
     type: RTM_NEWROUTE,
     flags: NLM_F_CREATE,
     body: encodeRoute(head, attributesOf(index, route)),
     operation: `add route ${text}`,
+    whenDone: 'EEXIST',
   });
 }
 
 /** Every route of the namespace, both families, unicast only. */
-export function listRoutes(netlink: Netlink, families: readonly Family[] = [4, 6]): readonly RouteFacts[] {
-  return families.flatMap((family) => {
+export function listRoutes(
+  netlink: Conversation,
+  families: readonly Family[] = [4, 6],
+): Promise<readonly RouteFacts[]> {
+  return flatMapInTurn(families, async (family) => {
     const head = { family: FAMILIES[family], prefix: 0, table: 0, protocol: 0, scope: 0, type: 0 };
     const request = { type: RTM_GETROUTE, body: encodeRoute(head, {}), operation: `list IPv${family} routes` };
-    return netlink.dump(request).flatMap((body) => factsOf(body, family));
+    return (await netlink.dump(request)).flatMap((body) => factsOf(body, family));
   });
 }
 

@@ -1,7 +1,7 @@
 import { CniError } from '../cni/errors.ts';
 import { formatIp } from '../net/ip.ts';
 import { IFA_F_DADFAILED, IFA_F_TENTATIVE } from '../netlink/codec/address.ts';
-import type { Netlink } from '../netlink/netlink.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import type { Named } from './addressing.ts';
 import { findLinkByIndex, listAddresses } from './observe.ts';
 
@@ -14,9 +14,9 @@ const PAUSE_MS = 20;
  *
  * @throws CniError internal naming the address that another host has
  */
-export async function settle(netlink: Netlink, link: Named, sleep: (ms: number) => Promise<void>): Promise<void> {
+export async function settle(netlink: Conversation, link: Named, sleep: (ms: number) => Promise<void>): Promise<void> {
   for (let waited = 0; ; waited += PAUSE_MS) {
-    const addresses = listAddresses(netlink, link.index).filter(({ ip }) => ip.family === 6);
+    const addresses = (await listAddresses(netlink, link.index)).filter(({ ip }) => ip.family === 6);
     const failed = addresses.find(({ flags }) => (flags & IFA_F_DADFAILED) !== 0);
     if (failed !== undefined) {
       throw new CniError(
@@ -29,7 +29,7 @@ export async function settle(netlink: Netlink, link: Named, sleep: (ms: number) 
       return;
     }
     if (waited >= DEADLINE_MS) {
-      if (hasCarrier(netlink, link)) {
+      if (await hasCarrier(netlink, link)) {
         throw new CniError(
           'tryAgainLater',
           `cannot settle ${formatIp(tentative.ip)} on "${link.name}" in ${DEADLINE_MS} ms`,
@@ -41,4 +41,5 @@ export async function settle(netlink: Netlink, link: Named, sleep: (ms: number) 
   }
 }
 
-const hasCarrier = (netlink: Netlink, link: Named): boolean => findLinkByIndex(netlink, link.index)?.isRunning ?? false;
+const hasCarrier = async (netlink: Conversation, link: Named): Promise<boolean> =>
+  (await findLinkByIndex(netlink, link.index))?.isRunning ?? false;

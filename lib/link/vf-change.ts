@@ -1,8 +1,8 @@
 import { parseMac } from '../net/mac.ts';
 import { RTM_SETLINK } from '../netlink/codec/link.ts';
 import { encodeVf, LINK_STATES, type VfAttributes } from '../netlink/codec/vf.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import type { ErrnoError } from '../netlink/errno.ts';
-import type { Netlink } from '../netlink/netlink.ts';
 import { type VfFacts, VLAN_PROTOCOLS } from './vf-facts.ts';
 
 /** What shall change; absent stays as it is. */
@@ -29,16 +29,16 @@ export class VfRefused extends Error {
  *
  * @throws VfRefused
  */
-export function setVf(
-  netlink: Netlink,
+export async function setVf(
+  netlink: Conversation,
   pf: { readonly index: number; readonly name: string },
   number: number,
   changes: VfChanges,
-): void {
+): Promise<void> {
   const wanted = ORDER.filter((attribute) => changes[attribute] !== undefined);
   if (wanted.length > 1) {
     try {
-      request(netlink, pf, number, { changes, wanted });
+      await request(netlink, pf, number, { changes, wanted });
       return;
     } catch {
       // asked for one by one, it has a name
@@ -46,7 +46,7 @@ export function setVf(
   }
   for (const attribute of wanted) {
     try {
-      request(netlink, pf, number, { changes, wanted: [attribute] });
+      await request(netlink, pf, number, { changes, wanted: [attribute] });
     } catch (error) {
       throw new VfRefused(attribute, error as ErrnoError);
     }
@@ -86,14 +86,14 @@ interface Wish {
   readonly wanted: readonly VfAttribute[];
 }
 
-function request(
-  netlink: Netlink,
+async function request(
+  netlink: Conversation,
   pf: { readonly index: number; readonly name: string },
   vf: number,
   { changes, wanted }: Wish,
-): void {
+): Promise<void> {
   const some = Object.fromEntries(wanted.map((attribute) => [attribute, changes[attribute]])) as VfChanges;
-  netlink.request({
+  await netlink.change({
     type: RTM_SETLINK,
     body: encodeVf(pf.index, encoded(vf, some)),
     operation: `set ${describeVf(some)} for VF ${vf} of "${pf.name}"`,

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { decodeLink, encodeLink } from '../netlink/codec/link.ts';
 import { decodeVfs, UNSUPPORTED, type VfAttributes, VfTable } from '../netlink/codec/vf.ts';
-import { type Answer, FakeTransport } from '../netlink/fake-transport.ts';
-import { Netlink } from '../netlink/netlink.ts';
+import { Conversation } from '../netlink/conversation.ts';
+import { type Answer, FakeTransport } from '../netlink/testing/fake-transport.ts';
 import { temporaryFolder } from '../sys/testing/temporary.ts';
 import { findPf, NO_MAC, readVf, vfOf } from './vf.ts';
 import { describeVf, differing, setVf, VfRefused } from './vf-change.ts';
@@ -36,16 +36,16 @@ const EMSGSIZE = 90;
 const EOPNOTSUPP = 95;
 const withAnswers = (...answers: readonly (readonly Answer[])[]) => {
   const transport = new FakeTransport(answers);
-  return { transport, netlink: new Netlink(transport) };
+  return { transport, netlink: new Conversation(() => transport) };
 };
 
 describe('a VF', () => {
-  it('is identified by its number, not by its place', () => {
+  it('is identified by its number, not by its place', async () => {
     const { netlink } = withAnswers([pfAnswer(3, [entry(2), entry(0)])]);
-    expect(readVf(netlink, { name: 'p1' }, 2).mac).toBe('02:00:00:00:00:02');
+    expect((await readVf(netlink, { name: 'p1' }, 2)).mac).toBe('02:00:00:00:00:02');
   });
 
-  it('is read with everything that the kernel tells', () => {
+  it('is read with everything that the kernel tells', async () => {
     const all = entry(1, {
       vlan: { vf: 1, vlan: 5, qos: 3 },
       vlanList: { info: { vf: 1, vlan: 5, qos: 3, protocol: 0x88a8 } },
@@ -55,7 +55,7 @@ describe('a VF', () => {
       linkState: { vf: 1, state: 2 },
     });
     const { netlink } = withAnswers([pfAnswer(2, [all])]);
-    const pf = findPf(netlink, { name: 'p1' });
+    const pf = await findPf(netlink, { name: 'p1' });
     expect(pf).toMatchObject({ name: 'p1', index: 7, mtu: 9000, vfCount: 2 });
     expect(pf?.vfs).toEqual([
       {
@@ -74,23 +74,23 @@ describe('a VF', () => {
     ['is out of bounds', pfAnswer(2, [entry(0), entry(1)]), 2, 'cannot read VF 2 of "p1": it has 2'],
     ['is not told of by the driver', pfAnswer(0, []), 0, 'the driver tells of no VF'],
     ['is behind the end of a list', pfAnswer(300, [entry(0)]), 290, 'make fewer (sriov_numvfs)'],
-  ])('that %s has an error that says what to do', (_, answer, number, message) => {
+  ])('that %s has an error that says what to do', async (_, answer, number, message) => {
     const { netlink } = withAnswers([answer]);
-    expect(() => readVf(netlink, { name: 'p1' }, number)).toThrow(message);
+    await expect(readVf(netlink, { name: 'p1' }, number)).rejects.toThrow(message);
   });
 
-  it('is read from the whole beginning of a list whose length has lost its upper bits', () => {
+  it('is read from the whole beginning of a list whose length has lost its upper bits', async () => {
     const cut = (list: Buffer): Buffer => {
       list.writeUInt16LE(list.length - 20, 0);
       return list;
     };
     const entries = [0, 1, 2].map((vf) => entry(vf));
     const { netlink } = withAnswers([pfAnswer(300, entries, cut)], [{ type: 16, body: Buffer.concat(link) }]);
-    const pf = findPf(netlink, { name: 'p1' });
+    const pf = await findPf(netlink, { name: 'p1' });
     expect([pf?.index, pf?.vfCount, pf?.vfs.map(({ number }) => number)]).toEqual([7, 300, [0, 1]]);
   });
 
-  it('is read from sysfs where the kernel has no room for it', () => {
+  it('is read from sysfs where the kernel has no room for it', async () => {
     using folder = temporaryFolder();
     mkdirSync(join(folder.path, 'sriov/290'), { recursive: true });
     const config = [
@@ -108,7 +108,7 @@ describe('a VF', () => {
     writeFileSync(join(folder.path, 'sriov/290/config'), config.join('\n'));
     const { netlink } = withAnswers([refusal(EMSGSIZE)], [{ type: 16, body: Buffer.concat(link) }]);
     const device = { bus: 'pci', name: '0000:01:00.0', folder: folder.path } as const;
-    expect(readVf(netlink, { name: 'p1', device }, 290)).toEqual({
+    expect(await readVf(netlink, { name: 'p1', device }, 290)).toEqual({
       number: 290,
       mac: '02:00:00:00:00:22',
       vlan: { id: 7, qos: 1, protocol: '802.1ad' },
@@ -119,9 +119,9 @@ describe('a VF', () => {
     });
   });
 
-  it('of a PF that is gone is an error of its own', () => {
+  it('of a PF that is gone is an error of its own', async () => {
     const { netlink } = withAnswers([refusal(19)]);
-    expect(() => readVf(netlink, { name: 'p1' }, 0)).toThrow('cannot read VF 0 of "p1": no such interface');
+    await expect(readVf(netlink, { name: 'p1' }, 0)).rejects.toThrow('cannot read VF 0 of "p1": no such interface');
   });
 });
 
@@ -136,9 +136,9 @@ const CHANGES = {
 } as const;
 
 describe('setVf', () => {
-  it('sets everything with one request', () => {
+  it('sets everything with one request', async () => {
     const { transport, netlink } = withAnswers([]);
-    setVf(netlink, pf, 3, CHANGES);
+    await setVf(netlink, pf, 3, CHANGES);
     expect(transport.sent).toHaveLength(1);
     const body = (transport.sent[0] ?? Buffer.alloc(0)).subarray(16);
     expect(decodeLink(body).index).toBe(7);
@@ -153,15 +153,9 @@ describe('setVf', () => {
     ]);
   });
 
-  it('names the attribute that the driver refused', () => {
+  it('names the attribute that the driver refused', async () => {
     const { transport, netlink } = withAnswers([refusal(EOPNOTSUPP)], [], [], [], [], [refusal(EOPNOTSUPP)]);
-    const failed = (() => {
-      try {
-        return setVf(netlink, pf, 3, CHANGES);
-      } catch (error) {
-        return error;
-      }
-    })();
+    const failed = await setVf(netlink, pf, 3, CHANGES).catch((error: unknown) => error);
     expect(failed).toBeInstanceOf(VfRefused);
     expect(failed).toMatchObject({
       attribute: 'trust',
@@ -171,16 +165,16 @@ describe('setVf', () => {
     expect(transport.sent).toHaveLength(6);
   });
 
-  it('asks for nothing when nothing is wanted', () => {
+  it('asks for nothing when nothing is wanted', async () => {
     const { transport, netlink } = withAnswers();
-    setVf(netlink, pf, 3, {});
+    await setVf(netlink, pf, 3, {});
     expect(transport.sent).toHaveLength(0);
   });
 });
 
-describe('differing', () => {
+describe('differing', async () => {
   const { netlink } = withAnswers([pfAnswer(1, [entry(0, { trust: { vf: 0, setting: UNSUPPORTED } })])]);
-  const vf = vfOf(findPf(netlink, { name: 'p1' }) ?? expect.fail('no PF'), 0);
+  const vf = vfOf((await findPf(netlink, { name: 'p1' })) ?? expect.fail('no PF'), 0);
 
   it('leaves out what is so already', () => {
     expect(differing(vf, { mac: '02:00:00:00:00:00', rate: { min: 0, max: 0 }, linkState: 'auto' })).toEqual({});

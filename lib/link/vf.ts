@@ -10,8 +10,8 @@ import {
   type VfAttributes,
   WITH_VFS,
 } from '../netlink/codec/vf.ts';
+import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import type { Netlink } from '../netlink/netlink.ts';
 import type { BusDevice } from '../sys/bus-device.ts';
 import { queryFor } from './observe.ts';
 import type { LinkState, VfFacts } from './vf-facts.ts';
@@ -41,26 +41,26 @@ export interface PfFacts extends Pf {
  * @returns undefined when there is no such link; without VFs when the kernel's answer is too short for them (EMSGSIZE)
  * @throws ErrnoError
  */
-export function findPf(netlink: Netlink, pf: Pf): PfFacts | undefined {
+export async function findPf(netlink: Conversation, pf: Pf): Promise<PfFacts | undefined> {
   const query = queryFor(pf.name);
   if (query === undefined) {
     return undefined;
   }
-  const ask = (extMask: number): Buffer =>
-    netlink.get({
+  const ask = async (extMask: number): Promise<Buffer> =>
+    netlink.ask({
       type: RTM_GETLINK,
       body: encodeLink({}, { ...query, extMask }),
       operation: `look up link "${pf.name}" with its VFs`,
     });
   try {
-    const answer = ask(WITH_VFS);
-    return isWhole(answer) ? factsOf(pf, answer, answer) : factsOf(pf, ask(0), answer);
+    const answer = await ask(WITH_VFS);
+    return isWhole(answer) ? factsOf(pf, answer, answer) : factsOf(pf, await ask(0), answer);
   } catch (error) {
     if (hasErrno(error, 'ENODEV')) {
       return undefined;
     }
     if (hasErrno(error, 'EMSGSIZE')) {
-      const answer = ask(0);
+      const answer = await ask(0);
       return factsOf(pf, answer, answer);
     }
     throw error;
@@ -94,8 +94,8 @@ export function vfOf(pf: PfFacts, number: number): VfFacts {
  *
  * @throws CniError internal when there is no such link or no such VF; ErrnoError
  */
-export function readVf(netlink: Netlink, pf: Pf, number: number): VfFacts {
-  const facts = findPf(netlink, pf);
+export async function readVf(netlink: Conversation, pf: Pf, number: number): Promise<VfFacts> {
+  const facts = await findPf(netlink, pf);
   if (facts === undefined) {
     throw new CniError('internal', `cannot read VF ${number} of "${pf.name}": no such interface`);
   }

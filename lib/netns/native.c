@@ -226,37 +226,67 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/*
- * receive(fd, buffer, timeoutMs): the length of the next datagram. When that is more than the buffer holds, the
- * datagram stays in the queue: call again with a larger buffer.
- */
-static napi_value receive(napi_env env, napi_callback_info info)
+/* Waits until there is something to read; 0, or -errno: -ETIMEDOUT after the deadline. */
+static int await_datagram(int fd, int64_t deadline)
 {
-	napi_value argv[MAX_ARGS];
-	struct pollfd waiting = { .events = POLLIN };
-	int64_t deadline;
-	void *data = NULL;
-	size_t size = 0;
-	ssize_t length;
+	struct pollfd waiting = { .fd = fd, .events = POLLIN };
 	int ready;
 
-	if (arguments(env, info, argv) < 3 || napi_get_buffer_info(env, argv[1], &data, &size) != napi_ok)
-		return number(env, -EINVAL);
-	waiting.fd = integer(env, argv[0]);
-	deadline = now_ms() + integer(env, argv[2]);
 	do {
 		int64_t left = deadline - now_ms();
 
 		ready = poll(&waiting, 1, left > 0 ? (int)left : 0);
 	} while (ready < 0 && errno == EINTR);
-	if (ready < 0)
-		return number(env, -errno);
-	if (ready == 0)
-		return number(env, -ETIMEDOUT);
-	length = recv(waiting.fd, data, size, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-	if (length >= 0 && (size_t)length <= size)
-		length = recv(waiting.fd, data, size, MSG_DONTWAIT);
-	return number(env, length < 0 ? -errno : length);
+	return ready < 0 ? -errno : ready == 0 ? -ETIMEDOUT : 0;
+}
+
+/* Length of the first datagram in the queue, which stays there; its sender's port. */
+static ssize_t peek(int fd, void *data, size_t size, uint32_t *sender)
+{
+	struct sockaddr_nl from = { 0 };
+	socklen_t from_size = sizeof(from);
+	ssize_t length =
+		recvfrom(fd, data, size, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
+
+	*sender = from.nl_pid;
+	return length < 0 ? -errno : length;
+}
+
+/*
+ * receive(fd, buffer, timeoutMs): the length of the next datagram that the kernel sent: whoever may configure the
+ * network of a pod could send others. When it is more than the buffer holds, the datagram stays in the queue: call
+ * again with a larger buffer.
+ */
+static napi_value receive(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	int64_t deadline;
+	void *data = NULL;
+	size_t size = 0;
+	uint32_t sender = 0;
+	ssize_t length;
+	int fd;
+
+	if (arguments(env, info, argv) < 3 || napi_get_buffer_info(env, argv[1], &data, &size) != napi_ok)
+		return number(env, -EINVAL);
+	fd = integer(env, argv[0]);
+	deadline = now_ms() + integer(env, argv[2]);
+	for (;;) {
+		int late = await_datagram(fd, deadline);
+
+		if (late < 0)
+			return number(env, late);
+		length = peek(fd, data, size, &sender);
+		if (length == -EAGAIN)
+			continue;
+		if (length < 0 || (sender == 0 && (size_t)length > size))
+			return number(env, length);
+		length = recv(fd, data, size, MSG_DONTWAIT);
+		if (length < 0)
+			return number(env, -errno);
+		if (sender == 0)
+			return number(env, length);
+	}
 }
 
 /* namespaceType(fd): CLONE_NEW…, -ENOTTY when the descriptor is not a namespace */

@@ -3,37 +3,41 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findLink, listLinkNames } from '../link/observe.ts';
-import { Netlink, type Receiver } from '../netlink/netlink.ts';
+import { Conversation } from '../netlink/conversation.ts';
+import { openTransport, type SocketCalls } from '../netlink/transport.ts';
 import { ip, Lab, PARENT } from '../testing/lab.ts';
 import { NetnsMissing, NotANetns, openNetns, openOwnNetns } from './netns.ts';
 
 const here = (): string => readlinkSync('/proc/thread-self/ns/net');
 
 describe('Netns', () => {
-  it('opens sockets and sysctls inside and stays outside', () => {
+  it('opens sockets and sysctls inside and stays outside', async () => {
     using lab = new Lab();
     const before = here();
     using node = openNetns(lab.native, `/run/netns/${lab.node}`);
-    expect(findLink(node.netlink, PARENT)?.kind).toBe('veth');
+    expect((await findLink(node.netlink, PARENT))?.kind).toBe('veth');
     node.writeSysctl(`net/ipv4/conf/${PARENT}/arp_notify`, '1');
     expect(() => node.writeSysctl('net/ipv4/conf/nothing/arp_notify', '1')).toThrow('ENOENT');
     expect(here()).toBe(before);
     using own = openOwnNetns(lab.native);
     expect(own.isSameAs(node)).toBe(false);
-    expect(findLink(own.netlink, PARENT)).toBeUndefined();
+    expect(await findLink(own.netlink, PARENT)).toBeUndefined();
   });
 
-  it('sends from inside where a subsystem asks where the sender is', () => {
+  it('sends from inside where a subsystem asks where the sender is', async () => {
     using lab = new Lab();
     const before = here();
     using node = openNetns(lab.native, `/run/netns/${lab.node}`);
-    const inside = Netlink.openInside(lab.native, node.descriptor, 0);
-    expect(listLinkNames(inside)).toContain(PARENT);
+    const place = { nsFd: node.descriptor, protocol: 0, sendsInside: true };
+    const inside = new Conversation(() => openTransport(lab.native, place));
+    expect(await listLinkNames(inside)).toContain(PARENT);
     expect(here()).toBe(before);
     inside.close();
-    const native: Receiver = { ...lab.native, sendInNetns: () => -1 };
-    const refused = Netlink.openInside(native, node.descriptor, 0);
-    expect(() => listLinkNames(refused)).toThrow('cannot send a netlink request: EPERM (operation not permitted)');
+    const native: SocketCalls = { ...lab.native, sendInNetns: () => -1 };
+    const refused = new Conversation(() => openTransport(native, place));
+    await expect(listLinkNames(refused)).rejects.toThrow(
+      'cannot send a netlink request: EPERM (operation not permitted)',
+    );
     refused.close();
   });
 
@@ -58,11 +62,11 @@ describe('Netns', () => {
 });
 
 describe('a kernel that refuses', () => {
-  it('is quoted with its own sentence', () => {
+  it('is quoted with its own sentence', async () => {
     using lab = new Lab();
     using node = openNetns(lab.native, `/run/netns/${lab.node}`);
     const body = [Buffer.alloc(16), Buffer.from('0800ff3f00000000', 'hex')];
-    expect(() => node.netlink.dump({ type: 18, body, operation: 'list links' })).toThrow(
+    await expect(node.netlink.dump({ type: 18, body, operation: 'list links' })).rejects.toThrow(
       /cannot list links: EINVAL .*: \w+/,
     );
   });

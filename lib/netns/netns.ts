@@ -1,7 +1,8 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
+import { Conversation } from '../netlink/conversation.ts';
 import { errnoError } from '../netlink/errno.ts';
-import { Netlink } from '../netlink/netlink.ts';
+import { openTransport, type Transport } from '../netlink/transport.ts';
 import type { Native } from './native.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
@@ -26,8 +27,8 @@ export class Netns implements Disposable {
   readonly identity: string;
   private readonly native: Native;
   private readonly fd: number;
-  private socket: Netlink | undefined;
-  private rdmaSocket: Netlink | undefined;
+  private route: Conversation | undefined;
+  private rdma: Conversation | undefined;
   private users = 1;
 
   /** Takes over the descriptor. */
@@ -44,20 +45,16 @@ export class Netns implements Disposable {
     return this.fd;
   }
 
-  /** The namespace's rtnetlink socket, opened at first use. */
-  get netlink(): Netlink {
-    this.socket ??= Netlink.open(this.native, this.fd, NETLINK_ROUTE);
-    return this.socket;
+  /** Conversation about links, addresses, routes and rules. */
+  get netlink(): Conversation {
+    this.route ??= new Conversation(() => this.openTransport(NETLINK_ROUTE));
+    return this.route;
   }
 
-  /**
-   * The namespace's socket to the RDMA subsystem, opened at first use.
-   *
-   * @throws ErrnoError EPROTONOSUPPORT when that is not loaded
-   */
-  get rdmaNetlink(): Netlink {
-    this.rdmaSocket ??= Netlink.openInside(this.native, this.fd, NETLINK_RDMA);
-    return this.rdmaSocket;
+  /** Conversation with the RDMA subsystem; rejects with EPROTONOSUPPORT where that is not loaded. */
+  get rdmaNetlink(): Conversation {
+    this.rdma ??= new Conversation(() => this.openTransport(NETLINK_RDMA));
+    return this.rdma;
   }
 
   /**
@@ -112,10 +109,17 @@ export class Netns implements Disposable {
 
   [Symbol.dispose](): void {
     if (--this.users === 0) {
-      this.socket?.close();
-      this.rdmaSocket?.close();
+      this.route?.close();
+      this.rdma?.close();
       closeSync(this.fd);
     }
+  }
+
+  private openTransport(protocol: number): Transport {
+    if (!this.isOpen) {
+      throw new Error(`cannot open a socket in network namespace "${this.path}": it is closed`);
+    }
+    return openTransport(this.native, { nsFd: this.fd, protocol, sendsInside: protocol === NETLINK_RDMA });
   }
 }
 

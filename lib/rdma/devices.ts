@@ -18,10 +18,9 @@ export type RdmaNetns = Pick<Netns, 'rdmaNetlink' | 'descriptor'>;
  *
  * @throws ErrnoError
  */
-export function listRdmaDevices(netns: RdmaNetns): readonly RdmaDevice[] {
+export async function listRdmaDevices(netns: RdmaNetns): Promise<readonly RdmaDevice[]> {
   try {
-    return netns.rdmaNetlink
-      .dump({ type: RDMA_NLDEV_CMD_GET, body: [], operation: 'list RDMA devices' })
+    return (await netns.rdmaNetlink.dump({ type: RDMA_NLDEV_CMD_GET, body: [], operation: 'list RDMA devices' }))
       .map((answer) => RdmaTable.decode(answer))
       .map(({ devIndex = 0, devName = '' }) => ({ index: devIndex, name: devName }));
   } catch (error) {
@@ -40,11 +39,17 @@ export function listRdmaDevices(netns: RdmaNetns): readonly RdmaDevice[] {
  * @throws ErrnoError ENODEV when the device is not in `from`, EOPNOTSUPP when its driver cannot take it away from
  * programs or the subsystem is in shared mode
  */
-export function moveRdmaDevice({ index, name }: RdmaDevice, from: RdmaNetns, to: RdmaNetns, where: string): void {
-  from.rdmaNetlink.request({
+export async function moveRdmaDevice(
+  { index, name }: RdmaDevice,
+  from: RdmaNetns,
+  to: RdmaNetns,
+  where: string,
+): Promise<void> {
+  await from.rdmaNetlink.change({
     type: RDMA_NLDEV_CMD_SET,
     body: RdmaTable.encode({ devIndex: index, netNsFd: to.descriptor }),
     operation: `move RDMA device "${name}" ${where}`,
+    whenDone: 'ENODEV',
   });
 }
 

@@ -9,9 +9,9 @@ import { isRdmaMissing, type RdmaNetns } from './devices.ts';
 export type RdmaMode = 'exclusive' | 'shared' | 'unaware' | 'missing';
 
 /** @throws ErrnoError */
-export function rdmaMode(netns: RdmaNetns): RdmaMode {
+export async function rdmaMode(netns: RdmaNetns): Promise<RdmaMode> {
   try {
-    const answer = netns.rdmaNetlink.get({
+    const answer = await netns.rdmaNetlink.ask({
       type: RDMA_NLDEV_CMD_SYS_GET,
       body: [],
       operation: 'read the mode of the RDMA subsystem',

@@ -22,35 +22,35 @@ function subsystem() {
 }
 
 describe('RDMA devices', () => {
-  it('are listed by namespace', () => {
+  it('are listed by namespace', async () => {
     const { host, pod } = subsystem();
-    expect(listRdmaDevices(host)).toEqual([
+    expect(await listRdmaDevices(host)).toEqual([
       { index: 1, name: 'mlx5_0' },
       { index: 2, name: 'mlx5_9' },
     ]);
-    expect(listRdmaDevices(pod).map(({ name }) => name)).toEqual(['mlx5_7']);
+    expect((await listRdmaDevices(pod)).map(({ name }) => name)).toEqual(['mlx5_7']);
   });
 
-  it('are none where the subsystem is not loaded', () => {
+  it('are none where the subsystem is not loaded', async () => {
     const { kernel, host } = subsystem();
     kernel.isLoaded = false;
-    expect(listRdmaDevices(host)).toEqual([]);
+    expect(await listRdmaDevices(host)).toEqual([]);
   });
 
-  it('move by index, into a descriptor', () => {
+  it('move by index, into a descriptor', async () => {
     const { kernel, host, pod } = subsystem();
-    moveRdmaDevice({ index: 2, name: 'mlx5_9' }, host, pod, 'into the pod');
+    await moveRdmaDevice({ index: 2, name: 'mlx5_9' }, host, pod, 'into the pod');
     expect(kernel.log).toEqual(['move mlx5_9 /host /pod']);
     expect(kernel.devices.get('mlx5_9')).toBe('/pod');
   });
 
-  it('say what the kernel says when they do not move', () => {
+  it('say what the kernel says when they do not move', async () => {
     const { kernel, host, pod } = subsystem();
-    expect(() => moveRdmaDevice({ index: 3, name: 'mlx5_7' }, host, pod, 'into the pod')).toThrow(
+    await expect(moveRdmaDevice({ index: 3, name: 'mlx5_7' }, host, pod, 'into the pod')).rejects.toThrow(
       'cannot move RDMA device "mlx5_7" into the pod: ENODEV (no such device)',
     );
     kernel.refuse = () => 16;
-    expect(() => listRdmaDevices(host)).toThrow('cannot list RDMA devices: EBUSY (device or resource busy)');
+    await expect(listRdmaDevices(host)).rejects.toThrow('cannot list RDMA devices: EBUSY (device or resource busy)');
   });
 
   it('are named below their bus device wherever they are', () => {
@@ -76,16 +76,16 @@ describe('the mode of the RDMA subsystem', () => {
     ['unaware', { mode: undefined }],
     ['unaware', { refuse: () => 22 }],
     ['missing', { isLoaded: false }],
-  ] as const)('is %s', (mode, kernelHas) => {
+  ] as const)('is %s', async (mode, kernelHas) => {
     const { kernel, host } = subsystem();
     Object.assign(kernel, kernelHas);
-    expect(rdmaMode(host)).toBe(mode);
+    expect(await rdmaMode(host)).toBe(mode);
   });
 
-  it('is not guessed when the kernel fails', () => {
+  it('is not guessed when the kernel fails', async () => {
     const { kernel, host } = subsystem();
     kernel.refuse = () => 12;
-    expect(() => rdmaMode(host)).toThrow('cannot read the mode of the RDMA subsystem: ENOMEM');
+    await expect(rdmaMode(host)).rejects.toThrow('cannot read the mode of the RDMA subsystem: ENOMEM');
   });
 
   it('says what to do when it is the wrong one', () => {

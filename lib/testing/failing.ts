@@ -1,7 +1,8 @@
 /** For tests on the real kernel: one of the changes that a plugin asks for fails before it is made. */
 import { CniError } from '../cni/errors.ts';
 import type { Host } from '../cni/plugin.ts';
-import { Netlink, openTransport, type Transport } from '../netlink/netlink.ts';
+import { Conversation } from '../netlink/conversation.ts';
+import { openTransport, type Transport } from '../netlink/transport.ts';
 import type { Netns } from '../netns/netns.ts';
 
 /** How many changes were asked for. */
@@ -24,7 +25,11 @@ export function failingAt(nth: number, seen: Seen): (host: Host) => Host {
     }
     const write = netns.writeSysctl.bind(netns);
     return Object.defineProperties(netns, {
-      netlink: { value: new Netlink(faultyTransport(openTransport(native, netns.descriptor, 0), step)) },
+      netlink: {
+        value: new Conversation(() =>
+          faultyTransport(openTransport(native, { nsFd: netns.descriptor, protocol: 0 }), step),
+        ),
+      },
       writeSysctl: {
         value: (name: string, value: string) => {
           step(`sysctl ${name}`);
@@ -52,7 +57,7 @@ function faultyTransport(inner: Transport, step: (what: string) => void): Transp
       step(typeOf(bytes));
       await inner.sendInBackground(bytes);
     },
-    receive: (operation) => inner.receive(operation),
+    receive: (operation, timeoutMs) => inner.receive(operation, timeoutMs),
     close: () => inner.close(),
   };
 }

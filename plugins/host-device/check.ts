@@ -14,10 +14,14 @@ import type { DeviceRecord } from './record.ts';
  * @param record undefined for what the Go plugin added
  * @throws CniError internal naming what differs
  */
-export function checkDevice(call: Call<HostDeviceConf>, netns: Netns, record: DeviceRecord | undefined): void {
+export async function checkDevice(
+  call: Call<HostDeviceConf>,
+  netns: Netns,
+  record: DeviceRecord | undefined,
+): Promise<void> {
   const previous = previousResult(call);
   const own = ownInterface(previous, call);
-  const device = findDevice(netns.netlink, call.ifName);
+  const device = await findDevice(netns.netlink, call.ifName);
   if (device === undefined) {
     throw differs(`link "${call.ifName}" is missing in the container`);
   }
@@ -25,7 +29,7 @@ export function checkDevice(call: Call<HostDeviceConf>, netns: Netns, record: De
   if (fault !== undefined) {
     throw differs(`link "${device.name}" ${fault}`);
   }
-  checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
+  await checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
 }
 
 function faultOf(device: DeviceFacts, mac: string | undefined, record: DeviceRecord | undefined): string | undefined {

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
 import { listDevices } from '../../lib/link/device.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
+import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 import { HostDeviceConf } from './config.ts';
 import { listRecords, recordFolder } from './record.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
@@ -12,11 +13,14 @@ import { findWanted, selectorText, wantedBy } from './select.ts';
 /** The devices that are configured, and those that dead pods have left under other names. */
 export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
   const own = confsOfType(confs, 'host-device', undefined, (conf) => JSON.stringify(conf));
-  return [...own.flatMap((conf) => examineDevice(host, conf)), ...(own.length > 0 ? forgotten(host, own) : [])];
+  return [
+    ...(await flatMapInTurn(own, (conf) => examineDevice(host, conf))),
+    ...(own.length > 0 ? await forgotten(host, own) : []),
+  ];
 }
 
 /** A network whose device multus fills in names none. */
-function examineDevice(host: Host, document: JsonObject): readonly Finding[] {
+async function examineDevice(host: Host, document: JsonObject): Promise<readonly Finding[]> {
   const network = `network "${String(document['name'])}"`;
   const selectors = ['device', 'hwaddr', 'kernelpath', 'pciBusID'] as const;
   try {
@@ -27,7 +31,7 @@ function examineDevice(host: Host, document: JsonObject): readonly Finding[] {
     const wanted = wantedBy(conf, host.sysfs);
     const found = wanted.isUserspace
       ? undefined
-      : findWanted(wanted, { netlink: host.netns.netlink, sysfs: host.sysfs });
+      : await findWanted(wanted, { netlink: host.netns.netlink, sysfs: host.sysfs });
     const isTaken = listRecords(recordFolder(conf.dataDir), host.log).some(
       ({ network: name }) => name === conf['name'],
     );
@@ -47,11 +51,11 @@ function examineDevice(host: Host, document: JsonObject): readonly Finding[] {
 }
 
 /** A device that was moved has its former name in its alias; one with a record is found by its record. */
-function forgotten(host: Host, confs: readonly JsonObject[]): readonly Finding[] {
+async function forgotten(host: Host, confs: readonly JsonObject[]): Promise<readonly Finding[]> {
   const recorded = confs.flatMap((conf) =>
     listRecords(recordFolder(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : ''), host.log),
   );
-  return listDevices(host.netns.netlink)
+  return (await listDevices(host.netns.netlink))
     .filter(({ name, alias }) => /^(net|dev|eth)\d+$/.test(name) && alias !== '' && alias !== name)
     .filter(({ alias }) => ifNameFault(alias) === undefined)
     .filter(({ alias }) => !recorded.some(({ picture }) => picture.device.name === alias))

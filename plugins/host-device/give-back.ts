@@ -24,7 +24,7 @@ export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void
     }
     return;
   }
-  await (netns === undefined ? recallByAlias(call, host) : returnByAlias(call, host, netns));
+  await (netns === undefined ? await recallByAlias(call, host) : await returnByAlias(call, host, netns));
   removeRecord(folder, call); // one that could not be read
 }
 
@@ -50,7 +50,7 @@ function readOrLog(folder: string, call: Call<JsonObject>, host: Host): DeviceRe
 
 /** The Go plugin keeps the name from before in the link's alias, and nothing else. */
 async function returnByAlias(call: Call<JsonObject>, host: Host, netns: Netns): Promise<void> {
-  const device = findDevice(netns.netlink, call.ifName);
+  const device = await findDevice(netns.netlink, call.ifName);
   if (device === undefined) {
     return;
   }
@@ -63,14 +63,14 @@ async function returnByAlias(call: Call<JsonObject>, host: Host, netns: Netns): 
 
 /** The Go plugin's device whose namespace died: it is here, under the name that it had there. */
 async function recallByAlias(call: Call<JsonObject>, host: Host): Promise<void> {
-  const device = findDevice(host.netns.netlink, call.ifName);
+  const device = await findDevice(host.netns.netlink, call.ifName);
   if (device === undefined || !isAskedFor(device, call.document) || ifNameFault(device.alias) !== undefined) {
     return;
   }
-  if (findLink(host.netns.netlink, device.alias) !== undefined) {
+  if ((await findLink(host.netns.netlink, device.alias)) !== undefined) {
     throw new CniError('internal', `cannot call link "${device.name}" "${device.alias}" again: that name is taken`);
   }
-  setAlias(host.netns.netlink, renameLink(host.netns, device, device.alias), '');
+  await setAlias(host.netns.netlink, await renameLink(host.netns, device, device.alias), '');
 }
 
 /** Only a device that the configuration names without doubt: another one may be called so by its owner. */

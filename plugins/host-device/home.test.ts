@@ -9,10 +9,13 @@ const OTHER = { index: 9, parentDev: '0000:65:02.4' };
 const VIRTUAL = { kind: 'veth' };
 
 /** The record of ens1f0, which has left the node. */
-function recordOf(node: FakeNode, link: Partial<FakeLink> = {}): DeviceRecord {
+async function recordOf(node: FakeNode, link: Partial<FakeLink> = {}): Promise<DeviceRecord> {
   const before = node.node.links;
   node.node.links = [{ name: 'ens1f0', ...link }];
-  const picture = takePicture(node.node.netns, findDevice(node.node.netns.netlink, 'ens1f0') as DeviceFacts);
+  const picture = await takePicture(
+    node.node.netns,
+    (await findDevice(node.node.netns.netlink, 'ens1f0')) as DeviceFacts,
+  );
   node.node.links = before;
   return { network: 'n', containerId: 'c1', ifName: 'net1', netns: '/pod', restore: true, picture };
 }
@@ -43,47 +46,47 @@ describe('the device in the pod', () => {
       links: [{ name: 'lo', parentDev: '', mac: '00:00:00:00:00:00' }],
       found: undefined,
     },
-  ])('$what', ({ links, found }) => {
+  ])('$what', async ({ links, found }) => {
     using node = new FakeNode();
     node.pod.links = links;
-    expect(findAway(node.pod.netns, recordOf(node))?.name).toBe(found);
+    expect((await findAway(node.pod.netns, await recordOf(node)))?.name).toBe(found);
   });
 
-  it('is known by kind and address when it is virtual', () => {
+  it('is known by kind and address when it is virtual', async () => {
     using node = new FakeNode();
-    const record = recordOf(node, VIRTUAL);
+    const record = await recordOf(node, VIRTUAL);
     node.pod.links = [{ ...VIRTUAL, name: 'lan', mac: '02:00:00:00:00:99' }];
-    expect(findAway(node.pod.netns, record)).toBeUndefined();
+    expect(await findAway(node.pod.netns, record)).toBeUndefined();
     node.pod.links = [{ ...VIRTUAL, name: 'lan' }];
-    expect(findAway(node.pod.netns, record)?.name).toBe('lan');
+    expect((await findAway(node.pod.netns, record))?.name).toBe('lan');
   });
 });
 
 describe('the device at home', () => {
-  it.each(['ens1f0', 'net1', 'dev17'])('is found as %s', (name) => {
+  it.each(['ens1f0', 'net1', 'dev17'])('is found as %s', async (name) => {
     using node = new FakeNode();
     node.node.links = [{ ...OTHER, name: 'ens1f1' }, { name }];
-    expect(findHome(node.host, recordOf(node))?.name).toBe(name);
+    expect((await findHome(node.host, await recordOf(node)))?.name).toBe(name);
   });
 
-  it('is not another one that has its name', () => {
+  it('is not another one that has its name', async () => {
     using node = new FakeNode();
     node.node.links = [{ ...OTHER, name: 'ens1f0' }];
-    expect(findHome(node.host, recordOf(node))).toBeUndefined();
+    expect(await findHome(node.host, await recordOf(node))).toBeUndefined();
   });
 });
 
 describe('bringing it home', () => {
   it('is over for a virtual device that is nowhere; a piece of hardware may yet come', async () => {
     using node = new FakeNode();
-    expect(await bringHome(node.host, recordOf(node, VIRTUAL), undefined)).toBe(true);
-    expect(await bringHome(node.host, recordOf(node), node.pod.netns)).toBe(false);
+    expect(await bringHome(node.host, await recordOf(node, VIRTUAL), undefined)).toBe(true);
+    expect(await bringHome(node.host, await recordOf(node), node.pod.netns)).toBe(false);
   });
 
   it('renames one that the kernel left here', async () => {
     using node = new FakeNode();
     node.node.links = [{ name: 'net1', alias: 'ens1f0' }];
-    expect(await bringHome(node.host, recordOf(node), undefined)).toBe(true);
+    expect(await bringHome(node.host, await recordOf(node), undefined)).toBe(true);
     expect(node.said).toEqual(
       expect.arrayContaining(['set the name "ens1f0" of link "net1"', 'set the alias "" of link "ens1f0"']),
     );
@@ -95,7 +98,7 @@ describe('bringing it home', () => {
       { name: 'net1', alias: 'ens1f0' },
       { ...OTHER, name: 'ens1f0' },
     ];
-    await expect(bringHome(node.host, recordOf(node), undefined)).rejects.toThrow(
+    await expect(bringHome(node.host, await recordOf(node), undefined)).rejects.toThrow(
       'cannot call link "net1" "ens1f0" again: link "ens1f0" has that name now',
     );
   });
@@ -104,7 +107,7 @@ describe('bringing it home', () => {
     using node = new FakeNode();
     node.pod.links = [{ name: 'net1', alias: 'ens1f0', flags: 1 }];
     node.node.links = [{ ...OTHER, name: 'ens1f0' }];
-    await expect(bringHome(node.host, recordOf(node), node.pod.netns)).rejects.toThrow('EEXIST');
+    await expect(bringHome(node.host, await recordOf(node), node.pod.netns)).rejects.toThrow('EEXIST');
     expect(node.said).toEqual(['set link "net1" up']);
   });
 });

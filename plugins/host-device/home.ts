@@ -18,14 +18,14 @@ import type { DeviceRecord } from './record.ts';
  * @throws CniError, ErrnoError when the device cannot leave the pod; then it is there as it was, and up
  */
 export async function bringHome(host: Host, record: DeviceRecord, from: Netns | undefined): Promise<boolean> {
-  const away = from === undefined ? undefined : findAway(from, record);
+  const away = from === undefined ? undefined : await findAway(from, record);
   const home =
-    away !== undefined && from !== undefined ? await moveOut(host, from, away, record) : findHome(host, record);
+    away !== undefined && from !== undefined ? await moveOut(host, from, away, record) : await findHome(host, record);
   if (home === undefined) {
     host.log(`device "${record.picture.device.name}" is gone: there is nothing to bring back`);
     return record.picture.device.kind !== ''; // a virtual link ends with its namespace
   }
-  makeAsItWas(host, home, record);
+  await makeAsItWas(host, home, record);
   return true;
 }
 
@@ -34,11 +34,11 @@ export async function bringHome(host: Host, record: DeviceRecord, from: Netns | 
  *
  * @throws CniError, ErrnoError when another link has its name
  */
-export function makeAsItWas(host: Host, home: DeviceFacts, record: DeviceRecord): void {
-  const named = callByName(host.netns, home, record);
+export async function makeAsItWas(host: Host, home: DeviceFacts, record: DeviceRecord): Promise<void> {
+  const named = await callByName(host.netns, home, record);
   const faults = record.restore
-    ? restorePicture(host.netns, named, record.picture)
-    : restoreNames(host.netns, named, record);
+    ? await restorePicture(host.netns, named, record.picture)
+    : await restoreNames(host.netns, named, record);
   for (const fault of faults) {
     host.log(`device "${named.name}" is not quite as it was: ${fault}`);
   }
@@ -57,24 +57,24 @@ export function openRecorded(host: Host, record: DeviceRecord | undefined): Netn
 }
 
 /** The device within the pod: by what it is, since programs there can rename it and rewrite its alias. */
-export function findAway(netns: Netns, { ifName, picture }: DeviceRecord): DeviceFacts | undefined {
+export async function findAway(netns: Netns, { ifName, picture }: DeviceRecord): Promise<DeviceFacts | undefined> {
   const { device } = picture;
-  const expected = findDevice(netns.netlink, ifName);
+  const expected = await findDevice(netns.netlink, ifName);
   if (expected !== undefined && (expected.alias === device.name || isSameDevice(expected, device))) {
     return expected;
   }
-  const all = listDevices(netns.netlink);
+  const all = await listDevices(netns.netlink);
   return findSame(all, device) ?? all.find((other) => other.alias === device.name);
 }
 
 /** The device in the namespace that it came from, under whatever name. */
-export function findHome(host: Host, { picture }: DeviceRecord): DeviceFacts | undefined {
+export async function findHome(host: Host, { picture }: DeviceRecord): Promise<DeviceFacts | undefined> {
   const { device } = picture;
-  const named = findDevice(host.netns.netlink, device.name);
+  const named = await findDevice(host.netns.netlink, device.name);
   if (named !== undefined && isSameDevice(named, device)) {
     return named;
   }
-  return findSame(listDevices(host.netns.netlink), device);
+  return findSame(await listDevices(host.netns.netlink), device);
 }
 
 /**
@@ -89,13 +89,13 @@ export async function moveOutOf(
   to: { readonly name: string; readonly alias: string },
 ): Promise<DeviceFacts> {
   const destination = { netns: host.netns, ...to };
-  dropCollidingAltNames(from, away, destination);
+  await dropCollidingAltNames(from, away, destination);
   try {
     return await moveLink(from, away, destination);
   } catch (error) {
-    const still = findDevice(from.netlink, away.name);
+    const still = await findDevice(from.netlink, away.name);
     if (still !== undefined && away.isUp) {
-      setUp(from.netlink, still);
+      await setUp(from.netlink, still);
     }
     throw error;
   }
@@ -105,12 +105,12 @@ const moveOut = (host: Host, from: Netns, away: DeviceFacts, { picture }: Device
   moveOutOf(host, from, away, picture.device);
 
 /** The kernel leaves a device whose namespace died under the name it had there, or as `dev<index>`. */
-function callByName(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): DeviceFacts {
+async function callByName(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> {
   const { name } = picture.device;
   if (device.name === name) {
     return device;
   }
-  const other = findDevice(netns.netlink, name);
+  const other = await findDevice(netns.netlink, name);
   if (other !== undefined && other.index !== device.index) {
     throw new CniError(
       'internal',
@@ -120,12 +120,12 @@ function callByName(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord
   return renameLink(netns, device, name);
 }
 
-function restoreNames(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): readonly string[] {
+async function restoreNames(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): Promise<readonly string[]> {
   if (device.alias !== picture.device.alias) {
-    setAlias(netns.netlink, device, picture.device.alias);
+    await setAlias(netns.netlink, device, picture.device.alias);
   }
   if (device.isUp) {
-    setDown(netns.netlink, device);
+    await setDown(netns.netlink, device);
   }
   return [];
 }

@@ -52,8 +52,8 @@ async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
   const result = await addressLink(call, host, { netns, link: device, own, dns: dnsOf(call), takeAway, more }, undo);
   if (conf.useInterfaceNetwork) {
     const faults = [
-      ...restoreRules(netns.netlink, kept),
-      ...restoreRoutes(netns.netlink, beyondResult(kept), device.index),
+      ...(await restoreRules(netns.netlink, kept)),
+      ...(await restoreRoutes(netns.netlink, beyondResult(kept), device.index)),
     ];
     if (faults.length > 0) {
       throw new CniError(
@@ -95,7 +95,7 @@ async function check(call: Call<HostDeviceConf>, host: Host): Promise<void> {
   using netns = host.openNetns(call.netnsPath);
   await ipamForward(call, host);
   if (!isUserspace) {
-    checkDevice(call, netns, readRecord(recordFolder(call.conf.dataDir), call));
+    await checkDevice(call, netns, readRecord(recordFolder(call.conf.dataDir), call));
   }
 }
 
@@ -104,7 +104,7 @@ async function status(call: Call<HostDeviceConf>, host: Host): Promise<void> {
   try {
     const wanted = wantedBy(call.conf, host.sysfs);
     const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
-    if (!wanted.isUserspace && findWanted(wanted, place) === undefined && !isTaken(call, host)) {
+    if (!wanted.isUserspace && (await findWanted(wanted, place)) === undefined && !isTaken(call, host)) {
       throw new CniError('notAvailable', `cannot find ${selectorText(wanted)}, and no pod has it`);
     }
   } catch (error) {

@@ -5,9 +5,9 @@ import { findDevice } from '../../lib/link/device.ts';
 import { type DeviceRecord, listRecords, readRecord, removeRecord, writeRecord } from './record.ts';
 import { FakeNode } from './testing/fake-node.ts';
 
-function recordOf(node: FakeNode, more: Partial<DeviceRecord> = {}): DeviceRecord {
+async function recordOf(node: FakeNode, more: Partial<DeviceRecord> = {}): Promise<DeviceRecord> {
   node.node.links = [{ name: 'ens1f0', altNames: ['é'] }];
-  const device = findDevice(node.node.netns.netlink, 'ens1f0');
+  const device = await findDevice(node.node.netns.netlink, 'ens1f0');
   if (device === undefined) {
     throw new Error('no device');
   }
@@ -18,20 +18,20 @@ function recordOf(node: FakeNode, more: Partial<DeviceRecord> = {}): DeviceRecor
 }
 
 describe('the record of a device', () => {
-  it('is read as it was written, bytes too', () => {
+  it('is read as it was written, bytes too', async () => {
     using node = new FakeNode();
-    const record = recordOf(node);
+    const record = await recordOf(node);
     writeRecord(node.records, record);
     expect(readRecord(node.records, record)).toEqual({ format: 1, ...record });
     expect(statSync(join(node.records, 'c1-net1')).mode & 0o777).toBe(0o600);
     expect(readdirSync(node.records)).toEqual(['c1-net1']);
   });
 
-  it('is one for each attachment', () => {
+  it('is one for each attachment', async () => {
     using node = new FakeNode();
-    writeRecord(node.records, recordOf(node));
-    writeRecord(node.records, recordOf(node, { ifName: 'net2' }));
-    writeRecord(node.records, recordOf(node, { containerId: 'c2' }));
+    writeRecord(node.records, await recordOf(node));
+    writeRecord(node.records, await recordOf(node, { ifName: 'net2' }));
+    writeRecord(node.records, await recordOf(node, { containerId: 'c2' }));
     removeRecord(node.records, { containerId: 'c1', ifName: 'net1' });
     const names = listRecords(node.records, () => undefined).map(({ containerId, ifName }) => [containerId, ifName]);
     expect(names).toEqual([
@@ -48,9 +48,9 @@ describe('the record of a device', () => {
     expect(() => removeRecord(node.records, key)).not.toThrow();
   });
 
-  it.each(['', '{', '[]', 'null', '{"format":2}'])('that is %j cannot be used, and hides no other', (text) => {
+  it.each(['', '{', '[]', 'null', '{"format":2}'])('that is %j cannot be used, and hides no other', async (text) => {
     using node = new FakeNode();
-    writeRecord(node.records, recordOf(node, { containerId: 'c2' }));
+    writeRecord(node.records, await recordOf(node, { containerId: 'c2' }));
     mkdirSync(node.records, { recursive: true });
     writeFileSync(join(node.records, 'c1-net1'), text);
     writeFileSync(join(node.records, '.c3-net1.tmp'), '{');

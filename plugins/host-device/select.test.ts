@@ -36,9 +36,10 @@ function nodeWith(names: readonly string[], driver = 'iavf'): FakeNode {
   return node;
 }
 
-function chosen(node: FakeNode, document: JsonObject): string | undefined {
+async function chosen(node: FakeNode, document: JsonObject): Promise<string | undefined> {
   const { sysfs, netns } = node.host;
-  return findWanted(wantedBy(readConf(HostDeviceConf, document), sysfs), { netlink: netns.netlink, sysfs })?.name;
+  return (await findWanted(wantedBy(readConf(HostDeviceConf, document), sysfs), { netlink: netns.netlink, sysfs }))
+    ?.name;
 }
 
 describe('the device that is wanted', () => {
@@ -50,9 +51,9 @@ describe('the device that is wanted', () => {
     [{ pciBusID: PCI.toUpperCase(), runtimeConfig: { deviceID: SF } }, 'sf0'],
     [{ device: 'eth0', runtimeConfig: { deviceID: SF } }, 'eth0'],
     [{ hwaddr: '02-00-00-00-00-01' }, 'eth0'],
-  ])('is by %j the link %s', (document, name) => {
+  ])('is by %j the link %s', async (document, name) => {
     using node = nodeWith(['eth0', 'eth1', 'a0', 'b0', 'sf0']);
-    expect(chosen(node, document)).toBe(name);
+    expect(await chosen(node, document)).toBe(name);
   });
 
   it.each<[JsonObject]>([
@@ -60,9 +61,9 @@ describe('the device that is wanted', () => {
     [{ hwaddr: '02:00:00:00:00:77' }],
     [{ kernelpath: `/sys/${FOLDER}` }],
     [{ pciBusID: PCI }],
-  ])('is not here: %j', (document) => {
+  ])('is not here: %j', async (document) => {
     using node = nodeWith(['eth0']);
-    expect(chosen(node, document)).toBeUndefined();
+    expect(await chosen(node, document)).toBeUndefined();
   });
 
   it.each<[JsonObject, string]>([
@@ -77,14 +78,14 @@ describe('the device that is wanted', () => {
     [{ runtimeConfig: { deviceID: '..' } }, '"runtimeConfig.deviceID" ".."'],
     [{ runtimeConfig: { deviceID: 'a/b' } }, '"runtimeConfig.deviceID" "a/b"'],
     [{ runtimeConfig: { deviceID: 'mlx5_core.sf.5' } }, 'no such device on its bus'],
-  ])('cannot be %j', (document, says) => {
+  ])('cannot be %j', async (document, says) => {
     using node = nodeWith(['eth0']);
-    expect(() => chosen(node, document)).toThrow(says);
+    await expect(chosen(node, document)).rejects.toThrow(says);
   });
 
-  it('must have a driver', () => {
+  it('must have a driver', async () => {
     using node = nodeWith([], '');
-    expect(() => chosen(node, { pciBusID: PCI })).toThrow('no driver is bound to it');
+    await expect(chosen(node, { pciBusID: PCI })).rejects.toThrow('no driver is bound to it');
   });
 
   it.each(['vfio-pci', 'uio_pci_generic', 'igb_uio', 'iavf'])('is for a program with driver %s, or not', (driver) => {

@@ -3,7 +3,7 @@ import { join, normalize } from 'node:path';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { type DeviceFacts, findDevice, listDevices } from '../../lib/link/device.ts';
 import { formatMac, parseMac } from '../../lib/net/mac.ts';
-import type { Netlink } from '../../lib/netlink/netlink.ts';
+import type { Conversation } from '../../lib/netlink/conversation.ts';
 import {
   type BusDevice,
   driverOf,
@@ -16,7 +16,7 @@ import type { HostDeviceConf } from './config.ts';
 
 /** Where devices are looked for. */
 export interface Place {
-  readonly netlink: Netlink;
+  readonly netlink: Conversation;
   readonly sysfs: string;
 }
 
@@ -55,7 +55,7 @@ export function wantedBy(conf: HostDeviceConf, sysfs: string): Wanted {
  * @returns undefined when it is not in this namespace
  * @throws CniError invalidNetworkConfig when a selector cannot be used
  */
-export function findWanted({ conf, bus }: Wanted, { netlink, sysfs }: Place): DeviceFacts | undefined {
+export async function findWanted({ conf, bus }: Wanted, { netlink, sysfs }: Place): Promise<DeviceFacts | undefined> {
   if (conf.device !== '') {
     return findDevice(netlink, conf.device);
   }
@@ -87,13 +87,13 @@ function busDeviceOf(conf: HostDeviceConf, id: string, sysfs: string): BusDevice
   return found;
 }
 
-function findByMac(netlink: Netlink, text: string): DeviceFacts | undefined {
+async function findByMac(netlink: Conversation, text: string): Promise<DeviceFacts | undefined> {
   const bytes = parseMac(text);
   if (bytes === undefined) {
     throw new CniError('invalidNetworkConfig', `cannot use "hwaddr" ${JSON.stringify(text)}: not a hardware address`);
   }
   const mac = formatMac(bytes);
-  return listDevices(netlink).find((device) => device.mac === mac);
+  return (await listDevices(netlink)).find((device) => device.mac === mac);
 }
 
 function netNamesIn(kernelPath: string, sysfs: string): readonly string[] {
@@ -112,7 +112,7 @@ function netNamesIn(kernelPath: string, sysfs: string): readonly string[] {
 }
 
 /** A PF in switchdev mode shows its representors too; the first name is what the Go plugin takes. */
-function namedFirst(netlink: Netlink, names: readonly string[]): DeviceFacts | undefined {
+async function namedFirst(netlink: Conversation, names: readonly string[]): Promise<DeviceFacts | undefined> {
   const [name] = names;
   return name === undefined ? undefined : findDevice(netlink, name);
 }

@@ -32,7 +32,7 @@ export async function takeDevice(
   netns: Netns,
   undo: Undo,
 ): Promise<Taken> {
-  if (findLink(netns.netlink, call.ifName) !== undefined) {
+  if ((await findLink(netns.netlink, call.ifName)) !== undefined) {
     throw new CniError('internal', `cannot add interface "${call.ifName}": it already exists in "${netns.path}"`);
   }
   const folder = recordFolder(call.conf.dataDir);
@@ -49,19 +49,19 @@ export async function takeDevice(
     ifName: call.ifName,
     netns: call.netnsPath,
     restore: call.conf.restore,
-    picture: takePicture(host.netns, device),
+    picture: await takePicture(host.netns, device),
   };
   undo.push('bring the device home', () => putBack(host, folder, { ...record, restore: true }, netns));
   writeRecord(folder, record);
   const destination = { netns, name: call.ifName, alias: device.name };
-  dropCollidingAltNames(host.netns, device, destination);
+  await dropCollidingAltNames(host.netns, device, destination);
   return { device: await moveLink(host.netns, device, destination), record };
 }
 
 /** A device that a record says is in a pod, and that is here, is made what it was first. */
 async function findHere(host: Host, wanted: Wanted, folder: string, ifName: string): Promise<DeviceFacts> {
   const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
-  const found = findWanted(wanted, place);
+  const found = await findWanted(wanted, place);
   const records = listRecords(folder, host.log).filter(
     ({ picture }) => found === undefined || isSameDevice(picture.device, found),
   );
@@ -69,7 +69,7 @@ async function findHere(host: Host, wanted: Wanted, folder: string, ifName: stri
     return found;
   }
   await doAll(records.map((record) => () => settle(host, folder, record)));
-  const again = findWanted(wanted, place);
+  const again = await findWanted(wanted, place);
   if (again === undefined) {
     throw new CniError(
       'internal',
@@ -98,10 +98,10 @@ async function putBack(host: Host, folder: string, record: DeviceRecord, from: N
  * The kernel left the device here when its pod died, the Go plugin's DEL brought it, or a call of ours was killed. Whether
  * the pod lives does not matter: the device is not in it.
  */
-function settle(host: Host, folder: string, record: DeviceRecord): void {
-  const here = findHome(host, record);
+async function settle(host: Host, folder: string, record: DeviceRecord): Promise<void> {
+  const here = await findHome(host, record);
   if (here !== undefined) {
-    makeAsItWas(host, here, record);
+    await makeAsItWas(host, here, record);
     removeRecord(folder, record);
   }
 }
@@ -115,13 +115,13 @@ export function isDead(host: Host, record: DeviceRecord): boolean {
  * A device that the Go plugin moved, and whose pod died, is called as it was there and says in its alias what it was
  * called before. Other aliases are somebody's text and stay.
  */
-function trueName(netns: Netns, device: DeviceFacts, ifName: string): DeviceFacts {
+async function trueName(netns: Netns, device: DeviceFacts, ifName: string): Promise<DeviceFacts> {
   const isLeftOver = device.name === ifName || /^(net|dev)\d+$/.test(device.name);
   const isOldName = ifNameFault(device.alias) === undefined && /^(en|eth|ib|hsn|p\d)[a-z0-9]*\d/.test(device.alias);
-  if (!isLeftOver || !isOldName || findLink(netns.netlink, device.alias) !== undefined) {
+  if (!isLeftOver || !isOldName || (await findLink(netns.netlink, device.alias)) !== undefined) {
     return device;
   }
-  const named = renameLink(netns, device, device.alias);
-  setAlias(netns.netlink, named, '');
+  const named = await renameLink(netns, device, device.alias);
+  await setAlias(netns.netlink, named, '');
   return { ...named, alias: '' };
 }

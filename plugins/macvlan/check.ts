@@ -13,10 +13,15 @@ import type { MacvlanConf } from './config.ts';
  *
  * @throws CniError internal naming what differs
  */
-export function checkMacvlan(call: Call<MacvlanConf>, netns: Netns, parent: LinkFacts, plan: LinkPlan): void {
+export async function checkMacvlan(
+  call: Call<MacvlanConf>,
+  netns: Netns,
+  parent: LinkFacts,
+  plan: LinkPlan,
+): Promise<void> {
   const previous = previousResult(call);
   const own = ownInterface(previous, call);
-  const link = findLink(netns.netlink, call.ifName);
+  const link = await findLink(netns.netlink, call.ifName);
   if (link === undefined) {
     throw differs(`link "${call.ifName}" is missing in the container`);
   }
@@ -24,7 +29,7 @@ export function checkMacvlan(call: Call<MacvlanConf>, netns: Netns, parent: Link
   if (fault !== undefined) {
     throw differs(`link "${link.name}" ${fault}`);
   }
-  checkAddresses(netns.netlink, link, planAddresses(ownPart(previous, own), link.name));
+  await checkAddresses(netns.netlink, link, planAddresses(ownPart(previous, own), link.name));
 }
 
 /** What a chained plugin may have changed since is judged by the final result, which knows of it. */

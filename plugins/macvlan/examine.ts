@@ -5,6 +5,7 @@ import { readConf } from '../../lib/cni/config.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 import { MacvlanConf } from './config.ts';
 import { findParent } from './parent.ts';
 import { parentFault } from './plan.ts';
@@ -19,17 +20,17 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
     hasModule(host.sysfs, 'macvlan') === false
       ? [{ level: 'fault', text: 'the kernel has no macvlan', fix: 'install the package with its further modules' }]
       : [];
-  return [...kernel, ...own.flatMap((conf) => examineParent(host, conf))];
+  return [...kernel, ...(await flatMapInTurn(own, (conf) => examineParent(host, conf)))];
 }
 
-function examineParent(host: Host, document: JsonObject): readonly Finding[] {
+async function examineParent(host: Host, document: JsonObject): Promise<readonly Finding[]> {
   const network = `network "${String(document['name'])}"`;
   try {
     const conf = readConf(MacvlanConf, document);
     if (conf.linkInContainer) {
       return [];
     }
-    const parent = findParent(host.netns.netlink, conf.master);
+    const parent = await findParent(host.netns.netlink, conf.master);
     const why = parentFault(parent);
     return [
       ...(why === undefined
@@ -50,7 +51,7 @@ function examineParent(host: Host, document: JsonObject): readonly Finding[] {
               fix: 'leave "mtu" out, or raise that of the parent',
             },
           ]),
-      ...examineLinkPath(host.netns.netlink, parent.name),
+      ...(await examineLinkPath(host.netns.netlink, parent.name)),
     ];
   } catch (error) {
     return [{ level: 'fault', text: `${network}: ${messageOf(error)}`, fix: 'correct the configuration' }];

@@ -2,18 +2,19 @@ import { CniError } from '../../lib/cni/errors.ts';
 import { findLink, findLinkByIndex, type LinkFacts } from '../../lib/link/observe.ts';
 import { listRoutes, type RouteFacts, RT_TABLE_MAIN } from '../../lib/link/routes.ts';
 import { isDefault } from '../../lib/net/cidr.ts';
-import type { Netlink } from '../../lib/netlink/netlink.ts';
+import type { Conversation } from '../../lib/netlink/conversation.ts';
+import { flatMapInTurn, mapInTurn } from '../../lib/sys/in-turn.ts';
 
 /**
  * The parent that the configuration names, or that of the default route.
  *
  * @throws CniError invalidNetworkConfig when it is not there
  */
-export function findParent(netlink: Netlink, master: string): LinkFacts {
+export async function findParent(netlink: Conversation, master: string): Promise<LinkFacts> {
   if (master === '') {
     return defaultParent(netlink);
   }
-  const link = findLink(netlink, master);
+  const link = await findLink(netlink, master);
   if (link === undefined) {
     throw new CniError('invalidNetworkConfig', `cannot find "master" "${master}": no such interface`);
   }
@@ -21,12 +22,13 @@ export function findParent(netlink: Netlink, master: string): LinkFacts {
 }
 
 /** The way out of the default route with the lowest metric, IPv4 first. */
-function defaultParent(netlink: Netlink): LinkFacts {
+async function defaultParent(netlink: Conversation): Promise<LinkFacts> {
   for (const family of [4, 6] as const) {
-    const routes = listRoutes(netlink, [family])
+    const routes = (await listRoutes(netlink, [family]))
       .filter(({ destination, table }) => table === RT_TABLE_MAIN && isDefault(destination))
       .sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0));
-    for (const link of routes.flatMap((route) => waysOut(netlink, route))) {
+    const [link] = await flatMapInTurn(routes, (route) => waysOut(netlink, route));
+    if (link !== undefined) {
       return link;
     }
   }
@@ -37,8 +39,9 @@ function defaultParent(netlink: Netlink): LinkFacts {
 }
 
 /** The links of a route, those that are up first. */
-function waysOut(netlink: Netlink, route: RouteFacts): readonly LinkFacts[] {
+async function waysOut(netlink: Conversation, route: RouteFacts): Promise<readonly LinkFacts[]> {
   const indexes = route.outputIndex === undefined ? route.nextHops.map(({ index }) => index) : [route.outputIndex];
-  const links = indexes.flatMap((index) => findLinkByIndex(netlink, index) ?? []);
+  const found = await mapInTurn(indexes, (index) => findLinkByIndex(netlink, index));
+  const links = found.filter((link) => link !== undefined);
   return [...links.filter(({ isUp }) => isUp), ...links.filter(({ isUp }) => !isUp)];
 }

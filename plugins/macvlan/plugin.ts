@@ -32,8 +32,8 @@ async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
   refuseUnprintable(call);
   using netns = host.openNetns(call.netnsPath);
   await using undo = new Undo(host.log);
-  const plan = planOf(call, host, netns);
-  const link = makeLink(call, host, netns, plan, undo);
+  const plan = await planOf(call, host, netns);
+  const link = await makeLink(call, host, netns, plan, undo);
   const own: Interface = { name: link.name, mac: link.mac, sandbox: call.netnsPath };
   const takeAway = () => removeMacvlan(host, netns, link.name);
   const result = await addressLink(call, host, { netns, link, own, dns: call.conf.dns, takeAway }, undo);
@@ -51,27 +51,27 @@ function del(call: Call<JsonObject>, host: Host): Promise<void> {
 
 async function check(call: Call<MacvlanConf>, host: Host): Promise<void> {
   using netns = host.openNetns(call.netnsPath);
-  const parent = findParent(parentNetns(call, host, netns).netlink, call.conf.master);
+  const parent = await findParent(parentNetns(call, host, netns).netlink, call.conf.master);
   const args = parseCniArgs(call.args, ['MAC']);
   const plan = planMacvlan(call.conf, call.ifName, parent, {
     wantedMac: wantedMacOf(call.conf, args),
     freeMac: () => '',
   });
   await ipamForward(call, host);
-  checkMacvlan(call, netns, parent, plan);
+  await checkMacvlan(call, netns, parent, plan);
 }
 
 async function status(call: Call<MacvlanConf>, host: Host): Promise<void> {
   if (!call.conf.linkInContainer) {
-    checkParent(call, host);
+    await checkParent(call, host);
   }
   await ipamForward(call, host);
 }
 
-function checkParent(call: Call<MacvlanConf>, host: Host): void {
+async function checkParent(call: Call<MacvlanConf>, host: Host): Promise<void> {
   let parent: LinkFacts;
   try {
-    parent = findParent(host.netns.netlink, call.conf.master);
+    parent = await findParent(host.netns.netlink, call.conf.master);
   } catch (error) {
     throw error instanceof CniError ? new CniError('notAvailable', error.message, { cause: error }) : error;
   }
@@ -84,13 +84,19 @@ function checkParent(call: Call<MacvlanConf>, host: Host): void {
   }
 }
 
-function planOf(call: Call<MacvlanConf>, host: Host, netns: Netns): LinkPlan {
-  const parent = findParent(parentNetns(call, host, netns).netlink, call.conf.master);
+async function planOf(call: Call<MacvlanConf>, host: Host, netns: Netns): Promise<LinkPlan> {
+  const parent = await findParent(parentNetns(call, host, netns).netlink, call.conf.master);
   const wantedMac = wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC']));
   return planMacvlan(call.conf, call.ifName, parent, { wantedMac, freeMac: () => formatMac(randomMac()) });
 }
 
-function makeLink(call: Call<MacvlanConf>, host: Host, netns: Netns, plan: LinkPlan, undo: Undo): LinkFacts {
+async function makeLink(
+  call: Call<MacvlanConf>,
+  host: Host,
+  netns: Netns,
+  plan: LinkPlan,
+  undo: Undo,
+): Promise<LinkFacts> {
   const from = parentNetns(call, host, netns).netlink;
   return createLink(from, netns, plan, tokenOf(call), (name) => {
     undo.push(`delete link "${name}"`, () => removeMacvlan(host, netns, name));
@@ -117,7 +123,7 @@ async function removeOwnLink(call: Call<JsonObject>, host: Host): Promise<void> 
 }
 
 async function removeMacvlan(host: Host, netns: Netns, name: string): Promise<void> {
-  const link = findLink(netns.netlink, name);
+  const link = await findLink(netns.netlink, name);
   if (link?.kind === 'macvlan') {
     await host.removeLink(netns, link.index);
   }

@@ -32,10 +32,10 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
       throw new CniError('internal', `${prefix}: no delegates`);
     }
     const [first] = attachments;
-    using netns = adding(pod, first, () => host.openNetns(call.netnsPath));
-    const names = new Set(adding(pod, first, () => listLinkNames(netns.netlink)));
+    using netns = await adding(pod, first, () => host.openNetns(call.netnsPath));
+    const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
     for (const attachment of attachments) {
-      adding(pod, attachment, () => {
+      await adding(pod, attachment, () => {
         findPlugins(attachment.list, attachment.runtime);
         refuseTaken(names.has(attachment.runtime.ifName), netns, attachment);
       });
@@ -53,7 +53,7 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
     });
     const attach = attacher({ pod, netns, started, log });
     const [{ result, version }] = await attachAll(host, attachments, attach);
-    adding(pod, first, () => formatResult(result, version)); // what cannot be printed has failed, while we can take it back
+    await adding(pod, first, () => formatResult(result, version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
     return { result, version };
   });
@@ -69,8 +69,8 @@ function attacher({ pod, netns, started, log }: Attaching): (host: Host, attachm
   return async (host, attachment) => {
     const { name, list, runtime } = attachment;
     // by now, a network before this one may have made it
-    adding(pod, attachment, () => {
-      refuseTaken(findLink(netns.netlink, runtime.ifName) !== undefined, netns, attachment);
+    await adding(pod, attachment, async () => {
+      refuseTaken((await findLink(netns.netlink, runtime.ifName)) !== undefined, netns, attachment);
     });
     started.push(attachment);
     let added: Added;
@@ -101,9 +101,9 @@ async function takeBack(host: Host, started: readonly Attachment[], restore: () 
   restore();
 }
 
-function adding<T>(pod: Pod, attachment: Attachment, work: () => T): T {
+async function adding<T>(pod: Pod, attachment: Attachment, work: () => T | Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     throw addingFailed(pod, attachment, error);
   }

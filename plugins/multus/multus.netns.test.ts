@@ -27,7 +27,7 @@ function linkPlugin(lab: Lab, broken: ReadonlySet<string>): Plugin {
     },
     del: async ({ ifName, netnsPath }, host) => {
       using netns = host.openNetns(netnsPath);
-      const link = findLink(netns.netlink, ifName);
+      const link = await findLink(netns.netlink, ifName);
       if (link !== undefined) {
         await host.removeLink(netns, link.index);
       }

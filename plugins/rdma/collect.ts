@@ -23,9 +23,9 @@ export function collect({ network, dataDir, valid, log }: Collection, host: Host
     ([file, state]) => isOf(network, file, state) && !isValid(network, file, state, valid),
   );
   return doAll(
-    invalid.map(([file, state]) => () => {
+    invalid.map(([file, state]) => async () => {
       const path = join(dataDir, file);
-      if (!isReleased(state, states, host, log)) {
+      if (!(await isReleased(state, states, host, log))) {
         host.log(
           `cannot collect "${path}": the device is not on the host, and the file does not say in which pod it is`,
         );
@@ -48,21 +48,21 @@ const isValid = (network: string, file: string, { owner }: RdmaState, valid: rea
   );
 
 /** Is the device on the host now? What a file of the Go plugin says is not enough to find it elsewhere. */
-function isReleased(
+async function isReleased(
   state: RdmaState,
   states: ReadonlyMap<string, RdmaState>,
   host: Host,
   log: (line: string) => void,
-): boolean {
+): Promise<boolean> {
   if (state.owner === undefined) {
     const names = namesOf(state);
-    return names.length === 0 || listRdmaDevices(host.netns).some(({ name }) => names.includes(name));
+    return names.length === 0 || (await listRdmaDevices(host.netns)).some(({ name }) => names.includes(name));
   }
   // the path may lead to another pod by now: one that has the device has a state of its own
   const isClaimed = [...states.values()].some((other) => other !== state && isSameDevice(other, state));
   using netns = isClaimed ? undefined : openIfThere(host, state.owner.netns);
   if (netns !== undefined) {
-    takeBack(netns, state, host, log);
+    await takeBack(netns, state, host, log);
   }
   return true;
 }

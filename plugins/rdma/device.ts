@@ -12,7 +12,7 @@ import { vfsWithMac } from './vf-mac.ts';
  * @param wanted '' when nobody said which
  * @throws CniError invalidNetworkConfig
  */
-export function busDeviceOf(wanted: string, previous: Result, netns: Netns, host: Host): BusDevice {
+export async function busDeviceOf(wanted: string, previous: Result, netns: Netns, host: Host): Promise<BusDevice> {
   if (wanted !== '') {
     return named(wanted, host);
   }
@@ -20,7 +20,7 @@ export function busDeviceOf(wanted: string, previous: Result, netns: Netns, host
   if (only === undefined || others.length > 0) {
     throw unnamed(`prevResult has ${previous.interfaces.length} interfaces, and with one it could be found`);
   }
-  return ofLink(only, netns, host) ?? ofMac(only, host);
+  return (await ofLink(only, netns, host)) ?? (await ofMac(only, host));
 }
 
 function named(wanted: string, host: Host): BusDevice {
@@ -35,13 +35,13 @@ function named(wanted: string, host: Host): BusDevice {
 }
 
 /** The kernel says of a link in any namespace which device it belongs to (since Linux 5.14). */
-function ofLink({ name, sandbox }: Interface, netns: Netns, host: Host): BusDevice | undefined {
-  const parent = sandbox === netns.path ? findDevice(netns.netlink, name)?.parentDev : undefined;
+async function ofLink({ name, sandbox }: Interface, netns: Netns, host: Host): Promise<BusDevice | undefined> {
+  const parent = sandbox === netns.path ? (await findDevice(netns.netlink, name))?.parentDev : undefined;
   return parent === undefined || parent === '' ? undefined : findBusDevice(parent, 'prevResult', host.sysfs);
 }
 
-function ofMac({ name, mac = '' }: Interface, host: Host): BusDevice {
-  const [vf, ...others] = mac === '' ? [] : vfsWithMac(mac, host.netns.netlink, host.sysfs);
+async function ofMac({ name, mac = '' }: Interface, host: Host): Promise<BusDevice> {
+  const [vf, ...others] = mac === '' ? [] : await vfsWithMac(mac, host.netns.netlink, host.sysfs);
   if (vf === undefined) {
     throw unnamed(`interface "${name}" of prevResult does not belong to a device, and no VF has its mac "${mac}"`);
   }

@@ -8,11 +8,11 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
   if (confsOfType(confs, 'rdma', undefined, () => '').length === 0) {
     return [];
   }
-  const mode = rdmaMode(host.netns);
+  const mode = await rdmaMode(host.netns);
   if (mode !== 'exclusive') {
     return [FINDINGS[mode]];
   }
-  return listRdmaDevices(host.netns).length > 0
+  return (await listRdmaDevices(host.netns)).length > 0
     ? []
     : [
         {

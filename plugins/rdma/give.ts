@@ -29,14 +29,14 @@ const INFINIBAND_BYTES = 20;
  *
  * @throws CniError
  */
-export function give(gift: Gift, host: Host, undo: Undo): void {
+export async function give(gift: Gift, host: Host, undo: Undo): Promise<void> {
   const { device, netns, dataDir, owner, log } = gift;
   const path = statePath(dataDir, owner);
   const before = readState(path, host.log);
-  const plan = planMove(factsOf(gift, before, host));
-  refuseSecond(before, plan, gift, host);
+  const plan = planMove(await factsOf(gift, before, host));
+  await refuseSecond(before, plan, gift, host);
   if (!plan.isInPod) {
-    refuseInfiniBand(netns, owner.ifName);
+    await refuseInfiniBand(netns, owner.ifName);
   }
   const { name } = plan.device;
   const { network, containerId, ifName } = owner;
@@ -52,15 +52,15 @@ export function give(gift: Gift, host: Host, undo: Undo): void {
     log(`the pod has RDMA device "${name}" already`);
     return;
   }
-  undo.push(`take RDMA device "${name}" back`, () => {
-    takeBack(netns, state, host, log);
+  undo.push(`take RDMA device "${name}" back`, async () => {
+    await takeBack(netns, state, host, log);
     removeState(path, host.log);
   });
   log(`move RDMA device "${name}" into the pod`);
-  move(plan, netns, host);
+  await move(plan, netns, host);
 }
 
-function factsOf({ device, netns }: Gift, before: RdmaState | undefined, host: Host): Facts {
+async function factsOf({ device, netns }: Gift, before: RdmaState | undefined, host: Host): Promise<Facts> {
   const known = rdmaNamesAnywhere(device);
   return {
     deviceId: device.name,
@@ -68,14 +68,19 @@ function factsOf({ device, netns }: Gift, before: RdmaState | undefined, host: H
     isUserspace: isUserspace(device),
     visible: rdmaNamesOf(device),
     hidden: known.length > 0 || before?.deviceId !== device.name ? known : namesOf(before).slice(0, 1),
-    onHost: listRdmaDevices(host.netns),
-    inPod: listRdmaDevices(netns),
+    onHost: await listRdmaDevices(host.netns),
+    inPod: await listRdmaDevices(netns),
   };
 }
 
 /** The state names one device: that of an earlier ADD would be forgotten in the pod. */
-function refuseSecond(before: RdmaState | undefined, { device }: Plan, { netns }: Gift, host: Host): void {
-  const held = before === undefined ? undefined : deviceIn(netns, before, host);
+async function refuseSecond(
+  before: RdmaState | undefined,
+  { device }: Plan,
+  { netns }: Gift,
+  host: Host,
+): Promise<void> {
+  const held = before === undefined ? undefined : await deviceIn(netns, before, host);
   if (held !== undefined && held.name !== device.name) {
     throw new CniError(
       'internal',
@@ -85,8 +90,8 @@ function refuseSecond(before: RdmaState | undefined, { device }: Plan, { netns }
 }
 
 /** Those interfaces are built on the RDMA device: the kernel would delete the pod's, and make another on the way. */
-function refuseInfiniBand(netns: Netns, ifName: string): void {
-  const mac = findLink(netns.netlink, ifName)?.mac ?? '';
+async function refuseInfiniBand(netns: Netns, ifName: string): Promise<void> {
+  const mac = (await findLink(netns.netlink, ifName))?.mac ?? '';
   if (mac.split(':').length === INFINIBAND_BYTES) {
     throw new CniError(
       'invalidNetworkConfig',
@@ -96,9 +101,9 @@ function refuseInfiniBand(netns: Netns, ifName: string): void {
   }
 }
 
-function move({ device }: Plan, netns: Netns, host: Host): void {
+async function move({ device }: Plan, netns: Netns, host: Host): Promise<void> {
   try {
-    moveRdmaDevice(device, host.netns, netns, 'into the pod');
+    await moveRdmaDevice(device, host.netns, netns, 'into the pod');
   } catch (error) {
     const hint = hasErrno(error, 'EOPNOTSUPP')
       ? ': its driver cannot take it away from programs that have it open'

@@ -32,11 +32,15 @@ async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
   const previous = demandPrevious(call);
   formatResult(previous, call.version); // one that cannot be printed is better known before anything is done
   const dataDir = dataDirOf(call.conf.dataDir);
-  demandExclusive(host, 'internal');
+  await demandExclusive(host, 'internal');
   using netns = host.openNetns(call.netnsPath);
   await using undo = new Undo(host.log);
-  const device = busDeviceOf(wantedDevice(call.conf), previous, netns, host);
-  give({ device, netns, dataDir, owner: call, log: stepLog(host, call.conf.args?.cni?.debug ?? false) }, host, undo);
+  const device = await busDeviceOf(wantedDevice(call.conf), previous, netns, host);
+  await give(
+    { device, netns, dataDir, owner: call, log: stepLog(host, call.conf.args?.cni?.debug ?? false) },
+    host,
+    undo,
+  );
   undo.commit();
   return previous;
 }
@@ -49,29 +53,29 @@ async function del(call: Call<JsonObject>, host: Host): Promise<void> {
   using netns = state === undefined ? undefined : openIfThere(host, call.netnsPath);
   if (state !== undefined && netns !== undefined) {
     const known = { ...state, deviceId: state.deviceId || wanted.device };
-    takeBack(netns, known, host, stepLog(host, wanted.isVerbose));
+    await takeBack(netns, known, host, stepLog(host, wanted.isVerbose));
   }
   removeState(path, host.log);
 }
 
 async function check(call: Call<RdmaConf>, host: Host): Promise<void> {
   demandPrevious(call);
-  demandExclusive(host, 'internal');
+  await demandExclusive(host, 'internal');
   const path = statePath(dataDirOf(call.conf.dataDir), call);
   const state = readState(path, host.log);
   if (state === undefined) {
     throw differs(`there is no state of the attachment: "${path}" is missing`);
   }
   using netns = host.openNetns(call.netnsPath);
-  if (deviceIn(netns, state, host) === undefined) {
-    const where = deviceIn(host.netns, state, host) === undefined ? '' : ': it is on the host';
+  if ((await deviceIn(netns, state, host)) === undefined) {
+    const where = (await deviceIn(host.netns, state, host)) === undefined ? '' : ': it is on the host';
     throw differs(`RDMA device "${state.containerName}" is not in the container${where}`);
   }
 }
 
 async function status(call: Call<RdmaConf>, host: Host): Promise<void> {
   dataDirOf(call.conf.dataDir);
-  demandExclusive(host, 'notAvailable');
+  await demandExclusive(host, 'notAvailable');
 }
 
 async function gc(call: Call<RdmaConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
@@ -83,10 +87,10 @@ async function gc(call: Call<RdmaConf>, host: Host, valid: readonly Attachment[]
 }
 
 /** @throws CniError with this code and what a person must do */
-function demandExclusive(host: Host, code: CodeWord): void {
+async function demandExclusive(host: Host, code: CodeWord): Promise<void> {
   let fault: string | undefined;
   try {
-    fault = modeFault(rdmaMode(host.netns));
+    fault = modeFault(await rdmaMode(host.netns));
   } catch (error) {
     throw new CniError(code, messageOf(error), { cause: error });
   }

@@ -10,11 +10,11 @@ import type { RdmaState } from './state.ts';
  * The device of a state, when it is in a namespace: by its name, or, where a pod has renamed it, by what its bus device
  * calls it now. In shared mode no device is in one namespace.
  */
-export function deviceIn(netns: Netns, state: RdmaState, host: Host): RdmaDevice | undefined {
-  if (rdmaMode(host.netns) !== 'exclusive') {
+export async function deviceIn(netns: Netns, state: RdmaState, host: Host): Promise<RdmaDevice | undefined> {
+  if ((await rdmaMode(host.netns)) !== 'exclusive') {
     return undefined;
   }
-  const devices = listRdmaDevices(netns);
+  const devices = await listRdmaDevices(netns);
   const among = (names: readonly string[]): RdmaDevice | undefined => devices.find(({ name }) => names.includes(name));
   return among(namesOf(state)) ?? among(hiddenNames(state.deviceId, host.sysfs));
 }
@@ -47,14 +47,14 @@ export function openIfThere(host: Host, path: string): Netns | undefined {
  *
  * @throws ErrnoError
  */
-export function takeBack(netns: Netns, state: RdmaState, host: Host, log: (line: string) => void): void {
-  const device = deviceIn(netns, state, host);
+export async function takeBack(netns: Netns, state: RdmaState, host: Host, log: (line: string) => void): Promise<void> {
+  const device = await deviceIn(netns, state, host);
   if (device === undefined || netns.isSameAs(host.netns)) {
     log(`the pod does not have RDMA device "${state.containerName}" any more`);
     return;
   }
   log(`move RDMA device "${device.name}" back to the host`);
-  moveRdmaDevice(device, netns, host.netns, 'back to the host');
+  await moveRdmaDevice(device, netns, host.netns, 'back to the host');
 }
 
 /** A file that somebody else wrote may name anything. */

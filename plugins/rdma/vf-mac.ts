@@ -3,17 +3,18 @@ import { basename, join } from 'node:path';
 import { findPf, NO_MAC } from '../../lib/link/vf.ts';
 import { vfInSysfs } from '../../lib/link/vf-sysfs.ts';
 import { formatMac, parseMac } from '../../lib/net/mac.ts';
-import type { Netlink } from '../../lib/netlink/netlink.ts';
+import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { type BusDevice, findPciDevice } from '../../lib/sys/bus-device.ts';
+import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 
 /** The VFs of this node whose administrative hardware address is this one. */
-export function vfsWithMac(mac: string, netlink: Netlink, sysfs: string): readonly BusDevice[] {
+export async function vfsWithMac(mac: string, netlink: Conversation, sysfs: string): Promise<readonly BusDevice[]> {
   const wanted = formatMac(parseMac(mac) ?? Buffer.alloc(0));
   if (wanted === '' || wanted === NO_MAC) {
     return [];
   }
-  const found = pfsIn(sysfs).flatMap(({ name, device }) => {
-    const pf = findPf(netlink, { name, device });
+  const found = await flatMapInTurn(pfsIn(sysfs), async ({ name, device }) => {
+    const pf = await findPf(netlink, { name, device });
     return vfNumbersOf(device)
       .filter((number) => (pf?.vfs.find((vf) => vf.number === number) ?? vfInSysfs(device, number))?.mac === wanted)
       .flatMap((number) => pciDeviceAt(join(device.folder, `virtfn${number}`), sysfs) ?? []);

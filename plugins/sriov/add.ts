@@ -41,7 +41,7 @@ export async function addVf(call: Call<SriovConf>, host: Host): Promise<Result> 
   const found = findVf(deviceId, host.sysfs);
   using _lock = await claimVf(call, host, folder, deviceId);
   await using undo = new Undo(host.log);
-  const result = await attach({ call, host, netns, folder, plan, undo }, observeVf(host, found));
+  const result = await attach({ call, host, netns, folder, plan, undo }, await observeVf(host, found));
   undo.commit();
   return result;
 }
@@ -49,7 +49,7 @@ export async function addVf(call: Call<SriovConf>, host: Host): Promise<Result> 
 async function attach(attempt: Attempt, observed: Observed): Promise<Result> {
   const { call, host, netns, plan, undo } = attempt;
   const { device, pf, vf } = observed;
-  refuseUnusable(attempt, observed);
+  await refuseUnusable(attempt, observed);
   const wanted = wantedOf(observed, plan, call.conf.preclean);
   const record = recordOf(call, observed, plan, wanted.before);
   const takeAway = begin(attempt, record);
@@ -69,8 +69,8 @@ async function attach(attempt: Attempt, observed: Observed): Promise<Result> {
 }
 
 /** What the VF cannot be, and what the pod has already. */
-function refuseUnusable({ call, netns, plan }: Attempt, { device, found }: Observed): void {
-  if (device !== undefined && findLink(netns.netlink, call.ifName) !== undefined) {
+async function refuseUnusable({ call, netns, plan }: Attempt, { device, found }: Observed): Promise<void> {
+  if (device !== undefined && (await findLink(netns.netlink, call.ifName)) !== undefined) {
     throw new CniError('internal', `cannot add interface "${call.ifName}": it already exists in "${netns.path}"`);
   }
   if (device === undefined && plan.mtu !== undefined) {

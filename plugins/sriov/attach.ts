@@ -37,12 +37,12 @@ export async function moveIn(
 async function moveUnderName(host: Host, netns: Netns, device: DeviceFacts, ifName: string): Promise<DeviceFacts> {
   const destination = { netns, name: ifName };
   if (device.altNames.includes(ifName)) {
-    deleteAltName(host.netns.netlink, device, ifName);
+    await deleteAltName(host.netns.netlink, device, ifName);
   }
   try {
     return await moveLink(host.netns, device, destination);
   } catch (error) {
-    if (!hasErrno(error, 'EEXIST') || dropCollidingAltNames(host.netns, device, destination).length === 0) {
+    if (!hasErrno(error, 'EEXIST') || (await dropCollidingAltNames(host.netns, device, destination)).length === 0) {
       throw error;
     }
     return moveLink(host.netns, device, destination);

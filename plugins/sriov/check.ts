@@ -32,12 +32,12 @@ export async function checkVf(call: Call<SriovConf>, host: Host): Promise<void> 
     throw differs(`there is no record of interface "${call.ifName}"`);
   }
   const { pf, pfName, number } = findVf(record.deviceId, host.sysfs);
-  const wrong = differing(readVf(host.netns.netlink, { name: pfName, device: pf }, number), changes);
+  const wrong = differing(await readVf(host.netns.netlink, { name: pfName, device: pf }, number), changes);
   if (Object.keys(wrong).length > 0) {
     throw differs(`VF ${number} of "${pfName}" does not have ${describeVf(wrong)}`);
   }
   if (record.before.name !== '') {
-    const device = findDevice(netns.netlink, call.ifName);
+    const device = await findDevice(netns.netlink, call.ifName);
     if (device === undefined) {
       throw differs(`link "${call.ifName}" is missing in the container`);
     }
@@ -45,7 +45,7 @@ export async function checkVf(call: Call<SriovConf>, host: Host): Promise<void> 
     if (fault !== undefined) {
       throw differs(`link "${device.name}" ${fault}`);
     }
-    checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
+    await checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
   }
 }
 

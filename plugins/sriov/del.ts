@@ -16,7 +16,7 @@ import { recordWithoutFile } from './recover.ts';
 export async function deleteVf(call: Call<JsonObject>, host: Host): Promise<void> {
   const folder = stateFolder(dataDirOf(call.document));
   const known = readRecord(folder, call, host.log);
-  const record = known ?? recordWithoutFile(call, host, folder);
+  const record = known ?? (await recordWithoutFile(call, host, folder));
   await doAll([
     async () => {
       if (record !== undefined) {

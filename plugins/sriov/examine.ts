@@ -4,6 +4,7 @@ import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import { examineLinkPath } from '../../lib/cli/link-path.ts';
 import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
 import { attributeOf, type BusDevice, driverOf, netNamesOf } from '../../lib/sys/bus-device.ts';
+import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 import { isAlive, ownerOf, stateFolder } from './places.ts';
 import { listRecords } from './records.ts';
 
@@ -26,7 +27,7 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
     ];
   }
   return [
-    ...pfs.flatMap((pf) => examinePf(host, pf)),
+    ...(await flatMapInTurn(pfs, (pf) => examinePf(host, pf))),
     ...examineIommu(host, pfs),
     ...own.flatMap((conf) => forgotten(host, stateFolder(textIn(conf, 'dataDir')))),
   ];
@@ -38,7 +39,7 @@ const physicalFunctions = (sysfs: string): readonly BusDevice[] =>
     .map((path): BusDevice => ({ bus: 'pci', name: basename(dirname(path)), folder: join(sysfs, dirname(path)) }))
     .filter((device) => existsSync(join(device.folder, 'net')));
 
-function examinePf(host: Host, pf: BusDevice): readonly Finding[] {
+async function examinePf(host: Host, pf: BusDevice): Promise<readonly Finding[]> {
   const [name = pf.name] = netNamesOf(pf);
   const made = Number(attributeOf(pf, 'sriov_numvfs') ?? '0');
   const most = attributeOf(pf, 'sriov_totalvfs') ?? '?';
@@ -52,7 +53,7 @@ function examinePf(host: Host, pf: BusDevice): readonly Finding[] {
   }
   const bare = vfsOf(pf).filter((vf) => driverOf(vf) === undefined);
   return [
-    ...examineLinkPath(host.netns.netlink, name),
+    ...(await examineLinkPath(host.netns.netlink, name)),
     ...(bare.length === 0
       ? []
       : [

@@ -6,6 +6,7 @@ import { restorePicture } from '../../lib/link/picture.ts';
 import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { driverOf, isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
+import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import type { Seen } from './discover.ts';
 import { findInterface, isInterfaceOf, wearMac } from './identity.ts';
 import { awaited, patiently } from './patience.ts';
@@ -46,7 +47,7 @@ async function fetchFrom(
 ): Promise<DeviceFacts | undefined> {
   for (const path of from) {
     using netns = openIfAlive(host, path);
-    const away = netns?.isSameAs(host.netns) === false ? findInterface(netns.netlink, ifName, record) : undefined;
+    const away = netns?.isSameAs(host.netns) === false ? await findInterface(netns.netlink, ifName, record) : undefined;
     if (netns !== undefined && away !== undefined) {
       return await moveHome(host, record, netns, away);
     }
@@ -64,17 +65,17 @@ function openIfAlive(host: Host, path: string): Netns | undefined {
 
 /** It gets its own address back before it is seen here. */
 async function moveHome(host: Host, record: SriovRecord, from: Netns, away: DeviceFacts): Promise<DeviceFacts> {
-  setDown(from.netlink, away);
+  await setDown(from.netlink, away);
   await dress(host, record, from, away).catch(() => undefined); // tried again, and reported, when it is here
-  const dressed = findDeviceByIndex(from.netlink, away.index) ?? away;
-  const name = freeName(host, record, dressed);
-  dropCollidingAltNames(from, dressed, { netns: host.netns, name });
+  const dressed = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
+  const name = await freeName(host, record, dressed);
+  await dropCollidingAltNames(from, dressed, { netns: host.netns, name });
   return moveLink(from, dressed, { netns: host.netns, name });
 }
 
 /** Its name, or one that the kernel would choose when somebody else has that by now: a pod must be able to go. */
-function freeName(host: Host, { before }: SriovRecord, device: DeviceFacts): string {
-  const other = findDevice(host.netns.netlink, before.name);
+async function freeName(host: Host, { before }: SriovRecord, device: DeviceFacts): Promise<string> {
+  const other = await findDevice(host.netns.netlink, before.name);
   if (other === undefined || (other.index === device.index && other.parentDev === device.parentDev)) {
     return before.name;
   }
@@ -89,10 +90,10 @@ async function awaitHere(host: Host, seen: Seen, record: SriovRecord): Promise<D
     host.log(`VF "${record.deviceId}" has no interface any more: its driver is ${driver ?? 'unbound'}`);
     return undefined;
   }
-  const look = (): DeviceFacts | undefined =>
-    netNamesOf(seen.device)
-      .flatMap((name) => findDevice(host.netns.netlink, name) ?? [])
-      .find((device) => isInterfaceOf(device, record));
+  const look = async (): Promise<DeviceFacts | undefined> => {
+    const devices = await mapInTurn(netNamesOf(seen.device), (name) => findDevice(host.netns.netlink, name));
+    return devices.find((device) => device !== undefined && isInterfaceOf(device, record));
+  };
   const found = await awaited(host.sleep, look, RETURN_MS);
   if (found === undefined) {
     throw new CniError(
@@ -104,13 +105,14 @@ async function awaitHere(host: Host, seen: Seen, record: SriovRecord): Promise<D
 }
 
 async function makeAsBefore(host: Host, record: SriovRecord, found: DeviceFacts): Promise<void> {
-  const device = callByName(host, record, found);
+  const device = await callByName(host, record, found);
   await doAll([
     () => dress(host, record, host.netns, device),
-    () => {
-      const now = findDeviceByIndex(host.netns.netlink, device.index) ?? device;
+    async () => {
+      const now = (await findDeviceByIndex(host.netns.netlink, device.index)) ?? device;
       const kept = { index: now.index, addresses: [], routes: [], rules: [] };
-      for (const fault of restorePicture(host.netns, now, { device: pictureOf(record, now), master: '', kept })) {
+      const picture = { device: pictureOf(record, now), master: '', kept };
+      for (const fault of await restorePicture(host.netns, now, picture)) {
         host.log(`link "${now.name}" is not quite as it was: ${fault}`);
       }
     },
@@ -127,11 +129,11 @@ function pictureOf({ own, before }: SriovRecord, now: DeviceFacts): DeviceFacts 
   return { ...now, name: before.name, flags, inetConf: none, inet6Conf: none };
 }
 
-function callByName(host: Host, record: SriovRecord, device: DeviceFacts): DeviceFacts {
+async function callByName(host: Host, record: SriovRecord, device: DeviceFacts): Promise<DeviceFacts> {
   if (device.name === record.before.name) {
     return device;
   }
-  const name = freeName(host, record, device);
+  const name = await freeName(host, record, device);
   return name === record.before.name ? renameLink(host.netns, device, name) : device;
 }
 

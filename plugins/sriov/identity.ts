@@ -9,8 +9,8 @@ import {
 } from '../../lib/link/device.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
 import { IFF_UP } from '../../lib/netlink/codec/link.ts';
+import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { errnoError, hasErrno } from '../../lib/netlink/errno.ts';
-import type { Netlink } from '../../lib/netlink/netlink.ts';
 import { awaited, patiently, type Sleep } from './patience.ts';
 import type { SriovRecord } from './record.ts';
 
@@ -32,11 +32,15 @@ export function isInterfaceOf(device: DeviceFacts, { deviceId, mac, before, own 
 }
 
 /** The VF's interface in a namespace, whatever it is called there. */
-export function findInterface(netlink: Netlink, name: string, record: SriovRecord): DeviceFacts | undefined {
-  const expected = name === '' ? undefined : findDevice(netlink, name);
+export async function findInterface(
+  netlink: Conversation,
+  name: string,
+  record: SriovRecord,
+): Promise<DeviceFacts | undefined> {
+  const expected = name === '' ? undefined : await findDevice(netlink, name);
   return expected !== undefined && isInterfaceOf(expected, record)
     ? expected
-    : listDevices(netlink).find((device) => isInterfaceOf(device, record));
+    : (await listDevices(netlink)).find((device) => isInterfaceOf(device, record));
 }
 
 /**
@@ -47,17 +51,22 @@ export function findInterface(netlink: Netlink, name: string, record: SriovRecor
  * @returns the interface as it is then; it may have been set down
  * @throws ErrnoError when it has another one after the deadline
  */
-export async function wearMac(netlink: Netlink, device: DeviceFacts, mac: string, sleep: Sleep): Promise<DeviceFacts> {
+export async function wearMac(
+  netlink: Conversation,
+  device: DeviceFacts,
+  mac: string,
+  sleep: Sleep,
+): Promise<DeviceFacts> {
   let seen = device;
-  const hasIt = (): true | undefined => {
-    seen = findDeviceByIndex(netlink, device.index) ?? seen;
+  const hasIt = async (): Promise<true | undefined> => {
+    seen = (await findDeviceByIndex(netlink, device.index)) ?? seen;
     return seen.mac === mac || undefined;
   };
   try {
-    await patiently(sleep, () => {
+    await patiently(sleep, async () => {
       if (seen.mac !== mac) {
-        setMac(netlink, seen, mac);
-        if (!hasIt()) {
+        await setMac(netlink, seen, mac);
+        if (!(await hasIt())) {
           throw errnoError(
             `set the hardware address ${mac} of link "${seen.name}"`,
             EAGAIN,
@@ -67,9 +76,9 @@ export async function wearMac(netlink: Netlink, device: DeviceFacts, mac: string
       }
     });
   } catch (error) {
-    const asksPf = (): true | undefined => {
-      setFlags(netlink, seen, IFF_UP, IFF_UP);
-      setDown(netlink, seen);
+    const asksPf = async (): Promise<true | undefined> => {
+      await setFlags(netlink, seen, IFF_UP, IFF_UP);
+      await setDown(netlink, seen);
       return hasIt();
     };
     if (!hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') || !(await awaited(sleep, asksPf, ADOPTION_MS))) {

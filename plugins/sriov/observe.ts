@@ -21,14 +21,14 @@ export interface Observed {
 }
 
 /** @throws CniError internal when PF or VF cannot be read */
-export function observeVf(host: Host, found: FoundVf): Observed {
+export async function observeVf(host: Host, found: FoundVf): Promise<Observed> {
   const { netlink } = host.netns;
-  const pf = findPf(netlink, { name: found.pfName, device: found.pf });
+  const pf = await findPf(netlink, { name: found.pfName, device: found.pf });
   if (pf === undefined) {
     throw new CniError('internal', `cannot find PF "${found.pfName}" of device "${found.device.name}"`);
   }
   const ifName = interfaceNameOf(found.device);
-  const device = ifName === undefined ? undefined : findDevice(netlink, ifName);
+  const device = ifName === undefined ? undefined : await findDevice(netlink, ifName);
   if (ifName !== undefined && device === undefined) {
     throw new CniError('internal', `cannot find interface "${ifName}" of device "${found.device.name}"`);
   }

@@ -17,10 +17,10 @@ export type Sleep = (ms: number) => Promise<void>;
  *
  * @throws the last error
  */
-export async function patiently<T>(sleep: Sleep, attempt: () => T): Promise<T> {
+export async function patiently<T>(sleep: Sleep, attempt: () => Promise<T>): Promise<T> {
   for (let waited = 0, pause = 1; ; waited += pause, pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      return attempt();
+      return await attempt();
     } catch (error) {
       if (waited >= DEADLINE_MS || !hasErrnoOfKernel(error) || hasErrno(error, ...FINAL)) {
         throw error;
@@ -35,9 +35,13 @@ export async function patiently<T>(sleep: Sleep, attempt: () => T): Promise<T> {
  *
  * @returns undefined when there was nothing until the deadline
  */
-export async function awaited<T>(sleep: Sleep, look: () => T | undefined, deadlineMs: number): Promise<T | undefined> {
+export async function awaited<T>(
+  sleep: Sleep,
+  look: () => Promise<T | undefined>,
+  deadlineMs: number,
+): Promise<T | undefined> {
   for (let waited = 0, pause = 1; ; waited += pause, pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    const seen = look();
+    const seen = await look();
     if (seen !== undefined || waited >= deadlineMs) {
       return seen;
     }

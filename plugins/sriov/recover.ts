@@ -3,6 +3,7 @@ import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
 import { isPciAddress, netNamesOf } from '../../lib/sys/bus-device.ts';
+import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import { lookAt } from './discover.ts';
 import { findInterface } from './identity.ts';
 import { allocatedTo } from './places.ts';
@@ -16,7 +17,11 @@ import { listRecords, nameOf } from './records.ts';
  *
  * @returns undefined when there is none, as it is when DEL is called again
  */
-export function recordWithoutFile(call: Call<JsonObject>, host: Host, folder: string): SriovRecord | undefined {
+export async function recordWithoutFile(
+  call: Call<JsonObject>,
+  host: Host,
+  folder: string,
+): Promise<SriovRecord | undefined> {
   const candidates = call.netnsPath === '' ? [] : allocatedTo(folder, call.netnsPath);
   const wanted = lookUp(call.document, 'deviceID');
   const others = new Set(
@@ -24,11 +29,11 @@ export function recordWithoutFile(call: Call<JsonObject>, host: Host, folder: st
       .filter(({ name }) => name !== nameOf(call))
       .map(({ record }) => record.deviceId),
   );
-  const found = candidates
+  const left = candidates
     .filter((deviceId) => isPciAddress(deviceId) && !others.has(deviceId))
-    .filter((deviceId) => typeof wanted !== 'string' || wanted === '' || wanted.toLowerCase() === deviceId)
-    .flatMap((deviceId) => recordOf(call, host, deviceId) ?? []);
-  const [record] = found;
+    .filter((deviceId) => typeof wanted !== 'string' || wanted === '' || wanted.toLowerCase() === deviceId);
+  const found = await mapInTurn(left, (deviceId) => recordOf(call, host, deviceId));
+  const record = found.find((one) => one !== undefined);
   if (record !== undefined) {
     host.log(`VF "${record.deviceId}" has no record: it is reset to what nobody has changed`);
   }
@@ -36,14 +41,14 @@ export function recordWithoutFile(call: Call<JsonObject>, host: Host, folder: st
 }
 
 /** @returns undefined when another of the pod's interfaces is that VF */
-function recordOf(call: Call<JsonObject>, host: Host, deviceId: string): SriovRecord | undefined {
+async function recordOf(call: Call<JsonObject>, host: Host, deviceId: string): Promise<SriovRecord | undefined> {
   const record = withoutInterface(call.network, deviceId);
-  const away = interfaceInPod(call, host, record);
+  const away = await interfaceInPod(call, host, record);
   if (away !== undefined) {
     const before = { ...record.before, name: `dev${away.index}`, mac: away.permanentMac };
     return away.name === call.ifName ? { ...record, before } : undefined;
   }
-  const home = interfaceHere(host, deviceId);
+  const home = await interfaceHere(host, deviceId);
   return home === undefined
     ? record
     : { ...record, before: { ...record.before, name: home.name, mac: home.permanentMac } };
@@ -65,16 +70,20 @@ function withoutInterface(network: string, deviceId: string): SriovRecord {
   };
 }
 
-function interfaceInPod(call: Call<JsonObject>, host: Host, record: SriovRecord): DeviceFacts | undefined {
+async function interfaceInPod(
+  call: Call<JsonObject>,
+  host: Host,
+  record: SriovRecord,
+): Promise<DeviceFacts | undefined> {
   try {
     using netns = host.openNetns(call.netnsPath);
-    return findInterface(netns.netlink, call.ifName, record);
+    return await findInterface(netns.netlink, call.ifName, record);
   } catch {
     return undefined; // the pod is gone
   }
 }
 
-function interfaceHere(host: Host, deviceId: string): DeviceFacts | undefined {
+async function interfaceHere(host: Host, deviceId: string): Promise<DeviceFacts | undefined> {
   const device = lookAt(deviceId, host.sysfs)?.device;
   const [name] = device === undefined ? [] : netNamesOf(device);
   return name === undefined ? undefined : findDevice(host.netns.netlink, name);

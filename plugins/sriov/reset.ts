@@ -14,7 +14,7 @@ import { changesBack, type SriovRecord } from './record.ts';
  * @throws CniError of everything that was refused
  */
 export async function resetVf(host: Host, seen: Seen, record: SriovRecord): Promise<void> {
-  const pf = findPfOf(host, seen, record);
+  const pf = await findPfOf(host, seen, record);
   if (pf === undefined || seen.number === undefined) {
     host.log(`cannot reset VF "${record.deviceId}": its PF has no interface here any more`);
     return;
@@ -41,7 +41,7 @@ async function resetOne(host: Host, pf: PfFacts, number: number, change: VfChang
   }
 }
 
-function findPfOf(host: Host, { pf, pfName }: Seen, record: SriovRecord): PfFacts | undefined {
+async function findPfOf(host: Host, { pf, pfName }: Seen, record: SriovRecord): Promise<PfFacts | undefined> {
   const name = pfName ?? record.pfName;
   return name === '' ? undefined : findPf(host.netns.netlink, { name, ...(pf === undefined ? {} : { device: pf }) });
 }

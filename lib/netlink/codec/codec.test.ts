@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, FakeTransport } from '../fake-transport.ts';
-import { Netlink } from '../netlink.ts';
+import { Conversation } from '../conversation.ts';
+import { type Answer, FakeTransport } from '../testing/fake-transport.ts';
 import { decodeAddress, encodeAddress, RTM_NEWADDR, reindexedAddress } from './address.ts';
 import {
   AfSpecTable,
@@ -18,9 +18,9 @@ import { askedRoute, decodeNextHops, decodeRoute, encodeRoute, RTM_NEWROUTE } fr
 import { askedRule, decodeRule, encodeRule, RTM_GETRULE } from './rule.ts';
 
 /** The bytes that a request puts on the wire, with sequence 1 and in words of four bytes. */
-function wire(type: number, flags: number, body: Uint8Array[]): string {
+async function wire(type: number, flags: number, body: Uint8Array[]): Promise<string> {
   const transport = new FakeTransport([[] as Answer[]]);
-  new Netlink(transport).request({ type, flags, body, operation: 'test' });
+  await new Conversation(() => transport).change({ type, flags, body, operation: 'test' });
   const hex = transport.sent[0]?.toString('hex') ?? '';
   return (hex.match(/.{1,8}/g) ?? []).join(' ');
 }
@@ -28,24 +28,24 @@ function wire(type: number, flags: number, body: Uint8Array[]): string {
 const head = (length: string, type: string, flags: string) => `${length} ${type}${flags} 01000000 00000000`;
 
 describe('the codec of links', () => {
-  it('encodes a macvlan that is born in another namespace', () => {
+  it('encodes a macvlan that is born in another namespace', async () => {
     const data = Buffer.concat(MacvlanTable.encode({ mode: 4, bcQueueLen: 5000 }));
     const body = encodeLink(
       {},
       { link: 2, ifName: 'veth0a1b2c3d', mtu: 1400, netNsFd: 9, linkInfo: { kind: 'macvlan', data } },
     );
-    expect(wire(RTM_NEWLINK, 0x600, body)).toBe(
+    expect(await wire(RTM_NEWLINK, 0x600, body)).toBe(
       `${head('70000000', '1000', '0506')} 00000000 00000000 00000000 00000000 ` +
         '08000500 02000000 11000300 76657468 30613162 32633364 00000000 08000400 78050000 08001c00 09000000 ' +
         '24001200 0b000100 6d616376 6c616e00 14000200 08000100 04000000 08000700 88130000',
     );
   });
 
-  it('encodes up and a look-up by name', () => {
-    expect(wire(RTM_NEWLINK, 0, encodeLink({ index: 7, flags: IFF_UP, change: IFF_UP }, {}))).toBe(
+  it('encodes up and a look-up by name', async () => {
+    expect(await wire(RTM_NEWLINK, 0, encodeLink({ index: 7, flags: IFF_UP, change: IFF_UP }, {}))).toBe(
       `${head('20000000', '1000', '0500')} 00000000 07000000 01000000 01000000`,
     );
-    expect(wire(RTM_GETLINK, 0, encodeLink({}, { extMask: 9, ifName: 'ens1' }))).toBe(
+    expect(await wire(RTM_GETLINK, 0, encodeLink({}, { extMask: 9, ifName: 'ens1' }))).toBe(
       `${head('34000000', '1200', '0500')} 00000000 00000000 00000000 00000000 09000300 656e7331 00000000 08001d00 09000000`,
     );
   });
@@ -60,18 +60,18 @@ describe('the codec of links', () => {
     ],
     ['an alias', { ifAlias: 'host0' }, '2c000000', '09001400 686f7374 30000000'],
     ['no alias', { ifAlias: '' }, '24000000', '04001400'],
-  ] as const)('encodes %s', (_, attributes, length, bytes) => {
-    expect(wire(RTM_SETLINK, 0, encodeLink({ index: 7 }, attributes))).toBe(
+  ] as const)('encodes %s', async (_, attributes, length, bytes) => {
+    expect(await wire(RTM_SETLINK, 0, encodeLink({ index: 7 }, attributes))).toBe(
       `${head(length, '1300', '0500')} 00000000 07000000 00000000 00000000 ${bytes}`,
     );
   });
 
-  it('encodes the end of an alternative name, and down', () => {
+  it('encodes the end of an alternative name, and down', async () => {
     const body = encodeLink({ index: 7 }, { propList: { altIfNames: ['ens1'] } });
-    expect(wire(RTM_DELLINKPROP, 0, body)).toBe(
+    expect(await wire(RTM_DELLINKPROP, 0, body)).toBe(
       `${head('30000000', '6d00', '0500')} 00000000 07000000 00000000 00000000 10003480 09003500 656e7331 00000000`,
     );
-    expect(wire(RTM_NEWLINK, 0, encodeLink({ index: 7, flags: 0, change: IFF_UP }, {}))).toBe(
+    expect(await wire(RTM_NEWLINK, 0, encodeLink({ index: 7, flags: 0, change: IFF_UP }, {}))).toBe(
       `${head('20000000', '1000', '0500')} 00000000 07000000 00000000 01000000`,
     );
   });
@@ -120,13 +120,13 @@ describe('the codec of links', () => {
 });
 
 describe('the codec of addresses', () => {
-  it('encodes an IPv4 address with its broadcast address', () => {
+  it('encodes an IPv4 address with its broadcast address', async () => {
     const local = Buffer.from([192, 0, 2, 5]);
     const body = encodeAddress(
       { family: 2, prefix: 24, index: 7 },
       { address: local, local, broadcast: Buffer.from([192, 0, 2, 255]) },
     );
-    expect(wire(RTM_NEWADDR, 0x600, body)).toBe(
+    expect(await wire(RTM_NEWADDR, 0x600, body)).toBe(
       `${head('30000000', '1400', '0506')} 02180000 07000000 08000100 c0000205 08000200 c0000205 08000400 c00002ff`,
     );
     expect(decodeAddress(Buffer.concat(body))).toMatchObject({
@@ -139,7 +139,7 @@ describe('the codec of addresses', () => {
 });
 
 describe('the codec of routes', () => {
-  it('encodes table, metric and metrics', () => {
+  it('encodes table, metric and metrics', async () => {
     const body = encodeRoute(
       { family: 2, prefix: 16, table: 0, protocol: 3, scope: 0, type: 1 },
       {
@@ -151,7 +151,7 @@ describe('the codec of routes', () => {
         tableId: 300,
       },
     );
-    expect(wire(RTM_NEWROUTE, 0x400, body)).toBe(
+    expect(await wire(RTM_NEWROUTE, 0x400, body)).toBe(
       `${head('58000000', '1800', '0504')} 02100000 00030001 00000000 08000100 0a090000 08000500 c0000201 ` +
         '08000600 32000000 08000400 07000000 14000800 08000200 14050000 08000800 b0040000 08000f00 2c010000',
     );
@@ -209,9 +209,9 @@ describe('the codec of rules', () => {
     });
   });
 
-  it('asks for all rules of a family', () => {
+  it('asks for all rules of a family', async () => {
     const body = encodeRule({ family: 10, destinationPrefix: 0, sourcePrefix: 0, action: 0 }, {});
-    expect(wire(RTM_GETRULE, 0x300, body)).toBe(`${head('1c000000', '2200', '0503')} 0a000000 00000000 00000000`);
+    expect(await wire(RTM_GETRULE, 0x300, body)).toBe(`${head('1c000000', '2200', '0503')} 0a000000 00000000 00000000`);
   });
 
   it('asks again for a rule that it was told: inverted if it was, but not detached', () => {

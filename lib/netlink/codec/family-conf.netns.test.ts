@@ -43,35 +43,35 @@ function change(netns: Netns, path: string): string {
 }
 
 describe.each(['ipv4', 'ipv6'] as const)('the settings that the kernel tells of a link, %s', (family) => {
-  it('are called as their files, and are what these show', () => {
+  it('are called as their files, and are what these show', async () => {
     using lab = new Lab();
     const { netns } = lab.host();
-    const told = (): Buffer => {
-      const device = findDevice(netns.netlink, PARENT);
+    const told = async (): Promise<Buffer> => {
+      const device = await findDevice(netns.netlink, PARENT);
       return (family === 'ipv4' ? device?.inetConf : device?.inet6Conf) ?? Buffer.alloc(0);
     };
     const names = fileNames(lab.node, family);
     expect(names.length).toBeGreaterThan(25);
     for (const name of names) {
-      const before = told();
+      const before = await told();
       const value = change(netns, `net/${family}/conf/${PARENT}/${name}`);
-      expect(differingSettings(family, told(), before)).toContainEqual({ name, value });
+      expect(differingSettings(family, await told(), before)).toContainEqual({ name, value });
     }
   });
 
-  it('can be written back', () => {
+  it('can be written back', async () => {
     using lab = new Lab();
     const { netns } = lab.host();
     const conf = `net/${family}/conf/${PARENT}`;
     const names = fileNames(lab.node, family);
     const before = names.map((name) => [name, read(netns, `${conf}/${name}`)]);
-    const told = () =>
-      findDevice(netns.netlink, PARENT)?.[family === 'ipv4' ? 'inetConf' : 'inet6Conf'] ?? Buffer.alloc(0);
-    const wanted = told();
+    const told = async () =>
+      (await findDevice(netns.netlink, PARENT))?.[family === 'ipv4' ? 'inetConf' : 'inet6Conf'] ?? Buffer.alloc(0);
+    const wanted = await told();
     for (const name of names) {
       change(netns, `${conf}/${name}`);
     }
-    const faults = differingSettings(family, wanted, told()).flatMap(({ name, value }) => {
+    const faults = differingSettings(family, wanted, await told()).flatMap(({ name, value }) => {
       try {
         netns.writeSysctl(`${conf}/${name}`, value);
         return [];

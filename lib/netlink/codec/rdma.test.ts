@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, FakeTransport } from '../fake-transport.ts';
-import { Netlink } from '../netlink.ts';
+import { Conversation } from '../conversation.ts';
+import { type Answer, FakeTransport } from '../testing/fake-transport.ts';
 import {
   NETNS_EXCLUSIVE,
   RDMA_NLDEV_CMD_GET,
@@ -14,9 +14,12 @@ import {
 const DONE = { type: 3, body: Buffer.alloc(4) };
 
 /** What is put on the wire, with sequence 1 and in words of four bytes. */
-function wire(work: (netlink: Netlink) => unknown, answer: readonly Answer[] = []): string {
+async function wire(
+  work: (netlink: Conversation) => Promise<unknown>,
+  answer: readonly Answer[] = [],
+): Promise<string> {
   const transport = new FakeTransport([answer]);
-  work(new Netlink(transport));
+  await work(new Conversation(() => transport));
   return (transport.sent[0]?.toString('hex').match(/.{1,8}/g) ?? []).join(' ');
 }
 
@@ -27,22 +30,24 @@ const request = (type: number, attributes: RdmaAttributes = {}) => ({
 });
 
 describe('the codec of RDMA devices', () => {
-  it('encodes the move of a device to a namespace', () => {
-    expect(wire((netlink) => netlink.request(request(RDMA_NLDEV_CMD_SET, { devIndex: 4, netNsFd: 9 })))).toBe(
+  it('encodes the move of a device to a namespace', async () => {
+    expect(await wire((netlink) => netlink.change(request(RDMA_NLDEV_CMD_SET, { devIndex: 4, netNsFd: 9 })))).toBe(
       '20000000 02140500 01000000 00000000 08000100 04000000 08004400 09000000',
     );
   });
 
-  it('encodes the question for the mode, and its change', () => {
-    expect(wire((netlink) => netlink.get(request(RDMA_NLDEV_CMD_SYS_GET)), [DONE])).toBe(
+  it('encodes the question for the mode, and its change', async () => {
+    expect(await wire((netlink) => netlink.ask(request(RDMA_NLDEV_CMD_SYS_GET)), [DONE])).toBe(
       '10000000 06140100 01000000 00000000',
     );
     const change = request(RDMA_NLDEV_CMD_SYS_SET, { netnsMode: NETNS_EXCLUSIVE });
-    expect(wire((netlink) => netlink.request(change))).toBe('18000000 07140500 01000000 00000000 05004200 00000000');
+    expect(await wire((netlink) => netlink.change(change))).toBe(
+      '18000000 07140500 01000000 00000000 05004200 00000000',
+    );
   });
 
-  it('encodes the question for all devices', () => {
-    expect(wire((netlink) => netlink.dump(request(RDMA_NLDEV_CMD_GET)), [DONE])).toBe(
+  it('encodes the question for all devices', async () => {
+    expect(await wire((netlink) => netlink.dump(request(RDMA_NLDEV_CMD_GET)), [DONE])).toBe(
       '10000000 01140503 01000000 00000000',
     );
   });

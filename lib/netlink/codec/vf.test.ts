@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Answer, FakeTransport } from '../fake-transport.ts';
-import { Netlink } from '../netlink.ts';
+import { Conversation } from '../conversation.ts';
+import { type Answer, FakeTransport } from '../testing/fake-transport.ts';
 import { encodeLink, RTM_GETLINK, RTM_SETLINK } from './link.ts';
 import {
   decodeVfs,
@@ -15,9 +15,9 @@ import {
 } from './vf.ts';
 
 /** What a change of VF 3 of the PF with index 7 puts on the wire, in words of four bytes. */
-function wire(info: VfAttributes): string {
+async function wire(info: VfAttributes): Promise<string> {
   const transport = new FakeTransport([[] as Answer[]]);
-  new Netlink(transport).request({ type: RTM_SETLINK, body: encodeVf(7, info), operation: 'test' });
+  await new Conversation(() => transport).change({ type: RTM_SETLINK, body: encodeVf(7, info), operation: 'test' });
   return (transport.sent[0]?.toString('hex').match(/.{1,8}/g) ?? []).join(' ');
 }
 
@@ -62,14 +62,14 @@ describe('the codec of VFs', () => {
       { spoofCheck: { vf: 3, setting: 0 }, trust: { vf: 3, setting: 1 } },
       `${head('40000000')} 20001600 1c000100 0c000400 03000000 00000000 0c000900 03000000 01000000`,
     ],
-  ])('encodes %s', (_, info, bytes) => {
-    expect(wire(info)).toBe(bytes);
+  ])('encodes %s', async (_, info, bytes) => {
+    expect(await wire(info)).toBe(bytes);
   });
 
-  it('asks for the VFs of a link, and for no statistics', () => {
+  it('asks for the VFs of a link, and for no statistics', async () => {
     const transport = new FakeTransport([[{ type: 16, body: Buffer.alloc(16) }]]);
     const body = encodeLink({}, { extMask: WITH_VFS, ifName: 'ens1' });
-    new Netlink(transport).get({ type: RTM_GETLINK, body, operation: 'test' });
+    await new Conversation(() => transport).ask({ type: RTM_GETLINK, body, operation: 'test' });
     expect((transport.sent[0]?.toString('hex').match(/.{1,8}/g) ?? []).join(' ')).toBe(
       '34000000 12000100 01000000 00000000 00000000 00000000 00000000 00000000 09000300 656e7331 00000000 08001d00 09000000',
     );

@@ -5,9 +5,10 @@ import {
   RDMA_NLDEV_CMD_SYS_GET,
   RdmaTable,
 } from '../../netlink/codec/rdma.ts';
-import { errnoError } from '../../netlink/errno.ts';
-import { type Answer, FakeTransport } from '../../netlink/fake-transport.ts';
-import { Netlink, type Transport } from '../../netlink/netlink.ts';
+import { Conversation } from '../../netlink/conversation.ts';
+import { errnoError, NoAnswer } from '../../netlink/errno.ts';
+import { type Answer, FakeTransport } from '../../netlink/testing/fake-transport.ts';
+import type { Transport } from '../../netlink/transport.ts';
 
 const ERROR = 2;
 const DONE = { type: 3, body: Buffer.alloc(4) };
@@ -35,11 +36,13 @@ export class FakeRdma {
   }
 
   /** The socket of a namespace. */
-  netlink(path: string): Netlink {
-    if (!this.isLoaded) {
-      throw errnoError('open a netlink socket', ERRNO.EPROTONOSUPPORT);
-    }
-    return new Netlink(this.transport(path));
+  netlink(path: string): Conversation {
+    return new Conversation(() => {
+      if (!this.isLoaded) {
+        throw errnoError('open a netlink socket', ERRNO.EPROTONOSUPPORT);
+      }
+      return this.transport(path);
+    });
   }
 
   private transport(path: string): Transport {
@@ -54,7 +57,7 @@ export class FakeRdma {
       sendInBackground: () => Promise.reject(new Error('an RDMA request must be sent from inside')),
       receive: (operation) => {
         if (waiting === undefined) {
-          throw errnoError(`${operation} (no answer from the kernel)`, 110);
+          throw new NoAnswer(operation, 110);
         }
         return waiting;
       },

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Host } from '../../../lib/cni/plugin.ts';
 import { parseMac } from '../../../lib/net/mac.ts';
 import { decodeLink, encodeLink, RTM_GETLINK } from '../../../lib/netlink/codec/link.ts';
+import type { Conversation, Request } from '../../../lib/netlink/conversation.ts';
 import { errnoError } from '../../../lib/netlink/errno.ts';
-import type { Netlink, Request } from '../../../lib/netlink/netlink.ts';
 import { type Netns, NetnsMissing } from '../../../lib/netns/netns.ts';
 import { type Temporary, temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 
@@ -32,20 +32,21 @@ export class FakeNamespace {
 
   constructor(path: string, descriptor: number, asked: string[], move: (index: number, from: FakeNamespace) => void) {
     this.asked = asked;
-    const netlink: Pick<Netlink, 'get' | 'dump' | 'request' | 'slowRequest'> = {
-      get: (request) => this.get(request),
-      dump: ({ type }) => (type === RTM_GETLINK ? this.links.map(answerOf) : []),
-      request: ({ operation }) => void this.asked.push(operation),
-      slowRequest: async ({ operation, body }) => {
+    const netlink: Pick<Conversation, 'ask' | 'dump' | 'change'> = {
+      ask: async (request) => this.answer(request),
+      dump: async ({ type }) => (type === RTM_GETLINK ? this.links.map(answerOf) : []),
+      change: async ({ operation, body, isSlow }) => {
         this.asked.push(operation);
-        move(decodeLink(Buffer.concat(body)).index, this);
+        if (isSlow) {
+          move(decodeLink(Buffer.concat(body)).index, this);
+        }
       },
     };
     const netns = { path, descriptor, netlink, writeSysctl: () => undefined, [Symbol.dispose]: () => undefined };
     this.netns = netns as unknown as Netns;
   }
 
-  private get({ body, operation }: Request): Buffer {
+  private answer({ body, operation }: Request): Buffer {
     const { index, attributes } = decodeLink(Buffer.concat(body));
     const name = attributes.ifName ?? attributes.altIfName;
     const link = this.links.find((one) =>

@@ -6,8 +6,9 @@ import { callEnv } from '../../../lib/cni/testing/fake-node.ts';
 import { parseMac } from '../../../lib/net/mac.ts';
 import { many, nest, raw, table } from '../../../lib/netlink/attributes.ts';
 import { decodeLink, encodeLink, type LinkAttributes } from '../../../lib/netlink/codec/link.ts';
-import { FakeTransport } from '../../../lib/netlink/fake-transport.ts';
-import { Netlink, type Transport } from '../../../lib/netlink/netlink.ts';
+import { Conversation } from '../../../lib/netlink/conversation.ts';
+import { FakeTransport } from '../../../lib/netlink/testing/fake-transport.ts';
+import type { Transport } from '../../../lib/netlink/transport.ts';
 import { type Netns, NetnsMissing, NotANetns } from '../../../lib/netns/netns.ts';
 import { FakeRdma } from '../../../lib/rdma/testing/fake-rdma.ts';
 import { type Temporary, temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
@@ -200,7 +201,7 @@ export class Lab implements Disposable {
     }
     const { kernel } = this;
     const where = this.aliases.has(path) ? HOST : path;
-    const netlink = new Netlink(this.linkTransport(where));
+    const netlink = new Conversation(() => this.linkTransport(where));
     const netns = {
       path,
       identity: where,

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { NO_MAC } from '../../../lib/link/vf.ts';
+import { Conversation } from '../../../lib/netlink/conversation.ts';
 import { errnoError } from '../../../lib/netlink/errno.ts';
-import { Netlink } from '../../../lib/netlink/netlink.ts';
 import type { Frame, Netns } from '../../../lib/netns/netns.ts';
 import { transportOf } from './fake-rtnetlink.ts';
 
@@ -134,7 +134,7 @@ export class FakeNic {
     const netns = {
       path: namespace.path,
       descriptor: this.namespaces.indexOf(namespace),
-      netlink: new Netlink(transportOf(this, namespace)),
+      netlink: new Conversation(() => transportOf(this, namespace)),
       isSameAs: (other: Netns) => other.path === namespace.path,
       writeSysctl: () => step('sysctl'),
       openFile: () => {

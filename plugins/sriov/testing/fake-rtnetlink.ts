@@ -13,7 +13,7 @@ import {
   RTM_SETLINK,
 } from '../../../lib/netlink/codec/link.ts';
 import { decodeVfs, type VfAttributes, VfTable } from '../../../lib/netlink/codec/vf.ts';
-import type { Transport } from '../../../lib/netlink/netlink.ts';
+import type { Transport } from '../../../lib/netlink/transport.ts';
 import { type FakeLink, type FakeNetns, type FakeNic, type FakeVf, OWN_MAC, PF, type Step } from './fake-nic.ts';
 
 const NLMSG_ERROR = 2;

@@ -1,5 +1,6 @@
-import { ErrnoError } from './errno.ts';
-import type { Transport } from './netlink.ts';
+import { constants } from 'node:os';
+import { NoAnswer } from '../errno.ts';
+import type { Transport } from '../transport.ts';
 
 /** One message of an answer; `sequence` is that of the request unless given. */
 export interface Answer {
@@ -33,7 +34,7 @@ export class FakeTransport implements Transport {
   receive(operation: string): Buffer {
     const answer = this.answers.shift();
     if (answer === undefined) {
-      throw new ErrnoError(operation, 110);
+      throw new NoAnswer(operation, constants.errno.ETIMEDOUT);
     }
     const acknowledged = answer.length === 0 ? [{ type: NLMSG_ERROR, body: Buffer.alloc(20) }] : answer;
     return Buffer.concat(acknowledged.map((message) => this.encode(message)));

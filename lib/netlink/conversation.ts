@@ -1,0 +1,247 @@
+import { constants } from 'node:os';
+import { Flags, FlagsGet } from 'netlink/dist/constants.js';
+import { ErrnoError, hasErrno, NoAnswer } from './errno.ts';
+import {
+  encode,
+  isError,
+  isInterrupted,
+  isLast,
+  type Message,
+  messagesIn,
+  type Request,
+  throwIfRefused,
+} from './message.ts';
+import type { Transport } from './transport.ts';
+
+export type { Request } from './message.ts';
+
+const DEADLINE_MS = 5_000;
+const DUMP_TRIES = 10;
+/** Sockets that wait for their next exchange; more than these are closed. */
+const IDLE_SOCKETS = 4;
+
+/** A dump that the kernel marked as inconsistent every time it was tried. */
+export class DumpInterrupted extends Error {
+  constructor(operation: string) {
+    super(`cannot ${operation}: the kernel's tables kept changing during ${DUMP_TRIES} dumps`);
+    this.name = 'DumpInterrupted';
+  }
+}
+
+/**
+ * A conversation with one subsystem of the kernel in one network namespace.
+ *
+ * An exchange (a request and its answer) has a socket to itself until it is over, so no exchange can read another's
+ * answer. Sockets are reused; a second one is opened only while the first is busy. Whatever arrives with another
+ * sequence number is left over from an exchange that was given up, and dropped.
+ *
+ * Each exchange has one deadline, which covers the send too: the kernel does its work in there, and waits there for
+ * whoever holds its locks.
+ */
+export class Conversation {
+  private readonly open: () => Transport;
+  private readonly deadlineMs: number;
+  private readonly idle: Transport[] = [];
+  private sequence = 0;
+  private isClosed = false;
+
+  /** @param open opens a socket; called at the first exchange */
+  constructor(open: () => Transport, deadlineMs = DEADLINE_MS) {
+    this.open = open;
+    this.deadlineMs = deadlineMs;
+  }
+
+  /**
+   * A question with one answer. The answer acknowledges itself.
+   *
+   * @returns the answer's body
+   * @throws ErrnoError ENODEV and the like when there is nothing to be told
+   */
+  async ask(request: Request): Promise<Buffer> {
+    return this.despiteLoss(() => this.exchange(request, Flags.REQUEST, firstOf));
+  }
+
+  /**
+   * A change.
+   *
+   * An answer that is lost (its socket overflowed, somebody flooded it) says nothing of the change: it is asked for once
+   * more on another socket, and `whenDone` tells that it had been carried out.
+   *
+   * @throws ErrnoError with the kernel's own sentence; NoAnswer when the kernel may still be at it
+   */
+  async change(request: Request): Promise<void> {
+    const attempt = (): Promise<void> => this.exchange(request, Flags.REQUEST | Flags.ACK, acknowledged);
+    try {
+      await attempt();
+    } catch (error) {
+      if (!isLost(error)) {
+        throw error;
+      }
+      await attempt().catch((again: unknown) => {
+        if (request.whenDone === undefined || !hasErrno(again, request.whenDone)) {
+          throw again;
+        }
+      });
+    }
+  }
+
+  /**
+   * A whole table.
+   *
+   * @returns the bodies of its messages
+   * @throws ErrnoError; DumpInterrupted when no try was consistent
+   */
+  async dump(request: Request): Promise<readonly Buffer[]> {
+    for (let tries = 0; tries < DUMP_TRIES; tries++) {
+      const whole = await this.despiteLoss(() =>
+        this.exchange(request, Flags.REQUEST | Flags.ACK | FlagsGet.DUMP, tableOf),
+      );
+      if (whole !== undefined) {
+        return whole;
+      }
+    }
+    throw new DumpInterrupted(request.operation);
+  }
+
+  /** Closes the sockets that are idle; one that is busy is closed when its exchange is over. */
+  close(): void {
+    this.isClosed = true;
+    for (const transport of this.idle.splice(0)) {
+      transport.close();
+    }
+  }
+
+  private async despiteLoss<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isLost(error)) {
+        throw error;
+      }
+      return attempt();
+    }
+  }
+
+  private async exchange<T>(request: Request, flags: number, read: (answer: Answer) => T): Promise<T> {
+    const end = performance.now() + this.deadlineMs;
+    const transport = this.idle.pop() ?? this.open();
+    const sequence = (this.sequence + 1) >>> 0;
+    this.sequence = sequence;
+    const bytes = encode(request, flags, sequence);
+    try {
+      if (request.isSlow) {
+        await this.sendSlowly(transport, bytes, request.operation);
+      } else {
+        transport.send(bytes);
+      }
+      const answer = read(new Answer(transport, request.operation, sequence, end));
+      this.keep(transport);
+      return answer;
+    } catch (error) {
+      if (error instanceof KernelBusy) {
+        throw error; // its socket is the kernel's until the kernel has let go of it
+      }
+      if (error instanceof ErrnoError && !(error instanceof NoAnswer)) {
+        this.keep(transport); // a refusal is an answer
+      } else {
+        transport.close();
+      }
+      throw error;
+    }
+  }
+
+  private async sendSlowly(transport: Transport, bytes: Buffer, operation: string): Promise<void> {
+    const sent = transport.sendInBackground(bytes);
+    const { promise: late, resolve } = Promise.withResolvers<'late'>();
+    const timer = setTimeout(resolve, this.deadlineMs, 'late');
+    try {
+      if ((await Promise.race([sent, late])) === 'late') {
+        const close = (): void => transport.close();
+        sent.then(close, close);
+        throw new KernelBusy(operation);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private keep(transport: Transport): void {
+    if (this.isClosed || this.idle.length >= IDLE_SOCKETS) {
+      transport.close();
+    } else {
+      this.idle.push(transport);
+    }
+  }
+}
+
+/** The kernel has the request, and has not come back from it: it waits for a lock of its own. */
+class KernelBusy extends NoAnswer {
+  constructor(operation: string) {
+    super(operation, constants.errno.ETIMEDOUT);
+  }
+}
+
+/** The request was carried out, or refused, and the answer is lost. */
+const isLost = (error: unknown): boolean => error instanceof NoAnswer && !(error instanceof KernelBusy);
+
+/** The messages that answer one request, as they come. */
+class Answer {
+  readonly operation: string;
+  private readonly transport: Transport;
+  private readonly sequence: number;
+  private readonly end: number;
+
+  constructor(transport: Transport, operation: string, sequence: number, end: number) {
+    this.transport = transport;
+    this.operation = operation;
+    this.sequence = sequence;
+    this.end = end;
+  }
+
+  /** The messages of the next datagram that has any of them. After a send that took all of the time they are there. */
+  next(): readonly Message[] {
+    for (;;) {
+      const left = Math.max(0, Math.ceil(this.end - performance.now()));
+      const messages = messagesIn(this.transport.receive(this.operation, left));
+      const own = messages.filter(({ sequence }) => sequence === this.sequence);
+      if (own.length > 0) {
+        return own;
+      }
+    }
+  }
+}
+
+function firstOf(answer: Answer): Buffer {
+  const [message] = answer.next();
+  if (message === undefined) {
+    throw new RangeError('an answer has no message'); // next() returns at least one
+  }
+  if (isError(message)) {
+    throwIfRefused(message, answer.operation);
+  }
+  return message.data;
+}
+
+function acknowledged(answer: Answer): void {
+  collect(answer, []);
+}
+
+/** @returns undefined when the table changed meanwhile */
+function tableOf(answer: Answer): readonly Buffer[] | undefined {
+  const bodies: Buffer[] = [];
+  return collect(answer, bodies) ? bodies : undefined;
+}
+
+/** @returns false when the kernel was interrupted */
+function collect(answer: Answer, bodies: Buffer[]): boolean {
+  for (let isWhole = true; ; ) {
+    for (const message of answer.next()) {
+      isWhole &&= !isInterrupted(message);
+      if (isLast(message)) {
+        throwIfRefused(message, answer.operation);
+        return isWhole;
+      }
+      bodies.push(message.data);
+    }
+  }
+}

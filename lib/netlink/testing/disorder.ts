@@ -1,0 +1,99 @@
+import { constants } from 'node:os';
+import type { Seeded } from '../../sys/testing/seeded.ts';
+import { NoAnswer } from '../errno.ts';
+import type { Transport } from '../transport.ts';
+
+const ERROR = 2;
+const DONE = 3;
+const DUMP = 0x300;
+const ACK = 4;
+const HEADER_BYTES = 16;
+
+/**
+ * For tests: a kernel that echoes the body of each request, and misbehaves as the real one does: sends from the
+ * background take their time and come back in any order, answers arrive in pieces, and between them lie those of
+ * exchanges that were given up.
+ */
+export class DisorderlyKernel {
+  opened = 0;
+  openNow = 0;
+  /** sends from the background do not come back */
+  isStuck = false;
+  private readonly random: Seeded;
+  private readonly stuck: (() => void)[] = [];
+
+  constructor(random: Seeded) {
+    this.random = random;
+  }
+
+  open(): Transport {
+    this.opened++;
+    this.openNow++;
+    const queue: Buffer[] = [];
+    const answer = (bytes: Buffer): void => {
+      queue.push(this.stale(), ...this.answerTo(bytes));
+    };
+    return {
+      send: answer,
+      sendInBackground: async (bytes) => {
+        await this.pause();
+        answer(bytes);
+        await this.pause();
+      },
+      receive: (operation) => {
+        const next = queue.shift();
+        if (next === undefined) {
+          throw new NoAnswer(operation, constants.errno.ETIMEDOUT);
+        }
+        return next;
+      },
+      close: () => {
+        this.openNow--;
+      },
+    };
+  }
+
+  /** Lets the sends come back that are stuck. */
+  async unstick(): Promise<void> {
+    for (const goOn of this.stuck.splice(0)) {
+      goOn();
+    }
+    for (let turns = 0; turns < 12; turns++) {
+      await new Promise(setImmediate);
+    }
+  }
+
+  private async pause(): Promise<void> {
+    if (this.isStuck) {
+      await new Promise<void>((resolve) => {
+        this.stuck.push(resolve);
+      });
+    }
+    for (let turns = this.random.below(5); turns > 0; turns--) {
+      await new Promise(setImmediate);
+    }
+  }
+
+  /** Each message of an answer is a datagram, as it is when a buffer is full. */
+  private answerTo(request: Buffer): readonly Buffer[] {
+    const [flags, sequence] = [request.readUInt16LE(6), request.readUInt32LE(8)];
+    const echo = message(16, sequence, request.subarray(HEADER_BYTES));
+    const ack = message(ERROR, sequence, Buffer.alloc(20));
+    if ((flags & DUMP) === DUMP) {
+      return [echo, message(DONE, sequence, Buffer.alloc(4))];
+    }
+    return (flags & ACK) === 0 ? [echo] : [ack];
+  }
+
+  private stale(): Buffer {
+    return message(ERROR, 0xffff_0000 + this.random.below(0xffff), Buffer.alloc(20, 0xff));
+  }
+}
+
+function message(type: number, sequence: number, body: Buffer): Buffer {
+  const head = Buffer.alloc(HEADER_BYTES);
+  head.writeUInt32LE(HEADER_BYTES + body.length, 0);
+  head.writeUInt16LE(type, 4);
+  head.writeUInt32LE(sequence, 8);
+  return Buffer.concat([head, body, Buffer.alloc(-body.length & 3)]);
+}

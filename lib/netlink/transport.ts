@@ -1,0 +1,87 @@
+import { closeSync, write, writeSync } from 'node:fs';
+import type { Native } from '../netns/native.ts';
+import { errnoError, NoAnswer } from './errno.ts';
+
+const BUFFER_BYTES = 64 * 1024;
+
+/** The native functions that a socket is made of; a fake kernel has its own. */
+export type SocketCalls = Pick<Native, 'openNetlink' | 'receive' | 'sendInNetns'>;
+
+/** One netlink socket: the seam at which tests put a fake kernel. */
+export interface Transport {
+  send(bytes: Buffer): void;
+  /** The same from the thread pool, for requests that wait for a grace period. */
+  sendInBackground(bytes: Buffer): Promise<void>;
+  /**
+   * The next datagram from the kernel.
+   *
+   * @throws NoAnswer when there is none in time, or the kernel had to drop some (ENOBUFS)
+   */
+  receive(operation: string, timeoutMs: number): Buffer;
+  close(): void;
+}
+
+/** Where a socket is born, and which subsystem it speaks to. */
+export interface Place {
+  /** descriptor of the network namespace */
+  readonly nsFd: number;
+  /** NETLINK_… */
+  readonly protocol: number;
+  /** The subsystem asks where the sender is: whoever sends is in the namespace for that long. */
+  readonly sendsInside?: boolean;
+}
+
+/** @throws ErrnoError EPROTONOSUPPORT where the kernel lacks the subsystem */
+export const openTransport = (calls: SocketCalls, place: Place): Transport => new SocketTransport(calls, place);
+
+class SocketTransport implements Transport {
+  private readonly calls: SocketCalls;
+  private readonly place: Place;
+  private readonly fd: number;
+  private buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+
+  constructor(calls: SocketCalls, place: Place) {
+    this.calls = calls;
+    this.place = place;
+    this.fd = calls.openNetlink(place.nsFd, place.protocol);
+    if (this.fd < 0) {
+      throw errnoError('open a netlink socket', -this.fd);
+    }
+  }
+
+  send(bytes: Buffer): void {
+    if (!this.place.sendsInside) {
+      writeSync(this.fd, bytes); // a datagram is sent whole or not at all
+      return;
+    }
+    const outcome = this.calls.sendInNetns(this.place.nsFd, this.fd, bytes);
+    if (outcome < 0) {
+      throw errnoError('send a netlink request', -outcome);
+    }
+  }
+
+  sendInBackground(bytes: Buffer): Promise<void> {
+    if (this.place.sendsInside) {
+      return Promise.reject(new Error('threads of the pool are outside the namespace'));
+    }
+    return new Promise((resolve, reject) => {
+      write(this.fd, bytes, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  receive(operation: string, timeoutMs: number): Buffer {
+    const length = this.calls.receive(this.fd, this.buffer, timeoutMs);
+    if (length < 0) {
+      throw new NoAnswer(operation, -length);
+    }
+    if (length > this.buffer.length) {
+      this.buffer = Buffer.allocUnsafeSlow(length);
+      return this.receive(operation, timeoutMs);
+    }
+    return Buffer.from(this.buffer.subarray(0, length));
+  }
+
+  close(): void {
+    closeSync(this.fd);
+  }
+}
