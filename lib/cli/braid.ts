@@ -1,17 +1,21 @@
 import { messageOf } from '../cni/errors.ts';
+import { hostWith } from '../cni/host.ts';
 import type { Command, Host } from '../cni/plugin.ts';
 import { commandsOf } from './commands.ts';
+import { unknownCommand } from './help.ts';
 import { WrongUsage } from './options.ts';
 import type { Program } from './program.ts';
 
 const WRONG_USAGE = 2;
 const FAILED = 1;
-const DONE = 0;
+const PREFIX = 'braid: ';
+const USAGE = 'braid COMMAND [OPTION]...; "braid help" lists the commands';
 
 type Print = (line: string) => void;
 
 /**
- * The command line for people. Commands about one plugin come from that plugin.
+ * The command line for people. Commands about one plugin come from that plugin. Errors go to stderr, each with the
+ * program's name in front; with `--json` stdout gets an object with the message, too.
  *
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
@@ -21,63 +25,69 @@ export async function runCommandLine(
   program: Program,
   print: Print,
 ): Promise<number> {
-  const plugins = await Promise.all(Object.values(host.registry).map((load) => load()));
-  const commands = commandsOf(program, plugins);
-  const [first] = args;
-  if (first === '--version') {
-    print(`braid ${program.version}`);
-    return DONE;
-  }
-  const command = commands.find(({ name }) => `${args.join(' ')} `.startsWith(`${name} `));
-  if (command === undefined) {
-    const isAsked = first === undefined || first === '--help' || first === '-h';
-    if (!isAsked) {
-      host.log(`braid: there is no command "${args.filter((word) => !word.startsWith('-')).join(' ')}"`);
-    }
-    printHelp(commands, Object.keys(host.registry), program.version, print);
-    return isAsked ? DONE : WRONG_USAGE;
-  }
-  const rest = args.slice(command.name.split(' ').length);
-  if (rest.includes('--help') || rest.includes('-h')) {
-    printUsage(command, print);
-    return DONE;
-  }
-  return run(command, rest, host, print);
-}
-
-async function run(command: Command, args: readonly string[], host: Host, print: Print): Promise<number> {
+  const own = hostWith(host, { log: (line) => host.log(line.startsWith(PREFIX) ? line : `${PREFIX}${line}`) });
+  let usage = USAGE;
   try {
-    return await command.run(args, host, print);
+    const plugins = await Promise.all(Object.values(host.registry).map((load) => load()));
+    const { command, rest } = chosen(aliased(args), commandsOf(program, plugins));
+    usage = command.usage;
+    return await command.run(rest, own, print);
   } catch (error) {
-    host.log(`braid: ${messageOf(error)}`);
-    if (error instanceof WrongUsage) {
-      host.log(`usage: ${command.usage}`);
-      return WRONG_USAGE;
+    const isWrongUsage = error instanceof WrongUsage;
+    own.log(messageOf(error));
+    if (isWrongUsage) {
+      host.log(`usage: ${usage}`);
     }
-    return FAILED;
+    if (args.includes('--json')) {
+      print(JSON.stringify({ error: messageOf(error), ...(isWrongUsage ? { usage } : {}) }));
+    }
+    return isWrongUsage ? WRONG_USAGE : FAILED;
   }
 }
 
-function printHelp(commands: readonly Command[], plugins: readonly string[], version: string, print: Print): void {
-  print(`braid ${version}: many networks for Kubernetes pods, fast`);
-  print('');
-  for (const { usage, about } of commands) {
-    print(`  ${usage}`);
-    print(`      ${about}`);
+/** The usual options for what are commands here. */
+function aliased(args: readonly string[]): readonly string[] {
+  const [first, ...rest] = args;
+  if (first === undefined || first === '--help' || first === '-h') {
+    return ['help', ...rest];
   }
-  print('');
-  print('Options of a command: braid COMMAND --help');
-  print(`The same program is these CNI plugins, by name: ${plugins.join(', ')}.`);
+  return first === '--version' ? ['version', ...rest] : args;
 }
 
-function printUsage({ usage, about, options = [] }: Command, print: Print): void {
-  print(`usage: ${usage}`);
-  print(about);
-  const width = Math.max(0, ...options.map(([option]) => option.length));
-  if (options.length > 0) {
-    print('');
+/**
+ * The command and its arguments. Whoever asks a command for help gets `help` about it.
+ *
+ * @throws WrongUsage
+ */
+function chosen(args: readonly string[], commands: readonly Command[]): Chosen {
+  const command = commands.find(({ name }) => `${args.join(' ')} `.startsWith(`${name} `));
+  const words = command?.name.split(' ') ?? wordsBeforeOptions(args);
+  if (args.includes('--help') || args.includes('-h')) {
+    return { command: commands.find(({ name }) => name === 'help') as Command, rest: words };
   }
-  for (const [option, what] of options) {
-    print(`  ${option.padEnd(width)}  ${what}`);
+  if (command === undefined) {
+    throw incomplete(commands, words, args);
   }
+  return { command, rest: args.slice(words.length) };
+}
+
+interface Chosen {
+  readonly command: Command;
+  readonly rest: readonly string[];
+}
+
+function wordsBeforeOptions(args: readonly string[]): readonly string[] {
+  const end = args.findIndex((word) => word.startsWith('-'));
+  return end < 0 ? args : args.slice(0, end);
+}
+
+function incomplete(commands: readonly Command[], words: readonly string[], args: readonly string[]): WrongUsage {
+  const name = words.join(' ');
+  if (name === '') {
+    return new WrongUsage(`expected a command before "${args[0]}"`);
+  }
+  const group = commands.filter((command) => command.name.startsWith(`${name} `));
+  return group.length === 0
+    ? unknownCommand(commands, name)
+    : new WrongUsage(`"${name}" is several commands: ${group.map((command) => `"${command.name}"`).join(', ')}`);
 }

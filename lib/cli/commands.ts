@@ -1,64 +1,86 @@
 import type { Command, Plugin } from '../cni/plugin.ts';
+import { help, version } from './help.ts';
 import { BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, type Program } from './program.ts';
 
 type Run = (program: Program) => Command['run'];
 
 const JSON_OPTION = ['--json', 'print JSON'] as const;
-const BIN_OPTION = ['--bin FOLDER', `where plugins are: ${BIN_FOLDER}`] as const;
+const BIN_OPTION = ['--bin FOLDER', `plugin folder (default ${BIN_FOLDER})`] as const;
 const PLACE_OPTIONS = [
-  ['--conf-dir FOLDER', `configurations of the runtime: ${CONF_FOLDER}`],
-  ['--cache-dir FOLDER', `records of the runtime, in "results" below it: ${CACHE_FOLDER}`],
+  ['--conf-dir FOLDER', `network configurations (default ${CONF_FOLDER})`],
+  ['--cache-dir FOLDER', `libcni's cache, which holds "results" (default ${CACHE_FOLDER})`],
 ] as const;
-const CRI_OPTION = ['--cri SOCKET', 'of the runtime: found unless told; "none" goes by namespaces alone'] as const;
-const WAIT_OPTION = ['--wait SECONDS', 'before the second look at a container that may be on its way: 30'] as const;
+const CRI_OPTION = ['--cri SOCKET', 'the runtime\'s CRI socket (default: detected); "none" asks no runtime'] as const;
+const WAIT_OPTION = ['--wait SECONDS', 'pause before the second scan, where one is needed (default 30)'] as const;
 
 /** All commands, by name. */
 export const commandsOf = (program: Program, plugins: readonly Plugin[]): readonly Command[] =>
-  [...builtInCommands(program), ...plugins.flatMap((plugin) => plugin.commands ?? [])].sort((a, b) =>
-    a.name < b.name ? -1 : 1,
-  );
+  [
+    ...ownCommands(program),
+    ...plugins.flatMap((plugin) => plugin.commands ?? []),
+    helpCommand(program, plugins),
+    versionCommand(program),
+  ].sort((a, b) => (a.name < b.name ? -1 : 1));
 
 /** Commands about the node as a whole. What one of them needs is loaded when it runs. */
-const builtInCommands = (program: Program): readonly Command[] => [
+const ownCommands = (program: Program): readonly Command[] => [
   command(program, 'install', '[--bin FOLDER] [--form standalone|script] [--plugins a,b] [--replace]', {
-    about: 'put the plugins into the folder that the runtime takes them from',
+    about: "install the plugins into the runtime's plugin folder",
     options: [
       BIN_OPTION,
-      ['--form FORM', '"standalone", with Node inside, or "script"; as this program is unless told'],
-      ['--plugins NAMES', 'some of the plugins only, separated by commas'],
-      ['--replace', 'put plugins of the same names aside, as <name>.before-braid'],
+      ['--form FORM', '"standalone", with Node inside, or "script" (default: the form of this program)'],
+      ['--plugins NAMES', 'only these plugins, separated by commas'],
+      ['--replace', 'move foreign plugins of the same names aside, to <name>.before-braid'],
       JSON_OPTION,
     ],
     run: (self) => async (args, host, print) => (await import('./install.ts')).install(self, args, host, print),
   }),
   command(program, 'doctor', '[--bin FOLDER] [--cri SOCKET]', {
-    about: 'examine the node for what makes plugins fail or run slowly, and say what to do',
+    about: 'find what makes plugins fail or run slowly on this node, and say how to fix it',
     options: [BIN_OPTION, CRI_OPTION, ...PLACE_OPTIONS, JSON_OPTION],
     run: () => async (args, host, print) => (await import('./doctor.ts')).doctor(args, host, print),
   }),
   command(program, 'gc', '[--cri SOCKET] [--wait SECONDS] [--dry-run]', {
-    about: 'collect what belongs to attachments of containers that are gone',
+    about: 'release the links, devices and addresses of dead containers, and say what is left and why',
     options: [
       CRI_OPTION,
       WAIT_OPTION,
-      ['--dry-run', 'say what would be collected'],
-      ['--bin FOLDERS', `plugins, also of others, separated by colons: ${BIN_FOLDER}`],
+      ['--dry-run', 'release nothing, only say what would be'],
+      ['--bin FOLDERS', `plugin folders, separated by colons (default ${BIN_FOLDER})`],
       ...PLACE_OPTIONS,
       JSON_OPTION,
     ],
     run: (self) => async (args, host, print) => (await import('./gc.ts')).gc(self, args, host, print),
   }),
   command(program, 'list', '', {
-    about: 'list the attachments on this node, as our records have them',
+    about: 'list the attachments recorded on this node',
     options: [...PLACE_OPTIONS, JSON_OPTION],
     run: () => async (args, host, print) => (await import('./list.ts')).list(args, host, print),
   }),
   command(program, 'uninstall', '[--bin FOLDER] [--force]', {
-    about: 'take out what install has put in, and put back what it has replaced',
-    options: [BIN_OPTION, ['--force', 'also while there are attachments'], ...PLACE_OPTIONS, JSON_OPTION],
+    about: 'remove what install put in, and restore what it replaced',
+    options: [BIN_OPTION, ['--force', 'even while pods are attached'], ...PLACE_OPTIONS, JSON_OPTION],
     run: (self) => async (args, host, print) => (await import('./uninstall.ts')).uninstall(self, args, host, print),
   }),
 ];
+
+/** Gathers the commands when it runs: it is one of them itself. */
+const helpCommand = (program: Program, plugins: readonly Plugin[]): Command =>
+  command(program, 'help', '[COMMAND]', {
+    about: 'explain braid, or one of its commands',
+    options: [],
+    run: (self) => async (args, _host, print) => {
+      const commands = commandsOf(self, plugins);
+      return help({ commands, plugins: plugins.map(({ name }) => name), version: self.version }, args, print);
+    },
+  });
+
+const versionCommand = (program: Program): Command =>
+  command(program, 'version', '', {
+    about: 'print the version',
+    options: [JSON_OPTION],
+    run: (self) => async (args, _host, print) => version(self, args, print),
+  });
 
 interface Described {
   readonly about: string;

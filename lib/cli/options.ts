@@ -1,7 +1,8 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { messageOf } from '../cni/errors.ts';
+import { suggestion } from './nearest.ts';
 
-/** The command was called wrongly: exit code 2, and how to call it. */
+/** The command was called wrongly: exit code 2, and the usage line. */
 export class WrongUsage extends Error {
   override readonly name = 'WrongUsage';
 }
@@ -11,14 +12,14 @@ type Spec = NonNullable<ParseArgsConfig['options']>;
 /**
  * Reads the options of a command.
  *
- * @param places how many words besides options it takes at most
+ * @param places how many arguments besides options it takes at most
  * @throws WrongUsage
  */
 export function readOptions<const S extends Spec>(args: readonly string[], options: S, places = 0) {
   const parsed = parsedOf(args, options);
   const extra = parsed.positionals[places];
   if (extra !== undefined) {
-    throw new WrongUsage(`cannot use "${extra}": ${places === 0 ? 'the command takes options only' : 'one is enough'}`);
+    throw new WrongUsage(`unexpected argument "${extra}"`);
   }
   return parsed;
 }
@@ -27,6 +28,25 @@ function parsedOf<const S extends Spec>(args: readonly string[], options: S) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new WrongUsage(messageOf(error));
+    throw new WrongUsage(wrongOption(error, Object.keys(options)), { cause: error });
   }
 }
+
+/** Node's own sentences go on about positional arguments. */
+function wrongOption(error: unknown, known: readonly string[]): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const option = /'(--?[^\s'=]*)/.exec(messageOf(error))?.[1] ?? '';
+  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') {
+    return unknownOption(option, known);
+  }
+  if (code === 'ERR_PARSE_ARGS_INVALID_OPTION_VALUE') {
+    const takesNone = messageOf(error).includes('does not take');
+    return `option "${option}" ${takesNone ? 'takes no value' : 'needs a value'}`;
+  }
+  return messageOf(error);
+}
+
+const unknownOption = (option: string, known: readonly string[]): string => {
+  const names = known.map((name) => `--${name}`);
+  return `unknown option "${option}"${suggestion(option, names)}`;
+};

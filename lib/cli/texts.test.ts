@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { pluginConfsIn } from './confs.ts';
-import { readOptions } from './options.ts';
+import { readOptions, WrongUsage } from './options.ts';
 import { fieldsIn, textOf } from './protobuf.ts';
 import { age, count, table } from './table.ts';
 
@@ -24,9 +24,19 @@ describe('table', () => {
 
 describe('readOptions', () => {
   it('refuses what the command does not take', () => {
-    expect(() => readOptions(['x'], {})).toThrow('cannot use "x": the command takes options only');
-    expect(() => readOptions(['a', 'b'], {}, 1)).toThrow('cannot use "b": one is enough');
-    expect(() => readOptions(['--no'], {})).toThrow('--no');
+    expect(() => readOptions(['x'], {})).toThrow('unexpected argument "x"');
+    expect(() => readOptions(['a', 'b'], {}, 1)).toThrow('unexpected argument "b"');
+  });
+  it.each([
+    [['--no'], 'unknown option "--no"'],
+    [['-n'], 'unknown option "-n"'],
+    [['--dryrun'], 'unknown option "--dryrun", did you mean "--dry-run"?'],
+    [['--bin'], 'option "--bin" needs a value'],
+    [['--bin', '--dry-run'], 'option "--bin" needs a value'],
+    [['--dry-run=yes'], 'option "--dry-run" takes no value'],
+  ])('names the option that is wrong in %o', (args, message) => {
+    const options = { bin: { type: 'string' }, 'dry-run': { type: 'boolean' } } as const;
+    expect(() => readOptions(args, options)).toThrow(new WrongUsage(message));
   });
 });
 

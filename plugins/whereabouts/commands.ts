@@ -3,9 +3,9 @@ import { importCommand } from './import.ts';
 import { DEFAULT_DATA_DIR } from './place.ts';
 
 const PLACES = [
-  ['--data-dir FOLDER', `one more folder of stores, besides those that are configured and ${DEFAULT_DATA_DIR}`],
-  ['--conf-dir FOLDER', 'configurations of the runtime: /etc/cni/net.d'],
-  ['--cache-dir FOLDER', 'records of the runtime, in "results" below it: /var/lib/cni'],
+  ['--data-dir FOLDER', `one more folder of stores, besides the configured ones and ${DEFAULT_DATA_DIR}; repeatable`],
+  ['--conf-dir FOLDER', 'network configurations (default /etc/cni/net.d)'],
+  ['--cache-dir FOLDER', 'libcni\'s cache, which holds "results" (default /var/lib/cni)'],
 ] as const;
 const AS_JSON = ['--json', 'print JSON'] as const;
 
@@ -15,10 +15,10 @@ export const commands: readonly Command[] = [
   {
     name: 'ipam show',
     usage: 'braid ipam show [POOL] [--svg FILE]',
-    about: 'show the pools of this node, and which of their addresses are free',
+    about: 'show the address pools of this node: taken, free and excluded addresses',
     options: [
-      ['POOL', 'name of a pool, or its range; all unless told'],
-      ['--svg FILE', 'write the picture as an SVG too'],
+      ['POOL', 'a pool, by name or range (default: all)'],
+      ['--svg FILE', 'also draw the pools as an SVG file'],
       ...PLACES,
       AS_JSON,
     ],
@@ -27,11 +27,11 @@ export const commands: readonly Command[] = [
   {
     name: 'ipam check',
     usage: 'braid ipam check [--repair]',
-    about: 'compare reservations with records and namespaces: leaks, doubles, addresses that are not reserved',
+    about: 'check reservations against records and namespaces: leaked, duplicate and unreserved addresses',
     options: [
-      ['--repair', 'free what is reserved for containers that are gone, and nothing else'],
-      ['--cri SOCKET', 'of the runtime: found unless told; "none" goes by namespaces alone'],
-      ['--wait SECONDS', 'before the second look at a container that may be on its way: 30'],
+      ['--repair', 'free the addresses of dead containers, and nothing else'],
+      ['--cri SOCKET', 'the runtime\'s CRI socket (default: detected); "none" asks no runtime'],
+      ['--wait SECONDS', 'pause before the second scan, where one is needed (default 30)'],
       ...PLACES,
       AS_JSON,
     ],

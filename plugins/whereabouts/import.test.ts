@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { WrongUsage } from '../../lib/cli/options.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { importCommand } from './import.ts';
@@ -38,15 +39,13 @@ describe('braid ipam import', () => {
     expect(await host.take('10.0.0.0/24')).toEqual({
       code: 0,
       lines: [
-        'skipped 10.0.0.4: its file names no container',
-        'skipped fd00::5: it is not in range 10.0.0.0/24',
-        'skipped "notes": it is not an address',
-        'imported 2 addresses of range 10.0.0.0/24; 0 were there already',
+        'skipped "10.0.0.4": names no container',
+        'skipped "fd00::5": not in range 10.0.0.0/24',
+        'skipped "notes": not an address',
+        'imported 2 addresses of range 10.0.0.0/24; 0 already there',
       ],
     });
-    expect((await host.take('fd00::/64')).lines.at(-1)).toBe(
-      'imported 1 addresses of range fd00::/64; 0 were there already',
-    );
+    expect((await host.take('fd00::/64')).lines.at(-1)).toBe('imported 1 address of range fd00::/64; 0 already there');
     const ranges = rangesOf('10.0.0.0/24', 'fd00::/64');
     const store = storeIn(host.dataDir);
     expect(await reserved(store, 'a/new eth0 idN', ranges)).toEqual(['10.0.0.1', 'fd00::1']);
@@ -62,7 +61,7 @@ describe('braid ipam import', () => {
     using host = hostLocal(FILES);
     await host.take('10.0.0.0/24', '--network-name', 'blue');
     expect((await host.take('10.0.0.9/24', '--network-name', 'blue')).lines.at(-1)).toBe(
-      'imported 0 addresses of range 10.0.0.0/24; 2 were there already',
+      'imported 0 addresses of range 10.0.0.0/24; 2 already there',
     );
     expect(readdirSync(host.dataDir)).toEqual(['blue']);
   });
@@ -83,7 +82,7 @@ describe('braid ipam import', () => {
     using host = hostLocal({ '10.0.0.200': 'idZ', ...files } as Record<string, string>);
     await reserved(storeIn(host.dataDir), 'a/x net1 idX', rangesOf('10.0.0.0/16'));
     const range = message.includes('fd00') ? 'fd00::/64' : '10.0.0.0/24';
-    expect(await host.take(range)).toEqual({ code: 1, lines: expect.arrayContaining([message]) });
+    await expect(host.take(range)).rejects.toThrow(message);
     expect(await storeIn(host.dataDir).release([{ id: 'idZ', ifname: '' }])).toEqual([[]]);
   });
 
@@ -95,25 +94,43 @@ describe('braid ipam import', () => {
 
   it('names a folder that it cannot read', async () => {
     using host = hostLocal({});
-    expect(await host.run('/missing', '--range', '10.0.0.0/24')).toEqual({
-      code: 1,
-      lines: ['cannot read folder "/missing": ENOENT (no such file or directory)'],
+    await expect(host.run('/missing', '--range', '10.0.0.0/24')).rejects.toThrow(
+      'cannot read folder "/missing": ENOENT (no such file or directory)',
+    );
+  });
+
+  it('prints JSON when asked to', async () => {
+    using host = hostLocal({ ...FILES, notes: 'x' });
+    const { lines } = await host.take('fd00::/64', '--json');
+    expect(JSON.parse(lines.join('\n'))).toEqual({
+      range: 'fd00::/64',
+      added: 1,
+      present: 0,
+      skipped: [
+        { file: '10.0.0.2', reason: 'not in range fd00::/64' },
+        { file: '10.0.0.3', reason: 'not in range fd00::/64' },
+        { file: 'notes', reason: 'not an address' },
+      ],
     });
   });
 
+  it('documents every option that it takes', () => {
+    const documented = importCommand.options?.map(([option]) => option.split(' ')[0]);
+    expect(documented).toEqual(['FOLDER', '--range', '--network-name', '--data-dir', '--json']);
+  });
+
   it.each([
-    [[], 'name one folder'],
-    [['a', 'b', '--range', '10.0.0.0/8'], 'name one folder'],
-    [['a'], '--range "" is not a CIDR'],
-    [['a', '--range', '10.0.0.0'], '--range "10.0.0.0" is not a CIDR'],
+    [[], "expected the folder of host-local's network"],
+    [['a', 'b', '--range', '10.0.0.0/8'], 'unexpected argument "b"'],
+    [['a'], 'expected --range'],
+    [['a', '--range', ''], 'cannot use --range "": it is not a CIDR'],
+    [['a', '--range', '10.0.0.0'], 'cannot use --range "10.0.0.0": it is not a CIDR'],
     [['a', '--range', '10.0.0.0/8', '--data-dir', 'x'], 'cannot use "ipam.data_dir" "x": it is not an absolute path'],
     [['a', '--range', '10.0.0.0/8', '--network-name', '../x'], 'cannot use "ipam.network_name" "../x"'],
-    [['a', '--what'], "Unknown option '--what'"],
-  ])('explains itself for %o', async (args, fragment) => {
+    [['a', '--what'], 'unknown option "--what"'],
+  ])('refuses %o as wrong usage', async (args, fragment) => {
     using host = hostLocal({});
-    const { code, lines } = await host.run(...args);
-    expect(code).toBe(2);
-    expect(lines[0]).toContain(fragment);
-    expect(lines[0]).toContain('usage: braid ipam import');
+    await expect(host.run(...args)).rejects.toThrow(new RegExp(fragment.replaceAll(/[.?]/g, '\\$&')));
+    await expect(host.run(...args)).rejects.toBeInstanceOf(WrongUsage);
   });
 });

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import { readOptions, WrongUsage } from '../../lib/cli/options.ts';
+import { count } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { Command, Host } from '../../lib/cni/plugin.ts';
 import { type Cidr, contains, formatCidr, masked, parseCidrLenient } from '../../lib/net/cidr.ts';
@@ -8,28 +9,31 @@ import { parseIp } from '../../lib/net/ip.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { openFileStore } from './file-store.ts';
 import { type ImportedAddress, planImport } from './import-plan.ts';
-import { placeOf, type StorePlace } from './place.ts';
+import { DEFAULT_DATA_DIR, placeOf, type StorePlace } from './place.ts';
 
-const USAGE = 'braid ipam import <host-local dir> --range CIDR [--network-name N] [--data-dir D]';
+type Print = (line: string) => void;
 
 /** Takes over the reservations of a host-local folder, for a node that changes over with running pods on it. */
 export const importCommand: Command = {
   name: 'ipam import',
-  usage: USAGE,
-  about: 'take the addresses that host-local has given out into the "file" datastore',
+  usage: 'braid ipam import FOLDER --range CIDR [--network-name NAME] [--data-dir FOLDER]',
+  about: 'import the allocations of host-local into the "file" datastore; running pods keep their addresses',
+  options: [
+    ['FOLDER', "host-local's folder of one network, usually /var/lib/cni/networks/<network>"],
+    ['--range CIDR', 'only addresses in this range; one range of the new configuration, as it is written there'],
+    ['--network-name NAME', '"ipam.network_name" of the new configuration, if it has one'],
+    ['--data-dir FOLDER', `"ipam.data_dir" of the new configuration (default ${DEFAULT_DATA_DIR})`],
+    ['--json', 'print JSON'],
+  ],
   run: async (args, host, print) => {
-    const wanted = readArgs(args);
-    if (typeof wanted === 'string') {
-      print(`${wanted}\nusage: ${USAGE}`);
-      return 2;
+    const wanted = readWanted(args);
+    const imported = await importFolder(wanted, host);
+    if (wanted.asJson) {
+      print(JSON.stringify(imported, null, 2));
+    } else {
+      report(wanted, imported, print);
     }
-    try {
-      await importFolder(wanted, host, print);
-      return 0;
-    } catch (error) {
-      print(messageOf(error));
-      return 1;
-    }
+    return 0;
   },
 };
 
@@ -37,68 +41,101 @@ interface Wanted {
   readonly folder: string;
   readonly cidr: Cidr;
   readonly place: StorePlace;
+  readonly asJson: boolean;
 }
 
-function readArgs(args: readonly string[]): Wanted | string {
+interface Imported {
+  readonly range: string;
+  readonly added: number;
+  readonly present: number;
+  readonly skipped: readonly Skipped[];
+}
+
+interface Skipped {
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** @throws WrongUsage */
+function readWanted(args: readonly string[]): Wanted {
+  const { values, positionals } = readOptions(
+    args,
+    {
+      range: { type: 'string' },
+      'network-name': { type: 'string', default: '' },
+      'data-dir': { type: 'string', default: '' },
+      json: { type: 'boolean', default: false },
+    },
+    1,
+  );
+  const [folder] = positionals;
+  if (folder === undefined) {
+    throw new WrongUsage("expected the folder of host-local's network");
+  }
+  if (values.range === undefined) {
+    throw new WrongUsage('expected --range: the range that the addresses are in');
+  }
+  const cidr = parseCidrLenient(values.range);
+  if (cidr === undefined) {
+    throw new WrongUsage(`cannot use --range "${values.range}": it is not a CIDR`);
+  }
+  const place = placeIn(values['data-dir'], values['network-name']);
+  return { folder, cidr: masked(cidr), place, asJson: values.json };
+}
+
+/** @throws WrongUsage */
+function placeIn(dataDir: string, networkName: string): StorePlace {
   try {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        range: { type: 'string' },
-        'network-name': { type: 'string', default: '' },
-        'data-dir': { type: 'string', default: '' },
-      },
-    });
-    const [folder, ...rest] = positionals;
-    const cidr = parseCidrLenient(values.range ?? '');
-    if (folder === undefined || rest.length > 0) {
-      return 'name one folder';
-    }
-    if (cidr === undefined) {
-      return `--range "${values.range ?? ''}" is not a CIDR`;
-    }
-    return { folder, cidr: masked(cidr), place: placeOf(values['data-dir'], values['network-name']) };
+    return placeOf(dataDir, networkName);
   } catch (error) {
-    return messageOf(error);
+    throw new WrongUsage(messageOf(error), { cause: error });
   }
 }
 
-async function importFolder(wanted: Wanted, host: Host, print: (line: string) => void): Promise<void> {
-  const { folder, cidr, place } = wanted;
-  const addresses = readHostLocal(folder, cidr, print);
+/** All of it or nothing. No store is made when there is nothing to import. */
+async function importFolder({ folder, cidr, place }: Wanted, host: Host): Promise<Imported> {
+  const range = formatCidr(cidr);
+  const { addresses, skipped } = readHostLocal(folder, cidr);
   if (addresses.length === 0) {
-    print(`nothing to import from "${folder}"`);
-    return;
+    return { range, added: 0, present: 0, skipped };
   }
   const store = openFileStore(place, host);
-  const { added, present } = await store.change((state) => planImport(addresses, formatCidr(cidr), state));
-  print(`imported ${added} addresses of range ${formatCidr(cidr)}; ${present} were there already`);
+  return { range, ...(await store.change((state) => planImport(addresses, range, state))), skipped };
 }
 
-/** host-local keeps a file for each address, named after it: the container id, and since 2018 the interface name. */
-function readHostLocal(folder: string, cidr: Cidr, print: (line: string) => void): readonly ImportedAddress[] {
-  const network = basename(resolve(folder));
-  return namesIn(folder).flatMap((name) => {
-    const ip = parseIp(name);
-    if (ip === undefined) {
-      if (name !== 'lock' && !name.startsWith('last_reserved_ip.')) {
-        print(`skipped "${name}": it is not an address`);
-      }
-      return [];
-    }
-    if (!contains(cidr, ip)) {
-      print(`skipped ${name}: it is not in range ${formatCidr(cidr)}`);
-      return [];
-    }
-    const [id = '', ifname = ''] = readLines(join(folder, name));
-    if (id === '') {
-      print(`skipped ${name}: its file names no container`);
-      return [];
-    }
-    return [{ ip, entry: { id, podref: '', ifname, network } }];
-  });
+function report({ folder }: Wanted, { range, added, present, skipped }: Imported, print: Print): void {
+  for (const { file, reason } of skipped) {
+    print(`skipped "${file}": ${reason}`);
+  }
+  print(
+    added + present === 0
+      ? `nothing to import from "${folder}"`
+      : `imported ${count(added, 'address', 'addresses')} of range ${range}; ${present} already there`,
+  );
 }
+
+/** host-local keeps a file for each address, named after it: the container ID, and since 2018 the interface name. */
+function readHostLocal(folder: string, cidr: Cidr) {
+  const network = basename(resolve(folder));
+  const addresses: ImportedAddress[] = [];
+  const skipped: Skipped[] = [];
+  for (const file of namesIn(folder).filter((name) => !isOwnFile(name))) {
+    const ip = parseIp(file);
+    const isWanted = ip !== undefined && contains(cidr, ip);
+    const [id = '', ifname = ''] = isWanted ? readLines(join(folder, file)) : [];
+    if (!isWanted) {
+      skipped.push({ file, reason: ip === undefined ? 'not an address' : `not in range ${formatCidr(cidr)}` });
+    } else if (id === '') {
+      skipped.push({ file, reason: 'names no container' });
+    } else {
+      addresses.push({ ip, entry: { id, podref: '', ifname, network } });
+    }
+  }
+  return { addresses, skipped };
+}
+
+/** What host-local keeps beside addresses. */
+const isOwnFile = (name: string): boolean => name === 'lock' || name.startsWith('last_reserved_ip.');
 
 function namesIn(folder: string): readonly string[] {
   try {

@@ -11,7 +11,7 @@ import type { PoolView } from './pool-view.ts';
 import { confsFor } from './stores.ts';
 import { chosen, viewsOf } from './views.ts';
 
-/** With more pools than this a picture is drawn only of the one that is asked for. */
+/** With more pools than this only one that is named is drawn. */
 const FEW = 4;
 
 /** `braid ipam show` */
@@ -29,7 +29,7 @@ export async function show(args: readonly string[], host: Host, print: (line: st
   const { confs } = await readNode(host, { ...placesIn(values), confs: confsFor(values['data-dir']) });
   const { views, faults } = await viewsOf(host, confs);
   for (const fault of faults) {
-    host.log(`braid: ${fault}`);
+    host.log(fault);
   }
   const pools = chosen(views, positionals[0]);
   if (values.svg !== undefined) {
@@ -45,7 +45,7 @@ export async function show(args: readonly string[], host: Host, print: (line: st
 
 function printPools(pools: readonly PoolView[], print: (line: string) => void): void {
   if (pools.length === 0) {
-    print('there are no pools on this node');
+    print('no address pools on this node');
     return;
   }
   const head = ['POOL', 'RANGE', 'ADDRESSES', 'TAKEN', 'STATIC', 'EXCLUDED', 'FREE', 'USED'];
@@ -70,7 +70,7 @@ function printPools(pools: readonly PoolView[], print: (line: string) => void): 
   }
   if (pools.length > FEW) {
     print('');
-    print('a picture of one: braid ipam show POOL');
+    print('"braid ipam show POOL" draws one of them');
   }
 }
 
