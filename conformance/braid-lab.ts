@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { BASE_ENV, type Outcome } from './execute.ts';
 import { cnitool, Lab, PARENT, type Pod, writeNetwork } from './lab.ts';
-import { SCRIPT, STANDALONE } from './programs.ts';
+import { OURS, SCRIPT, STANDALONE } from './programs.ts';
 import { Store } from './store.ts';
 
 /** What runtimes call the first interface. */
@@ -72,9 +72,16 @@ export class BraidNode implements AsyncDisposable {
     writeNetwork(this.lab, name, cniVersion, plugins);
   }
 
-  /** Attaches a pod to the configured network, or detaches it, as a runtime does: libcni records it in `cacheDir`. */
-  cnitool(verb: 'add' | 'del', pod: Pod): Promise<Outcome> {
-    const env = { CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${pod.name}` };
+  /**
+   * Attaches a pod to the configured network, or detaches it, as a runtime does: libcni records it in `cacheDir`.
+   *
+   * @param folders with more plugins
+   */
+  cnitool(verb: 'add' | 'del', pod: Pod, folders: readonly string[] = []): Promise<Outcome> {
+    const env = {
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${pod.name}`,
+      CNI_PATH: [...folders, ...OURS.path].join(':'),
+    };
     return cnitool(this.lab, verb, this.configured, pod, {
       confDir: this.confDir,
       ifName: OUTER,

@@ -18,8 +18,8 @@ interface Attached {
 }
 
 interface Collected {
-  readonly collected: readonly { readonly containerId: string; readonly because: string }[];
-  readonly unknown: readonly { readonly containerId: string; readonly because: string }[];
+  readonly collected: readonly { readonly containerId: string; readonly reason: string }[];
+  readonly left: readonly { readonly containerId: string; readonly reason: string }[];
 }
 
 interface Checked {
@@ -64,7 +64,7 @@ async function withPods(node: BraidNode, count: number): Promise<readonly Pod[]>
 
 describe('braid list', () => {
   it(
-    'puts together what runtime, multus and whereabouts have recorded, and marks pods that are gone',
+    'merges what runtime, multus and whereabouts have recorded, and marks namespaces that are gone',
     onNode(async (node) => {
       expect((await node.about('list')).stdout).toContain('no attachments');
       const [first, second] = await withPods(node, 2);
@@ -83,7 +83,7 @@ describe('braid list', () => {
       expect((await list(node)).map(({ namespace }) => namespace).sort()).toEqual(['gone', 'gone', 'there', 'there']);
       const text = (await node.about('list')).stdout;
       expect(text).toMatch(/^POD +CONTAINER +NETWORK +INTERFACE +ADDRESSES +AGE +NAMESPACE$/m);
-      expect(text).toContain('4 attachments, 2 of pods that are gone: "braid gc"');
+      expect(text).toContain('4 attachments, 2 whose namespace is gone: run "braid gc"');
       expect(await node.cnitool('del', second as Pod)).toMatchObject({ exitCode: 0 });
       expect(await list(node)).toHaveLength(2);
     }),
@@ -124,7 +124,7 @@ describe('braid gc', () => {
       const link = linkOf(await stateOf((alive as Pod).name), OUTER);
       await node.lab.remove(dead as Pod);
       const dry = await node.json<Collected>(`${GC} --dry-run`);
-      expect(dry.collected).toMatchObject([{ because: 'its namespace is gone' }]);
+      expect(dry.collected).toMatchObject([{ reason: 'its namespace is gone' }]);
       expect(await list(node)).toHaveLength(4);
 
       const { collected } = await node.json<Collected>(GC);
@@ -161,7 +161,7 @@ describe('braid gc', () => {
       const multusDir = join(node.lab.dir, 'multus');
       const [scratch = ''] = readdirSync(multusDir).filter((name) => name !== 'results');
       writeFileSync(join(multusDir, 'begun'), readFileSync(join(multusDir, scratch)));
-      expect(await node.json<Collected>(GC)).toMatchObject({ collected: [], unknown: [{ containerId: 'begun' }] });
+      expect(await node.json<Collected>(GC)).toMatchObject({ collected: [], left: [{ containerId: 'begun' }] });
       expect(existsSync(join(multusDir, 'begun'))).toBe(true);
     }),
   );

@@ -8,11 +8,12 @@ import { listCached } from '../cni/result-cache.ts';
 import { runPlugin } from '../cni/run.ts';
 import { textIn } from './confs.ts';
 import { CRI_OPTION } from './cri.ts';
-import { isOver, type Judged, judgeSurely, WAIT_OPTION, waitMsIn } from './judged.ts';
-import { attachedIn } from './list.ts';
+import { isGone } from './gone.ts';
+import { attachedIn, shortId } from './list.ts';
 import { NODE_OPTIONS, type NodePlaces, type NodeRecord, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
 import { BIN_FOLDER, type Program } from './program.ts';
+import { type Container, isDead, scanTwice, WAIT_OPTION, waitMsIn } from './scan.ts';
 import { count, table } from './table.ts';
 
 type Print = (line: string) => void;
@@ -24,7 +25,7 @@ interface Collecting {
   readonly path: readonly string[];
 }
 
-/** `braid gc`: DEL for what is recorded of containers that are not there any more. */
+/** `braid gc`: DEL for every attachment of a dead container. */
 export async function gc(program: Program, args: readonly string[], host: Host, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     ...NODE_OPTIONS,
@@ -36,27 +37,44 @@ export async function gc(program: Program, args: readonly string[], host: Host, 
   });
   const places = placesIn(values);
   const tell: Print = values.json ? () => undefined : print;
-  const question = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
-  const { containers, node } = await judgeSurely(host, question, tell);
-  const over = containers.filter(isOver);
+  const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
+  const { containers, node } = await scanTwice(host, options, tell);
+  const dead = containers.filter(isDead);
   const collecting = { host: hostWith(host, { log: () => undefined }), program, places, path: values.bin.split(':') };
-  const faults = [...node.faults, ...(values['dry-run'] ? [] : await collectAll(collecting, over))];
-  report(host, { over, unknown: containers.filter(({ verdict }) => verdict === 'unknown') }, values, print);
+  const failures = values['dry-run'] ? new Map() : await collectAll(collecting, dead);
+  const outcome: Outcome = {
+    collected: dead.filter(({ containerId }) => !failures.has(containerId)),
+    left: [...containers.filter((one) => isLeft(host, one)), ...dead.flatMap((one) => failed(one, failures))],
+  };
+  report(host, outcome, values, print);
+  const faults = [...node.faults, ...[...failures.values()].flat()];
   for (const fault of faults) {
-    host.log(`braid: ${fault}`);
+    host.log(fault);
   }
   return faults.length > 0 ? 1 : 0;
 }
 
+/** What could not be taken back, by container. */
+type Failures = ReadonlyMap<string, readonly string[]>;
+
+function failed(container: Container, failures: Failures): readonly Container[] {
+  const messages = failures.get(container.containerId);
+  return messages === undefined ? [] : [{ ...container, reason: messages.join('; ') }];
+}
+
+/** Those of which somebody may expect that they go: nothing shows that they live, or `braid list` calls them gone. */
+const isLeft = (host: Host, { state, records }: Container): boolean =>
+  state !== 'dead' && (state !== 'live' || attachedIn(host, records).some(({ namespace }) => namespace === 'gone'));
+
 /**
- * From the outside in: what the runtime called, then multus, which calls others, then what is still recorded. What an
- * outer DEL has taken back the inner ones find gone.
+ * From the outside in: what the runtime called, then multus, which calls others, then what is still recorded. Records
+ * are read anew each time: an outer DEL removes inner ones.
  */
-async function collectAll(collecting: Collecting, over: readonly Judged[]): Promise<readonly string[]> {
-  const ids = new Set(over.map(({ containerId }) => containerId));
-  const faults: string[] = [];
+async function collectAll(collecting: Collecting, dead: readonly Container[]): Promise<Failures> {
+  const ids = new Set(dead.map(({ containerId }) => containerId));
+  const failures = new Map<string, readonly string[]>();
   if (ids.size === 0) {
-    return faults;
+    return failures;
   }
   const isOuter = ({ plugin }: NodeRecord): boolean => plugin === '';
   const hasList = ({ plugin, list }: NodeRecord): boolean => plugin !== '' && list !== undefined;
@@ -67,16 +85,18 @@ async function collectAll(collecting: Collecting, over: readonly Judged[]): Prom
       try {
         await takeBack(collecting, record);
       } catch (error) {
-        faults.push(`cannot collect ${record.containerId} ${record.ifName} (${record.place}): ${messageOf(error)}`);
+        const { containerId, ifName, place } = record;
+        const failure = `cannot delete "${ifName}" of container ${containerId}, recorded in "${place}": ${messageOf(error)}`;
+        failures.set(containerId, [...(failures.get(containerId) ?? []), failure]);
       }
     }
   }
-  return faults;
+  return failures;
 }
 
 async function takeBack(collecting: Collecting, record: NodeRecord): Promise<void> {
   const { host, program, places, path } = collecting;
-  const netns = isThere(host, record) ? record.netns : '';
+  const netns = isGone(host, record) ? '' : record.netns;
   if (record.plugin === '') {
     const known = listCached(places.cacheDir, record.containerId).attachments.find(
       ({ network, ifName }) => network === record.network && ifName === record.ifName,
@@ -97,7 +117,7 @@ async function takeBack(collecting: Collecting, record: NodeRecord): Promise<voi
   await runDel(collecting, record, record.release, netns);
 }
 
-/** DEL of our own plugin, in this process. */
+/** DEL of one of our plugins, in this process. */
 async function runDel({ host, program, path }: Collecting, record: NodeRecord, conf: JsonObject, netns: string) {
   const plugin = await host.registry[textIn(conf, 'type')]?.();
   if (plugin === undefined) {
@@ -122,56 +142,53 @@ async function runDel({ host, program, path }: Collecting, record: NodeRecord, c
   }
 }
 
-function isThere(host: Host, { netns }: NodeRecord): boolean {
-  try {
-    using open = netns === '' ? undefined : host.openNetns(netns);
-    return open !== undefined && !open.isSameAs(host.netns);
-  } catch {
-    return false;
-  }
+interface Outcome {
+  readonly collected: readonly Container[];
+  readonly left: readonly Container[];
 }
 
-interface Found {
-  readonly over: readonly Judged[];
-  readonly unknown: readonly Judged[];
+interface Mode {
+  readonly json: boolean;
+  readonly 'dry-run': boolean;
 }
 
-function report(
-  host: Host,
-  { over, unknown }: Found,
-  { json, 'dry-run': isDry }: { readonly json: boolean; readonly 'dry-run': boolean },
-  print: Print,
-): void {
-  const brief = ({ containerId, because, records }: Judged) => ({
-    containerId,
-    because,
-    attachments: attachedIn(host, records),
-  });
-  if (json) {
-    print(JSON.stringify({ collected: over.map(brief), unknown: unknown.map(brief), dryRun: isDry }, null, 2));
+function report(host: Host, { collected, left }: Outcome, mode: Mode, print: Print): void {
+  if (mode.json) {
+    const brief = ({ containerId, reason, records }: Container) => ({
+      containerId,
+      reason,
+      attachments: attachedIn(host, records),
+    });
+    print(JSON.stringify({ collected: collected.map(brief), left: left.map(brief), dryRun: mode['dry-run'] }, null, 2));
     return;
   }
-  const rows = over.flatMap((container) =>
-    attachedIn(host, container.records).map((one) => [
-      one.pod,
-      one.containerId.slice(0, 13),
-      one.network,
-      one.ifName,
-      one.addresses.join(' '),
-      one.device,
-      container.because,
-    ]),
-  );
+  const rows = collected.flatMap((container) => rowsOf(host, container));
   if (rows.length > 0) {
-    for (const line of table(['POD', 'CONTAINER', 'NETWORK', 'INTERFACE', 'ADDRESSES', 'DEVICE', 'BECAUSE'], rows)) {
+    for (const line of table(['POD', 'CONTAINER', 'NETWORK', 'INTERFACE', 'ADDRESSES', 'DEVICE', 'REASON'], rows)) {
       print(line);
     }
     print('');
   }
-  for (const { containerId, because } of unknown) {
-    print(`left: container ${containerId}: ${because}`);
+  for (const container of left) {
+    print(`left: ${nameOf(host, container)}: ${container.reason}`);
   }
-  print(
-    `${isDry ? 'would collect' : 'collected'}: ${count(rows.length, 'attachment')} of ${count(over.length, 'container')}`,
-  );
+  const done = mode['dry-run'] ? 'would collect' : 'collected';
+  const rest = left.length === 0 ? '' : `; left ${count(left.length, 'container')}`;
+  print(`${done} ${count(rows.length, 'attachment')} of ${count(collected.length, 'container')}${rest}`);
+}
+
+const rowsOf = (host: Host, { records, reason }: Container): readonly (readonly string[])[] =>
+  attachedIn(host, records).map(({ pod, containerId, network, ifName, addresses, device }) => [
+    pod,
+    shortId(containerId),
+    network,
+    ifName,
+    addresses.join(' '),
+    device,
+    reason,
+  ]);
+
+function nameOf(host: Host, { containerId, records }: Container): string {
+  const pod = attachedIn(host, records).find((one) => one.pod !== '')?.pod;
+  return `container ${shortId(containerId)}${pod === undefined ? '' : ` of pod ${pod}`}`;
 }

@@ -1,15 +1,16 @@
 import type { Host } from '../cni/plugin.ts';
-import { isGone } from './gone.ts';
-import { withoutPrefix } from './liveness.ts';
+import { isGonePath } from './gone.ts';
+import { pathsOf, withoutPrefix } from './located.ts';
 import { NODE_OPTIONS, type NodeRecord, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
 import { age, count, table } from './table.ts';
 
 type Print = (line: string) => void;
 
-const SHORT_ID = 13;
+/** As much of a container ID as people read. */
+export const shortId = (containerId: string): string => containerId.slice(0, 13);
 
-/** One interface of one container, put together from all that is recorded of it. */
+/** One interface of one container, merged from all its records. */
 export interface Attached {
   readonly containerId: string;
   readonly ifName: string;
@@ -19,9 +20,9 @@ export interface Attached {
   readonly device: string;
   readonly netns: string;
   readonly sinceMs: number | undefined;
-  /** `there`, `gone` or, when no namespace is recorded, `unknown` */
+  /** `unknown` when none is recorded */
   readonly namespace: 'there' | 'gone' | 'unknown';
-  /** files and stores that know of it */
+  /** files and stores that record it */
   readonly places: readonly string[];
 }
 
@@ -31,35 +32,34 @@ export async function list(args: readonly string[], host: Host, print: Print): P
   const { records, faults } = await readNode(host, placesIn(values));
   const attached = attachedIn(host, records);
   for (const fault of faults) {
-    host.log(`braid: ${fault}`);
+    host.log(fault);
   }
-  if (values.json) {
-    print(JSON.stringify(attached, null, 2));
-    return 0;
-  }
-  for (const line of attachedTable(attached, Date.now())) {
+  for (const line of values.json ? [JSON.stringify(attached, null, 2)] : attachedTable(attached, Date.now())) {
     print(line);
   }
-  return 0;
+  return faults.length > 0 ? 1 : 0;
 }
 
 /** By pod, then by interface. */
 export function attachedIn(host: Host, records: readonly NodeRecord[]): readonly Attached[] {
-  const groups = Map.groupBy(records, ({ containerId, ifName }) => `${containerId} ${ifName}`);
-  const pods = podsOf(records);
-  return [...groups.values()]
-    .map((group) => merged(host, group, pods))
+  const containers = Map.groupBy(records, ({ containerId }) => containerId);
+  return [...containers.values()]
+    .flatMap((own) => {
+      const container = containerOf(host, own);
+      const interfaces = Map.groupBy(own, ({ ifName }) => ifName);
+      return [...interfaces.values()].map((group) => merged(group, container));
+    })
     .sort((a, b) => compare(`${a.pod} ${a.containerId}`, `${b.pod} ${b.containerId}`) || compare(a.ifName, b.ifName));
 }
 
 export function attachedTable(attached: readonly Attached[], nowMs: number): readonly string[] {
   if (attached.length === 0) {
-    return ['no attachments are recorded on this node'];
+    return ['no attachments recorded on this node'];
   }
   const head = ['POD', 'CONTAINER', 'NETWORK', 'INTERFACE', 'ADDRESSES', 'DEVICE', 'AGE', 'NAMESPACE'];
   const rows = attached.map((one) => [
     one.pod,
-    one.containerId.slice(0, SHORT_ID),
+    shortId(one.containerId),
     one.network,
     one.ifName,
     one.addresses.join(' '),
@@ -68,47 +68,41 @@ export function attachedTable(attached: readonly Attached[], nowMs: number): rea
     one.namespace,
   ]);
   const gone = attached.filter(({ namespace }) => namespace === 'gone').length;
-  const more = gone === 0 ? '' : `, ${gone} of ${gone === 1 ? 'a pod that is' : 'pods that are'} gone: "braid gc"`;
+  const more = gone === 0 ? '' : `, ${gone} whose namespace is gone: run "braid gc"`;
   return [...table(head, rows), '', `${count(attached.length, 'attachment')}${more}`];
 }
 
-/** What one record lacks another may have; plugins know the network by name, the runtime only the one it started with. */
-function merged(host: Host, group: readonly NodeRecord[], pods: ReadonlyMap<string, NodeRecord>): Attached {
-  const [own, outer] = [group.filter(({ plugin }) => plugin !== ''), group.filter(({ plugin }) => plugin === '')];
-  const records = [...own, ...outer];
-  const first = (key: 'network' | 'device' | 'pod' | 'netns'): string =>
-    records.map((record) => record[key]).find((text) => text !== '') ?? '';
-  const { containerId = '', ifName = '' } = records[0] ?? {};
-  const container = pods.get(containerId);
-  const netns = first('netns') || (container?.netns ?? '');
+type OfContainer = Pick<Attached, 'containerId' | 'pod' | 'netns' | 'namespace'>;
+
+/** What all interfaces of a container share: any record may know it. Of several namespaces one that exists counts. */
+function containerOf(host: Host, records: readonly NodeRecord[]): OfContainer {
+  const paths = pathsOf(records);
+  const existing = paths.find((path) => !isGonePath(host, path));
+  return {
+    containerId: records[0]?.containerId ?? '',
+    pod: firstText(records, 'pod'),
+    netns: existing ?? paths[0] ?? '',
+    namespace: paths.length === 0 ? 'unknown' : existing === undefined ? 'gone' : 'there',
+  };
+}
+
+/** Plugins know the network by name, the runtime only the one it started with: its records come last. */
+function merged(group: readonly NodeRecord[], container: OfContainer): Attached {
+  const records = [...group.filter(({ plugin }) => plugin !== ''), ...group.filter(({ plugin }) => plugin === '')];
   const addresses = new Map(records.flatMap((record) => record.addresses.map((text) => [withoutPrefix(text), text])));
   const since = records.map(({ sinceMs }) => sinceMs).filter((time) => time !== undefined);
-  const isThere = netns === '' ? 'unknown' : records.concat(container ?? []).every((one) => !isGone(host, one));
   return {
-    containerId,
-    ifName,
-    pod: first('pod') || (container?.pod ?? ''),
-    network: first('network'),
+    ...container,
+    ifName: records[0]?.ifName ?? '',
+    network: firstText(records, 'network'),
     addresses: [...addresses.values()],
-    device: first('device'),
-    netns,
+    device: firstText(records, 'device'),
     sinceMs: since.length === 0 ? undefined : Math.min(...since),
-    namespace: isThere === 'unknown' ? 'unknown' : isThere ? 'there' : 'gone',
     places: [...new Set(records.map(({ place }) => place))],
   };
 }
 
-/** Of each container the record that knows pod and namespace best: those of its other interfaces are in the same. */
-function podsOf(records: readonly NodeRecord[]): ReadonlyMap<string, NodeRecord> {
-  const knowledge = ({ pod, netns }: NodeRecord): number => (pod === '' ? 0 : 1) + (netns === '' ? 0 : 2);
-  const best = new Map<string, NodeRecord>();
-  for (const record of records) {
-    const known = best.get(record.containerId);
-    if (known === undefined || knowledge(record) > knowledge(known)) {
-      best.set(record.containerId, record);
-    }
-  }
-  return best;
-}
+const firstText = (records: readonly NodeRecord[], key: 'network' | 'device' | 'pod'): string =>
+  records.map((record) => record[key]).find((text) => text !== '') ?? '';
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

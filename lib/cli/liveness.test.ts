@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Host } from '../cni/plugin.ts';
+import type { DeviceFacts } from '../link/device.ts';
 import type { Netns } from '../netns/netns.ts';
-import { type Evidence, judge } from './liveness.ts';
+import { assess, type Evidence, type Liveness } from './liveness.ts';
+import { locate } from './located.ts';
 import type { SeenNetns } from './namespaces.ts';
 import type { NodeRecord } from './node.ts';
 
@@ -52,44 +54,109 @@ const seen = (more: Partial<SeenNetns> = {}): SeenNetns => ({
   ...more,
 });
 
-const evidence = (more: Partial<Evidence> = {}): Evidence => ({
+const evidence = (host: Host, known: readonly NodeRecord[], more: Partial<Evidence>): Evidence => ({
   sandboxes: undefined,
   namespaces: [],
+  located: locate(host, known),
   nowMs: NOW,
   ...more,
 });
 
-const verdict = (records: readonly NodeRecord[], more: Partial<Evidence> = {}, paths = {}): string =>
-  judge(hostWith(paths), records, evidence(more)).verdict;
+interface Circumstances extends Partial<Evidence> {
+  /** where paths lead */
+  readonly paths?: Readonly<Record<string, string>>;
+  /** records of other containers */
+  readonly others?: readonly NodeRecord[];
+}
 
-describe('judge', () => {
+function assessed(records: readonly NodeRecord[], { paths = {}, others = [], ...more }: Circumstances = {}): Liveness {
+  return assess(records, evidence(hostWith(paths), [...records, ...others], more));
+}
+
+const state = (...args: Parameters<typeof assessed>): string => assessed(...args).state;
+
+/** A namespace with 10.0.0.1 on net1. */
+const holder = seen({
+  identity: '7',
+  links: [{ index: 2, name: 'net1' } as DeviceFacts],
+  addresses: [{ text: '10.0.0.1', prefix: 24, linkIndex: 2 }],
+});
+/** What only a store knows. */
+const stored = record({ netns: '', addresses: ['10.0.0.1/24'], sinceMs: undefined });
+/** A record of a pod whose namespace is gone. */
+const ended = record({ addresses: ['10.0.0.1/24'] });
+
+describe('assess', () => {
   it('believes the runtime that has the container', () => {
-    expect(verdict([record()], { sandboxes: new Set([ID]) })).toBe('alive');
+    expect(state([record()], { sandboxes: new Set([ID]) })).toBe('live');
   });
   it('goes by the namespace: there, gone, or recycled into the own one of the node', () => {
-    expect(verdict([record()], {}, { '/run/netns/a': '1' })).toBe('alive');
-    expect(verdict([record()])).toBe('dead');
-    expect(verdict([record()], {}, { '/run/netns/a': '0' })).toBe('dead');
-    expect(verdict([record(), record({ netns: '' })])).toBe('dead');
+    expect(state([record()], { paths: { '/run/netns/a': '1' } })).toBe('live');
+    expect(state([record()])).toBe('dead');
+    expect(state([record()], { paths: { '/run/netns/a': '0' } })).toBe('dead');
+    expect(state([record(), record({ netns: '' })])).toBe('dead');
   });
-  it('does not take a container for dead whose address is somewhere', () => {
-    const holder = seen({ addresses: [{ text: '10.0.0.1', prefix: 24, linkIndex: 2 }] });
-    const records = [record({ addresses: ['10.0.0.1/24'] })];
-    expect(verdict(records, { namespaces: [holder] })).toBe('alive');
-    expect(verdict(records, { namespaces: [{ ...holder, isHost: true }] })).toBe('dead');
+  it('suspects what only a store knows, and leaves what has just begun', () => {
+    expect(state([stored])).toBe('suspect');
+    expect(state([record({ netns: '' })])).toBe('unclear');
+    expect(state([record({ netns: '', sinceMs: OLD })])).toBe('suspect');
   });
-  it('calls lost what only a store knows, and unclear what has just begun', () => {
-    expect(verdict([record({ netns: '', addresses: ['10.0.0.1/24'], sinceMs: undefined })])).toBe('lost');
-    expect(verdict([record({ netns: '' })])).toBe('unknown');
-    expect(verdict([record({ netns: '', sinceMs: OLD })])).toBe('lost');
+  it('knows where a pod is from the record of a network that is none of ours', () => {
+    const foreign = record({ plugin: '', ifName: 'eth0' });
+    expect(state([stored], { others: [foreign], paths: { '/run/netns/a': '1' } })).toBe('live');
   });
   it('takes a namespace for forgotten that a runtime made, does not know any more, and nobody is in', () => {
     const records = [record({ netns: CRI_PATH, sinceMs: OLD })];
     const empty = { sandboxes: new Set<string>(), namespaces: [seen({ identity: '5', isInhabited: false })] };
     const paths = { [CRI_PATH]: '5' };
-    expect(verdict(records, empty, paths)).toBe('dead');
-    expect(verdict(records, { ...empty, sandboxes: undefined }, paths)).toBe('alive');
-    expect(verdict([record({ netns: CRI_PATH })], empty, paths)).toBe('alive');
-    expect(verdict(records, { ...empty, namespaces: [seen({ identity: '5' })] }, paths)).toBe('alive');
+    expect(state(records, { ...empty, paths })).toBe('dead');
+    expect(state(records, { namespaces: empty.namespaces, paths })).toBe('live');
+    expect(state([record({ netns: CRI_PATH })], { ...empty, paths })).toBe('live');
+    expect(state(records, { ...empty, namespaces: [seen({ identity: '5' })], paths })).toBe('live');
+  });
+});
+
+describe('an address of the container in some namespace', () => {
+  const paths = { '/run/netns/other': '7' };
+  const other = (more: Partial<NodeRecord> = {}): NodeRecord =>
+    record({ containerId: 'b', netns: '/run/netns/other', addresses: ['10.0.0.1/16'], ...more });
+
+  it('keeps the container, and says where the address is', () => {
+    for (const records of [[ended], [stored]]) {
+      expect(assessed(records, { namespaces: [holder] })).toEqual({
+        state: 'in-use',
+        reason: 'its address 10.0.0.1 is in use on "net1" in namespace "/run/netns/other"',
+      });
+    }
+  });
+  it('is no evidence where another attachment has it: networks may have the same range', () => {
+    const circumstances = { namespaces: [holder], paths };
+    expect(state([ended], { ...circumstances, others: [other()] })).toBe('dead');
+    expect(state([stored], { ...circumstances, others: [other()] })).toBe('suspect');
+    expect(state([ended], { ...circumstances, others: [other({ plugin: '', ifName: '' })] })).toBe('dead');
+  });
+  it('is no evidence where two records of the other attachment know the namespace and the address', () => {
+    const halves = [other({ addresses: [], ifName: 'eth0' }), other({ netns: '' })];
+    expect(state([ended], { namespaces: [holder], paths, others: halves })).toBe('dead');
+  });
+  it('is evidence where the other attachment has it elsewhere', () => {
+    const circumstances = { namespaces: [holder], paths };
+    expect(state([ended], { ...circumstances, others: [other({ ifName: 'net2' })] })).toBe('in-use');
+    expect(state([ended], { ...circumstances, others: [other({ addresses: ['10.0.0.2/16'] })] })).toBe('in-use');
+    expect(state([ended], { ...circumstances, others: [other({ netns: '/run/netns/gone' })] })).toBe('in-use');
+    const second = { ...holder, path: '/run/netns/second', identity: '8' };
+    expect(assessed([ended], { namespaces: [holder, second], paths, others: [other()] }).reason).toContain('second');
+  });
+  it('is the same address in any spelling', () => {
+    const v6 = { ...holder, addresses: [{ text: 'fd00::1', prefix: 64, linkIndex: 2 }] };
+    expect(state([record({ addresses: ['FD00:0:0::1/64'] })], { namespaces: [v6] })).toBe('in-use');
+  });
+  it("counts on the node itself only where the container's namespace is not recorded", () => {
+    const node = { ...holder, identity: '0', isHost: true };
+    expect(state([ended], { namespaces: [node] })).toBe('dead');
+    expect(assessed([stored], { namespaces: [node] })).toEqual({
+      state: 'in-use',
+      reason: 'its address 10.0.0.1 is in use on "net1" on the node itself',
+    });
   });
 });

@@ -1,97 +1,105 @@
-import type { Host } from '../cni/plugin.ts';
-import { isGonePath, opened } from './gone.ts';
+import { type Located, pathsOf, withoutPrefix } from './located.ts';
 import type { SeenNetns } from './namespaces.ts';
 import type { NodeRecord } from './node.ts';
 
 /**
- * Is a container there? `dead`: it cannot be; `lost`: nothing tells where it is or was, and none of its addresses is in
- * any namespace, which is also so for a moment while it is being attached.
+ * `live`: the runtime has it, or its namespace exists. `dead`: proven not to exist. `in-use`: no namespace of its own is
+ * left or known, but one of its addresses is in use, and no other attachment accounts for that. `suspect`: nothing
+ * points to it, as for a moment during ADD. `unclear`: too little is recorded to tell.
  */
-export type Verdict = 'alive' | 'dead' | 'lost' | 'unknown';
+export type State = 'live' | 'in-use' | 'unclear' | 'suspect' | 'dead';
 
-export interface Judgement {
-  readonly verdict: Verdict;
-  /** a phrase: what tells */
-  readonly because: string;
+export interface Liveness {
+  readonly state: State;
+  /** a clause */
+  readonly reason: string;
 }
 
 export interface Evidence {
-  /** IDs of the sandboxes that the runtime has; undefined when there is none to be asked */
+  /** IDs of the sandboxes that the runtime has; undefined without a runtime */
   readonly sandboxes: ReadonlySet<string> | undefined;
   readonly namespaces: readonly SeenNetns[];
+  /** attachments to networks of any plugin */
+  readonly located: readonly Located[];
   readonly nowMs: number;
 }
 
-/** Nothing takes longer to be attached. */
+/** No ADD takes longer. */
 const LONGEST_ADD_MS = 10 * 60_000;
 /** IDs and namespaces that runtimes of Kubernetes make. */
 const CRI_ID = /^[0-9a-f]{64}$/;
 const CRI_NETNS = /\/netns\/(cni-)?[0-9a-f-]{36}$/;
 
-/** Judges a container by all that is recorded of it. */
-export function judge(host: Host, records: readonly NodeRecord[], evidence: Evidence): Judgement {
+/** Tells from all records of one container whether it is alive. */
+export function assess(records: readonly NodeRecord[], evidence: Evidence): Liveness {
   const id = records[0]?.containerId ?? '';
   if (evidence.sandboxes?.has(id)) {
-    return { verdict: 'alive', because: 'the runtime has it' };
+    return { state: 'live', reason: 'the runtime still has its sandbox' };
   }
-  const paths = [...new Set(records.map(({ netns }) => netns))].filter((path) => path !== '');
-  const open = paths.find((path) => !isGonePath(host, path));
-  if (open !== undefined) {
-    return isAbandoned(host, id, open, records, evidence)
-      ? { verdict: 'dead', because: 'the runtime does not have it, and nobody is in its namespace' }
-      : { verdict: 'alive', because: 'its namespace is there' };
+  const home = evidence.located.find(({ containerId }) => containerId === id);
+  if (home !== undefined) {
+    return isAbandoned(home, records, evidence)
+      ? { state: 'dead', reason: 'the runtime does not know it, and its namespace has no processes' }
+      : { state: 'live', reason: `its namespace "${home.netns.path}" exists` };
   }
-  const seen = addressesSeen(records, evidence.namespaces);
-  if (seen !== undefined) {
-    return { verdict: 'alive', because: `namespace "${seen.path}" has its address` };
+  const hasHadNamespace = pathsOf(records).length > 0;
+  const use = addressInUse(records, evidence, { onHost: !hasHadNamespace });
+  if (use !== undefined) {
+    return { state: 'in-use', reason: use };
   }
-  if (paths.length > 0) {
-    return { verdict: 'dead', because: 'its namespace is gone' };
+  if (hasHadNamespace) {
+    return { state: 'dead', reason: 'its namespace is gone' };
   }
   if (records.some(({ addresses }) => addresses.length > 0)) {
-    return { verdict: 'lost', because: 'no namespace is recorded, and none has its address' };
+    return { state: 'suspect', reason: 'no namespace is recorded for it, and none has its address' };
   }
   return areOld(records, evidence.nowMs)
-    ? { verdict: 'lost', because: 'its ADD began long ago and has never ended' }
-    : { verdict: 'unknown', because: 'it may just be on the way' };
+    ? { state: 'suspect', reason: 'its ADD started more than 10 minutes ago and never finished' }
+    : { state: 'unclear', reason: 'it may still be starting' };
 }
 
-/** A runtime that failed to take a sandbox down may have forgotten it, and left its namespace. */
+/** A runtime that fails to stop a sandbox may forget it and leave its namespace behind. */
 function isAbandoned(
-  host: Host,
-  id: string,
-  path: string,
+  { containerId, netns }: Located,
   records: readonly NodeRecord[],
   { sandboxes, namespaces, nowMs }: Evidence,
 ): boolean {
-  if (sandboxes === undefined || !CRI_ID.test(id) || !CRI_NETNS.test(path) || !areOld(records, nowMs)) {
-    return false;
-  }
-  using netns = opened(host, path);
-  return namespaces.some(({ identity, isInhabited }) => identity === netns?.identity && !isInhabited);
+  return (
+    sandboxes !== undefined &&
+    CRI_ID.test(containerId) &&
+    CRI_NETNS.test(netns.path) &&
+    areOld(records, nowMs) &&
+    namespaces.some(({ identity, isInhabited }) => identity === netns.identity && !isInhabited)
+  );
 }
 
 const areOld = (records: readonly NodeRecord[], nowMs: number): boolean =>
   records.some(({ sinceMs }) => sinceMs !== undefined) &&
   records.every(({ sinceMs }) => sinceMs === undefined || nowMs - sinceMs > LONGEST_ADD_MS);
 
-function addressesSeen(records: readonly NodeRecord[], namespaces: readonly SeenNetns[]): SeenNetns | undefined {
+/**
+ * Where an address of the container is in use although no other attachment is recorded to have it there: pods of separate
+ * networks may have the same addresses. The node's own namespace counts only for a container without a recorded one:
+ * people also reserve addresses for the node.
+ */
+function addressInUse(
+  records: readonly NodeRecord[],
+  { namespaces, located }: Evidence,
+  { onHost }: { readonly onHost: boolean },
+): string | undefined {
   const own = new Set(records.flatMap(({ addresses }) => addresses.map(withoutPrefix)));
-  return namespaces.find(({ isHost, addresses }) => !isHost && addresses.some(({ text }) => own.has(text)));
-}
-
-export const withoutPrefix = (address: string): string => address.replace(/\/\d+$/, '');
-
-/** By container, in the order in which they were found. */
-export function byContainer(records: readonly NodeRecord[]): ReadonlyMap<string, readonly NodeRecord[]> {
-  const found = new Map<string, NodeRecord[]>();
-  for (const record of records) {
-    const known = found.get(record.containerId);
-    if (known === undefined) {
-      found.set(record.containerId, [record]);
-    } else {
-      known.push(record);
+  for (const { path, identity, isHost, links, addresses } of namespaces.filter((one) => onHost || !one.isHost)) {
+    const others = located.filter(({ netns }) => netns.identity === identity);
+    for (const { text, linkIndex } of addresses.filter((address) => own.has(address.text))) {
+      const link = links.find(({ index }) => index === linkIndex)?.name ?? '';
+      const isExplained = others.some(
+        (other) => other.addresses.includes(text) && (other.ifName === '' || other.ifName === link),
+      );
+      if (!isExplained) {
+        const where = isHost ? 'on the node itself' : `in namespace "${path}"`;
+        return `its address ${text} is in use on "${link}" ${where}`;
+      }
     }
   }
-  return found;
+  return undefined;
 }

@@ -2,7 +2,7 @@ import { messageOf } from '../cni/errors.ts';
 import { hostWith } from '../cni/host.ts';
 import type { JsonObject } from '../cni/json.ts';
 import type { AttachmentRecord, Host, Plugin } from '../cni/plugin.ts';
-import { cachedRecords } from './cached.ts';
+import { type CachedRecord, cachedRecords } from './cached.ts';
 import { type ConfFile, confFilesIn, distinct, pluginConfsIn, textIn } from './confs.ts';
 import { isGone } from './gone.ts';
 import { CACHE_FOLDER, CONF_FOLDER } from './program.ts';
@@ -14,6 +14,8 @@ export interface Node {
   readonly confs: readonly JsonObject[];
   /** by whoever wrote them: the outer ones, which know most, first */
   readonly records: readonly NodeRecord[];
+  /** what runtimes recorded of networks without any plugin of ours */
+  readonly foreign: readonly CachedRecord[];
   /** records that cannot be read */
   readonly faults: readonly string[];
   isGone(record: AttachmentRecord): boolean;
@@ -54,6 +56,7 @@ export async function readNode(host: Host, { confDir, cacheDir, confs: added = [
   const runtimes = cached.records.flatMap((record): readonly NodeRecord[] =>
     isOfOurs(record.list, plugins) ? [{ ...record, plugin: '', release: record.list }] : [],
   );
+  const foreign = cached.records.filter(({ list }) => !isOfOurs(list, plugins));
   let records = runtimes;
   let confs = [...added, ...confsIn(confFiles, records)];
   for (let known = -1; known !== confs.length; ) {
@@ -61,7 +64,7 @@ export async function readNode(host: Host, { confDir, cacheDir, confs: added = [
     records = [...runtimes, ...(await askAll(plugins, noting, confs))];
     confs = [...added, ...confsIn(confFiles, records)];
   }
-  return { confFiles, confs, records, faults: [...faults], isGone: (record) => isGone(host, record) };
+  return { confFiles, confs, records, foreign, faults: [...faults], isGone: (record) => isGone(host, record) };
 }
 
 function confsIn(files: readonly ConfFile[], records: readonly NodeRecord[]): readonly JsonObject[] {

@@ -1,6 +1,6 @@
-import { isOver, type Judged } from '../../lib/cli/judged.ts';
-import { withoutPrefix } from '../../lib/cli/liveness.ts';
+import { type Located, withoutPrefix } from '../../lib/cli/located.ts';
 import type { SeenNetns } from '../../lib/cli/namespaces.ts';
+import type { Container } from '../../lib/cli/scan.ts';
 import { contains } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp } from '../../lib/net/ip.ts';
 import { folderOf } from './place.ts';
@@ -9,75 +9,65 @@ import type { PoolView } from './pool-view.ts';
 import { has } from './spans.ts';
 
 /**
- * `leak`: reserved for a container that is gone; `double`: two have it; `unreserved`: in use, and may be given to another;
- * `exposed`: a configured address that may be given to a pod; `unclear`: nothing tells whether the container is there.
+ * `leak`: reserved for a dead container; `duplicate`: two containers have it; `unreserved`: in use, and the next pod may
+ * get it too; `exposed`: a configured address that a pod may get; `unclear`: reserved for a container that may be dead.
  */
-export type Kind = 'leak' | 'double' | 'unreserved' | 'exposed' | 'unclear';
+export type Kind = 'leak' | 'duplicate' | 'unreserved' | 'exposed' | 'unclear';
 
-/** Something that does not fit together. */
+/** An inconsistency. */
 export interface Trouble {
   readonly kind: Kind;
   readonly address: string;
   readonly pool: string;
   /** one sentence */
   readonly text: string;
-  /** the reservation that can go, since its container is gone */
+  /** the reservation to free, since its container is dead */
   readonly dead?: { readonly view: PoolView; readonly held: Held };
 }
 
 export interface Known {
-  readonly containers: readonly Judged[];
+  readonly containers: readonly Container[];
   readonly namespaces: readonly SeenNetns[];
+  readonly located: readonly Located[];
 }
 
-/** Compares reservations with what is recorded and with what is in the namespaces. */
+/** Compares reservations with records and namespaces. */
 export function audit(views: readonly PoolView[], known: Known): readonly Trouble[] {
-  const judged = new Map(known.containers.map((container) => [container.containerId, container]));
   return [
-    ...views.flatMap((view) => leaksIn(view, judged)),
-    ...doublesIn(views),
-    ...views.flatMap((view) => doublesInUse(view, ownNamespaces(known))),
+    ...views.flatMap((view) => leaksIn(view, known.containers)),
+    ...reservedTwice(views),
+    ...usedTwice(views, known),
     ...unreservedIn(views, known.containers),
     ...views.flatMap(exposedIn),
   ];
 }
-
-/** By the names that records have for them: one namespace may have several. */
-function ownNamespaces({ containers, namespaces }: Known): readonly SeenNetns[] {
-  const paths = new Set(containers.flatMap(({ records }) => records.map(({ netns }) => realPath(netns))));
-  return namespaces.filter(({ isHost, path }) => isHost || paths.has(realPath(path)));
-}
-
-const realPath = (path: string): string => path.replace(/^\/var\/run\//, '/run/');
 
 const heldOf = (view: PoolView): readonly Held[] => heldIn(view.pool, () => true);
 
 const ownerOf = ({ entry }: Held): string =>
   `${entry.podref === '' ? `container ${entry.id}` : entry.podref} ${entry.ifname}`.trim();
 
-function leaksIn(view: PoolView, judged: ReadonlyMap<string, Judged>): readonly Trouble[] {
+function leaksIn(view: PoolView, containers: readonly Container[]): readonly Trouble[] {
+  const byId = new Map(containers.map((container) => [container.containerId, container]));
   return heldOf(view).flatMap((held): readonly Trouble[] => {
-    const container = judged.get(held.entry.id);
+    const container = byId.get(held.entry.id);
     const address = formatIp(held.ip);
     const what = { address, pool: view.name };
-    if (container === undefined || container.verdict === 'alive') {
-      return [];
+    const text = `${address} is reserved for ${ownerOf(held)}`;
+    switch (container?.state) {
+      case 'dead':
+        return [{ ...what, kind: 'leak', text: `${text}, which is dead: ${container.reason}`, dead: { view, held } }];
+      case 'suspect':
+      case 'unclear':
+        return [{ ...what, kind: 'unclear', text: `${text}: ${container.reason}` }];
+      default:
+        return [];
     }
-    return isOver(container)
-      ? [
-          {
-            ...what,
-            kind: 'leak',
-            text: `${address} is reserved for ${ownerOf(held)}, which is gone: ${container.because}`,
-            dead: { view, held },
-          },
-        ]
-      : [{ ...what, kind: 'unclear', text: `${address} is reserved for ${ownerOf(held)}: ${container.because}` }];
   });
 }
 
-/** The same address in two pools of a network: possible where the protection was off. */
-function doublesIn(views: readonly PoolView[]): readonly Trouble[] {
+/** The same address in two pools of a network: possible with `enable_overlapping_ranges` off. */
+function reservedTwice(views: readonly PoolView[]): readonly Trouble[] {
   const all = views.flatMap((view) => heldOf(view).map((held) => ({ view, held })));
   const groups = Map.groupBy(all, ({ view, held }) => `${folderOf(view.place)} ${formatIp(held.ip)}`);
   return [...groups.values()].flatMap((group): readonly Trouble[] => {
@@ -88,27 +78,45 @@ function doublesIn(views: readonly PoolView[]): readonly Trouble[] {
     }
     const address = formatIp(first.held.ip);
     const where = group.map(({ view, held }) => `${ownerOf(held)} in pool "${view.name}"`).join(' and ');
-    return [{ kind: 'double', address, pool: first.view.name, text: `${address} is reserved twice: for ${where}` }];
+    return [{ kind: 'duplicate', address, pool: first.view.name, text: `${address} is reserved twice: for ${where}` }];
   });
 }
 
-/** In namespaces of recorded pods and the node's own: what others on the machine do with their networks is theirs. */
-function doublesInUse(view: PoolView, namespaces: readonly SeenNetns[]): readonly Trouble[] {
-  return heldOf(view).flatMap((held): readonly Trouble[] => {
-    const address = formatIp(held.ip);
-    const users = namespaces.filter(({ addresses }) => addresses.some(({ text }) => text === address));
-    if (users.length < 2) {
-      return [];
-    }
-    const where = users.map(({ path, isHost }) => (isHost ? 'the node itself' : `"${path}"`)).join(' and ');
-    return [{ kind: 'double', address, pool: view.name, text: `${address} is in use twice: in ${where}` }];
-  });
+/**
+ * In namespaces of our pods and the node's own. Other namespaces are none of our business, and neither is a pod that has
+ * the address from another network's store: separate networks may use the same addresses.
+ */
+function usedTwice(views: readonly PoolView[], known: Known): readonly Trouble[] {
+  const ours = new Set(known.containers.map(({ containerId }) => containerId));
+  const inhabitants = Map.groupBy(
+    known.located.filter(({ containerId }) => ours.has(containerId)),
+    ({ netns }) => netns.identity,
+  );
+  const isOfOther = (view: PoolView, { value }: Held['ip'], { identity }: SeenNetns): boolean => {
+    const ids = new Set(inhabitants.get(identity)?.map(({ containerId }) => containerId));
+    const holds = ({ taken }: PoolView): boolean => ids.has(taken.get(value)?.id ?? '');
+    return !holds(view) && views.some((other) => folderOf(other.place) !== folderOf(view.place) && holds(other));
+  };
+  const own = known.namespaces.filter(({ isHost, identity }) => isHost || inhabitants.has(identity));
+  return views.flatMap((view) =>
+    heldOf(view).flatMap(({ ip }): readonly Trouble[] => {
+      const address = formatIp(ip);
+      const users = own
+        .filter(({ addresses }) => addresses.some(({ text }) => text === address))
+        .filter((netns) => !isOfOther(view, ip, netns));
+      if (users.length < 2) {
+        return [];
+      }
+      const where = users.map(({ path, isHost }) => (isHost ? 'on the node itself' : `in "${path}"`)).join(' and ');
+      return [{ kind: 'duplicate', address, pool: view.name, text: `${address} is in use twice: ${where}` }];
+    }),
+  );
 }
 
-/** Only attachments that are there, and only what a plugin recorded as given by one of our pools' networks. */
-function unreservedIn(views: readonly PoolView[], containers: readonly Judged[]): readonly Trouble[] {
+/** Addresses of live attachments to networks of our pools. */
+function unreservedIn(views: readonly PoolView[], containers: readonly Container[]): readonly Trouble[] {
   return containers
-    .filter(({ verdict }) => verdict === 'alive')
+    .filter(({ state }) => state === 'live')
     .flatMap(({ containerId, records }) =>
       records
         .filter(({ list }) => list !== undefined)
@@ -150,6 +158,6 @@ const exposedIn = ({ name, pool, statics, allowed }: PoolView): readonly Trouble
     .filter((value) => has(allowed, value))
     .map((value): Trouble => {
       const address = formatIp({ family: pool.cidr.ip.family, value });
-      const text = `${address} is a gateway or a static address, and may be given to a pod: exclude it`;
+      const text = `${address} is a gateway or static address that a pod may get: exclude it`;
       return { kind: 'exposed', address, pool: name, text };
     });

@@ -1,7 +1,7 @@
 import { CRI_OPTION } from '../../lib/cli/cri.ts';
-import { judgeSurely, WAIT_OPTION, waitMsIn } from '../../lib/cli/judged.ts';
 import { NODE_OPTIONS, placesIn } from '../../lib/cli/node.ts';
 import { readOptions } from '../../lib/cli/options.ts';
+import { scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/scan.ts';
 import { count, table } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
@@ -27,15 +27,15 @@ export async function check(args: readonly string[], host: Host, print: Print): 
   });
   const tell: Print = values.json ? () => undefined : print;
   const places = { ...placesIn(values), confs: confsFor(values['data-dir']) };
-  const question = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
-  const { node, containers, evidence } = await judgeSurely(host, question, tell);
+  const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
+  const { node, containers, evidence } = await scanTwice(host, options, tell);
   const { views, faults } = await viewsOf(host, node.confs);
-  const known = { containers, namespaces: evidence.namespaces };
+  const known = { containers, namespaces: evidence.namespaces, located: evidence.located };
   const troubles = audit(views, known);
   const repaired = values.repair ? await repair(host, troubles) : { done: new Set<Trouble>(), faults: [] };
   const rest = repaired.done.size === 0 ? troubles : audit((await viewsOf(host, node.confs)).views, known);
   for (const fault of [...faults, ...repaired.faults]) {
-    host.log(`braid: ${fault}`);
+    host.log(fault);
   }
   if (values.json) {
     const brief = ({ dead, ...trouble }: Trouble) => ({ ...trouble, repairable: dead !== undefined });

@@ -1,0 +1,92 @@
+import type { Host } from '../cni/plugin.ts';
+import { findRuntimes, listSandboxes } from './cri.ts';
+import { assess, type Evidence, type Liveness } from './liveness.ts';
+import { locate } from './located.ts';
+import { listNamespaces } from './namespaces.ts';
+import { type Node, type NodePlaces, type NodeRecord, readNode } from './node.ts';
+import { WrongUsage } from './options.ts';
+import { count } from './table.ts';
+
+/** A container, all its records, and whether it is alive. */
+export interface Container extends Liveness {
+  readonly containerId: string;
+  readonly records: readonly NodeRecord[];
+}
+
+export interface ScanOptions {
+  readonly places: NodePlaces;
+  /** --cri */
+  readonly cri: string;
+  /** between the two scans */
+  readonly waitMs: number;
+}
+
+export interface Scan {
+  readonly node: Node;
+  readonly evidence: Evidence;
+  readonly containers: readonly Container[];
+}
+
+export const WAIT_OPTION = { wait: { type: 'string', default: '30' } } as const;
+
+/** @throws WrongUsage */
+export function waitMsIn(seconds: string): number {
+  if (!/^\d+$/.test(seconds)) {
+    throw new WrongUsage(`cannot use --wait "${seconds}": it is not a whole number of seconds`);
+  }
+  return Number(seconds) * 1000;
+}
+
+/**
+ * Scans the node; a second time, `waitMs` later, if there are suspects. Two scans make a suspect `dead`; one that only
+ * the second scan saw stays `unclear`.
+ */
+export async function scanTwice(host: Host, options: ScanOptions, tell: (line: string) => void): Promise<Scan> {
+  const first = await scan(host, options);
+  const suspects = new Set(first.containers.filter(isSuspect).map(({ containerId }) => containerId));
+  if (suspects.size === 0) {
+    return first;
+  }
+  if (options.waitMs > 0) {
+    const seconds = options.waitMs / 1000;
+    tell(`${count(suspects.size, 'container')} may still be starting: scanning again in ${seconds} s (--wait)`);
+  }
+  await host.sleep(options.waitMs);
+  const second = await scan(host, options);
+  const containers = second.containers.map((container): Container => {
+    if (!isSuspect(container)) {
+      return container;
+    }
+    return suspects.has(container.containerId)
+      ? { ...container, state: 'dead' }
+      : { ...container, state: 'unclear', reason: 'it may still be starting' };
+  });
+  return { ...second, containers };
+}
+
+/** Records are read first: an ADD that comes later is not assessed, and what ended before is not in them. */
+async function scan(host: Host, { places, cri }: ScanOptions): Promise<Scan> {
+  const node = await readNode(host, places);
+  const runtimes = await findRuntimes(cri);
+  const sandboxes: string[] = [];
+  for (const runtime of runtimes) {
+    sandboxes.push(...(await listSandboxes(runtime)));
+  }
+  const evidence: Evidence = {
+    sandboxes: runtimes.length === 0 ? undefined : new Set(sandboxes),
+    namespaces: await listNamespaces(host),
+    located: locate(host, [...node.records, ...node.foreign]),
+    nowMs: Date.now(),
+  };
+  const groups = Map.groupBy(node.records, ({ containerId }) => containerId);
+  const containers = [...groups].map(([containerId, records]) => ({
+    containerId,
+    records,
+    ...assess(records, evidence),
+  }));
+  return { node, evidence, containers };
+}
+
+const isSuspect = ({ state }: Liveness): boolean => state === 'suspect';
+
+export const isDead = ({ state }: Liveness): boolean => state === 'dead';
