@@ -127,7 +127,7 @@ describe('braid install', () => {
       expect(await node.braid(`install --bin ${node.bin} --form script`)).toMatchObject(DONE); // an update keeps it too
 
       const own = await node.run(join(node.bin, 'braid'), `uninstall --bin ${node.bin} --cache-dir ${node.cacheDir}`);
-      expect(own).toMatchObject({ ...DONE, stdout: expect.stringContaining('what was there before is back') });
+      expect(own).toMatchObject({ ...DONE, stdout: expect.stringContaining('the plugin it replaced restored') });
       expect(filesIn(node.bin)).toEqual(before);
       expect((await node.about(`uninstall --bin ${node.bin}`)).stdout).toContain('nothing to do');
     }),

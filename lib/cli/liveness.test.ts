@@ -48,7 +48,7 @@ const seen = (more: Partial<SeenNetns> = {}): SeenNetns => ({
   path: '/run/netns/other',
   identity: '9',
   isHost: false,
-  isInhabited: true,
+  hasProcesses: true,
   links: [],
   addresses: [],
   ...more,
@@ -90,24 +90,24 @@ describe('assess', () => {
   it('believes the runtime that has the container', () => {
     expect(state([record()], { sandboxes: new Set([ID]) })).toBe('live');
   });
-  it('goes by the namespace: there, gone, or recycled into the own one of the node', () => {
+  it('goes by the namespace: existing, gone, or its path recycled to the one of the node', () => {
     expect(state([record()], { paths: { '/run/netns/a': '1' } })).toBe('live');
     expect(state([record()])).toBe('dead');
     expect(state([record()], { paths: { '/run/netns/a': '0' } })).toBe('dead');
     expect(state([record(), record({ netns: '' })])).toBe('dead');
   });
-  it('suspects what only a store knows, and leaves what has just begun', () => {
+  it('suspects what only a store knows, and leaves a recent ADD alone', () => {
     expect(state([stored])).toBe('suspect');
     expect(state([record({ netns: '' })])).toBe('unclear');
     expect(state([record({ netns: '', sinceMs: OLD })])).toBe('suspect');
   });
-  it('knows where a pod is from the record of a network that is none of ours', () => {
+  it('finds the namespace of a pod in the record of a foreign network', () => {
     const foreign = record({ plugin: '', ifName: 'eth0' });
     expect(state([stored], { others: [foreign], paths: { '/run/netns/a': '1' } })).toBe('live');
   });
-  it('takes a namespace for forgotten that a runtime made, does not know any more, and nobody is in', () => {
+  it('calls a container dead whose namespace the runtime made and forgot, once no process is in it', () => {
     const records = [record({ netns: CRI_PATH, sinceMs: OLD })];
-    const empty = { sandboxes: new Set<string>(), namespaces: [seen({ identity: '5', isInhabited: false })] };
+    const empty = { sandboxes: new Set<string>(), namespaces: [seen({ identity: '5', hasProcesses: false })] };
     const paths = { [CRI_PATH]: '5' };
     expect(state(records, { ...empty, paths })).toBe('dead');
     expect(state(records, { namespaces: empty.namespaces, paths })).toBe('live');

@@ -69,7 +69,7 @@ function isAbandoned(
     CRI_ID.test(containerId) &&
     CRI_NETNS.test(netns.path) &&
     areOld(records, nowMs) &&
-    namespaces.some(({ identity, isInhabited }) => identity === netns.identity && !isInhabited)
+    namespaces.some(({ identity, hasProcesses }) => identity === netns.identity && !hasProcesses)
   );
 }
 

@@ -1,26 +1,38 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as z from 'zod/mini';
 import { CniError, messageOf } from '../cni/errors.ts';
-import { isObject } from '../cni/json.ts';
 import { writeAtomically } from '../sys/atomic-file.ts';
 import { ioError, isMissing } from '../sys/io-error.ts';
 
 const FORMAT = 1;
 
-/** What install has put into a folder: a hidden file there, which runtimes pass over. */
-export interface Manifest {
-  readonly version: string;
-  readonly build: string;
-  readonly form: string;
-  /** by name */
-  readonly files: Readonly<Record<string, Installed>>;
-}
+/** A name within the folder: what is read back must not lead out of it. */
+const fileName = z.string().check(z.regex(/^(?!\.{1,2}$)[^/]+$/));
 
-export interface Installed {
-  readonly sha256: string;
-  /** where the plugin is that had the name before */
-  readonly before?: string;
-}
+const installed = z.readonly(
+  z.object({
+    sha256: z.string(),
+    /** where the plugin is that had the name before */
+    before: z.exactOptional(fileName),
+  }),
+);
+
+const manifestFile = z.readonly(
+  z.object({
+    format: z.literal(FORMAT),
+    version: z.string(),
+    build: z.string(),
+    form: z.string(),
+    /** by name */
+    files: z.readonly(z.record(fileName, installed)),
+  }),
+);
+
+export type Installed = z.infer<typeof installed>;
+
+/** What install put into a folder: kept in a hidden file there, which runtimes ignore. */
+export type Manifest = Omit<z.infer<typeof manifestFile>, 'format'>;
 
 export const manifestIn = (bin: string): string => join(bin, '.braid.json');
 
@@ -42,11 +54,13 @@ export function readManifest(bin: string): Manifest | undefined {
     }
     throw ioError('read', path, error);
   }
-  const value = parsed(text, path);
-  if (!isObject(value) || value['format'] !== FORMAT || !isObject(value['files'])) {
-    throw new CniError('ioFailure', `cannot read "${path}": it is not a list of format ${FORMAT}`);
+  const outcome = z.safeParse(manifestFile, parsed(text, path));
+  if (!outcome.success) {
+    const key = outcome.error.issues[0]?.path.map(String).join('.') || 'the whole';
+    throw damaged(path, `${key} is not as install writes it`);
   }
-  return value as unknown as Manifest;
+  const { format: _, ...manifest } = outcome.data;
+  return manifest;
 }
 
 /** @throws CniError ioFailure */
@@ -58,6 +72,9 @@ function parsed(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new CniError('ioFailure', `cannot read "${path}": ${messageOf(error)}`, { cause: error });
+    throw damaged(path, messageOf(error));
   }
 }
+
+const damaged = (path: string, why: string): CniError =>
+  new CniError('ioFailure', `cannot read "${path}": ${why}: move it away and install again`);

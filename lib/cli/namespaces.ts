@@ -7,14 +7,13 @@ import { decodeAddress, encodeAddress, RTM_GETADDR } from '../netlink/codec/addr
 import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 
-/** A network namespace of the node, and what is in it. */
+/** A network namespace of the node: its links and addresses. */
 export interface SeenNetns {
-  /** one of those that lead to it */
+  /** one of its paths */
   readonly path: string;
   readonly identity: string;
   readonly isHost: boolean;
-  /** some process is in it */
-  readonly isInhabited: boolean;
+  readonly hasProcesses: boolean;
   readonly links: readonly DeviceFacts[];
   readonly addresses: readonly SeenAddress[];
 }
@@ -28,18 +27,18 @@ export interface SeenAddress {
 /** Where runtimes and iproute2 give namespaces names. */
 const FOLDERS = ['/run/netns', '/var/run/netns', '/run/docker/netns'];
 
-/** Every namespace that has a name or a process. One that ends meanwhile is left out. */
+/** Every namespace with a name or a process. */
 export async function listNamespaces(host: Host): Promise<readonly SeenNetns[]> {
-  const inhabited = processPaths();
+  const processes = processPaths();
   const found = new Map<string, SeenNetns>();
-  for (const path of [...FOLDERS.flatMap(pathsIn), ...inhabited.values()]) {
+  for (const path of [...FOLDERS.flatMap(pathsIn), ...processes.values()]) {
     try {
       using netns = host.openNetns(path);
       if (!found.has(netns.identity)) {
-        found.set(netns.identity, await seen(host, netns, path, inhabited));
+        found.set(netns.identity, await seen(host, netns, path, processes));
       }
     } catch {
-      // a name without a namespace, a process that has ended
+      // no namespace is mounted there, or the process has exited
     }
   }
   return [...found.values()];
@@ -60,20 +59,20 @@ async function seen(
   host: Host,
   netns: Netns,
   path: string,
-  inhabited: ReadonlyMap<string, string>,
+  processes: ReadonlyMap<string, string>,
 ): Promise<SeenNetns> {
   const inode = netns.identity.split(':')[1] ?? '';
   return {
     path,
     identity: netns.identity,
     isHost: netns.isSameAs(host.netns),
-    isInhabited: inhabited.has(`net:[${inode}]`),
+    hasProcesses: processes.has(`net:[${inode}]`),
     links: await listDevices(netns.netlink),
     addresses: await addressesIn(netns.netlink),
   };
 }
 
-/** One process for each namespace, by the kernel's name of that. */
+/** For each namespace, by its name in the kernel, the path through one of its processes. */
 function processPaths(): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {
@@ -82,7 +81,7 @@ function processPaths(): ReadonlyMap<string, string> {
       const name = readlinkSync(path);
       found.set(name, found.get(name) ?? path);
     } catch {
-      // it has ended
+      // it has exited
     }
   }
   return found;

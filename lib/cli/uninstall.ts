@@ -1,12 +1,13 @@
 import { renameSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
+import { CniError } from '../cni/errors.ts';
 import type { Host } from '../cni/plugin.ts';
 import { syncFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { lockFolder } from './folder-lock.ts';
 import { attachedIn, attachedTable } from './list.ts';
 import { type Installed, manifestIn, readManifest } from './manifest.ts';
-import { NODE_OPTIONS, placesIn, readNode } from './node.ts';
+import { NODE_OPTIONS, type NodePlaces, placesIn, readNode } from './node.ts';
 import { readOptions, WrongUsage } from './options.ts';
 import { isSameFile, isThere, removeTemporary } from './place.ts';
 import { BIN_FOLDER, type Program } from './program.ts';
@@ -16,7 +17,7 @@ type Print = (line: string) => void;
 
 type Fate = 'removed' | 'put back' | 'left' | 'missing';
 
-/** `braid uninstall`. The list of what was installed goes last, so that this can be repeated after any interruption. */
+/** `braid uninstall`. The manifest goes last, so it can be repeated after an interruption. */
 export async function uninstall(_: Program, args: readonly string[], host: Host, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     bin: { type: 'string', default: BIN_FOLDER },
@@ -30,11 +31,11 @@ export async function uninstall(_: Program, args: readonly string[], host: Host,
   }
   const manifest = readManifest(bin);
   if (manifest === undefined) {
-    print(asJson ? JSON.stringify({ bin, files: {} }) : `nothing to do: "${manifestIn(bin)}" is not there`);
+    print(asJson ? JSON.stringify({ bin, files: {} }) : `nothing to do: braid is not installed in "${bin}"`);
     return 0;
   }
-  if (!values.force && (await hasAttachments(host, placesIn(values)))) {
-    return 1;
+  if (!values.force) {
+    await refuseWhileAttached(host, placesIn(values));
   }
   using _lock = lockFolder(host, bin);
   const fates = Object.entries(manifest.files).map(([name, file]) => [name, takeOut(bin, name, file)] as const);
@@ -46,27 +47,34 @@ export async function uninstall(_: Program, args: readonly string[], host: Host,
   return 0;
 }
 
-/** Pods whose DEL would find no plugin keep their devices and addresses for ever. */
-async function hasAttachments(host: Host, places: ReturnType<typeof placesIn>): Promise<boolean> {
-  const attached = attachedIn(host, (await readNode(host, places)).records);
-  if (attached.length > 0) {
-    host.log('braid: cannot uninstall: these attachments would have no plugin to end them:');
-    for (const line of attachedTable(attached, Date.now())) {
-      host.log(line);
-    }
-    host.log('braid: end the pods, run "braid gc" for those that are gone, or use --force');
+/**
+ * Without a plugin for its DEL a pod leaves its devices and addresses behind for ever.
+ *
+ * @throws CniError that lists the attachments
+ */
+async function refuseWhileAttached(host: Host, places: NodePlaces): Promise<void> {
+  const { records, faults } = await readNode(host, places);
+  for (const fault of faults) {
+    host.log(fault);
   }
-  return attached.length > 0;
+  if (records.length > 0) {
+    const lines = [
+      'cannot uninstall: these attachments would have no plugin for their DEL',
+      ...attachedTable(attachedIn(host, records), Date.now()),
+      'stop their pods first, or use --force',
+    ];
+    throw new CniError('internal', lines.join('\n'));
+  }
 }
 
-/** A file that is not ours any more belongs to whoever has put it there. */
+/** A file that is no longer ours belongs to whoever put it there. */
 function takeOut(bin: string, name: string, { before }: Installed): Fate {
   const path = join(bin, name);
   const kept = before === undefined ? undefined : join(bin, before);
   try {
     if (isThere(path) && !isOurs(path)) {
       if (kept !== undefined && isSameFile(kept, path)) {
-        rmSync(kept); // the installation was interrupted: the plugin has kept its name
+        rmSync(kept); // install was interrupted before it replaced the plugin
         return 'put back';
       }
       return 'left';
@@ -87,9 +95,9 @@ function takeOut(bin: string, name: string, { before }: Installed): Fate {
 
 const WORDS: Readonly<Record<Fate, string>> = {
   removed: 'removed',
-  'put back': 'removed, and what was there before is back',
-  left: 'left: somebody else has put another program there',
-  missing: 'was not there any more',
+  'put back': 'removed, and the plugin it replaced restored',
+  left: 'left: replaced by another program since',
+  missing: 'already gone',
 };
 
 function report(bin: string, fates: readonly (readonly [string, Fate])[], asJson: boolean, print: Print): void {

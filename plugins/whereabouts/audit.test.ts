@@ -36,7 +36,7 @@ const user = (identity: string, more: Partial<SeenNetns> = {}): SeenNetns => ({
   path: `/run/netns/${identity}`,
   identity,
   isHost: false,
-  isInhabited: true,
+  hasProcesses: true,
   links: [],
   addresses: [{ text: '10.0.0.1', prefix: 24, linkIndex: 2 }],
   ...more,
