@@ -48,6 +48,7 @@ export function agreeableNative(folder: string): Native {
       return answerTo(request, links).copy(into);
     },
     namespaceType: () => CLONE_NEWNET,
+    netnsCookie: () => 1,
     lock: () => 0,
     endProcess: () => {
       throw new Error('the rehearsal does not end the process');

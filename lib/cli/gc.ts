@@ -8,8 +8,8 @@ import { listCached } from '../cni/result-cache.ts';
 import { runPlugin } from '../cni/run.ts';
 import { textIn } from './confs.ts';
 import { CRI_OPTION } from './cri.ts';
-import { isGone } from './gone.ts';
 import { attachedIn, shortId } from './list.ts';
+import type { Home, Homes } from './located.ts';
 import { NODE_OPTIONS, type NodePlaces, type NodeRecord, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
 import { BIN_FOLDER, type Program } from './program.ts';
@@ -44,9 +44,9 @@ export async function gc(program: Program, args: readonly string[], host: Host, 
   const failures = values['dry-run'] ? new Map() : await collectAll(collecting, dead);
   const outcome: Outcome = {
     collected: dead.filter(({ containerId }) => !failures.has(containerId)),
-    left: [...containers.filter((one) => isLeft(host, one)), ...dead.flatMap((one) => failed(one, failures))],
+    left: [...containers.filter((one) => isLeft(node.homes, one)), ...dead.flatMap((one) => failed(one, failures))],
   };
-  report(host, outcome, values, print);
+  report(node.homes, outcome, values, print);
   const faults = [...node.faults, ...[...failures.values()].flat()];
   for (const fault of faults) {
     host.log(fault);
@@ -63,8 +63,8 @@ function failed(container: Container, failures: Failures): readonly Container[] 
 }
 
 /** Those of which somebody may expect that they go: nothing shows that they live, or `braid list` calls them gone. */
-const isLeft = (host: Host, { state, records }: Container): boolean =>
-  state !== 'dead' && (state !== 'live' || attachedIn(host, records).some(({ namespace }) => namespace === 'gone'));
+const isLeft = (homes: Homes, { state, records }: Container): boolean =>
+  state !== 'dead' && (state !== 'live' || attachedIn(homes, records).some(({ namespace }) => namespace === 'gone'));
 
 /**
  * From the outside in: what the runtime called, then multus, which calls others, then what is still recorded. Records
@@ -80,10 +80,10 @@ async function collectAll(collecting: Collecting, dead: readonly Container[]): P
   const hasList = ({ plugin, list }: NodeRecord): boolean => plugin !== '' && list !== undefined;
   const isInner = ({ plugin, list }: NodeRecord): boolean => plugin !== '' && list === undefined;
   for (const belongs of [isOuter, hasList, isInner]) {
-    const { records } = await readNode(collecting.host, collecting.places);
+    const { records, homes } = await readNode(collecting.host, collecting.places);
     for (const record of records.filter((one) => ids.has(one.containerId) && belongs(one))) {
       try {
-        await takeBack(collecting, record);
+        await takeBack(collecting, record, homes.get(record.containerId));
       } catch (error) {
         const { containerId, ifName, place } = record;
         const failure = `cannot delete "${ifName}" of container ${containerId}, recorded in "${place}": ${messageOf(error)}`;
@@ -94,9 +94,9 @@ async function collectAll(collecting: Collecting, dead: readonly Container[]): P
   return failures;
 }
 
-async function takeBack(collecting: Collecting, record: NodeRecord): Promise<void> {
+async function takeBack(collecting: Collecting, record: NodeRecord, home: Home | undefined): Promise<void> {
   const { host, program, places, path } = collecting;
-  const netns = isGone(host, record) ? '' : record.netns;
+  const netns = home?.identity === undefined ? '' : home.path;
   if (record.plugin === '') {
     const known = listCached(places.cacheDir, record.containerId).attachments.find(
       ({ network, ifName }) => network === record.network && ifName === record.ifName,
@@ -152,17 +152,17 @@ interface Mode {
   readonly 'dry-run': boolean;
 }
 
-function report(host: Host, { collected, left }: Outcome, mode: Mode, print: Print): void {
+function report(homes: Homes, { collected, left }: Outcome, mode: Mode, print: Print): void {
   if (mode.json) {
     const brief = ({ containerId, reason, records }: Container) => ({
       containerId,
       reason,
-      attachments: attachedIn(host, records),
+      attachments: attachedIn(homes, records),
     });
     print(JSON.stringify({ collected: collected.map(brief), left: left.map(brief), dryRun: mode['dry-run'] }, null, 2));
     return;
   }
-  const rows = collected.flatMap((container) => rowsOf(host, container));
+  const rows = collected.flatMap((container) => rowsOf(homes, container));
   if (rows.length > 0) {
     for (const line of table(['POD', 'CONTAINER', 'NETWORK', 'INTERFACE', 'ADDRESSES', 'DEVICE', 'REASON'], rows)) {
       print(line);
@@ -170,15 +170,15 @@ function report(host: Host, { collected, left }: Outcome, mode: Mode, print: Pri
     print('');
   }
   for (const container of left) {
-    print(`left: ${nameOf(host, container)}: ${container.reason}`);
+    print(`left: ${nameOf(homes, container)}: ${container.reason}`);
   }
   const done = mode['dry-run'] ? 'would collect' : 'collected';
   const rest = left.length === 0 ? '' : `; left ${count(left.length, 'container')}`;
   print(`${done} ${count(rows.length, 'attachment')} of ${count(collected.length, 'container')}${rest}`);
 }
 
-const rowsOf = (host: Host, { records, reason }: Container): readonly (readonly string[])[] =>
-  attachedIn(host, records).map(({ pod, containerId, network, ifName, addresses, device }) => [
+const rowsOf = (homes: Homes, { records, reason }: Container): readonly (readonly string[])[] =>
+  attachedIn(homes, records).map(({ pod, containerId, network, ifName, addresses, device }) => [
     pod,
     shortId(containerId),
     network,
@@ -188,7 +188,7 @@ const rowsOf = (host: Host, { records, reason }: Container): readonly (readonly 
     reason,
   ]);
 
-function nameOf(host: Host, { containerId, records }: Container): string {
-  const pod = attachedIn(host, records).find((one) => one.pod !== '')?.pod;
+function nameOf(homes: Homes, { containerId, records }: Container): string {
+  const pod = attachedIn(homes, records).find((one) => one.pod !== '')?.pod;
   return `container ${shortId(containerId)}${pod === undefined ? '' : ` of pod ${pod}`}`;
 }

@@ -1,6 +1,5 @@
 import type { Host } from '../cni/plugin.ts';
-import { isGonePath } from './gone.ts';
-import { pathsOf, withoutPrefix } from './located.ts';
+import { type Homes, withoutPrefix } from './located.ts';
 import { NODE_OPTIONS, type NodeRecord, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
 import { age, count, table } from './table.ts';
@@ -29,8 +28,8 @@ export interface Attached {
 /** `braid list` */
 export async function list(args: readonly string[], host: Host, print: Print): Promise<number> {
   const { values } = readOptions(args, { ...NODE_OPTIONS, json: { type: 'boolean', default: false } });
-  const { records, faults } = await readNode(host, placesIn(values));
-  const attached = attachedIn(host, records);
+  const { records, homes, faults } = await readNode(host, placesIn(values));
+  const attached = attachedIn(homes, records);
   for (const fault of faults) {
     host.log(fault);
   }
@@ -41,11 +40,11 @@ export async function list(args: readonly string[], host: Host, print: Print): P
 }
 
 /** By pod, then by interface. */
-export function attachedIn(host: Host, records: readonly NodeRecord[]): readonly Attached[] {
+export function attachedIn(homes: Homes, records: readonly NodeRecord[]): readonly Attached[] {
   const containers = Map.groupBy(records, ({ containerId }) => containerId);
   return [...containers.values()]
     .flatMap((own) => {
-      const container = containerOf(host, own);
+      const container = containerOf(homes, own);
       const interfaces = Map.groupBy(own, ({ ifName }) => ifName);
       return [...interfaces.values()].map((group) => merged(group, container));
     })
@@ -74,15 +73,15 @@ export function attachedTable(attached: readonly Attached[], nowMs: number): rea
 
 type OfContainer = Pick<Attached, 'containerId' | 'pod' | 'netns' | 'namespace'>;
 
-/** What all interfaces of a container share: any record may know it. Of several namespaces one that exists counts. */
-function containerOf(host: Host, records: readonly NodeRecord[]): OfContainer {
-  const paths = pathsOf(records);
-  const existing = paths.find((path) => !isGonePath(host, path));
+/** What all interfaces of a container share: any record may know it. */
+function containerOf(homes: Homes, records: readonly NodeRecord[]): OfContainer {
+  const containerId = records[0]?.containerId ?? '';
+  const home = homes.get(containerId);
   return {
-    containerId: records[0]?.containerId ?? '',
+    containerId,
     pod: firstText(records, 'pod'),
-    netns: existing ?? paths[0] ?? '',
-    namespace: paths.length === 0 ? 'unknown' : existing === undefined ? 'gone' : 'there',
+    netns: home?.path ?? '',
+    namespace: home === undefined ? 'unknown' : home.identity === undefined ? 'gone' : 'there',
   };
 }
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Host } from '../cni/plugin.ts';
 import type { DeviceFacts } from '../link/device.ts';
-import type { Netns } from '../netns/netns.ts';
+import { type Netns, NetnsMissing } from '../netns/netns.ts';
 import { assess, type Evidence, type Liveness } from './liveness.ts';
-import { locate } from './located.ts';
+import { findHomes, locate } from './located.ts';
 import type { SeenNetns } from './namespaces.ts';
 import type { NodeRecord } from './node.ts';
 
@@ -14,7 +14,8 @@ const OLD = NOW - 60 * 60_000;
 
 /** Of each path the namespace it leads to; '0' is the node's own. */
 function hostWith(namespaces: Readonly<Record<string, string>>): Host {
-  const netns = (identity: string) => ({
+  const netns = (path: string, identity: string) => ({
+    path,
     identity,
     isSameAs: (other: Netns) => other.identity === identity,
     [Symbol.dispose]: () => undefined,
@@ -22,11 +23,11 @@ function hostWith(namespaces: Readonly<Record<string, string>>): Host {
   const openNetns = (path: string) => {
     const identity = namespaces[path];
     if (identity === undefined) {
-      throw new Error('missing');
+      throw new NetnsMissing(path);
     }
-    return netns(identity);
+    return netns(path, identity);
   };
-  return { netns: netns('0'), openNetns } as unknown as Host;
+  return { netns: netns('', '0'), openNetns, livingNetns: () => [], bootId: 'b' } as unknown as Host;
 }
 
 const record = (more: Partial<NodeRecord> = {}): NodeRecord => ({
@@ -54,10 +55,10 @@ const seen = (more: Partial<SeenNetns> = {}): SeenNetns => ({
   ...more,
 });
 
-const evidence = (host: Host, known: readonly NodeRecord[], more: Partial<Evidence>): Evidence => ({
+const evidence = async (host: Host, known: readonly NodeRecord[], more: Partial<Evidence>): Promise<Evidence> => ({
   sandboxes: undefined,
   namespaces: [],
-  located: locate(host, known),
+  located: locate(await findHomes(host, known), known),
   nowMs: NOW,
   ...more,
 });
@@ -69,11 +70,14 @@ interface Circumstances extends Partial<Evidence> {
   readonly others?: readonly NodeRecord[];
 }
 
-function assessed(records: readonly NodeRecord[], { paths = {}, others = [], ...more }: Circumstances = {}): Liveness {
-  return assess(records, evidence(hostWith(paths), [...records, ...others], more));
+async function assessed(
+  records: readonly NodeRecord[],
+  { paths = {}, others = [], ...more }: Circumstances = {},
+): Promise<Liveness> {
+  return assess(records, await evidence(hostWith(paths), [...records, ...others], more));
 }
 
-const state = (...args: Parameters<typeof assessed>): string => assessed(...args).state;
+const state = async (...args: Parameters<typeof assessed>): Promise<string> => (await assessed(...args)).state;
 
 /** A namespace with 10.0.0.1 on net1. */
 const holder = seen({
@@ -87,32 +91,39 @@ const stored = record({ netns: '', addresses: ['10.0.0.1/24'], sinceMs: undefine
 const ended = record({ addresses: ['10.0.0.1/24'] });
 
 describe('assess', () => {
-  it('believes the runtime that has the container', () => {
-    expect(state([record()], { sandboxes: new Set([ID]) })).toBe('live');
+  it('believes the runtime that has the container', async () => {
+    expect(await state([record()], { sandboxes: new Set([ID]) })).toBe('live');
   });
-  it('goes by the namespace: existing, gone, or its path recycled to the one of the node', () => {
-    expect(state([record()], { paths: { '/run/netns/a': '1' } })).toBe('live');
-    expect(state([record()])).toBe('dead');
-    expect(state([record()], { paths: { '/run/netns/a': '0' } })).toBe('dead');
-    expect(state([record(), record({ netns: '' })])).toBe('dead');
+  it('goes by the namespace: existing, gone, or its path recycled to the one of the node', async () => {
+    expect(await state([record()], { paths: { '/run/netns/a': '1' } })).toBe('live');
+    expect(await state([record()])).toBe('dead');
+    expect(await state([record()], { paths: { '/run/netns/a': '0' } })).toBe('dead');
+    expect(await state([record(), record({ netns: '' })])).toBe('dead');
   });
-  it('suspects what only a store knows, and leaves a recent ADD alone', () => {
-    expect(state([stored])).toBe('suspect');
-    expect(state([record({ netns: '' })])).toBe('unclear');
-    expect(state([record({ netns: '', sinceMs: OLD })])).toBe('suspect');
+  it('goes by what was recorded of the namespace itself before it goes by a path', async () => {
+    const namespace = { boot: 'b', inode: '1' };
+    const paths = { '/run/netns/a': '1' };
+    expect(await state([record({ namespace })], { paths })).toBe('live');
+    expect(await state([record({ namespace: { ...namespace, inode: '2' } })], { paths })).toBe('dead');
+    expect(await state([record({ namespace: { ...namespace, boot: 'an earlier one' } })], { paths })).toBe('dead');
   });
-  it('finds the namespace of a pod in the record of a foreign network', () => {
+  it('suspects what only a store knows, and leaves a recent ADD alone', async () => {
+    expect(await state([stored])).toBe('suspect');
+    expect(await state([record({ netns: '' })])).toBe('unclear');
+    expect(await state([record({ netns: '', sinceMs: OLD })])).toBe('suspect');
+  });
+  it('finds the namespace of a pod in the record of a foreign network', async () => {
     const foreign = record({ plugin: '', ifName: 'eth0' });
-    expect(state([stored], { others: [foreign], paths: { '/run/netns/a': '1' } })).toBe('live');
+    expect(await state([stored], { others: [foreign], paths: { '/run/netns/a': '1' } })).toBe('live');
   });
-  it('calls a container dead whose namespace the runtime made and forgot, once no process is in it', () => {
+  it('calls a container dead whose namespace the runtime made and forgot, once no process is in it', async () => {
     const records = [record({ netns: CRI_PATH, sinceMs: OLD })];
     const empty = { sandboxes: new Set<string>(), namespaces: [seen({ identity: '5', hasProcesses: false })] };
     const paths = { [CRI_PATH]: '5' };
-    expect(state(records, { ...empty, paths })).toBe('dead');
-    expect(state(records, { namespaces: empty.namespaces, paths })).toBe('live');
-    expect(state([record({ netns: CRI_PATH })], { ...empty, paths })).toBe('live');
-    expect(state(records, { ...empty, namespaces: [seen({ identity: '5' })], paths })).toBe('live');
+    expect(await state(records, { ...empty, paths })).toBe('dead');
+    expect(await state(records, { namespaces: empty.namespaces, paths })).toBe('live');
+    expect(await state([record({ netns: CRI_PATH })], { ...empty, paths })).toBe('live');
+    expect(await state(records, { ...empty, namespaces: [seen({ identity: '5' })], paths })).toBe('live');
   });
 });
 
@@ -121,40 +132,42 @@ describe('an address of the container in some namespace', () => {
   const other = (more: Partial<NodeRecord> = {}): NodeRecord =>
     record({ containerId: 'b', netns: '/run/netns/other', addresses: ['10.0.0.1/16'], ...more });
 
-  it('keeps the container, and says where the address is', () => {
+  it('keeps the container, and says where the address is', async () => {
     for (const records of [[ended], [stored]]) {
-      expect(assessed(records, { namespaces: [holder] })).toEqual({
+      expect(await assessed(records, { namespaces: [holder] })).toEqual({
         state: 'in-use',
         reason: 'its address 10.0.0.1 is in use on "net1" in namespace "/run/netns/other"',
       });
     }
   });
-  it('is no evidence where another attachment has it: networks may have the same range', () => {
+  it('is no evidence where another attachment has it: networks may have the same range', async () => {
     const circumstances = { namespaces: [holder], paths };
-    expect(state([ended], { ...circumstances, others: [other()] })).toBe('dead');
-    expect(state([stored], { ...circumstances, others: [other()] })).toBe('suspect');
-    expect(state([ended], { ...circumstances, others: [other({ plugin: '', ifName: '' })] })).toBe('dead');
+    expect(await state([ended], { ...circumstances, others: [other()] })).toBe('dead');
+    expect(await state([stored], { ...circumstances, others: [other()] })).toBe('suspect');
+    expect(await state([ended], { ...circumstances, others: [other({ plugin: '', ifName: '' })] })).toBe('dead');
   });
-  it('is no evidence where two records of the other attachment know the namespace and the address', () => {
+  it('is no evidence where two records of the other attachment know the namespace and the address', async () => {
     const halves = [other({ addresses: [], ifName: 'eth0' }), other({ netns: '' })];
-    expect(state([ended], { namespaces: [holder], paths, others: halves })).toBe('dead');
+    expect(await state([ended], { namespaces: [holder], paths, others: halves })).toBe('dead');
   });
-  it('is evidence where the other attachment has it elsewhere', () => {
+  it('is evidence where the other attachment has it elsewhere', async () => {
     const circumstances = { namespaces: [holder], paths };
-    expect(state([ended], { ...circumstances, others: [other({ ifName: 'net2' })] })).toBe('in-use');
-    expect(state([ended], { ...circumstances, others: [other({ addresses: ['10.0.0.2/16'] })] })).toBe('in-use');
-    expect(state([ended], { ...circumstances, others: [other({ netns: '/run/netns/gone' })] })).toBe('in-use');
+    expect(await state([ended], { ...circumstances, others: [other({ ifName: 'net2' })] })).toBe('in-use');
+    expect(await state([ended], { ...circumstances, others: [other({ addresses: ['10.0.0.2/16'] })] })).toBe('in-use');
+    expect(await state([ended], { ...circumstances, others: [other({ netns: '/run/netns/gone' })] })).toBe('in-use');
     const second = { ...holder, path: '/run/netns/second', identity: '8' };
-    expect(assessed([ended], { namespaces: [holder, second], paths, others: [other()] }).reason).toContain('second');
+    expect((await assessed([ended], { namespaces: [holder, second], paths, others: [other()] })).reason).toContain(
+      'second',
+    );
   });
-  it('is the same address in any spelling', () => {
+  it('is the same address in any spelling', async () => {
     const v6 = { ...holder, addresses: [{ text: 'fd00::1', prefix: 64, linkIndex: 2 }] };
-    expect(state([record({ addresses: ['FD00:0:0::1/64'] })], { namespaces: [v6] })).toBe('in-use');
+    expect(await state([record({ addresses: ['FD00:0:0::1/64'] })], { namespaces: [v6] })).toBe('in-use');
   });
-  it("counts on the node itself only where the container's namespace is not recorded", () => {
+  it("counts on the node itself only where the container's namespace is not recorded", async () => {
     const node = { ...holder, identity: '0', isHost: true };
-    expect(state([ended], { namespaces: [node] })).toBe('dead');
-    expect(assessed([stored], { namespaces: [node] })).toEqual({
+    expect(await state([ended], { namespaces: [node] })).toBe('dead');
+    expect(await assessed([stored], { namespaces: [node] })).toEqual({
       state: 'in-use',
       reason: 'its address 10.0.0.1 is in use on "net1" on the node itself',
     });

@@ -1,6 +1,6 @@
 import type { AttachmentRecord, Host } from '../cni/plugin.ts';
+import { reopen } from '../cni/sandbox.ts';
 import { formatIp, parseIp } from '../net/ip.ts';
-import { opened } from './gone.ts';
 
 type Recorded = Omit<AttachmentRecord, 'release'>;
 
@@ -14,30 +14,55 @@ export interface Located {
   readonly netns: { readonly path: string; readonly identity: string };
 }
 
-/** Finds the namespaces of containers. One record may know the path, another the addresses: all are of one namespace. */
-export function locate(host: Host, records: readonly Recorded[]): readonly Located[] {
-  const containers = Map.groupBy(records, ({ containerId }) => containerId);
-  return [...containers].flatMap(([containerId, own]) => {
-    const netns = namespaceOf(host, own);
-    return netns === undefined
-      ? []
-      : own.map(({ ifName, addresses }) => ({
-          containerId,
-          ifName,
-          addresses: addresses.map(withoutPrefix),
-          netns,
-        }));
-  });
+/** The namespace of a container. */
+export interface Home {
+  /** leads to it, or did */
+  readonly path: string;
+  /** undefined: it is gone */
+  readonly identity: string | undefined;
 }
 
-function namespaceOf(host: Host, records: readonly Recorded[]): Located['netns'] | undefined {
-  for (const path of pathsOf(records)) {
-    using netns = opened(host, path);
-    if (netns !== undefined && !netns.isSameAs(host.netns)) {
-      return { path, identity: netns.identity };
+/** By container ID; a container of which no namespace is recorded is not among them. */
+export type Homes = ReadonlyMap<string, Home>;
+
+/** Finds the namespaces of containers, wherever they are by now. */
+export async function findHomes(host: Host, records: readonly Recorded[]): Promise<Homes> {
+  const homes = new Map<string, Home>();
+  for (const [containerId, own] of Map.groupBy(records, (record) => record.containerId)) {
+    const home = await homeOf(host, own);
+    if (home !== undefined) {
+      homes.set(containerId, home);
     }
   }
-  return undefined;
+  return homes;
+}
+
+/** What tells the namespace itself counts more than a path, which may lead elsewhere by now. */
+async function homeOf(host: Host, records: readonly Recorded[]): Promise<Home | undefined> {
+  const identified = records.filter(({ namespace }) => namespace !== undefined);
+  const sandboxes =
+    identified.length > 0
+      ? identified.map(({ netns, namespace }) => ({ path: netns, identity: namespace }))
+      : pathsOf(records).map((path) => ({ path }));
+  for (const sandbox of sandboxes) {
+    const { netns } = await reopen(host, sandbox);
+    if (netns !== undefined) {
+      using open = netns;
+      return { path: open.path, identity: open.identity };
+    }
+  }
+  const [first] = sandboxes;
+  return first && { path: first.path, identity: undefined };
+}
+
+/** Attachments whose namespace exists. One record may know it, another the addresses: a container has one namespace. */
+export function locate(homes: Homes, records: readonly Recorded[]): readonly Located[] {
+  return records.flatMap(({ containerId, ifName, addresses }) => {
+    const { path = '', identity } = homes.get(containerId) ?? {};
+    return identity === undefined
+      ? []
+      : [{ containerId, ifName, addresses: addresses.map(withoutPrefix), netns: { path, identity } }];
+  });
 }
 
 export const pathsOf = (records: readonly Recorded[]): readonly string[] => [

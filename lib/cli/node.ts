@@ -4,7 +4,7 @@ import type { JsonObject } from '../cni/json.ts';
 import type { AttachmentRecord, Host, Plugin } from '../cni/plugin.ts';
 import { type CachedRecord, cachedRecords } from './cached.ts';
 import { type ConfFile, confFilesIn, distinct, pluginConfsIn, textIn } from './confs.ts';
-import { isGone } from './gone.ts';
+import { findHomes, type Homes } from './located.ts';
 import { CACHE_FOLDER, CONF_FOLDER } from './program.ts';
 
 /** What is known of a node: configurations, and what runtimes and plugins have recorded. */
@@ -18,6 +18,9 @@ export interface Node {
   readonly foreign: readonly CachedRecord[];
   /** records that cannot be read */
   readonly faults: readonly string[];
+  /** namespaces of the containers in both */
+  readonly homes: Homes;
+  /** Has the pod of a record ended, as far as its namespace tells? */
   isGone(record: AttachmentRecord): boolean;
 }
 
@@ -64,7 +67,10 @@ export async function readNode(host: Host, { confDir, cacheDir, confs: added = [
     records = [...runtimes, ...(await askAll(plugins, noting, confs))];
     confs = [...added, ...confsIn(confFiles, records)];
   }
-  return { confFiles, confs, records, foreign, faults: [...faults], isGone: (record) => isGone(host, record) };
+  const homes = await findHomes(host, [...records, ...foreign]);
+  const isGone = ({ containerId }: AttachmentRecord): boolean =>
+    homes.has(containerId) && homes.get(containerId)?.identity === undefined;
+  return { confFiles, confs, records, foreign, homes, faults: [...faults], isGone };
 }
 
 function confsIn(files: readonly ConfFile[], records: readonly NodeRecord[]): readonly JsonObject[] {

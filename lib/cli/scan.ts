@@ -75,7 +75,7 @@ async function scan(host: Host, { places, cri }: ScanOptions): Promise<Scan> {
   const evidence: Evidence = {
     sandboxes: runtimes.length === 0 ? undefined : new Set(sandboxes),
     namespaces: await listNamespaces(host),
-    located: locate(host, [...node.records, ...node.foreign]),
+    located: locate(node.homes, [...node.records, ...node.foreign]),
     nowMs: Date.now(),
   };
   const groups = Map.groupBy(node.records, ({ containerId }) => containerId);

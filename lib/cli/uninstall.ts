@@ -53,14 +53,14 @@ export async function uninstall(_: Program, args: readonly string[], host: Host,
  * @throws CniError that lists the attachments
  */
 async function refuseWhileAttached(host: Host, places: NodePlaces): Promise<void> {
-  const { records, faults } = await readNode(host, places);
+  const { records, homes, faults } = await readNode(host, places);
   for (const fault of faults) {
     host.log(fault);
   }
   if (records.length > 0) {
     const lines = [
       'cannot uninstall: these attachments would have no plugin for their DEL',
-      ...attachedTable(attachedIn(host, records), Date.now()),
+      ...attachedTable(attachedIn(homes, records), Date.now()),
       'stop their pods first, or use --force',
     ];
     throw new CniError('internal', lines.join('\n'));

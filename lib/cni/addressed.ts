@@ -2,7 +2,9 @@ import { announceWhenUp, configureLink, planAddresses } from '../link/addressing
 import { setUp } from '../link/link.ts';
 import { settle } from '../link/settle.ts';
 import type { Netns } from '../netns/netns.ts';
-import { ipamAdd, ipamType } from './ipam.ts';
+import { asCniError, CniError } from './errors.ts';
+import { ipamAdd, ipamDel, ipamType } from './ipam.ts';
+import type { JsonObject } from './json.ts';
 import type { Call, Host } from './plugin.ts';
 import { type Dns, EMPTY_RESULT, formatResult, type Interface, type Result } from './result.ts';
 import type { Undo } from './undo.ts';
@@ -35,10 +37,7 @@ export async function addressLink(call: Call<unknown>, host: Host, made: MadeLin
   if (type === 'dhcp') {
     await setUp(netns.netlink, link);
   }
-  const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo);
-  if (type !== '') {
-    undo.push('take the addresses off before they are given back', made.takeAway);
-  }
+  const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo, made.takeAway);
   const ips = [...more.ips, ...leases.ips].map((ip) => ({ ...ip, interface: 0 }));
   const result: Result = { interfaces: [own], ips, routes: [...more.routes, ...leases.routes], dns: dns ?? leases.dns };
   if (ips.length === 0 && result.routes.length === 0) {
@@ -52,6 +51,27 @@ export async function addressLink(call: Call<unknown>, host: Host, made: MadeLin
     await settle(netns.netlink, link, host.sleep);
   }
   return result;
+}
+
+/**
+ * DEL: takes the interface away and then gives its addresses back. While it cannot be proved that the interface is gone
+ * it keeps them: nobody else may get an address that is in use.
+ *
+ * @throws CniError of whichever failed
+ */
+export async function releaseAfter(call: Call<JsonObject>, host: Host, takeAway: () => Promise<void>): Promise<void> {
+  const hasAddresses = ipamType(call.document) !== '';
+  try {
+    await takeAway();
+  } catch (error) {
+    const { code, message, details } = asCniError(error);
+    throw hasAddresses
+      ? new CniError(code, `${message}; its addresses stay reserved`, { ...(details ? { details } : {}), cause: error })
+      : error;
+  }
+  if (hasAddresses) {
+    await ipamDel(call, host);
+  }
 }
 
 /** Results before 0.3.0 cannot say "no address": better known before anything is done. */

@@ -1,6 +1,8 @@
 import { removeLinks } from '../link/remover.ts';
+import { listLivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import { type Netns, openNetns, openOwnNetns } from '../netns/netns.ts';
+import { readBootId } from '../sys/boot.ts';
 import { readMark } from '../sys/build-id.ts';
 import { execute } from '../sys/execute.ts';
 import { Gatherer } from '../sys/gather.ts';
@@ -37,6 +39,7 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
   const gatherer = new Gatherer();
   let native: Native | undefined;
   let netns: Netns | undefined;
+  let bootId: string | undefined;
   const opened = new Map<string, Netns>();
   const own = new Map<string, boolean>();
   const host: Host = {
@@ -50,6 +53,11 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
     },
     sysfs: '/sys',
     openNetns: (path) => share(openNetns(host.native, path), opened),
+    livingNetns: listLivingNetns,
+    get bootId() {
+      bootId ??= readBootId();
+      return bootId;
+    },
     log: (line) => {
       writeAll(STDERR, `${line}\n`);
     },

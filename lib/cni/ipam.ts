@@ -16,10 +16,19 @@ export function ipamType(document: JsonObject): string {
  * Asks the IPAM plugin for addresses; they are given back when what follows fails, and also when the plugin itself
  * failed, since it may have done half of its work.
  *
+ * @param takeAway takes away what wears the addresses: they are given back only after that
  * @throws CniError with the code that the IPAM plugin answered
  */
-export async function ipamAdd(call: Call<unknown>, host: Host, undo: Undo): Promise<Result> {
-  undo.push('give the addresses back', () => ipamDel(call, host));
+export async function ipamAdd(
+  call: Call<unknown>,
+  host: Host,
+  undo: Undo,
+  takeAway: () => void | Promise<void> = () => undefined,
+): Promise<Result> {
+  undo.push('give the addresses back', async () => {
+    await takeAway();
+    await ipamDel(call, host);
+  });
   const stdout = await ipamCall(call, 'ADD', host);
   const result = readResult(stdout, call);
   if (result.ips.length === 0) {

@@ -1,9 +1,11 @@
+import type { LivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { Together } from '../sys/gather.ts';
 import type { Schema } from './config.ts';
 import type { JsonObject } from './json.ts';
 import type { Result } from './result.ts';
+import type { NetnsIdentity } from './sandbox.ts';
 import type { Version } from './versions.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -78,6 +80,8 @@ export interface AttachmentRecord {
   readonly pod: string;
   /** CNI_NETNS of ADD */
   readonly netns: string;
+  /** of the namespace itself, where ADD has recorded it */
+  readonly namespace?: NetnsIdentity;
   /** with their prefix lengths */
   readonly addresses: readonly string[];
   /** what was given to the pod: a link's name, a PCI address */
@@ -147,6 +151,10 @@ export interface Host {
    * @throws NetnsMissing, NotANetns
    */
   openNetns(path: string): Netns;
+  /** Namespaces that a process is in or a mount holds, each once. */
+  livingNetns(): readonly LivingNetns[];
+  /** names this run of the kernel: another after each boot */
+  readonly bootId: string;
   /** one line on stderr; never a secret */
   readonly log: (line: string) => void;
   /** plugins of this build, by type */

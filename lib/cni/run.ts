@@ -80,7 +80,8 @@ function printed(outcome: Result | PrintedResult, version: Version): string {
  * Holds the sandbox open for the whole call, so that delegates within it share the handle. A path that does not open is
  * for the plugin to judge.
  *
- * A recycled /proc/<pid> path can lead to the host's own namespace: nothing is done there.
+ * A recycled /proc/<pid> path can lead to the host's own namespace: nothing is done there. DEL looks for the pod's
+ * elsewhere.
  *
  * @throws CniError invalidNetns
  */
@@ -96,6 +97,9 @@ function openSandbox(call: Call<unknown>, host: Host): Netns | undefined {
   }
   if (isRefused(call, netns, host)) {
     netns[Symbol.dispose]();
+    if (call.verb === 'DEL') {
+      return undefined;
+    }
     throw new CniError(
       'invalidNetns',
       `cannot use CNI_NETNS "${call.netnsPath}": it is the plugin's own network namespace`,

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { encodeLink, RTM_SETLINK } from '../netlink/codec/link.ts';
-import { errnoError } from '../netlink/errno.ts';
+import { errnoError, hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 import { change, type DeviceFacts, deleteAltName, findDevice, findDeviceByIndex, setDown } from './device.ts';
 import { findLink } from './observe.ts';
@@ -11,6 +11,8 @@ export interface Destination {
   readonly name: string;
   /** undefined leaves it as it is, '' takes it away */
   readonly alias?: string;
+  /** the index that it should have there, when that is free; kernels before 5.13 do not take it */
+  readonly index?: number;
 }
 
 /**
@@ -28,7 +30,13 @@ export async function moveLink(from: Netns, link: DeviceFacts, to: Destination):
     throw errnoError(operation, constants.errno.EEXIST, `"${to.name}" is taken there`);
   }
   try {
-    await request(from, link, to, operation);
+    await request(from, link, to, operation).catch((error: unknown) => {
+      if (to.index === undefined || !hasErrno(error, 'EBUSY')) {
+        throw error;
+      }
+      const { index: _taken, ...anyIndex } = to;
+      return request(from, link, anyIndex, operation);
+    });
   } catch (error) {
     await takeBack(from, link, to.netns);
     throw error;
@@ -85,8 +93,13 @@ export function findSame(devices: readonly DeviceFacts[], device: DeviceFacts): 
   return devices.find((other) => isSameDevice(other, device)) ?? (atPlace.length === 1 ? atPlace[0] : undefined);
 }
 
-function request(from: Netns, link: DeviceFacts, { netns, name, alias }: Destination, operation: string) {
-  const attributes = { netNsFd: netns.descriptor, ifName: name, ...(alias === undefined ? {} : { ifAlias: alias }) };
+function request(from: Netns, link: DeviceFacts, { netns, name, alias, index }: Destination, operation: string) {
+  const attributes = {
+    netNsFd: netns.descriptor,
+    ifName: name,
+    ...(alias === undefined ? {} : { ifAlias: alias }),
+    ...(index === undefined ? {} : { newIfIndex: index }),
+  };
   const body = encodeLink({ index: link.index }, attributes);
   return from.netlink.change({ isSlow: true, type: RTM_SETLINK, body, operation, whenDone: 'ENODEV' });
 }

@@ -30,6 +30,9 @@
 
 #define MAX_ARGS 5
 #define MAX_PATH 4096
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 static napi_value number(napi_env env, int64_t value)
 {
@@ -301,6 +304,29 @@ static napi_value namespace_type(napi_env env, napi_callback_info info)
 	return number(env, type < 0 ? -errno : type);
 }
 
+/* netnsCookie(nsfd): the kernel's own number of a namespace, which no other ever gets; before Linux 5.14 -ENOPROTOOPT */
+static napi_value netns_cookie(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	uint64_t cookie = 0;
+	socklen_t size = sizeof(cookie);
+	int home, fd, failure;
+
+	if (arguments(env, info, argv) < 1)
+		return number(env, -EINVAL);
+	home = enter(integer(env, argv[0]));
+	if (home < 0)
+		return number(env, home);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	failure = errno;
+	leave(home);
+	if (fd < 0)
+		return number(env, -failure);
+	failure = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0 ? errno : 0;
+	close(fd);
+	return number(env, failure == 0 ? (int64_t)cookie : -failure);
+}
+
 /*
  * endProcess(code): ends the process at once. All has been written by then, and taking V8 and its threads down in good order
  * takes longer than attaching a network.
@@ -335,6 +361,7 @@ NAPI_MODULE_INIT()
 		{ "sendFrame", send_frame },
 		{ "receive", receive },
 		{ "namespaceType", namespace_type },
+		{ "netnsCookie", netns_cookie },
 		{ "lock", lock },
 		{ "endProcess", end_process },
 	};

@@ -19,6 +19,8 @@ export interface Native {
   receive(fd: number, into: Buffer, timeoutMs: number): number;
   /** CLONE_NEW…; -ENOTTY when the descriptor is not that of a namespace. */
   namespaceType(fd: number): number;
+  /** The kernel's number of the namespace behind `nsFd`, never used twice; -ENOPROTOOPT before Linux 5.14. */
+  netnsCookie(nsFd: number): number;
   /** flock(2) with LOCK_NB. */
   lock(fd: number, operation: number): number;
   /** Ends the process at once: nothing is flushed, no handler runs. */

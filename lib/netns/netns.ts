@@ -40,6 +40,12 @@ export class Netns implements Disposable {
     this.identity = `${dev}:${ino}`;
   }
 
+  /** The kernel's number of the namespace, which no other gets while the machine runs; undefined before Linux 5.14. */
+  get cookie(): number | undefined {
+    const cookie = this.native.netnsCookie(this.fd);
+    return cookie < 0 ? undefined : cookie;
+  }
+
   /** The namespace's descriptor, for attributes such as IFLA_NET_NS_FD. */
   get descriptor(): number {
     return this.fd;

@@ -1,4 +1,4 @@
-import { existsSync, globSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CniError } from '../cni/errors.ts';
 import { isMissing } from './io-error.ts';
@@ -105,6 +105,23 @@ export function attributeOf({ folder }: BusDevice, path: string): string | undef
 function deviceIn(bus: BusDevice['bus'], name: string, sysfs: string): BusDevice | undefined {
   const folder = join(sysfs, 'bus', bus, 'devices', name);
   return existsSync(folder) ? { bus, name, folder: realpathSync(folder) } : undefined;
+}
+
+/**
+ * Tells a piece of hardware from another that comes to its place on the bus: a VF that is made anew, a card that was
+ * exchanged. The kernel makes a folder of sysfs for each, and never uses its inode again before the next boot.
+ *
+ * @param name on whatever bus: `0000:65:02.3`, `virtio3`
+ * @returns '' when there is no such device
+ */
+export function incarnationOf(name: string, sysfs: string): string {
+  for (const bus of name === '' ? [] : readdirOrNone(join(sysfs, 'bus'))) {
+    const found = statSync(join(sysfs, 'bus', bus, 'devices', name), { throwIfNoEntry: false, bigint: true });
+    if (found !== undefined) {
+      return String(found.ino);
+    }
+  }
+  return '';
 }
 
 const namesIn = (folder: string): readonly string[] => [...readdirOrNone(folder)].sort();

@@ -14,7 +14,7 @@ describe('FileLock', () => {
     const host: LockHost = { native: loadNativeFile(ADDON), sleep };
     const order: string[] = [];
     const first = await FileLock.acquire(host, path);
-    await expect(FileLock.acquire(host, path, 5)).rejects.toMatchObject({ code: 11 });
+    await expect(FileLock.acquire(host, path, { timeoutMs: 5 })).rejects.toMatchObject({ code: 11 });
     const waiting = FileLock.acquire(host, path).then((lock) => {
       order.push('second');
       lock[Symbol.dispose]();

@@ -31,7 +31,7 @@ describe('FileLock', () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'lock');
     const host = hostAnswering(Array(100).fill(-EAGAIN));
-    await expect(FileLock.acquire(host, path, 0)).rejects.toMatchObject({
+    await expect(FileLock.acquire(host, path, { timeoutMs: 0 })).rejects.toMatchObject({
       code: 11,
       message: `cannot lock "${path}": another call has held it for 0 ms`,
     });

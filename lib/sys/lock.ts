@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, unlinkSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { CniError } from '../cni/errors.ts';
 import { errnoError } from '../netlink/errno.ts';
@@ -14,15 +14,24 @@ export interface LockHost {
   sleep(ms: number): Promise<void>;
 }
 
+export interface LockOptions {
+  readonly timeoutMs?: number;
+  /** the file is removed when the lock is let go */
+  readonly isTransient?: boolean;
+}
+
 /**
  * An exclusive lock on a file (flock), let go when disposed of or when the process ends, however it ends. It belongs to
  * the open file, so two calls inside one process exclude each other too.
  */
 export class FileLock implements Disposable {
   private readonly fd: number;
+  /** the file goes with the lock */
+  private readonly transient: string | undefined;
 
-  private constructor(fd: number) {
+  private constructor(fd: number, transient: string | undefined) {
     this.fd = fd;
+    this.transient = transient;
   }
 
   /**
@@ -32,14 +41,18 @@ export class FileLock implements Disposable {
    * @throws CniError tryAgainLater when another holder has kept it for `timeoutMs`; ioFailure when the file cannot be
    * opened or the file system has no locks
    */
-  static async acquire(host: LockHost, path: string, timeoutMs = 10_000): Promise<FileLock> {
+  static async acquire(
+    host: LockHost,
+    path: string,
+    { timeoutMs = 10_000, isTransient = false }: LockOptions = {},
+  ): Promise<FileLock> {
     const deadline = performance.now() + timeoutMs;
     let fd = open(path);
     try {
       for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         if (tryLock(host, fd, path)) {
           if (fstatSync(fd).nlink > 0) {
-            return new FileLock(fd);
+            return new FileLock(fd, isTransient ? path : undefined);
           }
           // The file was deleted while we waited: its lock excludes nobody who comes after us.
           closeSync(fd);
@@ -61,7 +74,18 @@ export class FileLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.transient !== undefined) {
+      removeQuietly(this.transient); // those who wait for it see that it is gone, and make another
+    }
     closeSync(this.fd);
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // it stays, and locks the next time
   }
 }
 

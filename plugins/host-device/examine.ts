@@ -7,7 +7,7 @@ import { listDevices } from '../../lib/link/device.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 import { HostDeviceConf } from './config.ts';
-import { listRecords, recordFolder } from './record.ts';
+import { recordsIn } from './record.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
 
 /** The devices that are configured, and those that dead pods have left under other names. */
@@ -32,9 +32,9 @@ async function examineDevice(host: Host, document: JsonObject): Promise<readonly
     const found = wanted.isUserspace
       ? undefined
       : await findWanted(wanted, { netlink: host.netns.netlink, sysfs: host.sysfs });
-    const isTaken = listRecords(recordFolder(conf.dataDir), host.log).some(
-      ({ network: name }) => name === conf['name'],
-    );
+    const isTaken = recordsIn(conf.dataDir)
+      .list(host.log)
+      .some(({ record }) => record.network === conf['name']);
     if (wanted.isUserspace || found !== undefined || isTaken) {
       return [];
     }
@@ -53,12 +53,12 @@ async function examineDevice(host: Host, document: JsonObject): Promise<readonly
 /** A device that was moved has its former name in its alias; one with a record is found by its record. */
 async function forgotten(host: Host, confs: readonly JsonObject[]): Promise<readonly Finding[]> {
   const recorded = confs.flatMap((conf) =>
-    listRecords(recordFolder(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : ''), host.log),
+    recordsIn(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : '').list(host.log),
   );
   return (await listDevices(host.netns.netlink))
     .filter(({ name, alias }) => /^(net|dev|eth)\d+$/.test(name) && alias !== '' && alias !== name)
     .filter(({ alias }) => ifNameFault(alias) === undefined)
-    .filter(({ alias }) => !recorded.some(({ picture }) => picture.device.name === alias))
+    .filter(({ alias }) => !recorded.some(({ record }) => record.picture.device.name === alias))
     .map(({ name, alias }) => ({
       level: 'warning',
       text: `link "${name}" was "${alias}" before a pod had it, and has not got its name back`,

@@ -1,13 +1,15 @@
-import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import { CniError } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { reopenIfHere, sandboxOf } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice, setAlias } from '../../lib/link/device.ts';
 import { renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
-import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { lockDevice } from './claim.ts';
 import { bringHome, moveOutOf, openRecorded } from './home.ts';
-import { type DeviceRecord, readRecord, recordFolder, removeRecord } from './record.ts';
+import { type DeviceRecord, nameOf, type Records, recordsIn } from './record.ts';
 
 /**
  * The device's part of DEL. A namespace, a device or a record that is not there is no failure.
@@ -15,36 +17,25 @@ import { type DeviceRecord, readRecord, recordFolder, removeRecord } from './rec
  * @throws CniError, ErrnoError when the device cannot leave the pod
  */
 export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void> {
-  const folder = recordFolder(dataDirOf(call.document));
-  const record = readOrLog(folder, call, host);
-  using netns = call.netnsPath === '' ? openRecorded(host, record) : openIfThere(host, call.netnsPath);
+  const records = recordsIn(dataDirOf(call.document));
+  const record = records.readOrLog(nameOf(call), (line) =>
+    host.log(`${line}; the device is brought home by its alias`),
+  );
   if (record !== undefined) {
-    if (await bringHome(host, record, netns)) {
-      removeRecord(folder, record);
-    }
+    await giveBackRecorded(host, records, { ...record, netns: call.netnsPath || record.netns });
     return;
   }
-  await (netns === undefined ? await recallByAlias(call, host) : await returnByAlias(call, host, netns));
-  removeRecord(folder, call); // one that could not be read
+  using netns = await reopenIfHere(host, sandboxOf(call));
+  await (netns === undefined ? recallByAlias(call, host) : returnByAlias(call, host, netns));
+  records.remove(nameOf(call)); // one that could not be read
 }
 
-function openIfThere(host: Host, path: string): Netns | undefined {
-  try {
-    return host.openNetns(path);
-  } catch (error) {
-    if (error instanceof NetnsMissing) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-function readOrLog(folder: string, call: Call<JsonObject>, host: Host): DeviceRecord | undefined {
-  try {
-    return readRecord(folder, call);
-  } catch (error) {
-    host.log(`${messageOf(error)}; the device is brought home by its alias`);
-    return undefined;
+/** Brings a device home from wherever it is, and forgets it. */
+export async function giveBackRecorded(host: Host, records: Records, record: DeviceRecord): Promise<void> {
+  using _lock = await lockDevice(host, records, record.picture.device);
+  using netns = await openRecorded(host, record);
+  if (await bringHome(host, record, netns)) {
+    records.remove(nameOf(record));
   }
 }
 

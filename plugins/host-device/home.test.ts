@@ -17,7 +17,9 @@ async function recordOf(node: FakeNode, link: Partial<FakeLink> = {}): Promise<D
     (await findDevice(node.node.netns.netlink, 'ens1f0')) as DeviceFacts,
   );
   node.node.links = before;
-  return { network: 'n', containerId: 'c1', ifName: 'net1', netns: '/pod', restore: true, picture };
+  const namespace = { boot: 'this boot', inode: '4:4' };
+  const whose = { network: 'n', containerId: 'c1', ifName: 'net1', netns: '/pod', namespace, incarnation: '' };
+  return { ...whose, restore: true, picture };
 }
 
 describe('the device in the pod', () => {

@@ -1,20 +1,22 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
+import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice, listDevices, setAlias, setDown } from '../../lib/link/device.ts';
 import { setUp } from '../../lib/link/link.ts';
 import { dropCollidingAltNames, findSame, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
-import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import type { DeviceRecord } from './record.ts';
 
 /**
  * Brings a device home: out of the pod, or from under the name that the kernel left it with when its namespace died.
  *
- * What can be called again after any crash: whatever is done already is passed over.
+ * Idempotent: what an interrupted call has done already is passed over.
  *
  * @param from the pod's namespace; undefined when it is gone
- * @returns whether the record has done its duty; not when a piece of hardware is nowhere: the kernel brings it when it is
- * through with the namespace, some time after the namespace has lost its name
+ * @returns true if the record can be deleted; false while the kernel has not yet returned the device: it does so some
+ * time after the namespace has lost its name
  * @throws CniError, ErrnoError when the device cannot leave the pod; then it is there as it was, and up
  */
 export async function bringHome(host: Host, record: DeviceRecord, from: Netns | undefined): Promise<boolean> {
@@ -30,11 +32,16 @@ export async function bringHome(host: Host, record: DeviceRecord, from: Netns | 
 }
 
 /**
- * A device that is here gets back its name and, unless the record says otherwise, all that it was.
+ * A device that is here gets back its name and, unless the record says otherwise, all that it was. What was recorded of
+ * another life, before a boot or before the device was made anew, is out of date: nothing of it is applied.
  *
  * @throws CniError, ErrnoError when another link has its name
  */
 export async function makeAsItWas(host: Host, home: DeviceFacts, record: DeviceRecord): Promise<void> {
+  if (!isOfThisLife(host, home, record)) {
+    host.log(`device "${home.name}" stays as it is: what was recorded of it is older than the device`);
+    return;
+  }
   const named = await callByName(host.netns, home, record);
   const faults = record.restore
     ? await restorePicture(host.netns, named, record.picture)
@@ -44,16 +51,19 @@ export async function makeAsItWas(host: Host, home: DeviceFacts, record: DeviceR
   }
 }
 
-/** The pod's namespace as ADD knew it; undefined when it is gone. */
-export function openRecorded(host: Host, record: DeviceRecord | undefined): Netns | undefined {
-  try {
-    return record === undefined ? undefined : host.openNetns(record.netns);
-  } catch (error) {
-    if (error instanceof NetnsMissing || error instanceof NotANetns) {
-      return undefined;
-    }
-    throw error;
+/** The pod's namespace as ADD knew it, wherever it is; undefined when it is gone. */
+export const openRecorded = (host: Host, { netns, namespace }: DeviceRecord): Promise<Netns | undefined> =>
+  reopenIfHere(host, { path: netns, identity: namespace });
+
+/** A virtual link has no hardware that would tell: its index does, with which it goes home. */
+function isOfThisLife(host: Host, home: DeviceFacts, { namespace, incarnation, picture }: DeviceRecord): boolean {
+  if (namespace.boot !== host.bootId) {
+    return false;
   }
+  const { device } = picture;
+  return incarnation === ''
+    ? home.index === device.index || home.alias === device.name
+    : incarnationOf(device.parentDev, host.sysfs) === incarnation;
 }
 
 /** The device within the pod: by what it is, since programs there can rename it and rewrite its alias. */
@@ -86,7 +96,7 @@ export async function moveOutOf(
   host: Host,
   from: Netns,
   away: DeviceFacts,
-  to: { readonly name: string; readonly alias: string },
+  to: { readonly name: string; readonly alias: string; readonly index?: number },
 ): Promise<DeviceFacts> {
   const destination = { netns: host.netns, ...to };
   await dropCollidingAltNames(from, away, destination);

@@ -1,6 +1,6 @@
-import { addressLink, refuseUnprintable } from '../../lib/cni/addressed.ts';
+import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addressed.ts';
 import { CniError, doAll, messageOf } from '../../lib/cni/errors.ts';
-import { ipamAdd, ipamDel, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
+import { ipamAdd, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
@@ -8,15 +8,16 @@ import { Undo } from '../../lib/cni/undo.ts';
 import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
 
 import { checkDevice } from './check.ts';
+import { claimDevice } from './claim.ts';
 import { HostDeviceConf } from './config.ts';
 import { examine } from './examine.ts';
-import { giveBack } from './give-back.ts';
-import { bringHome } from './home.ts';
+import { giveBack, giveBackRecorded } from './give-back.ts';
+import { bringHome, openRecorded } from './home.ts';
 import { beyondResult, inherited } from './inherit.ts';
-import { type DeviceRecord, listRecords, readRecord, recordFolder } from './record.ts';
+import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
 import { recorded } from './recorded.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
-import { bringAllHome, isDead, takeDevice } from './take.ts';
+import { refuseTakenName, takeDevice } from './take.ts';
 
 export const hostDevice: Plugin<HostDeviceConf> = {
   name: 'host-device',
@@ -35,16 +36,17 @@ async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
   const { conf } = call;
   const wanted = wantedBy(conf, host.sysfs);
   using netns = host.openNetns(call.netnsPath);
-  await using undo = new Undo(host.log);
   if (wanted.isUserspace) {
-    const result = await addressOnly(call, host, undo);
-    undo.commit();
-    return result;
+    return addressOnly(call, host);
   }
   if (!conf.useInterfaceNetwork) {
     refuseUnprintable(call);
   }
-  const { device, record } = await takeDevice(call, host, wanted, netns, undo);
+  await refuseTakenName(call, netns);
+  const records = recordsIn(conf.dataDir);
+  using claimed = await claimDevice(host, wanted, records, call.ifName);
+  await using undo = new Undo(host.log);
+  const { device, record } = await takeDevice(call, host, claimed.device, { netns, records, undo });
   const own: Interface = { name: device.name, mac: device.mac, sandbox: call.netnsPath };
   const { kept } = record.picture;
   const more = conf.useInterfaceNetwork ? inherited(kept) : EMPTY_RESULT;
@@ -67,10 +69,12 @@ async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
 }
 
 /** The program in the pod that gets the device must configure the addresses itself. */
-async function addressOnly(call: Call<HostDeviceConf>, host: Host, undo: Undo): Promise<Result> {
+async function addressOnly(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
   const own: Interface = { name: call.ifName, sandbox: call.netnsPath };
   refuseUnprintable(call);
+  await using undo = new Undo(host.log);
   const leases = ipamType(call.document) === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo);
+  undo.commit();
   const ips = leases.ips.map((ip) => ({ ...ip, interface: 0 }));
   return { interfaces: [own], ips, routes: leases.routes, dns: dnsOf(call) };
 }
@@ -78,16 +82,8 @@ async function addressOnly(call: Call<HostDeviceConf>, host: Host, undo: Undo): 
 /** As the Go plugin has it, `dns` is part of what an IPAM plugin is configured for. */
 const dnsOf = (call: Call<HostDeviceConf>): Result['dns'] => (ipamType(call.document) === '' ? {} : call.conf.dns);
 
-/** The device goes first and its addresses after it: while it is in the pod nobody else may get them. */
 function del(call: Call<JsonObject>, host: Host): Promise<void> {
-  return doAll([
-    () => giveBack(call, host),
-    async () => {
-      if (ipamType(call.document) !== '') {
-        await ipamDel(call, host);
-      }
-    },
-  ]);
+  return releaseAfter(call, host, () => giveBack(call, host));
 }
 
 async function check(call: Call<HostDeviceConf>, host: Host): Promise<void> {
@@ -95,7 +91,7 @@ async function check(call: Call<HostDeviceConf>, host: Host): Promise<void> {
   using netns = host.openNetns(call.netnsPath);
   await ipamForward(call, host);
   if (!isUserspace) {
-    await checkDevice(call, netns, readRecord(recordFolder(call.conf.dataDir), call));
+    await checkDevice(call, netns, recordsIn(call.conf.dataDir).read(nameOf(call)));
   }
 }
 
@@ -104,7 +100,7 @@ async function status(call: Call<HostDeviceConf>, host: Host): Promise<void> {
   try {
     const wanted = wantedBy(call.conf, host.sysfs);
     const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
-    if (!wanted.isUserspace && (await findWanted(wanted, place)) === undefined && !isTaken(call, host)) {
+    if (!wanted.isUserspace && (await findWanted(wanted, place)) === undefined && !(await isTaken(call, host))) {
       throw new CniError('notAvailable', `cannot find ${selectorText(wanted)}, and no pod has it`);
     }
   } catch (error) {
@@ -113,15 +109,26 @@ async function status(call: Call<HostDeviceConf>, host: Host): Promise<void> {
   await ipamForward(call, host);
 }
 
-const isTaken = ({ conf, network }: Call<HostDeviceConf>, host: Host): boolean =>
-  listRecords(recordFolder(conf.dataDir), host.log).some(
-    (record) => record.network === network && !isDead(host, record),
-  );
+async function isTaken({ conf, network }: Call<HostDeviceConf>, host: Host): Promise<boolean> {
+  for (const { record } of recordsIn(conf.dataDir).list(host.log)) {
+    using netns = record.network === network ? await openRecorded(host, record) : undefined;
+    if (netns !== undefined) {
+      return true;
+    }
+  }
+  return false;
+}
 
 async function gc(call: Call<HostDeviceConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
-  const folder = recordFolder(call.conf.dataDir);
+  const records = recordsIn(call.conf.dataDir);
   const isValid = ({ containerId, ifName }: DeviceRecord): boolean =>
     valid === undefined || valid.some(({ containerID, ifname }) => containerID === containerId && ifname === ifName);
-  const invalid = listRecords(folder, host.log).filter((record) => record.network === call.network && !isValid(record));
-  await doAll([() => bringAllHome(host, folder, invalid), () => ipamForward(call, host)]);
+  const invalid = records
+    .list(host.log)
+    .map(({ record }) => record)
+    .filter((record) => record.network === call.network && !isValid(record));
+  await doAll([
+    ...invalid.map((record) => () => giveBackRecorded(host, records, record)),
+    () => ipamForward(call, host),
+  ]);
 }

@@ -3,21 +3,23 @@ import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
-import { fileOf, listRecords, recordFolder } from './record.ts';
+import { recordsIn } from './record.ts';
 
 /** The devices that pods have. */
 export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'host-device', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
-    return listRecords(folder, host.log).map((record): AttachmentRecord => {
-      const { network, containerId, ifName, netns, picture } = record;
-      const place = fileOf(folder, record);
+    const records = recordsIn(folder);
+    return records.list(host.log).map(({ name: file, record }): AttachmentRecord => {
+      const { network, containerId, ifName, netns, namespace, picture } = record;
+      const place = records.fileOf(file);
       const { name, parentDev } = picture.device;
       return {
         network,
         containerId,
         ifName,
         netns,
+        namespace,
         pod: '',
         addresses: [],
         device: parentDev === '' ? name : `${name} (${parentDev})`,
@@ -29,4 +31,4 @@ export async function recorded(host: Host, confs: readonly JsonObject[]): Promis
   });
 }
 
-const folderIn = (conf: JsonObject): string => recordFolder(textIn(conf, 'dataDir'));
+const folderIn = (conf: JsonObject): string => recordsIn(textIn(conf, 'dataDir')).path;

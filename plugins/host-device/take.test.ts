@@ -1,25 +1,32 @@
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readConf } from '../../lib/cni/config.ts';
 import type { Call } from '../../lib/cni/plugin.ts';
 import { Undo } from '../../lib/cni/undo.ts';
+import { claimDevice } from './claim.ts';
 import { HostDeviceConf } from './config.ts';
-import { listRecords } from './record.ts';
+import { recordsIn } from './record.ts';
 import { wantedBy } from './select.ts';
-import { takeDevice } from './take.ts';
+import { refuseTakenName, takeDevice } from './take.ts';
 import { FakeNode } from './testing/fake-node.ts';
 
 const LOOPBACK = 8;
 
-function take(node: FakeNode, device = 'ens1f0') {
+async function take(node: FakeNode, device = 'ens1f0') {
   const { host } = node;
   const conf = readConf(HostDeviceConf, { device, dataDir: node.records });
   const call = { conf, network: 'n', containerId: 'c1', ifName: 'net1', netnsPath: '/pod' } as Call<HostDeviceConf>;
-  return takeDevice(call, host, wantedBy(conf, host.sysfs), node.pod.netns, new Undo(host.log));
+  const [netns, records] = [node.pod.netns, recordsIn(node.records)];
+  await refuseTakenName(call, netns);
+  using claimed = await claimDevice(host, wantedBy(conf, host.sysfs), records, call.ifName);
+  return await takeDevice(call, host, claimed.device, { netns, records, undo: new Undo(host.log) });
 }
 
 const recorded = (node: FakeNode): readonly string[] =>
-  listRecords(node.records, () => undefined).map(({ picture }) => picture.device.name);
+  recordsIn(node.records)
+    .list(() => undefined)
+    .map(({ record }) => record.picture.device.name);
 
 describe('taking a device', () => {
   it('writes down what it is before it moves it', async () => {
@@ -69,6 +76,36 @@ describe('taking a device', () => {
     const { record } = await take(node);
     expect(node.said[0]).toBe('give link "ens1f0" the alternative name "enp1s0f0"');
     expect(recorded(node)).toEqual([record.picture.device.name]);
+  });
+
+  it.each<[string, (node: FakeNode) => void]>([
+    [
+      'a boot',
+      (node) => {
+        node.bootId = 'the next one';
+      },
+    ],
+    [
+      'it was made anew',
+      (node) => {
+        const folder = join(node.host.sysfs, 'bus/pci/devices/0000:65:02.3');
+        renameSync(folder, `${folder}.old`);
+        mkdirSync(folder);
+      },
+    ],
+  ])('applies nothing that was recorded before %s', async (_, happens) => {
+    using node = new FakeNode();
+    mkdirSync(join(node.host.sysfs, 'bus/pci/devices/0000:65:02.3'), { recursive: true });
+    node.node.links = [{ name: 'ens1f0', altNames: ['enp1s0f0'] }];
+    await take(node);
+    happens(node);
+    node.node.links = [{ name: 'ens1f0' }]; // as the administrator has it today
+    node.pod.links = [];
+    node.said.length = 0;
+    await take(node);
+    expect(node.said.filter((line) => line.startsWith('give link'))).toEqual([]);
+    expect(node.said[0]).toBe('device "ens1f0" stays as it is: what was recorded of it is older than the device');
+    expect(recordsIn(node.records).read('c1-net1')?.picture.device.altNames).toEqual([]);
   });
 
   it('gives a device of the Go plugin, whose pod has died, its name back', async () => {

@@ -1,15 +1,18 @@
-import { addressLink, refuseUnprintable } from '../../lib/cni/addressed.ts';
+import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
-import { CniError, doAll } from '../../lib/cni/errors.ts';
-import { ipamDel, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
+import { CniError } from '../../lib/cni/errors.ts';
+import { ipamForward } from '../../lib/cni/ipam.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import type { Interface, Result } from '../../lib/cni/result.ts';
+import { reopenIfHere, sandboxOf } from '../../lib/cni/sandbox.ts';
 import { Undo } from '../../lib/cni/undo.ts';
+import { listDevices } from '../../lib/link/device.ts';
 import { createLink, type LinkPlan, temporaryName } from '../../lib/link/link.ts';
 import { findLink, type LinkFacts } from '../../lib/link/observe.ts';
 import { formatMac, randomMac } from '../../lib/net/mac.ts';
-import { type Netns, NetnsMissing } from '../../lib/netns/netns.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import { checkMacvlan } from './check.ts';
 import { MacvlanConf } from './config.ts';
 import { examine } from './examine.ts';
@@ -41,12 +44,8 @@ async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
   return result;
 }
 
-/**
- * The link goes first and its addresses after it: while the link is there nobody else may get them. One failure does
- * not keep the other from being tried.
- */
 function del(call: Call<JsonObject>, host: Host): Promise<void> {
-  return doAll([() => removeOwnLink(call, host), () => giveBack(call, host)]);
+  return releaseAfter(call, host, () => removeOwnLink(call, host));
 }
 
 async function check(call: Call<MacvlanConf>, host: Host): Promise<void> {
@@ -107,31 +106,30 @@ const parentNetns = (call: Call<MacvlanConf>, host: Host, netns: Netns): Netns =
   call.conf.linkInContainer ? netns : host.netns;
 
 async function removeOwnLink(call: Call<JsonObject>, host: Host): Promise<void> {
-  if (call.netnsPath === '') {
+  const sandbox = sandboxOf(call);
+  using netns = await reopenIfHere(host, sandbox);
+  if (netns === undefined) {
     return;
   }
-  try {
-    using netns = host.openNetns(call.netnsPath);
-    for (const name of [call.ifName, temporaryName(tokenOf(call))]) {
-      await removeMacvlan(host, netns, name);
-    }
-  } catch (error) {
-    if (!(error instanceof NetnsMissing)) {
-      throw error;
-    }
+  const found = await mapInTurn([call.ifName, temporaryName(tokenOf(call))], (name) => findLink(netns.netlink, name));
+  const links = found.filter((link) => link !== undefined).filter(({ kind }) => kind === 'macvlan');
+  const renamed = links.length > 0 ? undefined : await findByMac(netns, sandbox.link?.mac);
+  for (const link of renamed === undefined ? links : [renamed]) {
+    await host.removeLink(netns, link.index);
   }
+}
+
+/** Programs of the pod may have renamed it: it has its addresses all the same. */
+async function findByMac({ netlink }: Netns, mac: string | undefined): Promise<LinkFacts | undefined> {
+  return mac === undefined
+    ? undefined
+    : (await listDevices(netlink)).find((link) => link.kind === 'macvlan' && link.mac === mac);
 }
 
 async function removeMacvlan(host: Host, netns: Netns, name: string): Promise<void> {
   const link = await findLink(netns.netlink, name);
   if (link?.kind === 'macvlan') {
     await host.removeLink(netns, link.index);
-  }
-}
-
-async function giveBack(call: Call<JsonObject>, host: Host): Promise<void> {
-  if (ipamType(call.document) !== '') {
-    await ipamDel(call, host);
   }
 }
 

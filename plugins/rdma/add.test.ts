@@ -7,7 +7,8 @@ import { HOST, Lab, missing, noNetns, PF, POD, VF } from './testing/lab.ts';
 const STATE = 'blue-C1-net1';
 const STATE_CONTENT =
   `{"version":"1.0","deviceID":"${VF}","sandboxRdmaDevName":"mlx5_9","containerRdmaDevName":"mlx5_9",` +
-  `"braid":{"network":"blue","containerID":"C1","ifname":"net1","netns":"${POD}"}}`;
+  `"braid":{"network":"blue","containerID":"C1","ifname":"net1","netns":"${POD}",` +
+  `"namespace":{"boot":"this boot","inode":"${POD}"}}}`;
 
 /** Nothing has been done. */
 function expectUntouched(lab: Lab): void {

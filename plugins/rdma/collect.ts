@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import { doAll } from '../../lib/cni/errors.ts';
 import type { Attachment, Host } from '../../lib/cni/plugin.ts';
+import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import { listRdmaDevices } from '../../lib/rdma/devices.ts';
-import { listStates, type RdmaState, removeState } from './state.ts';
-import { namesOf, openIfThere, takeBack } from './take-back.ts';
+import { NOTHING, type RdmaState, readState, removeState, statesIn } from './state.ts';
+import { namesOf, takeBack } from './take-back.ts';
 
 export interface Collection {
   readonly network: string;
@@ -18,20 +18,20 @@ export interface Collection {
  * @throws CniError for all that could not be given back
  */
 export function collect({ network, dataDir, valid, log }: Collection, host: Host): Promise<void> {
-  const states = new Map(listStates(dataDir, host.log));
+  const folder = statesIn(dataDir);
+  const states = new Map(folder.names().map((name) => [name, readState(folder, name, host.log) ?? NOTHING]));
   const invalid = [...states].filter(
     ([file, state]) => isOf(network, file, state) && !isValid(network, file, state, valid),
   );
   return doAll(
     invalid.map(([file, state]) => async () => {
-      const path = join(dataDir, file);
       if (!(await isReleased(state, states, host, log))) {
         host.log(
-          `cannot collect "${path}": the device is not on the host, and the file does not say in which pod it is`,
+          `cannot collect "${folder.fileOf(file)}": the device is not on the host, and the file does not say in which pod it is`,
         );
         return;
       }
-      removeState(path, host.log);
+      removeState(folder, file, host.log);
       states.delete(file);
     }),
   );
@@ -60,7 +60,8 @@ async function isReleased(
   }
   // the path may lead to another pod by now: one that has the device has a state of its own
   const isClaimed = [...states.values()].some((other) => other !== state && isSameDevice(other, state));
-  using netns = isClaimed ? undefined : openIfThere(host, state.owner.netns);
+  const { netns: path, namespace } = state.owner;
+  using netns = isClaimed ? undefined : await reopenIfHere(host, { path, identity: namespace });
   if (netns !== undefined) {
     await takeBack(netns, state, host, log);
   }

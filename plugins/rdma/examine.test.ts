@@ -5,7 +5,7 @@ import { FakeRdma } from '../../lib/rdma/testing/fake-rdma.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { examine } from './examine.ts';
 import { recorded } from './recorded.ts';
-import { statePath, writeState } from './state.ts';
+import { nameOf, statesIn } from './state.ts';
 
 const HOST = '/host';
 const CONFS = [{ type: 'rdma', name: 'fast' }];
@@ -45,11 +45,12 @@ describe('what rdma finds on a node', () => {
 describe('what rdma has recorded', () => {
   it('is the device of each attachment, and how to take it back', async () => {
     using folder = temporaryFolder();
-    const owner = { network: 'fast', containerId: 'c1', ifName: 'net1', netns: '/run/netns/a' };
+    const namespace = { boot: 'b', inode: '4:7' };
+    const owner = { network: 'fast', containerId: 'c1', ifName: 'net1', netns: '/run/netns/a', namespace };
     const state = { deviceId: '0000:65:00.1', hostName: 'mlx5_9', containerName: 'mlx5_9' };
-    writeState(folder.path, statePath(folder.path, owner), { ...state, owner });
-    const foreign = statePath(folder.path, { ...owner, containerId: 'of-go' });
-    writeState(folder.path, foreign, { ...state, owner: undefined });
+    const states = statesIn(folder.path);
+    states.write(nameOf(owner), { ...state, owner });
+    states.write(nameOf({ ...owner, containerId: 'of-go' }), { ...state, owner: undefined });
     const confs = [{ type: 'rdma', dataDir: folder.path }];
     const all = await recorded(hostOf(new FakeRdma()), confs);
     expect(all.filter(({ place }) => place.startsWith(folder.path))).toMatchObject([

@@ -1,5 +1,6 @@
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
+import { identityOf } from '../../lib/cni/sandbox.ts';
 import type { Undo } from '../../lib/cni/undo.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { hasErrno } from '../../lib/netlink/errno.ts';
@@ -8,7 +9,7 @@ import { rdmaNamesAnywhere } from '../../lib/rdma/bus.ts';
 import { listRdmaDevices, moveRdmaDevice } from '../../lib/rdma/devices.ts';
 import { type BusDevice, driverOf, isUserspace, rdmaNamesOf } from '../../lib/sys/bus-device.ts';
 import { type Facts, type Plan, planMove } from './plan.ts';
-import { type Owner, type RdmaState, readState, removeState, statePath, writeState } from './state.ts';
+import { nameOf, type Owner, type RdmaState, readState, removeState, statesIn } from './state.ts';
 import { deviceIn, namesOf, takeBack } from './take-back.ts';
 
 /** An attachment, and the device on its bus whose RDMA device it gets. */
@@ -31,8 +32,8 @@ const INFINIBAND_BYTES = 20;
  */
 export async function give(gift: Gift, host: Host, undo: Undo): Promise<void> {
   const { device, netns, dataDir, owner, log } = gift;
-  const path = statePath(dataDir, owner);
-  const before = readState(path, host.log);
+  const states = statesIn(dataDir);
+  const before = readState(states, nameOf(owner), host.log);
   const plan = planMove(await factsOf(gift, before, host));
   await refuseSecond(before, plan, gift, host);
   if (!plan.isInPod) {
@@ -44,17 +45,17 @@ export async function give(gift: Gift, host: Host, undo: Undo): Promise<void> {
     deviceId: device.name,
     hostName: name,
     containerName: name,
-    owner: { network, containerId, ifName, netns: netns.path },
+    owner: { network, containerId, ifName, netns: netns.path, namespace: identityOf(host, netns) },
   };
-  log(`write "${path}"`);
-  writeState(dataDir, path, state);
+  log(`write "${states.fileOf(nameOf(owner))}"`);
+  states.write(nameOf(owner), state);
   if (plan.isInPod) {
     log(`the pod has RDMA device "${name}" already`);
     return;
   }
   undo.push(`take RDMA device "${name}" back`, async () => {
     await takeBack(netns, state, host, log);
-    removeState(path, host.log);
+    removeState(states, nameOf(owner), host.log);
   });
   log(`move RDMA device "${name}" into the pod`);
   await move(plan, netns, host);

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import { differs } from '../../lib/cni/previous.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
+import { reopenIfHere, type Sandbox, sandboxOf } from '../../lib/cni/sandbox.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { modeFault, rdmaMode } from '../../lib/rdma/mode.ts';
 import { collect } from './collect.ts';
@@ -12,8 +13,8 @@ import { examine } from './examine.ts';
 import { give } from './give.ts';
 import { demandPrevious } from './previous.ts';
 import { recorded } from './recorded.ts';
-import { readState, removeState, statePath } from './state.ts';
-import { deviceIn, openIfThere, takeBack } from './take-back.ts';
+import { nameOf, type RdmaState, readState, removeState, statesIn } from './state.ts';
+import { deviceIn, takeBack } from './take-back.ts';
 
 export const rdma: Plugin<RdmaConf> = {
   name: 'rdma',
@@ -48,23 +49,26 @@ async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
 /** Success whenever there is nothing to give back: a namespace that ended has given its devices back itself. */
 async function del(call: Call<JsonObject>, host: Host): Promise<void> {
   const wanted = readWanted(call.document);
-  const path = statePath(dataDirOf(wanted.dataDir), call);
-  const state = readState(path, host.log);
-  using netns = state === undefined ? undefined : openIfThere(host, call.netnsPath);
+  const states = statesIn(dataDirOf(wanted.dataDir));
+  const state = readState(states, nameOf(call), host.log);
+  using netns = state === undefined ? undefined : await reopenIfHere(host, sandboxOfState(call, state));
   if (state !== undefined && netns !== undefined) {
     const known = { ...state, deviceId: state.deviceId || wanted.device };
     await takeBack(netns, known, host, stepLog(host, wanted.isVerbose));
   }
-  removeState(path, host.log);
+  removeState(states, nameOf(call), host.log);
 }
+
+const sandboxOfState = (call: Call<unknown>, { owner }: RdmaState): Sandbox =>
+  owner?.namespace === undefined ? sandboxOf(call) : { path: call.netnsPath || owner.netns, identity: owner.namespace };
 
 async function check(call: Call<RdmaConf>, host: Host): Promise<void> {
   demandPrevious(call);
   await demandExclusive(host, 'internal');
-  const path = statePath(dataDirOf(call.conf.dataDir), call);
-  const state = readState(path, host.log);
+  const states = statesIn(dataDirOf(call.conf.dataDir));
+  const state = readState(states, nameOf(call), host.log);
   if (state === undefined) {
-    throw differs(`there is no state of the attachment: "${path}" is missing`);
+    throw differs(`there is no state of the attachment: "${states.fileOf(nameOf(call))}" is missing`);
   }
   using netns = host.openNetns(call.netnsPath);
   if ((await deviceIn(netns, state, host)) === undefined) {

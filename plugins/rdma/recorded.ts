@@ -1,24 +1,28 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { dataDirOf } from './config.ts';
-import { listStates } from './state.ts';
+import { statesIn } from './state.ts';
 
 /** The RDMA devices that pods have. A state of the Go plugin does not say whose it is. */
 export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'rdma', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
-    return [...listStates(folder, host.log)].flatMap(([name, { owner, hostName }]): readonly AttachmentRecord[] => {
+    const states = statesIn(folder);
+    return states.list(host.log).flatMap(({ name, record: { owner, hostName } }): readonly AttachmentRecord[] => {
       if (owner === undefined) {
         return [];
       }
-      const place = join(folder, name);
+      const place = states.fileOf(name);
       return [
         {
-          ...owner,
+          network: owner.network,
+          containerId: owner.containerId,
+          ifName: owner.ifName,
+          netns: owner.netns,
+          ...(owner.namespace === undefined ? {} : { namespace: owner.namespace }),
           pod: '',
           addresses: [],
           device: hostName,

@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import * as z from 'zod/mini';
 import { messageOf } from '../../lib/cni/errors.ts';
-import { compact, isObject, type Json, type JsonObject } from '../../lib/cni/json.ts';
-import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
-import { isMissing } from '../../lib/sys/io-error.ts';
+import { compact } from '../../lib/cni/json.ts';
+import { type NetnsIdentity, NetnsIdentityForm } from '../../lib/cni/sandbox.ts';
+import { parseForm } from '../../lib/sys/json-form.ts';
+import { RecordFolder } from '../../lib/sys/record-folder.ts';
 
 const FORM = '1.0';
 
@@ -14,6 +14,13 @@ export interface Owner {
   readonly ifName: string;
 }
 
+/** Whose a device is, and in which namespace. */
+export interface RecordedOwner extends Owner {
+  /** CNI_NETNS of ADD */
+  readonly netns: string;
+  readonly namespace: NetnsIdentity | undefined;
+}
+
 /** Which RDMA device an attachment has, in the Go plugin's form. What a file lacks is ''. */
 export interface RdmaState {
   readonly deviceId: string;
@@ -22,11 +29,10 @@ export interface RdmaState {
   /** its name in the pod; both plugins leave it as it is */
   readonly containerName: string;
   /** undefined in files of the Go plugin: its names of files cannot be taken apart */
-  readonly owner: (Owner & { readonly netns: string }) | undefined;
+  readonly owner: RecordedOwner | undefined;
 }
 
-export const statePath = (dataDir: string, { network, containerId, ifName }: Owner): string =>
-  join(dataDir, `${network}-${containerId}-${ifName}`);
+export const nameOf = ({ network, containerId, ifName }: Owner): string => `${network}-${containerId}-${ifName}`;
 
 /** The four keys of the Go plugin in its order, then ours under one key, which it ignores. */
 export function formatState({ deviceId, hostName, containerName, owner }: RdmaState): string {
@@ -38,94 +44,73 @@ export function formatState({ deviceId, hostName, containerName, owner }: RdmaSt
     ...(owner === undefined
       ? {}
       : {
-          braid: { network: owner.network, containerID: owner.containerId, ifname: owner.ifName, netns: owner.netns },
+          braid: {
+            network: owner.network,
+            containerID: owner.containerId,
+            ifname: owner.ifName,
+            netns: owner.netns,
+            ...(owner.namespace === undefined ? {} : { namespace: owner.namespace }),
+          },
         }),
   });
 }
 
-/** Whatever is in the file: a broken one says nothing, and DEL goes on without it. */
+const maybeText = z._default(z.string(), '');
+const StateForm = z.object({
+  deviceID: maybeText,
+  sandboxRdmaDevName: maybeText,
+  containerRdmaDevName: maybeText,
+  braid: z.optional(
+    z.object({
+      network: z.string(),
+      containerID: z.string(),
+      ifname: z.string(),
+      netns: z.string(),
+      namespace: z.optional(NetnsIdentityForm),
+    }),
+  ),
+});
+
+/** What a file says that cannot be read. */
+export const NOTHING: RdmaState = { deviceId: '', hostName: '', containerName: '', owner: undefined };
+
+/** @throws Error that says why it is no state */
 export function parseState(content: string): RdmaState {
-  const document = parseObject(content);
-  const braid = document['braid'];
+  const { deviceID, sandboxRdmaDevName, containerRdmaDevName, braid } = parseForm(StateForm, content);
   return {
-    deviceId: textOf(document['deviceID']),
-    hostName: textOf(document['sandboxRdmaDevName']),
-    containerName: textOf(document['containerRdmaDevName']),
-    owner: isObject(braid)
-      ? {
-          network: textOf(braid['network']),
-          containerId: textOf(braid['containerID']),
-          ifName: textOf(braid['ifname']),
-          netns: textOf(braid['netns']),
-        }
-      : undefined,
+    deviceId: deviceID,
+    hostName: sandboxRdmaDevName,
+    containerName: containerRdmaDevName,
+    owner: braid && {
+      network: braid.network,
+      containerId: braid.containerID,
+      ifName: braid.ifname,
+      netns: braid.netns,
+      namespace: braid.namespace,
+    },
   };
 }
 
-/**
- * Writes a state, on the disk when this returns.
- *
- * @throws CniError ioFailure
- */
-export function writeState(dataDir: string, path: string, state: RdmaState): void {
-  makeFolder(dataDir);
-  writeAtomically(path, formatState(state));
-}
+export type States = RecordFolder<RdmaState>;
 
-/** @returns undefined when there is no such file */
-export function readState(path: string, log: (line: string) => void): RdmaState | undefined {
+export const statesIn = (dataDir: string): States =>
+  new RecordFolder(dataDir, { format: formatState, parse: parseState });
+
+/** @returns undefined when there is no such file; a state of which nothing is known when it cannot be read */
+export function readState(states: States, name: string, log: (line: string) => void): RdmaState | undefined {
   try {
-    return parseState(readFileSync(path, 'utf8'));
+    return states.read(name);
   } catch (error) {
-    if (isMissing(error)) {
-      return undefined;
-    }
-    log(`cannot read "${path}": ${messageOf(error)}`);
-    return parseState('');
+    log(messageOf(error));
+    return NOTHING;
   }
 }
 
-/** Forgets an attachment. That it cannot be forgotten is not worth a pod that cannot end. */
-export function removeState(path: string, log: (line: string) => void): void {
+/** Forgets an attachment. Failing to delete the file must not block pod deletion. */
+export function removeState(states: States, name: string, log: (line: string) => void): void {
   try {
-    removeWritten(path);
+    states.remove(name);
   } catch (error) {
-    log(`cannot remove "${path}": ${messageOf(error)}`);
+    log(messageOf(error));
   }
 }
-
-/** Every state, by the name of its file; temporary files are left out. */
-export function listStates(dataDir: string, log: (line: string) => void): ReadonlyMap<string, RdmaState> {
-  const states = new Map<string, RdmaState>();
-  for (const name of namesIn(dataDir)) {
-    const state = readState(join(dataDir, name), log);
-    if (state !== undefined) {
-      states.set(name, state);
-    }
-  }
-  return states;
-}
-
-function namesIn(dataDir: string): readonly string[] {
-  try {
-    return readdirSync(dataDir)
-      .filter((name) => !name.startsWith('.'))
-      .sort();
-  } catch (error) {
-    if (isMissing(error)) {
-      return [];
-    }
-    throw error;
-  }
-}
-
-function parseObject(content: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(content);
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
-  }
-}
-
-const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');

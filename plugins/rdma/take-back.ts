@@ -1,5 +1,5 @@
 import type { Host } from '../../lib/cni/plugin.ts';
-import { type Netns, NetnsMissing, NotANetns } from '../../lib/netns/netns.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
 import { rdmaNamesAnywhere } from '../../lib/rdma/bus.ts';
 import { listRdmaDevices, moveRdmaDevice, type RdmaDevice } from '../../lib/rdma/devices.ts';
 import { rdmaMode } from '../../lib/rdma/mode.ts';
@@ -21,26 +21,6 @@ export async function deviceIn(netns: Netns, state: RdmaState, host: Host): Prom
 
 export const namesOf = ({ hostName, containerName }: RdmaState): readonly string[] =>
   [containerName, hostName].filter((name) => name !== '');
-
-/**
- * A pod's namespace.
- *
- * @returns undefined when it has ended: the kernel has taken its devices back to the host
- * @throws CniError when it cannot be told
- */
-export function openIfThere(host: Host, path: string): Netns | undefined {
-  if (path === '') {
-    return undefined;
-  }
-  try {
-    return host.openNetns(path);
-  } catch (error) {
-    if (error instanceof NetnsMissing || error instanceof NotANetns) {
-      return undefined;
-    }
-    throw error;
-  }
-}
 
 /**
  * Gives a pod's device back to the host. It may be there already: the kernel brings it back when a namespace ends.

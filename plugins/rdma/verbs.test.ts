@@ -154,6 +154,9 @@ describe('GC', () => {
     lab.writeState('red-C1-net1', goState('mlx5_9'));
     await gc(lab, valid(['C3', 'net1']));
     expect(Object.keys(lab.files)).toEqual(['blue-C2-net1', 'blue-C3-net1', 'red-C1-net1']);
-    expect(lab.log).toEqual([expect.stringMatching(/^cannot collect ".*blue-C2-net1": the device is not on the host/)]);
+    expect(lab.log).toEqual([
+      expect.stringMatching(/^cannot read record ".*blue-C4-net1"/),
+      expect.stringMatching(/^cannot collect ".*blue-C2-net1": the device is not on the host/),
+    ]);
   });
 });

@@ -19,14 +19,14 @@ import { patiently } from './patience.ts';
 import { setOwner, stateFolder } from './places.ts';
 import { deviceIdOf, planSriov, type SriovPlan, wantedMacOf } from './plan.ts';
 import type { SriovRecord } from './record.ts';
-import { nameOf, removeRecord, writeRecord } from './records.ts';
+import { nameOf, type Records, recordsIn, sandboxOfRecord } from './records.ts';
 
 /** What is needed to begin with a VF. */
 interface Attempt {
   readonly call: Call<SriovConf>;
   readonly host: Host;
   readonly netns: Netns;
-  readonly folder: string;
+  readonly records: Records;
   readonly plan: SriovPlan;
   readonly undo: Undo;
 }
@@ -39,9 +39,10 @@ export async function addVf(call: Call<SriovConf>, host: Host): Promise<Result> 
   using netns = host.openNetns(call.netnsPath);
   const folder = stateFolder(call.conf.dataDir);
   const found = findVf(deviceId, host.sysfs);
-  using _lock = await claimVf(call, host, folder, deviceId);
+  const records = recordsIn(folder);
+  using _lock = await claimVf(call, host, records, deviceId);
   await using undo = new Undo(host.log);
-  const result = await attach({ call, host, netns, folder, plan, undo }, await observeVf(host, found));
+  const result = await attach({ call, host, netns, records, plan, undo }, await observeVf(host, found));
   undo.commit();
   return result;
 }
@@ -51,7 +52,7 @@ async function attach(attempt: Attempt, observed: Observed): Promise<Result> {
   const { device, pf, vf } = observed;
   await refuseUnusable(attempt, observed);
   const wanted = wantedOf(observed, plan, call.conf.preclean);
-  const record = recordOf(call, observed, plan, wanted.before);
+  const record = recordOf(attempt, observed, plan, wanted.before);
   const takeAway = begin(attempt, record);
   await changeVf(host, observed, wanted.changes);
   if (device === undefined) {
@@ -86,20 +87,21 @@ async function refuseUnusable({ call, netns, plan }: Attempt, { device, found }:
  *
  * @returns what gives it back
  */
-function begin({ call, host, folder, undo }: Attempt, record: SriovRecord): () => Promise<void> {
-  const where = { netnsPaths: [call.netnsPath], ifName: call.ifName };
+function begin({ call, host, records, undo }: Attempt, record: SriovRecord): () => Promise<void> {
+  const named = { name: nameOf(call), record };
+  const location = { sandboxes: [sandboxOfRecord(records, named)], ifName: call.ifName };
   const takeAway = async (): Promise<void> => {
-    await giveBack(host, folder, record, where);
-    removeRecord(folder, nameOf(call));
+    await giveBack(host, records, named, location);
+    records.remove(named.name);
   };
-  writeRecord(folder, call, record, true);
+  records.write(named.name, record);
   undo.push(`give VF "${record.deviceId}" back`, takeAway);
-  setOwner(folder, record.deviceId, call.netnsPath);
+  setOwner(records.path, record.deviceId, call.netnsPath);
   return takeAway;
 }
 
-function finish({ call, folder }: Attempt, record: ReturnType<typeof recordOf>): void {
-  writeRecord(folder, call, { ...record, own: { ...record.own, phase: 'attached' } }, false);
+function finish({ call, records }: Attempt, record: ReturnType<typeof recordOf>): void {
+  records.write(nameOf(call), { ...record, own: { ...record.own, phase: 'attached' } });
 }
 
 /** The keys of the configuration behind what a PF is asked for. */

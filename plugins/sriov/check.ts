@@ -14,7 +14,7 @@ import { isInterfaceOf } from './identity.ts';
 import { stateFolder } from './places.ts';
 import { planSriov, wantedMacOf } from './plan.ts';
 import type { SriovRecord } from './record.ts';
-import { readRecord } from './records.ts';
+import { nameOf, recordsIn } from './records.ts';
 
 /**
  * CHECK: the VF as the pod sees it, and as the PF does.
@@ -27,7 +27,7 @@ export async function checkVf(call: Call<SriovConf>, host: Host): Promise<void> 
   await ipamForward(call, host);
   const previous = previousResult(call);
   const own = ownInterface(previous, call);
-  const record = readRecord(stateFolder(call.conf.dataDir), call, host.log);
+  const record = recordsIn(stateFolder(call.conf.dataDir)).readOrLog(nameOf(call), host.log);
   if (record === undefined) {
     throw differs(`there is no record of interface "${call.ifName}"`);
   }

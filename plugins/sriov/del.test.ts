@@ -98,7 +98,8 @@ describe('DEL', () => {
     const { exitCode, stdout } = await bench.run('DEL');
     expect([exitCode, messageIn(stdout)]).toEqual([1, expect.stringContaining('vlan 0 for VF 1 of "p1"')]);
     expect(messageIn(stdout)).toContain('trust off');
-    expect([bench.nic.interface?.name, bench.leases.size]).toEqual(['p1v1', 0]);
+    expect([bench.nic.interface?.name, bench.leases.size]).toEqual(['p1v1', 1]);
+    expect(messageIn(stdout)).toContain('its addresses stay reserved');
     expect(Object.keys(bench.files())).toEqual(['c1-net1', `pci/${VF}`]);
     bench.nic.onStep = () => undefined;
     expect(await bench.run('DEL')).toMatchObject(OK);

@@ -1,12 +1,13 @@
+import { releaseAfter } from '../../lib/cni/addressed.ts';
 import { doAll } from '../../lib/cni/errors.ts';
-import { ipamDel, ipamType } from '../../lib/cni/ipam.ts';
+import { ipamType } from '../../lib/cni/ipam.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host } from '../../lib/cni/plugin.ts';
+import { type Sandbox, sandboxOf } from '../../lib/cni/sandbox.ts';
 import type { SriovConf } from './config.ts';
-import { giveBack, isSomebodyElses, type Whereabouts } from './give-back.ts';
+import { giveBack, isSomebodyElses } from './give-back.ts';
 import { lockVf, ownerOf, stateFolder } from './places.ts';
-import type { SriovRecord } from './record.ts';
-import { listRecords, type NamedRecord, nameOf, readRecord, removeRecord } from './records.ts';
+import { attachmentOf, type NamedRecord, nameOf, type Records, recordsIn, sandboxOfRecord } from './records.ts';
 import { recordWithoutFile } from './recover.ts';
 
 /**
@@ -14,66 +15,58 @@ import { recordWithoutFile } from './recover.ts';
  * until both are done, so that another DEL can complete what this one could not.
  */
 export async function deleteVf(call: Call<JsonObject>, host: Host): Promise<void> {
-  const folder = stateFolder(dataDirOf(call.document));
-  const known = readRecord(folder, call, host.log);
-  const record = known ?? (await recordWithoutFile(call, host, folder));
-  await doAll([
-    async () => {
-      if (record !== undefined) {
-        const where = { netnsPaths: pathsOf(record, call.netnsPath, folder), ifName: call.ifName };
-        await giveBackOwn(host, folder, { name: nameOf(call), record }, call.netnsPath, where);
-      }
-    },
-    () => giveAddressesBack(call, host, known),
-  ]);
-  removeRecord(folder, nameOf(call));
+  const records = recordsIn(stateFolder(dataDirOf(call.document)));
+  const known = records.readOrLog(nameOf(call), host.log);
+  const record = known ?? (await recordWithoutFile(call, host, records));
+  // what ADD used is asked for the addresses, whatever the configuration says by now
+  const type = known === undefined ? ipamType(call.document) : known.ipamType;
+  const addressed = { ...call, document: type === '' ? {} : { ipam: { type } } };
+  await releaseAfter(addressed, host, async () => {
+    if (record !== undefined) {
+      await giveBackOwn(host, records, { name: nameOf(call), record }, sandboxOf(call));
+    }
+  });
+  records.remove(nameOf(call));
 }
 
 /** GC: attachments of this network that the runtime does not know. */
 export async function collect(call: Call<SriovConf>, host: Host, valid: readonly Attachment[]): Promise<void> {
-  const folder = stateFolder(call.conf.dataDir);
+  const records = recordsIn(stateFolder(call.conf.dataDir));
   const names = new Set(valid.map(({ containerID, ifname }) => nameOf({ containerId: containerID, ifName: ifname })));
-  const strays = listRecords(folder, host.log).filter(
-    ({ name, record }) => record.network === call.network && !names.has(name),
-  );
+  const strays = records
+    .list(host.log)
+    .filter(({ name, record }) => record.network === call.network && !names.has(name));
   await doAll(
     strays.map((stray) => async () => {
-      const { record, name } = stray;
-      const where = { netnsPaths: pathsOf(record, '', folder), ifName: record.own?.ifName ?? '' };
-      await giveBackOwn(host, folder, stray, record.own?.netns ?? '', where);
-      removeRecord(folder, name);
+      await giveBackOwn(host, records, stray, undefined);
+      records.remove(stray.name);
     }),
   );
 }
 
 async function giveBackOwn(
   host: Host,
-  folder: string,
-  { name, record }: NamedRecord,
-  netnsPath: string,
-  where: Whereabouts,
+  records: Records,
+  named: NamedRecord,
+  given: Sandbox | undefined,
 ): Promise<void> {
-  using _lock = await lockVf(host, folder, record.deviceId);
-  const known = netnsPath === '' ? (record.own?.netns ?? '') : netnsPath;
-  if (isSomebodyElses(host, folder, record, { netnsPath: known, name })) {
-    host.log(`VF "${record.deviceId}" is left alone: another pod has it by now`);
+  const { deviceId } = named.record;
+  using _lock = await lockVf(host, records.path, deviceId);
+  if (await isSomebodyElses(host, records, named)) {
+    host.log(`VF "${deviceId}" is left alone: another pod has it by now`);
     return;
   }
-  await giveBack(host, folder, record, where);
+  const sandboxes = sandboxesOf(records, named, given);
+  await giveBack(host, records, named, { sandboxes, ifName: attachmentOf(named)?.ifName ?? '' });
 }
 
-/** Where the pod may be: as the call says, as it was said at ADD, as the allocation says. */
-function pathsOf({ own, deviceId }: SriovRecord, netnsPath: string, folder: string): readonly string[] {
-  const paths = [netnsPath, own?.netns ?? '', ownerOf(folder, deviceId) ?? ''];
-  return [...new Set(paths)].filter((path) => path !== '');
-}
-
-/** What ADD used is asked, whatever the configuration says by now. */
-async function giveAddressesBack(call: Call<JsonObject>, host: Host, record: SriovRecord | undefined): Promise<void> {
-  const type = record === undefined ? ipamType(call.document) : record.ipamType;
-  if (type !== '') {
-    await ipamDel({ ...call, document: { ipam: { type } } }, host);
-  }
+/** Where the pod may be: as it was recorded, as the call says, as the allocation says. */
+function sandboxesOf(records: Records, named: NamedRecord, given: Sandbox | undefined): readonly Sandbox[] {
+  const recorded = sandboxOfRecord(records, named);
+  const owner = ownerOf(records.path, named.record.deviceId) ?? '';
+  return recorded.identity === undefined
+    ? [given, recorded, { path: owner }].filter((sandbox) => sandbox !== undefined)
+    : [{ ...recorded, path: given?.path || recorded.path }];
 }
 
 function dataDirOf(document: JsonObject): string {

@@ -3,10 +3,11 @@ import { basename, dirname, join } from 'node:path';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import { examineLinkPath } from '../../lib/cli/link-path.ts';
 import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import { reopen } from '../../lib/cni/sandbox.ts';
 import { attributeOf, type BusDevice, driverOf, netNamesOf } from '../../lib/sys/bus-device.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
-import { isAlive, ownerOf, stateFolder } from './places.ts';
-import { listRecords } from './records.ts';
+import { ownerOf, stateFolder } from './places.ts';
+import { recordsIn } from './records.ts';
 
 const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, fix });
 const warning = (text: string, fix: string): Finding => ({ level: 'warning', text, fix });
@@ -29,7 +30,7 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
   return [
     ...(await flatMapInTurn(pfs, (pf) => examinePf(host, pf))),
     ...examineIommu(host, pfs),
-    ...own.flatMap((conf) => forgotten(host, stateFolder(textIn(conf, 'dataDir')))),
+    ...(await flatMapInTurn(own, (conf) => forgotten(host, stateFolder(textIn(conf, 'dataDir'))))),
   ];
 }
 
@@ -82,17 +83,22 @@ function examineIommu({ sysfs }: Host, pfs: readonly BusDevice[]): readonly Find
 }
 
 /** Allocations whose pod is gone, and that no record will ever end. */
-function forgotten(host: Host, folder: string): readonly Finding[] {
-  const recorded = new Set(listRecords(folder, host.log).map(({ record }) => record.deviceId));
-  return namesIn(join(folder, 'pci'))
-    .filter((name) => /^[0-9a-f]+:/.test(name) && !recorded.has(name))
-    .filter((deviceId) => !isAlive(host, ownerOf(folder, deviceId) ?? ''))
-    .map((deviceId) =>
-      warning(
-        `VF ${deviceId} is recorded as taken by a pod that is gone`,
-        `rm "${join(folder, 'pci', deviceId)}", after a look that the VF is on the node ("ip link")`,
-      ),
-    );
+async function forgotten(host: Host, folder: string): Promise<readonly Finding[]> {
+  const records = recordsIn(folder).list(host.log);
+  const recorded = new Set(records.map(({ record }) => record.deviceId));
+  const allocated = namesIn(join(folder, 'pci')).filter((name) => /^[0-9a-f]+:/.test(name) && !recorded.has(name));
+  return flatMapInTurn(allocated, async (deviceId) => {
+    const { netns } = await reopen(host, { path: ownerOf(folder, deviceId) ?? '' });
+    netns?.[Symbol.dispose]();
+    return netns === undefined
+      ? [
+          warning(
+            `VF ${deviceId} is recorded as taken by a pod that is gone`,
+            `rm "${join(folder, 'pci', deviceId)}", after a look that the VF is on the node ("ip link")`,
+          ),
+        ]
+      : [];
+  });
 }
 
 function namesIn(folder: string): readonly string[] {

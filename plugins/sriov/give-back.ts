@@ -1,16 +1,16 @@
 import { doAll } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
+import { reopen, type Sandbox } from '../../lib/cni/sandbox.ts';
 import { lookAt } from './discover.ts';
 import { bringHome } from './home.ts';
-import { isAlive, ownerOf, removeOwner } from './places.ts';
-import type { SriovRecord } from './record.ts';
-import { listRecords } from './records.ts';
+import { ownerOf, removeOwner } from './places.ts';
+import { isOfThisLife, type NamedRecord, type Records, sandboxOfRecord } from './records.ts';
 import { resetVf } from './reset.ts';
 
 /** Where the interface of a VF may be. */
-export interface Whereabouts {
-  /** paths of namespaces, the likeliest first */
-  readonly netnsPaths: readonly string[];
+export interface InterfaceLocation {
+  /** the likeliest first */
+  readonly sandboxes: readonly Sandbox[];
   /** what it is probably called there */
   readonly ifName: string;
 }
@@ -20,40 +20,47 @@ export interface Whereabouts {
  * them can be done again. The PF is asked before the interface gets its own address back, since some drivers let a VF
  * have no address but that of its PF; and once more after it, since others tell it to the PF, which keeps it.
  *
+ * What was recorded before a boot, or before the VFs were made anew, only frees the VF: an administrator has set it up
+ * since.
+ *
  * @throws CniError of all that failed; then the VF is not free
  */
-export async function giveBack(host: Host, folder: string, record: SriovRecord, where: Whereabouts): Promise<void> {
+export async function giveBack(
+  host: Host,
+  records: Records,
+  named: NamedRecord,
+  location: InterfaceLocation,
+): Promise<void> {
+  const { record } = named;
   const seen = lookAt(record.deviceId, host.sysfs);
   if (seen === undefined) {
     host.log(`VF "${record.deviceId}" is gone: nothing is left to give back`);
-  } else {
+  } else if (isOfThisLife(host, records, named)) {
     await doAll([
       () => resetVf(host, seen, record),
-      () => bringHome(host, seen, record, where.netnsPaths, where.ifName),
+      () => bringHome(host, seen, record, location),
       () => resetVf(host, seen, record),
     ]);
+  } else {
+    host.log(`VF "${record.deviceId}" stays as it is: what was recorded of it is older than the VF`);
   }
-  removeOwner(folder, record.deviceId);
+  removeOwner(records.path, record.deviceId);
 }
 
-/**
- * Has the VF been given to somebody else since? Then it is not touched.
- *
- * @param netnsPath of the attachment; '' when it is not known
- * @param name of the attachment's record
- */
-export function isSomebodyElses(
-  host: Host,
-  folder: string,
-  { deviceId }: SriovRecord,
-  { netnsPath, name }: { readonly netnsPath: string; readonly name: string },
-): boolean {
-  const owner = ownerOf(folder, deviceId);
-  if (owner === undefined || owner === netnsPath || !isAlive(host, owner)) {
-    return false;
+/** Has the VF been given to somebody else since, who is there? Then it is not touched. */
+export async function isSomebodyElses(host: Host, records: Records, { name, record }: NamedRecord): Promise<boolean> {
+  const owner = ownerOf(records.path, record.deviceId);
+  const others = records
+    .list(() => undefined)
+    .filter((other) => other.name !== name && other.record.deviceId === record.deviceId)
+    // the Go plugin's record has no namespace of its own: the allocation names one, which may be ours
+    .filter((other) => other.record.own !== undefined || owner !== record.own?.netns);
+  for (const other of others) {
+    const { netns } = await reopen(host, sandboxOfRecord(records, other));
+    if (netns !== undefined) {
+      netns[Symbol.dispose]();
+      return true;
+    }
   }
-  return (
-    netnsPath !== '' ||
-    listRecords(folder, () => undefined).some((other) => other.name !== name && other.record.deviceId === deviceId)
-  );
+  return false;
 }

@@ -1,5 +1,6 @@
 import { CniError, doAll } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
+import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice, findDeviceByIndex, setDown, setMtu } from '../../lib/link/device.ts';
 import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
@@ -8,6 +9,7 @@ import type { Netns } from '../../lib/netns/netns.ts';
 import { driverOf, isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
 import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import type { Seen } from './discover.ts';
+import type { InterfaceLocation } from './give-back.ts';
 import { findInterface, isInterfaceOf, wearMac } from './identity.ts';
 import { awaited, patiently } from './patience.ts';
 import type { SriovRecord } from './record.ts';
@@ -19,21 +21,19 @@ const RETURN_MS = 3_000;
  * Brings the VF's interface home, out of a pod or from under the name that the kernel left it with, and makes it what
  * it was. Can be called again after any crash: what is so already is passed over.
  *
- * @param from paths of namespaces in which it may be; those that are gone are passed over
- * @param ifName what it is probably called there
+ * @param location namespaces in which it may be; those that are gone are passed over
  * @throws CniError, ErrnoError; tryAgainLater when it is in none of them, nor here
  */
 export async function bringHome(
   host: Host,
   seen: Seen,
   record: SriovRecord,
-  from: readonly string[],
-  ifName: string,
+  location: InterfaceLocation,
 ): Promise<void> {
   if (record.before.name === '') {
     return; // a program had the VF
   }
-  const home = (await fetchFrom(host, record, from, ifName)) ?? (await awaitHere(host, seen, record));
+  const home = (await fetchFrom(host, record, location)) ?? (await awaitHere(host, seen, record));
   if (home !== undefined) {
     await makeAsBefore(host, record, home);
   }
@@ -42,25 +42,16 @@ export async function bringHome(
 async function fetchFrom(
   host: Host,
   record: SriovRecord,
-  from: readonly string[],
-  ifName: string,
+  { sandboxes, ifName }: InterfaceLocation,
 ): Promise<DeviceFacts | undefined> {
-  for (const path of from) {
-    using netns = openIfAlive(host, path);
+  for (const sandbox of sandboxes) {
+    using netns = await reopenIfHere(host, sandbox);
     const away = netns?.isSameAs(host.netns) === false ? await findInterface(netns.netlink, ifName, record) : undefined;
     if (netns !== undefined && away !== undefined) {
       return await moveHome(host, record, netns, away);
     }
   }
   return undefined;
-}
-
-function openIfAlive(host: Host, path: string): Netns | undefined {
-  try {
-    return host.openNetns(path);
-  } catch {
-    return undefined;
-  }
 }
 
 /** It gets its own address back before it is seen here. */
@@ -70,7 +61,8 @@ async function moveHome(host: Host, record: SriovRecord, from: Netns, away: Devi
   const dressed = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
   const name = await freeName(host, record, dressed);
   await dropCollidingAltNames(from, dressed, { netns: host.netns, name });
-  return moveLink(from, dressed, { netns: host.netns, name });
+  const index = record.own?.device?.index;
+  return moveLink(from, dressed, { netns: host.netns, name, ...(index === undefined ? {} : { index }) });
 }
 
 /** Its name, or one that the kernel would choose when somebody else has that by now: a pod must be able to go. */

@@ -1,10 +1,13 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import { ipamType } from '../../lib/cni/ipam.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { identityOf } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { findPf, type PfFacts, vfOf } from '../../lib/link/vf.ts';
 import { differing, type VfChanges } from '../../lib/link/vf-change.ts';
 import type { VfFacts } from '../../lib/link/vf-facts.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
+import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import type { SriovConf } from './config.ts';
 import { type FoundVf, interfaceNameOf } from './discover.ts';
 import { type SriovPlan, UNTOUCHED } from './plan.ts';
@@ -55,7 +58,7 @@ export function wantedOf({ vf }: Observed, { changes }: SriovPlan, preclean: boo
 
 /** What is remembered of an attachment that begins. */
 export function recordOf(
-  call: Call<SriovConf>,
+  { call, host, netns }: { readonly call: Call<SriovConf>; readonly host: Host; readonly netns: Netns },
   observed: Observed,
   plan: SriovPlan,
   before: VfFacts,
@@ -78,6 +81,8 @@ export function recordOf(
       containerId: call.containerId,
       ifName: call.ifName,
       netns: call.netnsPath,
+      namespace: identityOf(host, netns),
+      incarnation: incarnationOf(found.device.name, host.sysfs),
       device,
     },
   };

@@ -22,7 +22,7 @@ const ownerFile = (folder: string, deviceId: string): string => join(pciFolder(f
  */
 export function lockVf(host: Host, folder: string, deviceId: string): Promise<FileLock> {
   makeFolder(lockFolder(folder));
-  return FileLock.acquire(host, join(lockFolder(folder), `${deviceId}.lock`), LOCK_TIMEOUT_MS);
+  return FileLock.acquire(host, join(lockFolder(folder), `${deviceId}.lock`), { timeoutMs: LOCK_TIMEOUT_MS });
 }
 
 /** CNI_NETNS of the pod that has the VF; undefined when nobody has it. */
@@ -71,15 +71,5 @@ export function removeOwner(folder: string, deviceId: string): void {
     removeWritten(file);
   } catch (error) {
     throw ioError('remove', file, error);
-  }
-}
-
-/** Does the path lead to a network namespace? */
-export function isAlive(host: Host, netnsPath: string): boolean {
-  try {
-    host.openNetns(netnsPath)[Symbol.dispose]();
-    return true;
-  } catch {
-    return false; // whatever it is, no pod can have a VF there
   }
 }

@@ -60,20 +60,30 @@ describe('a record', () => {
   });
 
   it('keeps what is ours under one key, beside the form', () => {
-    const device = {
-      name: 'p1v3',
-      inetConf: Buffer.from([1, 2]),
-      inet6Conf: Buffer.alloc(0),
-    } as unknown as DeviceFacts;
-    const own = { phase: 'changing', containerId: 'c1', ifName: 'net1', netns: '/run/netns/a', device } as const;
+    const device: DeviceFacts = {
+      ...{ index: 5, name: 'p1v3', mac: '02:00:00:00:00:01', mtu: 1500, isUp: true, isRunning: true, kind: '' },
+      ...{ parentIndex: undefined, masterIndex: undefined, slaveKind: '', macvlanMode: undefined },
+      ...{ altNames: ['enp1s0f0v1'], alias: '', permanentMac: '', parentDev: '0000:65:02.3', flags: 1 },
+      ...{ txQueueLength: 1000, group: 0, inetConf: Buffer.from([1, 2]), inet6Conf: Buffer.alloc(0) },
+    };
+    const namespace = { boot: 'b', inode: '4:7', cookie: 9 };
+    const whose = { containerId: 'c1', ifName: 'net1', netns: '/run/netns/a', namespace, incarnation: '77' };
+    const own = { phase: 'changing', ...whose, device } as const;
     const text = formatRecord({ ...plain, own });
     expect(parseRecord(text)).toEqual({ ...plain, own });
     const { braid: _, ...others } = JSON.parse(text) as JsonObject;
     expect(JSON.stringify(others)).toBe(PLAIN);
   });
 
+  it.each(['{"format":2,"device":{}}', '{"format":2,"namespace":{"boot":1}}'])(
+    'with a part of ours that is damaged cannot be read: %s',
+    (braid) => {
+      expect(() => parseRecord(PLAIN.replace(/\}$/, `,"braid":${braid}}`))).toThrow('is not what it should be');
+    },
+  );
+
   it('of another version of ours is what the Go plugin knows', () => {
-    expect(parseRecord(PLAIN.replace(/\}$/, ',"braid":{"format":2}}')).own).toBeUndefined();
+    expect(parseRecord(PLAIN.replace(/\}$/, ',"braid":{"format":9}}')).own).toBeUndefined();
   });
 
   it('of an old Go plugin says nothing of what is missing', () => {

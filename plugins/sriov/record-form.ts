@@ -1,10 +1,12 @@
 import { anyObject, type Conf, conf, dns, flag, readConf, section, text, whole } from '../../lib/cni/config.ts';
 import { compact, isObject, type JsonObject, sorted } from '../../lib/cni/json.ts';
-import type { DeviceFacts } from '../../lib/link/device.ts';
+import { NetnsIdentityForm } from '../../lib/cni/sandbox.ts';
+import { bytesAsText, DeviceForm } from '../../lib/link/stored.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
 import { type LinkState, VLAN_PROTOCOLS } from '../../lib/link/vf-facts.ts';
 import { ETH_P_8021AD, LINK_STATES } from '../../lib/netlink/codec/vf.ts';
 import { isPciAddress } from '../../lib/sys/bus-device.ts';
+import { readForm } from '../../lib/sys/json-form.ts';
 import { maybeWhole } from './config.ts';
 import type { Before, OwnPart, SriovRecord } from './record.ts';
 
@@ -13,7 +15,7 @@ import type { Before, OwnPart, SriovRecord } from './record.ts';
  * it passes over.
  */
 
-const OWN_FORMAT = 1;
+const OWN_FORMAT = 2;
 /** The Go plugin on a host with big-endian numbers writes the protocol as the other kind reads it. */
 const ETH_P_8021AD_SWAPPED = 0xa888;
 
@@ -59,6 +61,8 @@ const GoForm = conf({
       containerId: text(''),
       ifName: text(''),
       netns: text(''),
+      namespace: anyObject(''),
+      incarnation: text(''),
       device: anyObject(''),
     },
     '',
@@ -191,34 +195,21 @@ function beforeIn(original: NonNullable<GoForm['OrigVfState']>): Before {
 
 const isLinkState = (word: string): word is LinkState => Object.hasOwn(LINK_STATES, word);
 
-const formatOwn = ({ device, ...own }: OwnPart): JsonObject => ({
-  format: OWN_FORMAT,
-  ...own,
-  ...(device === undefined ? {} : { device: formatDevice(device) }),
-});
-
-const formatDevice = ({ inetConf, inet6Conf, ...facts }: DeviceFacts): JsonObject =>
-  ({
-    ...facts,
-    inetConf: inetConf.toString('base64'),
-    inet6Conf: inet6Conf.toString('base64'),
-  }) as unknown as JsonObject;
+const formatOwn = (own: OwnPart): JsonObject =>
+  JSON.parse(JSON.stringify({ format: OWN_FORMAT, ...own }, bytesAsText)) as JsonObject;
 
 function ownIn(form: NonNullable<GoForm['braid']>): OwnPart | undefined {
   if (form.format !== OWN_FORMAT) {
     return undefined; // of another version: what the Go plugin knows is enough
   }
-  const { containerId, ifName, netns, phase } = form;
+  const { containerId, ifName, netns, incarnation, phase } = form;
   return {
     containerId,
     ifName,
     netns,
+    namespace: form.namespace === undefined ? undefined : readForm(NetnsIdentityForm, form.namespace),
+    incarnation,
     phase: phase === 'changing' ? 'changing' : 'attached',
-    device: form.device === undefined ? undefined : deviceIn(form.device),
+    device: form.device === undefined ? undefined : readForm(DeviceForm, form.device),
   };
-}
-
-function deviceIn(form: JsonObject): DeviceFacts {
-  const bytes = (key: string): Buffer => Buffer.from(String(form[key] ?? ''), 'base64');
-  return { ...(form as unknown as DeviceFacts), inetConf: bytes('inetConf'), inet6Conf: bytes('inet6Conf') };
 }

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../lib/cni/json.ts';
+import type { NetnsIdentity } from '../../lib/cni/sandbox.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
 import type { VfFacts } from '../../lib/link/vf-facts.ts';
@@ -46,6 +47,10 @@ export interface OwnPart {
   readonly ifName: string;
   /** CNI_NETNS of ADD */
   readonly netns: string;
+  /** undefined in records of an older form */
+  readonly namespace: NetnsIdentity | undefined;
+  /** of the VF: see `incarnationOf` */
+  readonly incarnation: string;
   /** the interface before it was touched; undefined when there was none */
   readonly device: DeviceFacts | undefined;
 }

@@ -21,7 +21,7 @@ const stateOf = (own?: object): string =>
 describe('what sriov has recorded', () => {
   it('is the VF of each attachment, also of those that the Go plugin made', async () => {
     using folder = temporaryFolder();
-    const own = { format: 1, phase: 'attached', containerId: 'c-1', ifName: 'net1', netns: '/run/netns/a' };
+    const own = { format: 2, phase: 'attached', containerId: 'c-1', ifName: 'net1', netns: '/run/netns/a' };
     writeFileSync(join(folder.path, 'c-1-net1'), stateOf({ braid: own }));
     writeFileSync(join(folder.path, 'of-go-net2'), stateOf());
     writeFileSync(join(folder.path, 'other'), 'something else');

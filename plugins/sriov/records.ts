@@ -1,75 +1,47 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { messageOf } from '../../lib/cni/errors.ts';
-import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
-import { ioError, isMissing } from '../../lib/sys/io-error.ts';
+import { statSync } from 'node:fs';
+import type { Host } from '../../lib/cni/plugin.ts';
+import type { Sandbox } from '../../lib/cni/sandbox.ts';
+import { bootTimeMs } from '../../lib/sys/boot.ts';
+import { incarnationOf } from '../../lib/sys/bus-device.ts';
+import { type Named, RecordFolder } from '../../lib/sys/record-folder.ts';
+import { ownerOf } from './places.ts';
 import type { RecordKey, SriovRecord } from './record.ts';
 import { formatRecord, parseRecord } from './record-form.ts';
 
-/** A record among others: its file's name says whose it is, also where the content does not. */
-export interface NamedRecord {
-  /** `<container ID>-<interface name>` */
-  readonly name: string;
-  readonly record: SriovRecord;
-}
+export type Records = RecordFolder<SriovRecord>;
+
+/** A record, and the name of its file: `<container ID>-<interface name>`. */
+export type NamedRecord = Named<SriovRecord>;
 
 export const nameOf = ({ containerId, ifName }: RecordKey): string => `${containerId}-${ifName}`;
 
-/**
- * @param isDurable it must survive a power cut
- * @throws CniError ioFailure
- */
-export function writeRecord(folder: string, key: RecordKey, record: SriovRecord, isDurable: boolean): void {
-  makeFolder(folder);
-  writeAtomically(join(folder, nameOf(key)), formatRecord(record), { mode: 0o600, sync: isDurable });
+/** @param folder that of the Go plugin, which reads and writes the same files */
+export const recordsIn = (folder: string): Records =>
+  new RecordFolder(folder, { format: formatRecord, parse: parseRecord });
+
+/** Container and interface of an attachment; the Go plugin has them in the file's name only. */
+export function attachmentOf({ name, record: { own } }: NamedRecord): RecordKey | undefined {
+  const [, containerId, ifName] = /^(.+)-([^-]+)$/.exec(name) ?? [];
+  return own ?? (containerId === undefined || ifName === undefined ? undefined : { containerId, ifName });
 }
 
-/** @returns undefined when there is none, or none that can be read: the second is logged */
-export const readRecord = (folder: string, key: RecordKey, log: (line: string) => void): SriovRecord | undefined =>
-  readNamed(folder, nameOf(key), log)?.record;
+/** The namespace that an attachment was made in. */
+export function sandboxOfRecord(records: Records, named: NamedRecord): Sandbox {
+  const { own, deviceId, mac, before } = named.record;
+  const name = attachmentOf(named)?.ifName ?? '';
+  return {
+    path: own?.netns ?? ownerOf(records.path, deviceId) ?? '',
+    identity: own?.namespace,
+    link: before.name === '' ? undefined : { name, mac: (mac || before.mac).toLowerCase() || undefined },
+  };
+}
 
-/**
- * A record that is not there is no failure.
- *
- * @throws CniError ioFailure
- */
-export function removeRecord(folder: string, name: string): void {
-  const file = join(folder, name);
-  try {
-    removeWritten(file);
-  } catch (error) {
-    throw ioError('remove', file, error);
+/** Was it recorded of the VF that there is now, and not before a boot, or before the VFs were made anew? */
+export function isOfThisLife(host: Host, records: Records, { name, record }: NamedRecord): boolean {
+  const { own, deviceId } = record;
+  if (own?.namespace !== undefined) {
+    return own.namespace.boot === host.bootId && own.incarnation === incarnationOf(deviceId, host.sysfs);
   }
-}
-
-/** Every record that can be read. */
-export function listRecords(folder: string, log: (line: string) => void): readonly NamedRecord[] {
-  return namesIn(folder).flatMap((name) => readNamed(folder, name, log) ?? []);
-}
-
-function readNamed(folder: string, name: string, log: (line: string) => void): NamedRecord | undefined {
-  const file = join(folder, name);
-  try {
-    return { name, record: parseRecord(readFileSync(file, 'utf8')) };
-  } catch (error) {
-    if (!isMissing(error)) {
-      log(`cannot use record "${file}": ${messageOf(error)}`);
-    }
-    return undefined;
-  }
-}
-
-/** Files, not those that are being written, nor the folder of locks and allocations. */
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
-      .map(({ name }) => name)
-      .sort();
-  } catch (error) {
-    if (isMissing(error)) {
-      return [];
-    }
-    throw ioError('read folder', folder, error);
-  }
+  const written = statSync(records.fileOf(name), { throwIfNoEntry: false });
+  return written === undefined || written.mtimeMs >= bootTimeMs();
 }

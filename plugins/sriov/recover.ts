@@ -9,7 +9,7 @@ import { findInterface } from './identity.ts';
 import { allocatedTo } from './places.ts';
 import { UNTOUCHED } from './plan.ts';
 import type { SriovRecord } from './record.ts';
-import { listRecords, nameOf } from './records.ts';
+import { nameOf, type Records } from './records.ts';
 
 /**
  * What a record would say that is missing or cannot be read: allocations name the VFs of a pod, and a VF that no other
@@ -20,12 +20,13 @@ import { listRecords, nameOf } from './records.ts';
 export async function recordWithoutFile(
   call: Call<JsonObject>,
   host: Host,
-  folder: string,
+  records: Records,
 ): Promise<SriovRecord | undefined> {
-  const candidates = call.netnsPath === '' ? [] : allocatedTo(folder, call.netnsPath);
+  const candidates = call.netnsPath === '' ? [] : allocatedTo(records.path, call.netnsPath);
   const wanted = lookUp(call.document, 'deviceID');
   const others = new Set(
-    listRecords(folder, () => undefined)
+    records
+      .list(() => undefined)
       .filter(({ name }) => name !== nameOf(call))
       .map(({ record }) => record.deviceId),
   );

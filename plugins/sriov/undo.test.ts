@@ -1,3 +1,5 @@
+import { utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { ALL, attached, Bench, OK } from './testing/bench.ts';
@@ -53,6 +55,36 @@ describe('ADD after a disaster', () => {
     expect(bench.nic.vfs[1]).toMatchObject({ vlan: 7, trust: 0 });
     await bench.run('DEL');
     expect(bench.nic.picture()).toEqual(before);
+  });
+
+  it.each<[string, (bench: Bench) => void]>([
+    [
+      'a boot',
+      (bench) => {
+        bench.bootId = 'the next one';
+      },
+    ],
+    ['the VFs were made anew', ({ nic }) => nic.remake()],
+    [
+      'a boot, by the Go plugin',
+      (bench) => {
+        const { braid: _, ...form } = JSON.parse(bench.files()['c1-net1'] ?? '') as Record<string, unknown>;
+        bench.put('c1-net1', JSON.stringify(form));
+        utimesSync(join(bench.stateDir, 'c1-net1'), 1, 1);
+      },
+    ],
+  ])('applies nothing that was recorded before %s', async (_, happens) => {
+    const { bench } = await attached();
+    using _bench = bench;
+    bench.nic.endPod();
+    happens(bench);
+    // as the administrator has set it up since
+    Object.assign(bench.nic.interface ?? {}, { name: 'p1v1', mtu: 4200, mac: '02:00:00:00:00:42' });
+    Object.assign(bench.nic.vfs[1] ?? {}, { vlan: 42, trust: 1, spoofCheck: 1, linkState: 0 });
+    bench.nic.showNames();
+    const today = bench.nic.picture();
+    expect(await bench.run('DEL')).toMatchObject(OK);
+    expect([bench.nic.picture(), bench.files(), bench.leases.size]).toEqual([today, {}, 0]);
   });
 
   it('puts a VF right whose pod has died without DEL', async () => {

@@ -110,6 +110,8 @@ function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
       return named as unknown as Netns;
     },
     log: (line) => node().stderr.push(line),
+    livingNetns: () => [],
+    bootId: 'this boot',
     registry,
     isOwnBuild: (path) => own.includes(basename(path)),
     execute: async (path, env, stdin) => {

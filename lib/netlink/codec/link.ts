@@ -75,6 +75,7 @@ export const LinkTable = table({
   linkInfo: [18, nest(LinkInfoTable)],
   propList: [52, nest(PropListTable, true)],
   altIfName: [IFLA_ALT_IFNAME, text],
+  newIfIndex: [49, u32],
   permAddress: [54, raw],
   parentDevName: [56, text],
   parentDevBusName: [57, text],

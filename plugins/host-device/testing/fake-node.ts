@@ -42,7 +42,16 @@ export class FakeNamespace {
         }
       },
     };
-    const netns = { path, descriptor, netlink, writeSysctl: () => undefined, [Symbol.dispose]: () => undefined };
+    const netns = {
+      path,
+      descriptor,
+      identity: `4:${descriptor}`,
+      cookie: undefined,
+      netlink,
+      isSameAs: (other: Netns) => other.path === path,
+      writeSysctl: () => undefined,
+      [Symbol.dispose]: () => undefined,
+    };
     this.netns = netns as unknown as Netns;
   }
 
@@ -65,6 +74,8 @@ export class FakeNode implements Disposable {
   readonly node: FakeNamespace;
   readonly pod: FakeNamespace;
   readonly host: Host;
+  /** another one: the machine was booted */
+  bootId = 'this boot';
   /** called before a link moves */
   onMove: () => void = () => undefined;
   /** paths of namespaces; others are missing */
@@ -81,7 +92,11 @@ export class FakeNode implements Disposable {
     };
     this.node = new FakeNamespace('/node', NODE, this.said, move);
     this.pod = new FakeNamespace('/pod', POD, this.said, move);
-    const host: Pick<Host, 'netns' | 'sysfs' | 'log' | 'openNetns'> = {
+    const host: Pick<Host, 'native' | 'netns' | 'sysfs' | 'log' | 'openNetns' | 'livingNetns' | 'bootId' | 'sleep'> = {
+      native: { lock: () => 0 } as unknown as Host['native'],
+      sleep: async () => undefined,
+      livingNetns: () => [],
+      bootId: '',
       netns: this.node.netns,
       sysfs: join(this.folder.path, 'sys'),
       log: (line) => void this.said.push(line),
@@ -92,7 +107,7 @@ export class FakeNode implements Disposable {
         return this.pod.netns;
       },
     };
-    this.host = host as Host;
+    this.host = Object.defineProperty(host, 'bootId', { get: () => this.bootId }) as Host;
   }
 
   get records(): string {

@@ -188,6 +188,8 @@ export class Lab implements Disposable {
     const host: Partial<Host> = {
       netns: this.netns(HOST),
       sysfs: this.sysfsRoot,
+      livingNetns: () => [],
+      bootId: 'this boot',
       openNetns: (path) => this.netns(path),
       log: (line) => void this.log.push(line),
     };
@@ -205,6 +207,7 @@ export class Lab implements Disposable {
     const netns = {
       path,
       identity: where,
+      cookie: undefined,
       descriptor: kernel.descriptorOf(where),
       netlink,
       get rdmaNetlink() {

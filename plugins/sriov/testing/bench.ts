@@ -22,6 +22,8 @@ export class Bench implements Disposable {
   /** throws what IPAM shall fail with */
   ipamFails: (verb: string) => void = () => undefined;
   readonly stateDir: string;
+  /** another one: the machine was booted */
+  bootId = 'this boot';
   private readonly dir = mkdtempSync(join(tmpdir(), 'braid-test-'));
 
   constructor() {
@@ -83,6 +85,8 @@ export class Bench implements Disposable {
       native: { lock: () => 0 } as unknown as Host['native'],
       netns: nic.open(nic.home),
       sysfs: nic.sysfs,
+      livingNetns: () => [],
+      bootId: this.bootId,
       openNetns: (path) => {
         if (path !== nic.pod.path || !nic.pod.alive) {
           throw new NetnsMissing(path);

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { NO_MAC } from '../../../lib/link/vf.ts';
 import { Conversation } from '../../../lib/netlink/conversation.ts';
@@ -93,6 +93,14 @@ export class FakeNic {
     }
   }
 
+  /** The VFs are removed and made anew: the kernel's folders are others. */
+  remake(): void {
+    const old = `devices/pci0000:00/${VF}`;
+    const target = join(this.sysfs, old);
+    renameSync(target, `${target}.old`);
+    cpSync(`${target}.old`, target, { recursive: true, verbatimSymlinks: true });
+  }
+
   /** No driver is bound to the VF any more. */
   unbind(): void {
     this.home.links = this.home.links.filter(({ parentDev }) => parentDev !== VF);
@@ -133,6 +141,8 @@ export class FakeNic {
     };
     const netns = {
       path: namespace.path,
+      identity: `4:${this.namespaces.indexOf(namespace)}`,
+      cookie: undefined,
       descriptor: this.namespaces.indexOf(namespace),
       netlink: new Conversation(() => transportOf(this, namespace)),
       isSameAs: (other: Netns) => other.path === namespace.path,

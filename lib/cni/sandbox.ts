@@ -1,0 +1,197 @@
+import { existsSync } from 'node:fs';
+import * as z from 'zod/mini';
+import { findLink } from '../link/observe.ts';
+import { type Netns, NetnsMissing, NotANetns } from '../netns/netns.ts';
+import { CniError } from './errors.ts';
+import { lookUp } from './json.ts';
+import type { Call, Host } from './plugin.ts';
+import { parseResult } from './result.ts';
+
+/**
+ * Names one network namespace among all that the machine ever has. A path proves nothing: the process behind it ends and
+ * another gets its number, a mount is lost, a new pod gets the name of an old one.
+ */
+export interface NetnsIdentity {
+  /** the kernel's run */
+  readonly boot: string;
+  /** `<device>:<inode>`; numbers are used again when a namespace is gone */
+  readonly inode: string;
+  /** never used again while the kernel runs; undefined before Linux 5.14 */
+  readonly cookie?: number | undefined;
+}
+
+/** As records keep it. */
+export const NetnsIdentityForm = z.object({ boot: z.string(), inode: z.string(), cookie: z.optional(z.number()) });
+
+/** What is known of the namespace that an attachment was made in. */
+export interface Sandbox {
+  /** where it was, or is said to be; '' when nobody says */
+  readonly path: string;
+  /** recorded at ADD; undefined when it was not */
+  readonly identity?: NetnsIdentity | undefined;
+  /** the attachment's interface in it, by which it is known when no identity was recorded */
+  readonly link?: { readonly name: string; readonly mac: string | undefined } | undefined;
+  /** the caller insists on the node's own namespace (CNI_NETNS_OVERRIDE) */
+  readonly mayBeOwn?: boolean;
+}
+
+/** `here`: open, to be disposed of; `gone`: it is no more; `replaced`: nor is it, and its path leads to something else. */
+export type Reopened =
+  | { readonly state: 'here'; readonly netns: Netns }
+  | { readonly state: 'gone' | 'replaced'; readonly netns?: never };
+
+const GONE: Reopened = { state: 'gone' };
+const REPLACED: Reopened = { state: 'replaced' };
+
+/** What ADD records of the namespace. */
+export function identityOf(host: Host, { identity, cookie }: Netns): NetnsIdentity {
+  return { boot: host.bootId, inode: identity, ...(cookie === undefined ? {} : { cookie }) };
+}
+
+/** The sandbox of a call that has no record: the interface is that of prevResult. */
+export function sandboxOf(call: Call<unknown>): Sandbox {
+  const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
+  return { path: call.netnsPath, link: linkOf(call), mayBeOwn: ['1', 'true'].includes(override) };
+}
+
+/**
+ * Opens the namespace that an attachment was made in, wherever it is by now: where its path leads, else where processes
+ * or mounts keep it.
+ *
+ * @throws CniError invalidNetns when it cannot be told whether it lives
+ */
+export async function reopen(host: Host, sandbox: Sandbox): Promise<Reopened> {
+  return sandbox.identity === undefined ? byLink(host, sandbox) : byIdentity(host, sandbox, sandbox.identity);
+}
+
+/** The same, where both kinds of absence are one; a line of the log says which. */
+export async function reopenIfHere(host: Host, sandbox: Sandbox): Promise<Netns | undefined> {
+  const { state, netns } = await reopen(host, sandbox);
+  if (state === 'replaced') {
+    host.log(`the pod's network namespace is gone: "${sandbox.path}" is another's now`);
+  }
+  return netns;
+}
+
+async function byIdentity(host: Host, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {
+  const there = open(host, path);
+  if (identity.boot === host.bootId) {
+    if (there !== undefined && isSame(there, identity)) {
+      return { state: 'here', netns: there };
+    }
+    const found = findSame(host, identity);
+    if (found !== undefined) {
+      there?.[Symbol.dispose]();
+      return { state: 'here', netns: found };
+    }
+  }
+  there?.[Symbol.dispose]();
+  return there === undefined ? GONE : REPLACED;
+}
+
+const isSame = (netns: Netns, { inode, cookie }: NetnsIdentity): boolean =>
+  netns.identity === inode && (cookie === undefined || netns.cookie === undefined || netns.cookie === cookie);
+
+function findSame(host: Host, identity: NetnsIdentity): Netns | undefined {
+  const name = `net:[${identity.inode.split(':')[1] ?? ''}]`;
+  for (const { path } of host.livingNetns().filter((living) => living.name === name)) {
+    const netns = open(host, path);
+    if (netns !== undefined && isSame(netns, identity)) {
+      return netns;
+    }
+    netns?.[Symbol.dispose]();
+  }
+  return undefined;
+}
+
+/** Without a recorded identity the interface tells, and where nothing is known of that, the path is believed. */
+async function byLink(host: Host, { path, link, mayBeOwn = false }: Sandbox): Promise<Reopened> {
+  const there = open(host, path);
+  const isOwn = there?.isSameAs(host.netns) ?? false;
+  if (there !== undefined && isOwn && mayBeOwn) {
+    return { state: 'here', netns: there };
+  }
+  const mac = link?.mac;
+  if (
+    there !== undefined &&
+    !isOwn &&
+    (link === undefined || mac === undefined || (await hasLink(there, link.name, mac)))
+  ) {
+    return { state: 'here', netns: there };
+  }
+  const elsewhere = link === undefined || mac === undefined ? undefined : await findWithLink(host, link.name, mac);
+  if (elsewhere === undefined && there !== undefined && !isOwn && !path.startsWith('/proc/')) {
+    return { state: 'here', netns: there }; // programs of the pod may have renamed the interface, or changed its address
+  }
+  there?.[Symbol.dispose]();
+  if (elsewhere !== undefined) {
+    return { state: 'here', netns: elsewhere };
+  }
+  if (link !== undefined && mac === undefined && there === undefined) {
+    await refuseUnproved(host, path, link.name);
+  }
+  return there === undefined ? GONE : REPLACED;
+}
+
+async function findWithLink(host: Host, name: string, mac: string | undefined): Promise<Netns | undefined> {
+  for (const { path } of host.livingNetns()) {
+    const netns = open(host, path);
+    if (netns !== undefined && !netns.isSameAs(host.netns) && (await hasLink(netns, name, mac))) {
+      return netns;
+    }
+    netns?.[Symbol.dispose]();
+  }
+  return undefined;
+}
+
+/** @param mac undefined: any */
+async function hasLink({ netlink }: Netns, name: string, mac: string | undefined): Promise<boolean> {
+  try {
+    const link = await findLink(netlink, name);
+    return link !== undefined && (mac === undefined || link.mac === mac);
+  } catch {
+    return false; // it ends while we look
+  }
+}
+
+/** A file without a namespace is what a lost mount leaves: the pod may live on, and nothing tells which one it is. */
+async function refuseUnproved(host: Host, path: string, name: string): Promise<void> {
+  if (!existsSync(path)) {
+    return;
+  }
+  using netns = await findWithLink(host, name, undefined);
+  if (netns !== undefined) {
+    throw new CniError(
+      'invalidNetns',
+      `cannot tell whether the pod of "${path}" lives: its mount is lost, there is no prevResult, and namespace ` +
+        `"${netns.path}" has an interface "${name}"; end its processes, or call DEL with the namespace's path`,
+    );
+  }
+}
+
+/** @throws CniError invalidNetns when what is there cannot be looked at */
+function open(host: Host, path: string): Netns | undefined {
+  if (path === '') {
+    return undefined;
+  }
+  try {
+    return host.openNetns(path);
+  } catch (error) {
+    if (error instanceof NetnsMissing || error instanceof NotANetns) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** With the hardware address that prevResult tells. */
+function linkOf(call: Call<unknown>): NonNullable<Sandbox['link']> {
+  const name = call.ifName;
+  try {
+    const { interfaces } = parseResult(lookUp(call.document, 'prevResult'), call.version, 'prevResult');
+    const own = interfaces.findLast((one) => one.name === name && (one.sandbox ?? '') !== '');
+    return { name, mac: own?.mac?.toLowerCase() };
+  } catch {
+    return { name, mac: undefined }; // DEL reads no more than it needs
+  }
+}
