@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { findLink } from '../link/observe.ts';
+import { findLink, listAddresses } from '../link/observe.ts';
+import { formatCidr } from '../net/cidr.ts';
 import { type Netns, NetnsMissing, NotANetns } from '../netns/netns.ts';
 import { CniError } from './errors.ts';
 import { lookUp } from './json.ts';
@@ -23,6 +24,14 @@ export interface NetnsIdentity {
 /** As records keep it. */
 export const NetnsIdentityForm = z.object({ boot: z.string(), inode: z.string(), cookie: z.optional(z.number()) });
 
+/** An interface, as far as it is known; pods are told apart by it. */
+export interface SandboxLink {
+  readonly name: string;
+  readonly mac: string | undefined;
+  /** with their prefix lengths */
+  readonly addresses?: readonly string[];
+}
+
 /** What is known of the namespace that an attachment was made in. */
 export interface Sandbox {
   /** where it was, or is said to be; '' when nobody says */
@@ -30,7 +39,7 @@ export interface Sandbox {
   /** recorded at ADD; undefined when it was not */
   readonly identity?: NetnsIdentity | undefined;
   /** the attachment's interface in it, by which it is known when no identity was recorded */
-  readonly link?: { readonly name: string; readonly mac: string | undefined } | undefined;
+  readonly link?: SandboxLink | undefined;
   /** the caller insists on the node's own namespace (CNI_NETNS_OVERRIDE) */
   readonly mayBeOwn?: boolean;
 }
@@ -52,6 +61,15 @@ export function identityOf(host: Host, { identity, cookie }: Netns): NetnsIdenti
 export function sandboxOf(call: Call<unknown>): Sandbox {
   const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
   return { path: call.netnsPath, link: linkOf(call), mayBeOwn: ['1', 'true'].includes(override) };
+}
+
+/**
+ * The same for a call that is about a piece of hardware. Name and hardware address are then in whatever pod has it by now:
+ * only with the addresses that it got in this one do they tell the pod.
+ */
+export function sandboxOfDevice(call: Call<unknown>): Sandbox {
+  const { link, ...sandbox } = sandboxOf(call);
+  return (link?.addresses ?? []).length > 0 ? { ...sandbox, link } : sandbox;
 }
 
 /**
@@ -104,39 +122,37 @@ function findSame(host: Host, identity: NetnsIdentity): Netns | undefined {
   return undefined;
 }
 
-/** Without a recorded identity the interface tells, and where nothing is known of that, the path is believed. */
+/**
+ * Without a recorded identity a path is believed, unless it goes through a process and the interface is not there: that
+ * process may be another one by now. Only where no path leads to a pod is the interface looked for elsewhere.
+ */
 async function byLink(host: Host, { path, link, mayBeOwn = false }: Sandbox): Promise<Reopened> {
   const there = open(host, path);
-  const isOwn = there?.isSameAs(host.netns) ?? false;
-  if (there !== undefined && isOwn && mayBeOwn) {
+  if (there !== undefined && (await isBelievable(host, there, { path, link, mayBeOwn }))) {
     return { state: 'here', netns: there };
-  }
-  const mac = link?.mac;
-  if (
-    there !== undefined &&
-    !isOwn &&
-    (link === undefined || mac === undefined || (await hasLink(there, link.name, mac)))
-  ) {
-    return { state: 'here', netns: there };
-  }
-  const elsewhere = link === undefined || mac === undefined ? undefined : await findWithLink(host, link.name, mac);
-  if (elsewhere === undefined && there !== undefined && !isOwn && !path.startsWith('/proc/')) {
-    return { state: 'here', netns: there }; // programs of the pod may have renamed the interface, or changed its address
   }
   there?.[Symbol.dispose]();
+  const elsewhere = link?.mac === undefined ? undefined : await findWithLink(host, link);
   if (elsewhere !== undefined) {
     return { state: 'here', netns: elsewhere };
   }
-  if (link !== undefined && mac === undefined && there === undefined) {
-    await refuseUnproved(host, path, link.name);
+  if (link !== undefined && link.mac === undefined && there === undefined) {
+    await refuseUnproved(host, path, link);
   }
   return there === undefined ? GONE : REPLACED;
 }
 
-async function findWithLink(host: Host, name: string, mac: string | undefined): Promise<Netns | undefined> {
+async function isBelievable(host: Host, there: Netns, { path, link, mayBeOwn = false }: Sandbox): Promise<boolean> {
+  if (there.isSameAs(host.netns)) {
+    return mayBeOwn;
+  }
+  return !path.startsWith('/proc/') || link?.mac === undefined || (await hasLink(there, link));
+}
+
+async function findWithLink(host: Host, link: SandboxLink): Promise<Netns | undefined> {
   for (const { path } of host.livingNetns()) {
     const netns = open(host, path);
-    if (netns !== undefined && !netns.isSameAs(host.netns) && (await hasLink(netns, name, mac))) {
+    if (netns !== undefined && !netns.isSameAs(host.netns) && (await hasLink(netns, link))) {
       return netns;
     }
     netns?.[Symbol.dispose]();
@@ -144,27 +160,31 @@ async function findWithLink(host: Host, name: string, mac: string | undefined): 
   return undefined;
 }
 
-/** @param mac undefined: any */
-async function hasLink({ netlink }: Netns, name: string, mac: string | undefined): Promise<boolean> {
+/** Is there an interface of that name, with as much as is known of its hardware address and addresses? */
+async function hasLink({ netlink }: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
   try {
     const link = await findLink(netlink, name);
-    return link !== undefined && (mac === undefined || link.mac === mac);
+    if (link === undefined || (mac !== undefined && link.mac !== mac)) {
+      return false;
+    }
+    const found = addresses.length === 0 ? [] : await listAddresses(netlink, link.index);
+    return addresses.every((text) => found.some(({ ip, prefix }) => formatCidr({ ip, prefix }) === text));
   } catch {
     return false; // it ends while we look
   }
 }
 
 /** A file without a namespace is what a lost mount leaves: the pod may live on, and nothing tells which one it is. */
-async function refuseUnproved(host: Host, path: string, name: string): Promise<void> {
+async function refuseUnproved(host: Host, path: string, link: SandboxLink): Promise<void> {
   if (!existsSync(path)) {
     return;
   }
-  using netns = await findWithLink(host, name, undefined);
+  using netns = await findWithLink(host, link);
   if (netns !== undefined) {
     throw new CniError(
       'invalidNetns',
       `cannot tell whether the pod of "${path}" lives: its mount is lost, there is no prevResult, and namespace ` +
-        `"${netns.path}" has an interface "${name}"; end its processes, or call DEL with the namespace's path`,
+        `"${netns.path}" has an interface "${link.name}"; end its processes, or call DEL with the namespace's path`,
     );
   }
 }
@@ -184,13 +204,14 @@ function open(host: Host, path: string): Netns | undefined {
   }
 }
 
-/** With the hardware address that prevResult tells. */
-function linkOf(call: Call<unknown>): NonNullable<Sandbox['link']> {
+/** As much of the attachment's interface as prevResult tells. */
+function linkOf(call: Call<unknown>): SandboxLink {
   const name = call.ifName;
   try {
-    const { interfaces } = parseResult(lookUp(call.document, 'prevResult'), call.version, 'prevResult');
-    const own = interfaces.findLast((one) => one.name === name && (one.sandbox ?? '') !== '');
-    return { name, mac: own?.mac?.toLowerCase() };
+    const { interfaces, ips } = parseResult(lookUp(call.document, 'prevResult'), call.version, 'prevResult');
+    const index = interfaces.findLastIndex((one) => one.name === name && (one.sandbox ?? '') !== '');
+    const addresses = ips.filter((ip) => ip.interface === index).map(({ address }) => address);
+    return { name, mac: interfaces[index]?.mac?.toLowerCase(), addresses };
   } catch {
     return { name, mac: undefined }; // DEL reads no more than it needs
   }

@@ -1,7 +1,7 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
-import { reopenIfHere, sandboxOf } from '../../lib/cni/sandbox.ts';
+import { reopenIfHere, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice, setAlias } from '../../lib/link/device.ts';
 import { renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
@@ -25,7 +25,7 @@ export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void
     await giveBackRecorded(host, records, { ...record, netns: call.netnsPath || record.netns });
     return;
   }
-  using netns = await reopenIfHere(host, sandboxOf(call));
+  using netns = await reopenIfHere(host, sandboxOfDevice(call));
   await (netns === undefined ? recallByAlias(call, host) : returnByAlias(call, host, netns));
   records.remove(nameOf(call)); // one that could not be read
 }

@@ -3,7 +3,7 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import { differs } from '../../lib/cni/previous.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
-import { reopenIfHere, type Sandbox, sandboxOf } from '../../lib/cni/sandbox.ts';
+import { reopenIfHere, type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { modeFault, rdmaMode } from '../../lib/rdma/mode.ts';
 import { collect } from './collect.ts';
@@ -60,7 +60,9 @@ async function del(call: Call<JsonObject>, host: Host): Promise<void> {
 }
 
 const sandboxOfState = (call: Call<unknown>, { owner }: RdmaState): Sandbox =>
-  owner?.namespace === undefined ? sandboxOf(call) : { path: call.netnsPath || owner.netns, identity: owner.namespace };
+  owner?.namespace === undefined
+    ? sandboxOfDevice(call)
+    : { path: call.netnsPath || owner.netns, identity: owner.namespace };
 
 async function check(call: Call<RdmaConf>, host: Host): Promise<void> {
   demandPrevious(call);

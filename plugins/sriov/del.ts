@@ -3,7 +3,7 @@ import { doAll } from '../../lib/cni/errors.ts';
 import { ipamType } from '../../lib/cni/ipam.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host } from '../../lib/cni/plugin.ts';
-import { type Sandbox, sandboxOf } from '../../lib/cni/sandbox.ts';
+import { type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import type { SriovConf } from './config.ts';
 import { giveBack, isSomebodyElses } from './give-back.ts';
 import { lockVf, ownerOf, stateFolder } from './places.ts';
@@ -23,7 +23,7 @@ export async function deleteVf(call: Call<JsonObject>, host: Host): Promise<void
   const addressed = { ...call, document: type === '' ? {} : { ipam: { type } } };
   await releaseAfter(addressed, host, async () => {
     if (record !== undefined) {
-      await giveBackOwn(host, records, { name: nameOf(call), record }, sandboxOf(call));
+      await giveBackOwn(host, records, { name: nameOf(call), record }, sandboxOfDevice(call));
     }
   });
   records.remove(nameOf(call));

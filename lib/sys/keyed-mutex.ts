@@ -1,0 +1,57 @@
+/** One holder for each key, first come first served; others wait without polling. */
+export class KeyedMutex {
+  private readonly waiting = new Map<string, (() => void)[]>();
+
+  /**
+   * @param signal ends the wait
+   * @returns the lock, let go when disposed of
+   * @throws the signal's reason
+   */
+  async acquire(key: string, signal?: AbortSignal): Promise<Disposable> {
+    signal?.throwIfAborted();
+    const queue = this.waiting.get(key);
+    if (queue === undefined) {
+      this.waiting.set(key, []);
+    } else {
+      await turn(queue, signal);
+    }
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isHeld) {
+          isHeld = false;
+          this.handOn(key);
+        }
+      },
+    };
+  }
+
+  /** How many keys are held: none when all is done. */
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  private handOn(key: string): void {
+    const next = this.waiting.get(key)?.shift();
+    if (next === undefined) {
+      this.waiting.delete(key);
+    } else {
+      next();
+    }
+  }
+}
+
+function turn(queue: (() => void)[], signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      queue.splice(queue.indexOf(go), 1);
+      reject(signal?.reason);
+    };
+    const go = (): void => {
+      signal?.removeEventListener('abort', leave);
+      resolve();
+    };
+    queue.push(go);
+    signal?.addEventListener('abort', leave, { once: true });
+  });
+}
