@@ -15,7 +15,9 @@ export default defineConfig({
         },
       },
       { test: { name: 'netns', include: ['{lib,plugins}/**/*.netns.test.ts'], ...rooted } },
-      { test: { name: 'conformance', include: ['conformance/*.test.ts'], ...rooted } },
+      {
+        test: { name: 'conformance', include: ['conformance/{contract,plugins,braid,build}/**/*.test.ts'], ...rooted },
+      },
       {
         test: {
           name: 'vm',

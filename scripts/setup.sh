@@ -121,9 +121,9 @@ install_go() {
 
 # The Go programs that ours are compared with, built with a Go of this machine's packages where there is none.
 install_peers() {
-  find_go >/dev/null || ! node conformance/peers.ts >/dev/null 2>&1 || return 0 # all are there
+  find_go >/dev/null || ! node conformance/peers/peers.ts >/dev/null 2>&1 || return 0 # all are there
   [[ -e ${BRAID_PEERS-.cache/peers}/multus ]] || say 'building the Go programs that ours are compared with (minutes)'
-  with_go node conformance/peers.ts || die 'cannot build the Go programs to compare with: see above'
+  with_go node conformance/peers/peers.ts || die 'cannot build the Go programs to compare with: see above'
 }
 
 # The container runtimes of conformance/containerd; with "containerd2" among the words also the one that must be built.

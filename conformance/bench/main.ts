@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { installPeers } from '../peers.ts';
+import { installPeers } from '../peers/peers.ts';
 import type { Bench } from './bench.ts';
 import { BENCHES, benchesNamed } from './benches.ts';
 import { emptyProgram } from './empty.ts';

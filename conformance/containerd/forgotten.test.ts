@@ -2,7 +2,7 @@
 import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { filesIn } from '../state.ts';
+import { filesIn } from '../lab/state.ts';
 import { makeRails, multus } from './networks.ts';
 import { RUNTIMES, Site } from './site.ts';
 import { placeScript } from './tap.ts';

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mustRun } from '../execute.ts';
+import { mustRun } from '../lab/execute.ts';
 
 export const PAUSE_IMAGE = 'localhost/braid/pause:1';
 

@@ -6,7 +6,7 @@
 import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { BASE_ENV, type Env, execute, mustRun } from '../execute.ts';
+import { BASE_ENV, type Env, execute, mustRun } from '../lab/execute.ts';
 import { makeImage } from './image.ts';
 
 /** BRAID_CONTAINERD, or a folder that git ignores. */

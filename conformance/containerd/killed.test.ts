@@ -2,7 +2,7 @@
 import { linkSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PLUGINS, STANDALONE } from '../programs.ts';
+import { PLUGINS, STANDALONE } from '../lab/programs.ts';
 import { macvlan, makeRails, multus, whereabouts } from './networks.ts';
 import { RUNTIMES, Site } from './site.ts';
 import { Tap } from './tap.ts';

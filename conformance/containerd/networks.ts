@@ -1,5 +1,5 @@
 /** Configurations of the tests: networks on the NICs of the node. */
-import { PARENT } from '../lab.ts';
+import { PARENT } from '../lab/lab.ts';
 import type { Site } from './site.ts';
 
 type Conf = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /** The node or its runtime dies, or its configuration changes: nobody loses an address, nothing leaks. */
 import { describe, expect, it } from 'vitest';
-import { linkOf, stateOf } from '../state.ts';
+import { linkOf, stateOf } from '../lab/state.ts';
 import { macvlan, makeRails, multus, whereabouts } from './networks.ts';
 import { RUNTIMES, Site } from './site.ts';
 import { Tap } from './tap.ts';

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { globSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { execute, mustRun, type Outcome } from '../execute.ts';
-import type { Lab } from '../lab.ts';
+import { execute, mustRun, type Outcome } from '../lab/execute.ts';
+import type { Lab } from '../lab/lab.ts';
 import { configOf, type Folders } from './config.ts';
 import { Cri } from './cri.ts';
 import { PAUSE_TAR, type RuntimePrograms } from './install.ts';

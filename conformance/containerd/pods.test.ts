@@ -1,6 +1,6 @@
 /** Pods whose only networks are ours, under a real container runtime. */
 import { describe, expect, it } from 'vitest';
-import { linkOf, stateOf } from '../state.ts';
+import { linkOf, stateOf } from '../lab/state.ts';
 import { macvlan, makeRails, multus, railName, whereabouts } from './networks.ts';
 import { RUNTIMES, Site } from './site.ts';
 

@@ -2,10 +2,10 @@
 import { copyFileSync, linkSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
-import { BASE_ENV, type Outcome } from '../execute.ts';
-import { Lab } from '../lab.ts';
-import { GO, PLUGINS, STANDALONE } from '../programs.ts';
-import { addressTexts, comparable, filesIn, stateOf } from '../state.ts';
+import { BASE_ENV, type Outcome } from '../lab/execute.ts';
+import { Lab } from '../lab/lab.ts';
+import { GO, PLUGINS, STANDALONE } from '../lab/programs.ts';
+import { addressTexts, comparable, filesIn, stateOf } from '../lab/state.ts';
 import type { Cri, PodSpec } from './cri.ts';
 import { type RuntimePrograms, runtimes } from './install.ts';
 import { ContainerdNode } from './node.ts';

@@ -1,5 +1,5 @@
 /** The two network cards of the machine. They are on one wire. */
-import { mustRun } from '../execute.ts';
+import { mustRun } from '../lab/execute.ts';
 import { linksOf } from './pci.ts';
 import { until } from './until.ts';
 

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BASE_ENV, type Env, type Execution, execute, mustRun, type Outcome } from '../execute.ts';
-import type { Pod } from '../lab.ts';
-import { type Call, envOf, GO, OURS, type Side, stdinOf } from '../programs.ts';
+import { BASE_ENV, type Env, type Execution, execute, mustRun, type Outcome } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
+import { type Call, envOf, GO, OURS, type Side, stdinOf } from '../lab/programs.ts';
 
 /** A network of these plugins, as cnitool reads it. */
 export interface Network {

@@ -1,7 +1,7 @@
 /** Devices on the PCI bus, by address: what sysfs says of them, and which driver has them. */
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { mustRun } from '../execute.ts';
+import { mustRun } from '../lab/execute.ts';
 import { until } from './until.ts';
 
 const BUS = '/sys/bus/pci';

@@ -1,8 +1,8 @@
 /** Everything that the kernel says of a device, for comparing it with what it said before. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { execute, mustRun } from '../execute.ts';
-import type { Pod } from '../lab.ts';
-import type { Entry } from '../state.ts';
+import { execute, mustRun } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
+import type { Entry } from '../lab/state.ts';
 import { pciLink, pciPath } from './pci.ts';
 
 /** An interface: its attributes (of a card also those of its VFs), addresses, routes of all tables, switches. */

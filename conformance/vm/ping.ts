@@ -1,5 +1,5 @@
-import { execute } from '../execute.ts';
-import type { Pod } from '../lab.ts';
+import { execute } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
 import { until } from './until.ts';
 
 const WAIT_S = 1;

@@ -1,7 +1,7 @@
 /** Calls of the plugin rdma that are killed after each of their effects: what the next call makes of it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Pod } from '../lab.ts';
-import { untilItEnds } from '../steps.ts';
+import type { Pod } from '../lab/lab.ts';
+import { untilItEnds } from '../lab/steps.ts';
 import { rdmaDevices } from './rdma.ts';
 import { RdmaNode, rdmaOf } from './rdma-lab.ts';
 

@@ -1,10 +1,10 @@
 /** A node whose VFs have RDMA devices, and calls of the built plugin rdma for its pods. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Env, execute, type Outcome } from '../execute.ts';
-import type { Pod } from '../lab.ts';
-import { envOf, OURS, stdinOf } from '../programs.ts';
-import { killedAfter } from '../steps.ts';
+import { type Env, execute, type Outcome } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
+import { envOf, OURS, stdinOf } from '../lab/programs.ts';
+import { killedAfter } from '../lab/steps.ts';
 import { Node } from './node.ts';
 import { rdmaDevicesOf } from './pci.ts';
 import { RdmaDevice, rdmaDevices } from './rdma.ts';

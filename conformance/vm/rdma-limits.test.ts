@@ -1,7 +1,7 @@
 /** The plugin rdma where a device cannot be given to one pod. */
 import { writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { execute, mustRun } from '../execute.ts';
+import { execute, mustRun } from '../lab/execute.ts';
 import { FAR_CARD } from './cards.ts';
 import { Node } from './node.ts';
 import { RdmaDevice, rdmaDevices, setRdmaMode } from './rdma.ts';

@@ -2,9 +2,9 @@
 import { globSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BASE_ENV, execute } from '../execute.ts';
-import type { Pod } from '../lab.ts';
-import { isOldest, OURS, ROOT, VERSIONS } from '../programs.ts';
+import { BASE_ENV, execute } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
+import { isOldest, OURS, ROOT, VERSIONS } from '../lab/programs.ts';
 import { CARD } from './cards.ts';
 import { linksOf } from './pci.ts';
 import { rdmaDevices } from './rdma.ts';

@@ -1,6 +1,6 @@
 /** RDMA devices in software, on interfaces of cards. They can be moved to namespaces as those in hardware can. */
-import { execute, mustRun } from '../execute.ts';
-import type { Pod } from '../lab.ts';
+import { execute, mustRun } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
 import { until } from './until.ts';
 
 export type RdmaMode = 'exclusive' | 'shared';

@@ -1,6 +1,6 @@
 /** The card with the driver vfsim, which takes every attribute of a VF, and moves no traffic. */
 import { writeFileSync } from 'node:fs';
-import { mustRun } from '../execute.ts';
+import { mustRun } from '../lab/execute.ts';
 import { CARD, type Card } from './cards.ts';
 import { bind, bindByDefault, linksOf, readPci, writePci } from './pci.ts';
 import { until } from './until.ts';

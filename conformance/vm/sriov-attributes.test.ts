@@ -1,7 +1,7 @@
 /** Every attribute of a VF, on a driver that knows all of them and moves no traffic. */
 import { describe, expect, it } from 'vitest';
-import { VERSIONS } from '../programs.ts';
-import { requestsOf } from '../steps.ts';
+import { VERSIONS } from '../lab/programs.ts';
+import { requestsOf } from '../lab/steps.ts';
 import { Node } from './node.ts';
 import { vfAttributes } from './picture.ts';
 import { SimulatedCard } from './simulated.ts';

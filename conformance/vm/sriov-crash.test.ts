@@ -1,6 +1,6 @@
-/** The plugin is killed after each of its effects in turn, until a call comes to its end: see ../steps.c. */
+/** The plugin is killed after each of its effects in turn, until a call comes to its end: see ../lab/steps.c. */
 import { describe, expect, it } from 'vitest';
-import { stepsOf, untilItEnds } from '../steps.ts';
+import { stepsOf, untilItEnds } from '../lab/steps.ts';
 import { Node } from './node.ts';
 import { SimulatedCard } from './simulated.ts';
 import { ALL, type Call, linkIn, OK, SriovLab } from './sriov-lab.ts';

@@ -1,11 +1,11 @@
 /** Calls of the built sriov in the virtual machine, and what must be the same after them. */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mustRun, type Outcome } from '../execute.ts';
-import type { Pod } from '../lab.ts';
-import { OURS, STANDALONE } from '../programs.ts';
-import type { Entry } from '../state.ts';
-import { killedAfter } from '../steps.ts';
+import { mustRun, type Outcome } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
+import { OURS, STANDALONE } from '../lab/programs.ts';
+import type { Entry } from '../lab/state.ts';
+import { killedAfter } from '../lab/steps.ts';
 import type { Node } from './node.ts';
 import { linksOf } from './pci.ts';
 import { type LinkPicture, pictureOfLink } from './picture.ts';

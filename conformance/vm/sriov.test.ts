@@ -2,9 +2,9 @@
 import { globSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { mustRun } from '../execute.ts';
-import { ROOT } from '../programs.ts';
-import { filesIn } from '../state.ts';
+import { mustRun } from '../lab/execute.ts';
+import { ROOT } from '../lab/programs.ts';
+import { filesIn } from '../lab/state.ts';
 import { CARD } from './cards.ts';
 import { type CnitoolCall, type Network, Node } from './node.ts';
 import { bind, bindByDefault, linksOf, writePci } from './pci.ts';

@@ -1,5 +1,5 @@
 /** Virtual functions of a card, which go with this value. */
-import { mustRun } from '../execute.ts';
+import { mustRun } from '../lab/execute.ts';
 import { CARD, type Card, putUp } from './cards.ts';
 import { bind, bindByDefault, driverOf, linksOf, pciLink, readPci, writePci } from './pci.ts';
 import { until } from './until.ts';

@@ -1,5 +1,5 @@
 /** The far end of the wire: the other card in a namespace of its own, which answers pings, also within VLANs. */
-import type { Pod } from '../lab.ts';
+import type { Pod } from '../lab/lab.ts';
 import { FAR_CARD, untilCarrier } from './cards.ts';
 import type { Node } from './node.ts';
 import { linksOf } from './pci.ts';

@@ -1,0 +1,45 @@
+/** The list of intended differences, the READMEs and the tests say the same. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { PLUGINS, ROOT } from '../lab/programs.ts';
+import { DIFFERENCES } from './differences.ts';
+
+describe('the intended differences', () => {
+  it.each(PLUGINS)('of %s are the rows of its README', (plugin) => {
+    const ids = new Set(DIFFERENCES.filter((difference) => difference.plugin === plugin).map(({ id }) => id));
+    expect([...rowsOf(plugin)].sort()).toEqual([...ids].sort());
+  });
+
+  it("of all plugins are the rows of the project's README", () => {
+    const shared = DIFFERENCES.filter((difference) => difference.plugin === 'all').map(({ ours }) => ours);
+    expect([...sharedRows()].sort()).toEqual(shared.sort());
+  });
+
+  it.each(
+    DIFFERENCES.filter(({ covers }) => covers === undefined).map(({ plugin, id, test }) => ({ plugin, id, test })),
+  )('are shown by a test where no comparison does: $plugin $id', ({ test }) => {
+    const [file = '', title = ''] = test ?? [];
+    expect(readFileSync(join(import.meta.dirname, file), 'utf8')).toContain(title);
+  });
+});
+
+/** What the project's README says of all plugins. */
+function sharedRows(): readonly string[] {
+  const [, section = ''] = readFileSync(join(ROOT, 'README.md'), 'utf8').split(/^## Differences from the Go plugins$/m);
+  const [table = ''] = section.split(/^## /m);
+  const cells = table.split('\n').map((line) => /^\| ([^|]*[^| ]) +\|/.exec(line)?.[1] ?? '');
+  return cells.filter((cell) => cell !== '' && cell !== 'Braid' && !cell.startsWith('-'));
+}
+
+/** Ids of the table under "Differences". */
+function rowsOf(plugin: string): readonly string[] {
+  const file = join(ROOT, 'plugins', plugin, 'README.md');
+  if (!PLUGINS.includes(plugin) || !existsSync(file)) {
+    throw new Error(`there is no ${file}`);
+  }
+  const [, rest = ''] = readFileSync(file, 'utf8').split(/^## Differences$/m);
+  const [section = ''] = rest.split(/^## /m);
+  const cells = section.split('\n').map((line) => /^\|\s*((?:`[^`]+`(?:, )?)+)\s*\|/.exec(line)?.[1] ?? '');
+  return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? ''));
+}

@@ -1,0 +1,72 @@
+/** Calls that must be refused with the right code, the right words, and nothing changed. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { errorOf } from '../peers/compare.ts';
+import { eventually } from './eventually.ts';
+import { Lab, type Pod } from './lab.ts';
+import type { Call } from './programs.ts';
+import { filesIn, stateOf } from './state.ts';
+
+/** A call that must fail. */
+export interface Row {
+  readonly title: string;
+  readonly conf: unknown;
+  readonly call?: Partial<Call>;
+  /** made before: links, files, fake plugins; may return more of the call */
+  readonly prepare?: (lab: Lab, pod: Pod) => unknown;
+  readonly code: number | readonly number[];
+  /** each must be in the message */
+  readonly says?: readonly (string | RegExp)[];
+}
+
+/** What a failed call must have left as it was. */
+async function everything(lab: Lab, pod: Pod) {
+  const states = await Promise.all([stateOf(lab.node), stateOf(pod.name)]);
+  const lasting = Object.entries(filesIn(lab.dir)).filter(([name]) => !/\/(lock|last_reserved_ip\.\d+|)$/.test(name));
+  return { states, files: Object.fromEntries(lasting) };
+}
+
+/** `{dir}` in a configuration is the lab's folder. */
+export const placed = (conf: unknown, lab: Lab): unknown =>
+  typeof conf === 'object' && !Buffer.isBuffer(conf)
+    ? JSON.parse(JSON.stringify(conf).replaceAll('{dir}', lab.dir))
+    : conf;
+
+/** Makes the call, and looks at what it says and what it has changed. */
+export async function refuse(
+  plugin: string,
+  { conf, call = {}, prepare, code, says = [] }: Row,
+  verb = 'ADD',
+): Promise<void> {
+  await using lab = await Lab.open();
+  const pod = await lab.pod();
+  for (const folder of ['store', 'cni']) {
+    mkdirSync(join(lab.dir, folder));
+  }
+  const more = await prepare?.(lab, pod);
+  const before = await everything(lab, pod);
+  const outcome = await lab.call({
+    verb,
+    plugin,
+    conf: placed(conf, lab),
+    netns: pod.path,
+    ifName: plugin === 'multus' ? 'eth0' : 'net1',
+    ...call,
+    ...(typeof more === 'object' ? more : {}),
+  });
+  const error = errorOf(outcome);
+  const codes = typeof code === 'number' ? [code] : code;
+  expect({ exit: outcome.exitCode, code: error.code, text: error.message }).toEqual({
+    exit: 1,
+    code: expect.toBeOneOf(codes),
+    text: expect.any(String),
+  });
+  for (const words of says) {
+    expect(error.message).toMatch(typeof words === 'string' ? escaped(words) : words);
+  }
+  expect(error.message).toMatch(/^[^\n]*[^.\n]$/); // one line, no full stop
+  await eventually(() => everything(lab, pod), before);
+}
+
+const escaped = (text: string): RegExp => new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));

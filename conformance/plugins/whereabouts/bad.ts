@@ -1,0 +1,313 @@
+/** What whereabouts refuses. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import type { Lab } from '../../lab/lab.ts';
+import { placed, type Row } from '../../lab/refuse.ts';
+
+export const whereabouts = (ipam: object) => ({
+  cniVersion: '1.0.0',
+  name: 'net-a',
+  ipam: { type: 'whereabouts', datastore: 'file', data_dir: '{dir}/store', range: '10.5.0.0/24', ...ipam },
+});
+export const range = (text: string) => whereabouts({ range: text });
+
+export const WHEREABOUTS: readonly Row[] = [
+  { title: 'no ipam', conf: { cniVersion: '1.0.0', name: 'net-a' }, code: 7, says: ['ipam'] },
+  { title: 'another type', conf: whereabouts({ type: 'host-local' }), code: 7, says: ['"ipam.type"', '"host-local"'] },
+  ...[
+    '10.5.0.0',
+    '10.5.0.0/33',
+    '10.5.0/24',
+    'x',
+    '10.5.0.0/',
+    '/24',
+    '10.5.0.9-10.5.0.20',
+    '10.5.0.9 - 10.5.0.20/24',
+    '10.6.0.1-10.5.0.9/24',
+    '-10.5.0.9/24',
+    'fd00::/129',
+    '10.5.0.256/24',
+    ' 10.5.0.0/24',
+  ].map((text): Row => ({ title: `a range "${text}"`, conf: range(text), code: 7, says: ['ipam.range', `"${text}"`] })),
+  ...['10.5.0.0/31', '10.5.0.1/32', 'fd00::/127', 'fd00::1/128'].map(
+    (text): Row => ({
+      title: `a range too small: ${text}`,
+      conf: range(text),
+      code: 7,
+      says: ['ipam.range', text, 'net mask is too short'],
+    }),
+  ),
+  ...['x', '10.5.0.300', '10.5.0.0/33', ''].map(
+    (text): Row => ({
+      title: `an exclude "${text}"`,
+      conf: whereabouts({ exclude: ['10.5.0.8/30', text] }),
+      code: 7,
+      says: ['exclude[1]', `"${text}"`],
+    }),
+  ),
+  {
+    title: 'an exclude of a second range',
+    conf: whereabouts({ ipRanges: [{ range: '10.6.0.0/24', exclude: ['y'] }] }),
+    code: 7,
+    says: ['ipRanges[0].exclude[0]', '"y"'],
+  },
+  {
+    title: 'a range_start that is no address',
+    conf: whereabouts({ range_start: 'x' }),
+    code: 7,
+    says: ['range_start', '"x"'],
+  },
+  {
+    title: 'a range_end that is no address',
+    conf: whereabouts({ ipRanges: [{ range: '10.6.0.0/24', range_end: '10.6.0.01' }] }),
+    code: 7,
+    says: ['range_end', '"10.6.0.01"'],
+  },
+  {
+    title: 'a gateway that is no address',
+    conf: whereabouts({ gateway: 'x' }),
+    code: 7,
+    says: ['ipam.gateway', '"x"'],
+  },
+  {
+    title: 'a static address without prefix',
+    conf: whereabouts({ addresses: [{ address: '10.9.9.9' }] }),
+    code: 7,
+    says: ['addresses[0].address', '"10.9.9.9"'],
+  },
+  {
+    title: 'a route that is malformed',
+    conf: whereabouts({ routes: [{ dst: 'x' }] }),
+    code: 7,
+    says: ['routes[0].dst', '"x"'],
+  },
+  ...[
+    ['range', 7],
+    ['range', []],
+    ['exclude', 'x'],
+    ['exclude', [7]],
+    ['ipRanges', {}],
+    ['ipRanges', ['x']],
+    ['ipRanges', [{ range: 7 }]],
+    ['gateway', 7],
+    ['addresses', 'x'],
+    ['addresses', [7]],
+    ['routes', 'x'],
+    ['dns', 'x'],
+    ['network_name', 7],
+    ['enable_overlapping_ranges', 'false'],
+    ['data_dir', 7],
+    ['datastore', 7],
+    ['leader_lease_duration', '1500'],
+    ['kubernetes', 'x'],
+    ['log_level', 7],
+  ].map(
+    ([key, value]): Row => ({
+      title: `"${key}" ${JSON.stringify(value)}`,
+      conf: whereabouts({ [String(key)]: value }),
+      code: 7,
+      says: [String(key)],
+    }),
+  ),
+  ...['Ab', 'a/b', '../x', '.', '..', 'a b', '-a', 'a_b', 'a'.repeat(254)].map(
+    (name): Row => ({
+      title: `a network_name ${JSON.stringify(name).slice(0, 20)}`,
+      conf: whereabouts({ network_name: name }),
+      code: 7,
+      says: ['network_name', `"${name}"`],
+    }),
+  ),
+  {
+    title: 'a data_dir that is relative',
+    conf: whereabouts({ data_dir: 'store' }),
+    code: 7,
+    says: ['data_dir', '"store"'],
+  },
+  {
+    title: 'a datastore that is unknown',
+    conf: whereabouts({ datastore: 'sqlite' }),
+    code: 7,
+    says: ['datastore', '"sqlite"'],
+  },
+  {
+    title: 'the Kubernetes datastore',
+    conf: whereabouts({ datastore: 'kubernetes', kubernetes: { kubeconfig: '/x' } }),
+    code: 2,
+    says: ['datastore', '"kubernetes"'],
+  },
+  { title: 'no datastore at all', conf: whereabouts({ datastore: '', kubernetes: {} }), code: 7, says: ['datastore'] },
+  {
+    title: 'both datastores',
+    conf: whereabouts({ kubernetes: { kubeconfig: '/etc/kube' } }),
+    code: 7,
+    says: ['kubeconfig', '/etc/kube'],
+  },
+  { title: 'slices', conf: whereabouts({ node_slice_size: '/26' }), code: 7, says: ['node_slice_size', '/26'] },
+  {
+    title: 'CNI_ARGS that are malformed',
+    conf: whereabouts({}),
+    call: { args: 'K8S_POD_NAME' },
+    code: 4,
+    says: ['CNI_ARGS', 'K8S_POD_NAME'],
+  },
+  {
+    title: 'unknown CNI_ARGS',
+    conf: whereabouts({}),
+    call: { args: 'K8S_POD_UID=1' },
+    code: 4,
+    says: ['K8S_POD_UID=1'],
+  },
+  {
+    title: 'an address in CNI_ARGS without prefix',
+    conf: whereabouts({}),
+    call: { args: 'IP=10.9.9.9' },
+    code: 4,
+    says: ['IP', '10.9.9.9'],
+  },
+  {
+    title: 'a range that is full',
+    conf: range('10.5.0.0/30'),
+    prepare: async (lab) => {
+      for (const containerId of ['a', 'b']) {
+        await mustAdd(lab, '10.5.0.0/30', containerId);
+      }
+    },
+    code: 999,
+    says: [/^error at storage engine: /, 'Could not allocate IP in range', '10.5.0.0/30'],
+  },
+  {
+    title: 'a range that is excluded as a whole',
+    conf: whereabouts({ exclude: ['10.5.0.0/24'] }),
+    code: 999,
+    says: ['Could not allocate IP in range', '10.5.0.0/24'],
+  },
+  {
+    title: 'a second range that is full',
+    conf: whereabouts({ ipRanges: [{ range: '10.6.0.0/24', exclude: ['10.6.0.0/16'] }] }),
+    code: 999,
+    says: ['Could not allocate IP in range', '10.6.0.0/24'],
+  },
+  {
+    title: 'a folder that is read-only',
+    conf: whereabouts({}),
+    prepare: (lab) => lab.makeReadOnly(join(lab.dir, 'store')),
+    code: 5,
+    says: ['/store', 'EROFS'],
+  },
+  {
+    title: 'a store that is read-only',
+    conf: whereabouts({}),
+    prepare: async (lab) => {
+      await mustAdd(lab, '10.5.0.0/24', 'a');
+      await lab.makeReadOnly(join(lab.dir, 'store'));
+    },
+    code: 5,
+    says: ['/store/_', 'EROFS'],
+  },
+  {
+    title: 'a folder that is a file',
+    conf: whereabouts({ data_dir: '{dir}/file' }),
+    prepare: (lab) => writeFileSync(join(lab.dir, 'file'), 'x'),
+    code: 5,
+    says: ['/file', 'ENOTDIR'],
+  },
+  {
+    title: 'a lock that is a folder',
+    conf: whereabouts({}),
+    prepare: (lab) => void mkdirSync(join(lab.dir, 'store/_/lock'), { recursive: true }),
+    code: 5,
+    says: ['/lock', 'EISDIR'],
+  },
+  {
+    title: 'a journal that is a folder',
+    conf: whereabouts({}),
+    prepare: (lab) => void mkdirSync(join(lab.dir, 'store/_/journal'), { recursive: true }),
+    code: 5,
+    says: ['/journal', 'EISDIR'],
+  },
+  {
+    title: 'a disk that is full',
+    conf: whereabouts({ data_dir: '{dir}/disk/store' }),
+    prepare: async (lab) => {
+      const disk = await lab.smallDisk('disk');
+      await lab.execute(['dd', 'if=/dev/zero', `of=${disk}/filler`, 'bs=4k', 'count=64']);
+    },
+    code: 5,
+    says: ['/disk', 'ENOSPC'],
+  },
+  {
+    title: 'a journal on a disk that is full',
+    conf: whereabouts({ data_dir: '{dir}/disk/store' }),
+    prepare: async (lab) => {
+      const disk = await lab.smallDisk('disk');
+      mkdirSync(join(disk, 'store/_'), { recursive: true });
+      writeFileSync(join(disk, 'store/_/lock'), '');
+      await lab.execute(['dd', 'if=/dev/zero', `of=${disk}/filler`, 'bs=4k', 'count=64']);
+      writeFileSync(join(disk, 'store/_/journal'), '');
+    },
+    code: 5,
+    says: ['/journal', 'ENOSPC'],
+  },
+  {
+    title: 'a journal that is damaged in the middle',
+    conf: whereabouts({}),
+    prepare: async (lab) => {
+      for (const containerId of ['a', 'b', 'd']) {
+        await mustAdd(lab, '10.5.0.0/24', containerId);
+      }
+      const journal = join(lab.dir, 'store/_/journal');
+      const bytes = readFileSync(journal);
+      bytes[20] = (bytes[20] ?? 0) ^ 1;
+      writeFileSync(journal, bytes);
+    },
+    code: 5,
+    says: ['/journal', 'damaged'],
+  },
+  {
+    title: 'a journal whose beginning is lost',
+    conf: whereabouts({}),
+    prepare: async (lab) => {
+      for (const containerId of ['a', 'b', 'd']) {
+        await mustAdd(lab, '10.5.0.0/24', containerId);
+      }
+      const journal = join(lab.dir, 'store/_/journal');
+      const bytes = readFileSync(journal);
+      writeFileSync(journal, bytes.subarray(8 + bytes.readUInt32BE(0)));
+    },
+    code: 5,
+    says: ['/store/_'],
+  },
+  {
+    title: 'a lock that another call holds',
+    conf: whereabouts({}),
+    prepare: async (lab) => {
+      await mustAdd(lab, '10.5.0.0/24', 'a');
+      await holdLock(lab, join(lab.dir, 'store/_/lock'));
+    },
+    code: 11,
+    says: ['/store/_/lock', '10000 ms'],
+  },
+];
+
+export async function mustAdd(lab: Lab, text: string, containerId: string): Promise<void> {
+  const outcome = await lab.call({
+    verb: 'ADD',
+    plugin: 'whereabouts',
+    conf: placed(range(text), lab),
+    netns: '/proc/1/ns/net',
+    containerId,
+  });
+  expect(outcome).toMatchObject({ exitCode: 0 });
+}
+
+/** Holds a lock until the lab ends: the file is deleted then, and so is what waits for that. */
+async function holdLock(lab: Lab, path: string): Promise<void> {
+  const holder = spawn('flock', [path, 'sh', '-c', `echo held; while [ -e ${lab.dir} ]; do sleep 0.2; done`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(holder.stdout, 'data');
+  holder.unref();
+}
