@@ -1,10 +1,14 @@
+import type { TestTags } from 'vitest';
 import { defineConfig } from 'vitest/config';
+import { tagsOf } from './conformance/contract/all-differences.ts';
 
 const rooted = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 };
 
 /** One project per tier: see "What proves it" in ARCHITECTURE.md. */
 export default defineConfig({
   test: {
+    // What a test shows that we do in another way than Go: another tag is a mistake.
+    tags: (await tagsOf()).map((name) => ({ name: name as TestTags[keyof TestTags] })),
     projects: [
       {
         test: {

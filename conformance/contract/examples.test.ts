@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { eventually, settled } from '../lab/eventually.ts';
 import { cnitool, Lab, PARENT, PARENT_MAC, PARENT_PEER, type Pod, writeNetwork } from '../lab/lab.ts';
 import { OURS, PLUGINS, ROOT } from '../lab/programs.ts';
+import { broughtIn } from '../lab/rooms.ts';
 import { filesIn, stateOf } from '../lab/state.ts';
+import type { Expectation } from './expectation.ts';
 
 interface Example {
   readonly cniVersion: string;
@@ -15,9 +17,9 @@ interface Example {
 
 const EXAMPLES = globSync('plugins/*/examples/*', { cwd: ROOT }).sort();
 
-/** These need cards that only the virtual machine has: conformance/vm runs them. */
-const OF_CARDS = ['sriov', 'rdma'];
-const needsCards = (path: string): boolean => OF_CARDS.some((plugin) => path.startsWith(`plugins/${plugin}/`));
+const EXPECTATIONS = await broughtIn<Expectation>('examples.ts', 'EXAMPLES');
+const expectationOf = (path: string): Expectation =>
+  EXPECTATIONS.find(({ plugin }) => path.startsWith(`plugins/${plugin}/`))?.value ?? {};
 
 /** A node as examples expect it: the parent is eth0, records are below /var/lib/cni. */
 class ExampleNode implements AsyncDisposable {
@@ -78,7 +80,7 @@ describe('plugins', () => {
   });
 });
 
-describe.concurrent.each(EXAMPLES.filter((path) => !needsCards(path)))('%s', (path) => {
+describe.concurrent.each(EXAMPLES.filter((path) => expectationOf(path).runBy === undefined))('%s', (path) => {
   const example = JSON.parse(readFileSync(join(ROOT, path), 'utf8')) as Example;
 
   it('runs ADD, CHECK, DEL, DEL, and leaves nothing', async () => {
@@ -86,7 +88,7 @@ describe.concurrent.each(EXAMPLES.filter((path) => !needsCards(path)))('%s', (pa
     const before = await node.everything();
     const added = await node.run('add');
     expect(added).toMatchObject({ exitCode: 0 });
-    expect(JSON.parse(added.stdout)).toMatchObject({ interfaces: [{ name: 'eth0' }] });
+    expect(JSON.parse(added.stdout)).toMatchObject({ cniVersion: example.cniVersion, ...expectationOf(path).result });
     expect(await node.run('check')).toMatchObject({ exitCode: 0, stdout: '' });
     expect(await node.run('del')).toMatchObject({ exitCode: 0, stdout: '' });
     await eventually(() => node.everything(), before);

@@ -1,7 +1,7 @@
 /** Calls that must be refused with the right code, the right words, and nothing changed. */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { expect } from 'vitest';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, type TestOptions } from 'vitest';
 import { errorOf } from '../peers/compare.ts';
 import { eventually } from './eventually.ts';
 import { Lab, type Pod } from './lab.ts';
@@ -11,6 +11,8 @@ import { filesIn, stateOf } from './state.ts';
 /** A call that must fail. */
 export interface Row {
   readonly title: string;
+  /** the difference that it shows */
+  readonly shows?: TestOptions['tags'];
   readonly conf: unknown;
   readonly call?: Partial<Call>;
   /** made before: links, files, fake plugins; may return more of the call */
@@ -33,6 +35,22 @@ export const placed = (conf: unknown, lab: Lab): unknown =>
     ? JSON.parse(JSON.stringify(conf).replaceAll('{dir}', lab.dir))
     : conf;
 
+/**
+ * `{dir}/disk`, on which nothing more has place.
+ *
+ * @param before what is on it already: an empty file, or a folder when it ends with a slash
+ */
+export async function fullDisk(lab: Lab, before = '/'): Promise<string> {
+  const disk = await lab.smallDisk('disk');
+  const path = join(disk, before);
+  mkdirSync(before.endsWith('/') ? path : dirname(path), { recursive: true });
+  if (!before.endsWith('/')) {
+    writeFileSync(path, '');
+  }
+  await lab.execute(['dd', 'if=/dev/zero', `of=${disk}/filler`, 'bs=4k', 'count=64']);
+  return disk;
+}
+
 /** Makes the call, and looks at what it says and what it has changed. */
 export async function refuse(
   plugin: string,
@@ -51,7 +69,6 @@ export async function refuse(
     plugin,
     conf: placed(conf, lab),
     netns: pod.path,
-    ifName: plugin === 'multus' ? 'eth0' : 'net1',
     ...call,
     ...(typeof more === 'object' ? more : {}),
   });

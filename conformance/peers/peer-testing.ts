@@ -1,8 +1,8 @@
 /** Tests that give cases to our plugin and to Go's. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Difference } from '../contract/difference.ts';
-import { DIFFERENCES, explanationOf } from '../contract/differences.ts';
-import { Bench, type Case, describeDeviation } from './compare.ts';
+import { SHARED } from '../contract/differences.ts';
+import { Bench, type Case, type Deviation, describeDeviation } from './compare.ts';
 
 /** Few, since each keeps two calls going. */
 const WIDTH = 3;
@@ -12,8 +12,16 @@ export class Comparing {
   private readonly free: Bench[] = [];
   private readonly waiting: ((bench: Bench) => void)[] = [];
   private readonly met = new Set<Difference>();
+  private readonly plugin: string;
+  private readonly known: readonly Difference[];
 
-  constructor() {
+  /**
+   * @param own the plugin's differences
+   * @param others of the plugins that it runs
+   */
+  constructor(plugin: string, own: readonly Difference[], others: readonly Difference[] = []) {
+    this.plugin = plugin;
+    this.known = [...own, ...SHARED, ...others];
     beforeAll(async () => {
       this.free.push(...(await Promise.all(Array.from({ length: WIDTH }, () => Bench.open()))));
     });
@@ -32,17 +40,19 @@ export class Comparing {
   }
 
   /** The list must say what happens, and say no more than that. Comes after the cases. */
-  differences(plugin: string): void {
-    const own = DIFFERENCES.filter((difference) =>
-      [plugin, ...(plugin === 'macvlan' ? ['all'] : [])].includes(difference.plugin),
-    );
+  meets(differences: readonly Difference[]): void {
     describe('an intended difference', () => {
-      for (const difference of own.filter(({ covers }) => covers !== undefined)) {
-        it(`is met: ${difference.plugin} ${difference.id}: ${difference.ours}`, () => {
+      for (const difference of differences.filter((one) => 'covers' in one)) {
+        it(`is met: ${this.plugin} ${difference.id}: ${difference.ours}`, () => {
           expect([...this.met].map(({ id, ours }) => [id, ours])).toContainEqual([difference.id, difference.ours]);
         });
       }
     });
+  }
+
+  /** The intended difference that a deviation is, if any: one of the plugin itself before one of what it runs. */
+  private explanationOf(deviation: Deviation): Difference | undefined {
+    return this.known.find((difference) => 'covers' in difference && difference.covers(deviation));
   }
 
   private async compare(one: Case): Promise<void> {
@@ -50,7 +60,7 @@ export class Comparing {
     try {
       const { deviations, faults } = await bench.compare(one);
       const unexplained = deviations.filter((deviation) => {
-        const difference = explanationOf(deviation);
+        const difference = this.explanationOf(deviation);
         if (difference !== undefined) {
           this.met.add(difference);
         }

@@ -3,22 +3,38 @@
  * folder; so does the first test that needs them.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-const PACKAGES: readonly { readonly name: string; readonly module: string; readonly path: string }[] = [
+interface Peer {
+  readonly name: string;
+  /** with its version */
+  readonly module: string;
+  /** of the command in the module */
+  readonly path: string;
+}
+
+const PLUGINS = 'github.com/containernetworking/plugins@v1.9.1';
+
+/** What plugins of ours run, or are run by. */
+const COMPANIONS: readonly Peer[] = [
   { name: 'cnitool', module: 'github.com/containernetworking/cni@v1.3.0', path: 'cnitool' },
-  { name: 'macvlan', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/macvlan' },
-  { name: 'host-device', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/host-device' },
-  { name: 'host-local', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/ipam/host-local' },
-  { name: 'loopback', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/main/loopback' },
-  { name: 'static', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/ipam/static' },
-  { name: 'tuning', module: 'github.com/containernetworking/plugins@v1.9.1', path: 'plugins/meta/tuning' },
-  { name: 'multus', module: 'gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0', path: 'cmd/multus' },
+  { name: 'host-local', module: PLUGINS, path: 'plugins/ipam/host-local' },
+  { name: 'loopback', module: PLUGINS, path: 'plugins/main/loopback' },
+  { name: 'static', module: PLUGINS, path: 'plugins/ipam/static' },
+  { name: 'tuning', module: PLUGINS, path: 'plugins/meta/tuning' },
 ];
+
+/** The programs that plugins of ours stand in for: each plugin's room names its own. */
+function counterparts(): readonly Peer[] {
+  return globSync(join(ROOT, 'conformance/plugins/*/peer.json')).map((file) => ({
+    name: basename(dirname(file)),
+    ...(JSON.parse(readFileSync(file, 'utf8')) as Omit<Peer, 'name'>),
+  }));
+}
 
 /** Where the Go programs are: BRAID_PEERS, or a folder that git ignores. */
 export const PEERS = process.env['BRAID_PEERS'] ?? join(ROOT, '.cache/peers');
@@ -30,7 +46,7 @@ export const PEERS = process.env['BRAID_PEERS'] ?? join(ROOT, '.cache/peers');
  * @throws Error naming what to install when there is no Go
  */
 export function installPeers(): string {
-  const missing = PACKAGES.filter(({ name }) => !existsSync(join(PEERS, name)));
+  const missing = [...COMPANIONS, ...counterparts()].filter(({ name }) => !existsSync(join(PEERS, name)));
   if (missing.length === 0) {
     return PEERS;
   }
@@ -47,7 +63,7 @@ export function installPeers(): string {
 }
 
 /** In a module of its own: `go install path@version` asks for lists of versions, which not every proxy has. */
-function build({ name, module, path }: (typeof PACKAGES)[number]): void {
+function build({ name, module, path }: Peer): void {
   const [modulePath = ''] = module.split('@');
   const folder = mkdtempSync(join(tmpdir(), 'braid-peer-'));
   try {

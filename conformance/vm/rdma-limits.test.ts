@@ -18,7 +18,9 @@ const conf = {
   prevResult: { interfaces: [{ name: 'net1' }] },
 };
 
-it('in shared mode STATUS has code 50 and ADD fails, and both say how to change it', async () => {
+it('in shared mode STATUS has code 50 and ADD fails, and both say how to change it', {
+  tags: 'rdma/status',
+}, async () => {
   await using lab = await RdmaNode.open(1);
   const before = await lab.picture();
   await setRdmaMode('shared');
@@ -35,7 +37,7 @@ it('in shared mode STATUS has code 50 and ADD fails, and both say how to change 
   expect(await lab.call({ verb: 'STATUS' })).toMatchObject(OK);
 });
 
-it('an InfiniBand interface is refused, since the kernel would make it anew', async () => {
+it('an InfiniBand interface is refused, since the kernel would make it anew', { tags: 'rdma/infiniband' }, async () => {
   await using node = Node.open();
   await using simulated = await SimulatedCard.open({ isInfiniband: true });
   await using vfs = await Vfs.make(1, { card: simulated.card, isCardUp: false });

@@ -39,20 +39,24 @@ function resultOf(cniVersion: string): Readonly<Record<string, unknown>> {
 }
 
 describe('an attachment', () => {
-  it.each(VERSIONS)('has its device in the pod from ADD to DEL, in version %s', async (cniVersion) => {
-    const prevResult = resultOf(cniVersion);
-    const conf = lab.conf(0, { cniVersion, prevResult });
-    expect(await lab.must({ verb: 'ADD', pod, conf })).toEqual(prevResult);
-    expect([await rdmaDevices(), await rdmaDevices(pod)]).toEqual([[rdmaOf(1), rdmaOf(2)], [RDMA]]);
-    expect(states()[stateOf(pod)]).toContain(lab.goState(0).slice(0, -1));
-    if (cniVersion >= '0.4') {
-      expect(await lab.call({ verb: 'CHECK', pod, conf })).toMatchObject(OK);
-    }
-    expect(await lab.call({ verb: 'DEL', pod, conf })).toMatchObject(OK);
-    expect([await lab.picture(), await rdmaDevices(pod)]).toEqual([ALL, []]);
-  });
+  it.each(VERSIONS)(
+    'has its device in the pod from ADD to DEL, in version %s',
+    { tags: 'rdma/state-keys' },
+    async (cniVersion) => {
+      const prevResult = resultOf(cniVersion);
+      const conf = lab.conf(0, { cniVersion, prevResult });
+      expect(await lab.must({ verb: 'ADD', pod, conf })).toEqual(prevResult);
+      expect([await rdmaDevices(), await rdmaDevices(pod)]).toEqual([[rdmaOf(1), rdmaOf(2)], [RDMA]]);
+      expect(states()[stateOf(pod)]).toContain(lab.goState(0).slice(0, -1));
+      if (cniVersion >= '0.4') {
+        expect(await lab.call({ verb: 'CHECK', pod, conf })).toMatchObject(OK);
+      }
+      expect(await lab.call({ verb: 'DEL', pod, conf })).toMatchObject(OK);
+      expect([await lab.picture(), await rdmaDevices(pod)]).toEqual([ALL, []]);
+    },
+  );
 
-  it('comes after sriov, is told by the interface, and goes before it', async () => {
+  it('comes after sriov, is told by the interface, and goes before it', { tags: 'rdma/device-interface' }, async () => {
     const sriov = { cniVersion: '1.1.0', name: 'blue', type: 'sriov', deviceID: lab.vf(0).pci };
     const prevResult = await lab.must({ verb: 'ADD', pod, plugin: 'sriov', conf: sriov });
     const conf = lab.conf(0, { deviceID: undefined, prevResult });
@@ -64,7 +68,7 @@ describe('an attachment', () => {
     expect([await lab.picture(), linksOf(lab.vf(0).pci)]).toEqual([ALL, [lab.vf(0).link]]);
   });
 
-  it('comes after host-device, with the device that the runtime passes', async () => {
+  it('comes after host-device, with the device that the runtime passes', { tags: 'rdma/device-runtime' }, async () => {
     const base = { cniVersion: '1.0.0', name: 'blue', runtimeConfig: { deviceID: lab.vf(0).pci } };
     const hostDevice = { ...base, type: 'host-device' };
     const prevResult = await lab.must({ verb: 'ADD', pod, plugin: 'host-device', conf: hostDevice });
@@ -94,25 +98,25 @@ describe('an attachment', () => {
     expect(await lab.picture()).toEqual(ALL);
   });
 
-  it('does not care for CNI_ARGS', async () => {
+  it('does not care for CNI_ARGS', { tags: 'rdma/cni-args' }, async () => {
     await lab.must({ verb: 'ADD', pod, args: 'Debug=true' });
     await lab.must({ verb: 'DEL', pod, args: 'a=b=c' });
     expect(await lab.picture()).toEqual(ALL);
   });
 
-  it('is quiet on stderr unless it is asked to write its steps', async () => {
+  it('is quiet on stderr unless it is asked to write its steps', { tags: 'rdma/quiet' }, async () => {
     const conf = lab.conf(0, { args: { cni: { debug: true } } });
     expect((await lab.call({ verb: 'ADD', pod, conf })).stderr).toContain(`move RDMA device "${RDMA}" into the pod\n`);
     expect((await lab.call({ verb: 'DEL', pod })).stderr).toBe('');
   });
 
-  it('is made by a program that takes no flags', async () => {
+  it('is made by a program that takes no flags', { tags: 'rdma/no-flags' }, async () => {
     const env = { ...BASE_ENV, CNI_COMMAND: 'VERSION' };
     const { exitCode, stdout } = await execute([join(OURS.bin, 'rdma'), '--version'], { env });
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([0, { cniVersion: '1.1.0' }]);
   });
 
-  it('is completed by another ADD', async () => {
+  it('is completed by another ADD', { tags: 'rdma/add-again' }, async () => {
     await lab.must({ verb: 'ADD', pod });
     expect(await lab.must({ verb: 'ADD', pod })).toMatchObject({ interfaces: [{ name: 'net1' }] });
     expect(await rdmaDevices(pod)).toEqual([RDMA]);
@@ -145,7 +149,7 @@ describe('an ADD that is refused does nothing', () => {
     ['a device without RDMA', { deviceID: CARD.pci }, 7, /its driver "igb" has made none/],
     ['a device that nobody names', { deviceID: '', prevResult: {} }, 7, /"deviceID" is missing: multus passes it/],
     ['a result that cannot be printed', { cniVersion: '0.2.0', prevResult: {} }, 999, /no valid IP address/],
-  ])('%s', async (_, more, code, message) => {
+  ])('%s', { tags: ['rdma/device-name', 'rdma/device-none', 'rdma/old-result'] }, async (_, more, code, message) => {
     const conf = lab.conf(0, more as Readonly<Record<string, unknown>>);
     expect(await lab.fails({ verb: 'ADD', pod, conf })).toEqual([code, expect.stringMatching(message)]);
     expect(await lab.picture()).toEqual(ALL);
@@ -193,7 +197,7 @@ describe('DEL', () => {
   it.each([
     ['its path is passed', undefined],
     ['no path is passed', ''],
-  ])('succeeds when the namespace has ended, and %s', async (_, netns = pod.path) => {
+  ])('succeeds when the namespace has ended, and %s', { tags: 'rdma/del-netns' }, async (_, netns = pod.path) => {
     await lab.node.remove(pod);
     expect(await lab.call({ verb: 'DEL', pod, netns })).toMatchObject(OK);
     await lab.untilBack(0);
@@ -208,14 +212,14 @@ describe('DEL', () => {
     expect(await lab.picture()).toEqual(ALL);
   });
 
-  it('succeeds when the device is back already', async () => {
+  it('succeeds when the device is back already', { tags: 'rdma/del-back' }, async () => {
     const other = await lab.pod();
     await lab.end(pod);
     expect(await lab.call({ verb: 'DEL', pod, netns: other.path })).toMatchObject(OK);
     expect(await lab.picture()).toEqual(ALL);
   });
 
-  it('finds a device that the pod has renamed', async () => {
+  it('finds a device that the pod has renamed', { tags: 'rdma/del-renamed' }, async () => {
     await lab.node.run(['rdma', 'dev', 'set', RDMA, 'name', 'mine'], {}, pod);
     expect(await lab.call({ verb: 'CHECK', pod })).toMatchObject(OK);
     await lab.must({ verb: 'DEL', pod });
@@ -230,13 +234,13 @@ describe('DEL', () => {
     expect(await lab.picture()).toEqual(ALL);
   });
 
-  it('takes the device back when the state is broken', async () => {
+  it('takes the device back when the state is broken', { tags: 'rdma/state-broken' }, async () => {
     writeState(stateOf(pod), '{"version":"1.0","devi');
     await lab.must({ verb: 'DEL', pod });
     expect(await lab.picture()).toEqual(ALL);
   });
 
-  it('needs nothing of the configuration but its name', async () => {
+  it('needs nothing of the configuration but its name', { tags: 'rdma/del-lenient' }, async () => {
     const conf = { name: 'blue', cniVersion: '1.1.0', deviceID: 5, prevResult: 7, args: 'x', capabilities: [] };
     await lab.must({ verb: 'DEL', pod, conf });
     expect(await lab.picture()).toEqual(ALL);
@@ -244,7 +248,7 @@ describe('DEL', () => {
 });
 
 describe('CHECK', () => {
-  it('fails when the device is not in the pod, or nothing is known of it', async () => {
+  it('fails when the device is not in the pod, or nothing is known of it', { tags: 'rdma/check' }, async () => {
     expect(await lab.fails({ verb: 'CHECK', pod })).toEqual([999, expect.stringContaining('there is no state')]);
     writeState(stateOf(pod), lab.goState(0));
     expect(await lab.fails({ verb: 'CHECK', pod })).toEqual([999, expect.stringContaining('it is on the host')]);
@@ -254,7 +258,7 @@ describe('CHECK', () => {
 });
 
 describe('GC', () => {
-  it('gives back what attachments have that are not valid, of this network only', async () => {
+  it('gives back what attachments have that are not valid, of this network only', { tags: 'rdma/gc' }, async () => {
     const [second, third] = [await lab.pod(), await lab.pod()];
     const red = lab.conf(2, { name: 'blue-2' });
     await lab.must({ verb: 'ADD', pod });

@@ -61,7 +61,7 @@ describe('sriov, with a driver that knows every attribute,', () => {
     expect(await vfAttributes(simulated.card.link, 0)).toEqual(before);
   });
 
-  it('takes away what was left, when it is told to, for good', async () => {
+  it('takes away what was left, when it is told to, for good', { tags: 'sriov/preclean' }, async () => {
     await using node = Node.open();
     await using simulated = await SimulatedCard.open();
     await using vfs = await Vfs.make(2, simulated);
@@ -77,7 +77,7 @@ describe('sriov, with a driver that knows every attribute,', () => {
     expect(await vfAttributes(link, 0)).toEqual({ vf: 0, ...clean });
   });
 
-  it('finds with CHECK what the PF has otherwise', async () => {
+  it('finds with CHECK what the PF has otherwise', { tags: 'sriov/check' }, async () => {
     await using node = Node.open();
     await using simulated = await SimulatedCard.open();
     await using vfs = await Vfs.make(1, simulated);

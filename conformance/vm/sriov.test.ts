@@ -86,7 +86,7 @@ describe('a driver that does not know an attribute', () => {
 });
 
 describe('a VF that a program has', () => {
-  it('is set up through the PF, and freed by the first DEL', async () => {
+  it('is set up through the PF, and freed by the first DEL', { tags: 'sriov/del-userspace' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);
@@ -109,7 +109,7 @@ describe('a VF that a program has', () => {
     await bindByDefault(pci);
   });
 
-  it('has no MTU, and no DHCP', async () => {
+  it('has no MTU, and no DHCP', { tags: 'sriov/dhcp-userspace' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);
@@ -124,7 +124,7 @@ describe('a VF that a program has', () => {
 });
 
 describe('a VF in a pod', () => {
-  it('gets its MTU, and what the pod has changed is restored', async () => {
+  it('gets its MTU, and what the pod has changed is restored', { tags: 'sriov/mtu' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);
@@ -159,7 +159,7 @@ describe('a VF in a pod', () => {
   it.each([
     ['DEL', true],
     ['DEL without CNI_NETNS', false],
-  ])('comes back with its pod, and %s makes it what it was', async (_, hasNetns) => {
+  ])('comes back with its pod, and %s makes it what it was', { tags: 'sriov/del-no-netns' }, async (_, hasNetns) => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);
@@ -190,7 +190,7 @@ describe('a VF in a pod', () => {
     expect(await lab.picture()).toEqual(before);
   });
 
-  it('comes back when it is gone from the runtime, by GC', async () => {
+  it('comes back when it is gone from the runtime, by GC', { tags: 'sriov/gc-status' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(2);
     const lab = new SriovLab(node, vfs);
@@ -254,7 +254,7 @@ describe('names in the way', () => {
     expect([await lab.picture(), await linkIn(pod, 'net1')]).toEqual(before);
   });
 
-  it('as alternative names on either side are taken away, and come back', async () => {
+  it('as alternative names on either side are taken away, and come back', { tags: 'sriov/alt-names' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);
@@ -273,7 +273,7 @@ describe('names in the way', () => {
     expect(await lab.picture()).toEqual(before);
   });
 
-  it('of DEL let the interface come home under another name', async () => {
+  it('of DEL let the interface come home under another name', { tags: 'sriov/del-name-taken' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);
@@ -318,7 +318,7 @@ describe('many', () => {
   }, 300_000);
 });
 
-describe('files of the Go plugin', () => {
+describe('files of the Go plugin', { tags: 'sriov/dataDir' }, () => {
   /** As the Go plugin leaves an attachment of VF 0 with a hardware address, VLAN and trust. */
   async function addAsGo(node: Node, lab: SriovLab, vfs: Vfs, pod: Awaited<ReturnType<Node['pod']>>): Promise<void> {
     const { link, pci } = vfs.at(0);
@@ -350,7 +350,7 @@ describe('files of the Go plugin', () => {
     expect(await lab.picture()).toEqual(before);
   });
 
-  it('say that a VF is taken, as long as its pod lives', async () => {
+  it('say that a VF is taken, as long as its pod lives', { tags: 'sriov/allocated' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);
@@ -379,7 +379,7 @@ describe('files of the Go plugin', () => {
     await lab.call('DEL', { conf: lab.conf(0), pod });
   });
 
-  it('and ours are for root alone', async () => {
+  it('and ours are for root alone', { tags: 'sriov/folders' }, async () => {
     await using node = Node.open();
     await using vfs = await Vfs.make(1);
     const lab = new SriovLab(node, vfs);

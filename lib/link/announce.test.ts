@@ -16,7 +16,7 @@ describe('announcements', () => {
     );
   });
 
-  it('of IPv6 addresses are advertisements to all nodes', () => {
+  it('of IPv6 addresses are advertisements to all nodes', { tags: 'sriov/announce' }, () => {
     const { etherType, destination, payload } = unsolicitedAdvertisement(mac, ip('2001:db8::5'));
     expect([etherType, destination.toString('hex')]).toEqual([0x86dd, '333300000001']);
     expect(payload.toString('hex')).toBe(

@@ -40,7 +40,7 @@ const withAnswers = (...answers: readonly (readonly Answer[])[]) => {
 };
 
 describe('a VF', () => {
-  it('is identified by its number, not by its place', async () => {
+  it('is identified by its number, not by its place', { tags: 'sriov/vf-number' }, async () => {
     const { netlink } = withAnswers([pfAnswer(3, [entry(2), entry(0)])]);
     expect((await readVf(netlink, { name: 'p1' }, 2)).mac).toBe('02:00:00:00:00:02');
   });

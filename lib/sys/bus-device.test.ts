@@ -74,7 +74,7 @@ describe('a device on a bus', () => {
     },
   );
 
-  it('tells what is below it', () => {
+  it('tells what is below it', { tags: 'sriov/userspace-drivers' }, () => {
     using folder = temporaryFolder();
     const sysfs = sysfsWith(folder.path, NODE);
     const vf = must(findPciDevice('0000:01:10.2', 'deviceID', sysfs));

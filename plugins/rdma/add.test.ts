@@ -272,7 +272,7 @@ describe('each step of ADD that fails leaves nothing', () => {
     expectUntouched(lab);
   });
 
-  it('a move whose answer is lost is looked after, and was carried out', async () => {
+  it('a move whose answer is lost is looked after, and was carried out', { tags: 'rdma/add-lost' }, async () => {
     using lab = new Lab();
     lab.kernel.lostAnswers = 1;
     await lab.must('ADD');

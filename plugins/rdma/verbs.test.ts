@@ -10,7 +10,7 @@ describe('VERSION', () => {
     expect(await lab.must('VERSION')).toMatchObject({ cniVersion: '1.1.0', supportedVersions: { length: 7 } });
   });
 
-  it('tells people what it is when it is not asked for', async () => {
+  it('tells people what it is when it is not asked for', { tags: 'rdma/about' }, async () => {
     using lab = new Lab();
     const told = expect.stringContaining('rdma: gives a pod the RDMA device');
     expect(await lab.run('VERSION', {}, { CNI_COMMAND: '' })).toMatchObject({ exitCode: 0, stdout: '', stderr: told });

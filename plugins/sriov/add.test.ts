@@ -51,7 +51,7 @@ describe('ADD', () => {
     expect(bench.nic.interface).toMatchObject({ mac: OWN_MAC, mtu: 1500, altNames: ['enp1s0f0v1'] });
   });
 
-  it('remembers the VF before it is touched', async () => {
+  it('remembers the VF before it is touched', { tags: 'sriov/first-picture' }, async () => {
     using bench = new Bench();
     const seen: unknown[] = [];
     bench.nic.onStep = () => void seen.push(bench.files());

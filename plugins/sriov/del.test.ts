@@ -6,7 +6,7 @@ import { ALL, attached, Bench, MAC, messageIn, OK, rename } from './testing/benc
 import { link, OWN_MAC, PF, VF } from './testing/fake-nic.ts';
 
 describe('DEL', () => {
-  it('makes everything what it was, and can be called again', async () => {
+  it('makes everything what it was, and can be called again', { tags: 'sriov/del-order' }, async () => {
     const { bench, before } = await attached();
     using _ = bench;
     for (const _time of [1, 2]) {
@@ -44,7 +44,7 @@ describe('DEL', () => {
     expect(lo.pod).toBe(bench.nic.pod.alive ? 1 : 0);
   });
 
-  it('leaves an interface alone that only has the name', async () => {
+  it('leaves an interface alone that only has the name', { tags: 'sriov/del-identity' }, async () => {
     const { bench } = await attached();
     using _ = bench;
     bench.nic.endPod();
@@ -91,7 +91,9 @@ describe('DEL', () => {
     expect(bench.lines.length).toBeGreaterThan(0);
   });
 
-  it('keeps the record when the reset fails, tries everything, and completes when called again', async () => {
+  it('keeps the record when the reset fails, tries everything, and completes when called again', {
+    tags: 'sriov/del-keeps',
+  }, async () => {
     const { bench, before } = await attached();
     using _ = bench;
     bench.nic.onStep = (step) => (step === 'SETLINK vf' ? 22 : undefined);
@@ -119,7 +121,7 @@ describe('DEL', () => {
     expect([bench.files(), bench.leases.size]).toEqual([{}, 0]);
   });
 
-  it('asks IPAM also when it knows of no attachment', async () => {
+  it('asks IPAM also when it knows of no attachment', { tags: 'sriov/del-ipam' }, async () => {
     using bench = new Bench();
     expect(await bench.run('DEL')).toEqual({ ...OK, stdout: '' });
     expect([bench.ipamCalls, bench.nic.steps]).toEqual([['DEL'], []]);

@@ -12,7 +12,7 @@ describe('findVf', () => {
     expect(findVf(VF, sysfs)).toMatchObject({ pfName: 'p1', number: 1, pf: { name: PF }, device: { name: VF } });
   });
 
-  it('does not take a representor for the PF', () => {
+  it('does not take a representor for the PF', { tags: 'sriov/representors' }, () => {
     using folder = temporaryFolder();
     const nic = new FakeNic(folder.path);
     nic.entry(`${folderOf(PF)}/net/a0/phys_port_name = pf0vf0`);

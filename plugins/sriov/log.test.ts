@@ -12,7 +12,7 @@ const hostWithLines = () => {
 };
 
 describe('the log', () => {
-  it('goes to the file that is named, a line at a time, instead of stderr', () => {
+  it('goes to the file that is named, a line at a time, instead of stderr', { tags: 'sriov/log' }, () => {
     using folder = temporaryFolder();
     const logFile = join(folder.path, 'sriov.log');
     const { host, lines } = hostWithLines();

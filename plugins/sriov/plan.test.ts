@@ -50,7 +50,7 @@ describe('planSriov', () => {
     [{ min_tx_rate: 200, max_tx_rate: 100 }, 'cannot use "min_tx_rate" 200: it is more than "max_tx_rate" 100'],
     [{ mtu: 40 }, 'cannot use "mtu" 40: it is less than 68'],
     [{ mtu: '9000' }, 'cannot use "mtu": "9000" is not a whole number'],
-  ])('refuses %j', (value, message) => {
+  ])('refuses %j', { tags: 'sriov/rates' }, (value, message) => {
     expect(() => plan(value)).toThrow(refused(message));
   });
 
@@ -60,7 +60,7 @@ describe('planSriov', () => {
     expect(plan({ min_tx_rate: 100, max_tx_rate: 0 }).changes).toEqual({ rate: { min: 100, max: 0 } });
   });
 
-  it('reads words', () => {
+  it('reads words', { tags: 'sriov/words' }, () => {
     expect(plan({ spoofchk: 'off', trust: 'on', link_state: 'auto' }).changes).toEqual({
       spoofCheck: false,
       trust: true,
@@ -80,7 +80,7 @@ describe('planSriov', () => {
     ['00:00:00:00:00:00', 'it is no address'],
     ['02:00:00:00:00:00:00:01', 'not an Ethernet address'],
     ['rubbish', 'not an Ethernet address'],
-  ])('refuses the hardware address %s', (mac, message) => {
+  ])('refuses the hardware address %s', { tags: 'sriov/mac-form' }, (mac, message) => {
     expect(() => plan({}, mac)).toThrow(refused(message));
   });
 });
@@ -94,7 +94,7 @@ describe('wantedMacOf', () => {
 });
 
 describe('deviceIdOf', () => {
-  it('takes upper case for lower', () => {
+  it('takes upper case for lower', { tags: 'sriov/address-form' }, () => {
     expect(deviceIdOf(conf({ deviceID: '0000:0A:10.2' }))).toBe('0000:0a:10.2');
   });
 

@@ -90,7 +90,7 @@ describe('STATUS', () => {
 });
 
 describe('without CNI_COMMAND', () => {
-  it('tells people what it is', async () => {
+  it('tells people what it is', { tags: 'sriov/about' }, async () => {
     using bench = new Bench();
     const told = expect.stringContaining('sriov: gives a pod a virtual function');
     expect(await bench.run('ADD', {}, { CNI_COMMAND: '' })).toMatchObject({ exitCode: 0, stdout: '', stderr: told });

@@ -4,6 +4,8 @@ export interface Outcome {
   readonly failed: number;
   /** titles of what was skipped */
   readonly skipped: readonly string[];
+  /** tags of tests that passed */
+  readonly shown?: readonly string[];
   /** what there is to read, when something failed */
   readonly report: string;
 }
@@ -26,6 +28,7 @@ export const together = (outcomes: readonly Outcome[]): Outcome => ({
   passed: sum(outcomes, ({ passed }) => passed),
   failed: sum(outcomes, ({ failed }) => failed),
   skipped: outcomes.flatMap(({ skipped }) => skipped),
+  shown: outcomes.flatMap(({ shown = [] }) => shown),
   report: outcomes
     .filter(({ failed }) => failed > 0)
     .map(({ report }) => report)

@@ -1,6 +1,7 @@
 import { execute } from './execute.ts';
 import { build, containerd, kernel, machine, type Need, peers, root, tools } from './needs.ts';
 import { type Outcome, together } from './outcome.ts';
+import { showing } from './showing.ts';
 import { runVitest } from './vitest.ts';
 
 /** A kind of tests: see "What proves it" in ARCHITECTURE.md. */
@@ -16,12 +17,12 @@ export const TIERS: readonly Tier[] = [
   { name: 'types', group: 'check', needs: [], run: (isVerbose) => runCommand('check:types', isVerbose) },
   { name: 'lint', group: 'check', needs: [], run: (isVerbose) => runCommand('check:lint', isVerbose) },
   { name: 'imports', group: 'check', needs: [], run: (isVerbose) => runCommand('check:imports', isVerbose) },
-  { name: 'unit', group: 'check', needs: [], run: (isVerbose) => runVitest('unit', isVerbose) },
+  { name: 'unit', group: 'check', needs: [], run: (isVerbose) => showing('unit', runVitest('unit', isVerbose)) },
   { name: 'netns', needs: [root, tools, kernel, build], run: (isVerbose) => runVitest('netns', isVerbose) },
   {
     name: 'conformance',
     needs: [root, tools, kernel, build, peers],
-    run: (isVerbose) => runVitest('conformance', isVerbose),
+    run: (isVerbose) => showing('conformance', runVitest('conformance', isVerbose)),
   },
   {
     name: 'containerd',
@@ -31,7 +32,7 @@ export const TIERS: readonly Tier[] = [
   {
     name: 'vm',
     needs: [root, tools, build, peers, machine],
-    run: runMachines,
+    run: (isVerbose) => showing('vm', runMachines(isVerbose)),
   },
 ];
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { countsOf } from './outcome.ts';
+import { countsOf, type Outcome } from './outcome.ts';
+import { lessThanAll } from './showing.ts';
 import { outcomeOf } from './vitest.ts';
 
 const file = (status: string, ...tests: readonly string[]) => ({
@@ -27,5 +28,33 @@ describe('outcomeOf', () => {
 
   it('counts a run that left no report as one failure', () => {
     expect(countsOf([outcomeOf(1, '', undefined)])).toBe('0 passed, 1 failed, 0 skipped');
+  });
+
+  it('knows the tags of what has passed', () => {
+    const test = (status: string, ...tags: readonly string[]) => ({ status, fullName: 'a test', tags });
+    const testResults = [
+      {
+        ...file('failed'),
+        assertionResults: [test('passed', 'a/b', 'a/c'), test('failed', 'a/d'), test('pending', 'a/e')],
+      },
+      { ...file('passed'), assertionResults: [test('passed', 'a/b'), test('passed')] },
+    ];
+    expect(outcomeOf(1, '', { testResults }).shown).toEqual(['a/b', 'a/c']);
+  });
+});
+
+describe('lessThanAll', () => {
+  const outcome: Outcome = { passed: 2, failed: 1, skipped: [], report: 'one failed', shown: ['a/b'] };
+
+  it('counts a difference that no test has shown as one failure, and names it', () => {
+    expect(lessThanAll(['a/b', 'a/c'], outcome)).toEqual({
+      ...outcome,
+      failed: 2,
+      report: 'one failed\nno test with the tag "a/c" has passed',
+    });
+  });
+
+  it('leaves an outcome alone that shows them all', () => {
+    expect(lessThanAll(['a/b'], outcome)).toBe(outcome);
   });
 });

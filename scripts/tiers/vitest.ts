@@ -10,7 +10,11 @@ interface Report {
     readonly name: string;
     readonly status: string;
     readonly message?: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly tags?: readonly string[];
+    }[];
   }[];
 }
 
@@ -70,6 +74,7 @@ export function outcomeOf(exitCode: number, output: string, report: Report | und
     passed: tests.filter(({ status }) => status === 'passed').length,
     failed: failed === 0 && exitCode !== 0 ? 1 : failed,
     skipped: tests.filter(({ status }) => !['passed', 'failed'].includes(status)).map(({ fullName }) => fullName),
+    shown: [...new Set(tests.flatMap(({ status, tags = [] }) => (status === 'passed' ? tags : [])))],
     report: output.replace(/^JSON report written to .*\n/m, ''),
   };
 }

@@ -278,4 +278,4 @@ const IPAM: readonly Row[] = [
   ),
 ];
 
-export const HOST_DEVICE: readonly Row[] = [...WRONG_TYPES, ...TRAVERSALS, ...SELECTORS, ...CALLS, ...IPAM];
+export const BAD: readonly Row[] = [...WRONG_TYPES, ...TRAVERSALS, ...SELECTORS, ...CALLS, ...IPAM];

@@ -246,7 +246,9 @@ describe.concurrent('a pod that is gone', () => {
     });
   });
 
-  it('DEL without CNI_NETNS brings the device home and gives the address back', async () => {
+  it('DEL without CNI_NETNS brings the device home and gives the address back', {
+    tags: 'host-device/empty-netns',
+  }, async () => {
     await using one = await Attachment.open();
     const store = one.lab.folder('store');
     one.configure({ ipam: hostLocal(store) });
@@ -288,13 +290,17 @@ describe.concurrent('a pod that is gone', () => {
     return { one, picture };
   }
 
-  it.each(['net1', 'dev17'])('DEL gives a device that the kernel left as %s all that it had', async (name) => {
-    const { one, picture } = await leftBehind({ name });
-    await using _ = one;
-    await one.succeed('DEL', { netns: '/run/netns/absent-of-braid' });
-    await one.expectHome(picture);
-    expect(one.recorded()).toEqual([]);
-  });
+  it.each(['net1', 'dev17'])(
+    'DEL gives a device that the kernel left as %s all that it had',
+    { tags: 'host-device/left-behind' },
+    async (name) => {
+      const { one, picture } = await leftBehind({ name });
+      await using _ = one;
+      await one.succeed('DEL', { netns: '/run/netns/absent-of-braid' });
+      await one.expectHome(picture);
+      expect(one.recorded()).toEqual([]);
+    },
+  );
 
   it.each([
     { what: 'by its name', conf: {}, alias: DEVICE },

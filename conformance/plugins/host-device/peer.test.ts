@@ -7,14 +7,15 @@ import { SEED } from '../../lab/random.ts';
 import { addressTexts, linkOf } from '../../lab/state.ts';
 import { Comparing } from '../../peers/peer-testing.ts';
 import { hostDeviceCases } from './cases.ts';
+import { DIFFERENCES } from './differences.ts';
 import { Attachment, DEVICE, pictureOf } from './lab.ts';
 import { randomHostDeviceCases } from './random.ts';
 
-const comparing = new Comparing();
+const comparing = new Comparing('host-device', DIFFERENCES);
 
 comparing.cases('host-device does what the Go plugin does:', hostDeviceCases());
 comparing.cases(`host-device does what the Go plugin does, at random (BRAID_SEED=${SEED}):`, randomHostDeviceCases());
-comparing.differences('host-device');
+comparing.meets(DIFFERENCES);
 
 const STATIC = { type: 'static', addresses: [{ address: '10.1.2.3/24' }] };
 
@@ -28,24 +29,28 @@ describe.each([OURS, GO])('host-device of $name', (side) => {
     return one;
   }
 
-  it('waits until an IPv6 address without gateway can be used', async () => {
+  it('waits until an IPv6 address without gateway can be used', { tags: 'host-device/dad' }, async () => {
     await using one = await open(undefined, { detectsDuplicates: true });
     one.configure({ ipam: { type: 'static', addresses: [{ address: 'fd00::3/64' }] } });
     await one.add();
     expect((await one.inPod('addr show dev net1')).includes('fd00::3/64 scope global tentative')).toBe(!isOurs);
   });
 
-  it.each(['dhcp', 'fake'])('sets the device up before or after it asks %s', async (type) => {
-    const result = { cniVersion: '1.0.0', ips: [{ address: '10.1.2.3/24' }] };
-    await using one = await open(
-      `[ "$CNI_COMMAND" = ADD ] && ip netns exec "$(basename "$CNI_NETNS")" ip link show net1 > "$PWD/seen"\n${answer(result)}`,
-    );
-    one.configure({ ipam: { type } });
-    await one.add();
-    expect(readFileSync(join(one.lab.dir, 'seen'), 'utf8').includes('UP')).toBe(!isOurs || type === 'dhcp');
-  });
+  it.each(['dhcp', 'fake'])(
+    'sets the device up before or after it asks %s',
+    { tags: 'host-device/up-last' },
+    async (type) => {
+      const result = { cniVersion: '1.0.0', ips: [{ address: '10.1.2.3/24' }] };
+      await using one = await open(
+        `[ "$CNI_COMMAND" = ADD ] && ip netns exec "$(basename "$CNI_NETNS")" ip link show net1 > "$PWD/seen"\n${answer(result)}`,
+      );
+      one.configure({ ipam: { type } });
+      await one.add();
+      expect(readFileSync(join(one.lab.dir, 'seen'), 'utf8').includes('UP')).toBe(!isOurs || type === 'dhcp');
+    },
+  );
 
-  it('brings the device home first, and does so when IPAM fails', async () => {
+  it('brings the device home first, and does so when IPAM fails', { tags: 'host-device/del-order' }, async () => {
     const look = `ip netns exec "$(basename "$CNI_NETNS")" ip -o link > "$PWD/seen"; exit 1`;
     const result = { cniVersion: '1.0.0', ips: [{ address: '10.1.2.3/24' }] };
     await using one = await open(`[ "$CNI_COMMAND" = DEL ] && { ${look}; }\n${answer(result)}`);

@@ -50,7 +50,7 @@ const WRONG_TYPES: readonly Row[] = [
   }),
 );
 
-export const MACVLAN: readonly Row[] = [
+export const BAD: readonly Row[] = [
   ...WRONG_TYPES,
   ...[7, true, [], {}].map(
     (type): Row => ({
@@ -333,6 +333,7 @@ export const MACVLAN: readonly Row[] = [
   },
   {
     title: 'an IPAM plugin that asks for patience',
+    shows: 'all/code-of-delegate',
     conf: FAKE,
     prepare: ipamFake(`echo '{"code":11,"msg":"later"}'; exit 1`),
     code: 11,

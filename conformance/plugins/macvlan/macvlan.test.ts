@@ -457,7 +457,7 @@ describe.concurrent('macvlan STATUS, version 1.1.0', () => {
     expect(errorOf(outcome)).toMatchObject({ code: 50, message: expect.stringContaining('bridge') });
   });
 
-  it.each(['STATUS', 'GC'])('forwards %s to the IPAM plugin', async (verb) => {
+  it.each(['STATUS', 'GC'])('forwards %s to the IPAM plugin', { tags: 'all/gc-and-status' }, async (verb) => {
     await using lab = await Lab.open();
     const path = [fake(lab, 'fake-ipam', RECORD)];
     const conf = {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { SHARED } from '../../contract/differences.ts';
 import { answer, fake, RECORD, recorded, recordedVerbs } from '../../lab/fakes.ts';
 import { Lab, PARENT } from '../../lab/lab.ts';
 import { GO, OURS, type Side, STANDALONE } from '../../lab/programs.ts';
@@ -8,20 +9,21 @@ import { SEED } from '../../lab/random.ts';
 import { linkOf, stateOf } from '../../lab/state.ts';
 import { Comparing } from '../../peers/peer-testing.ts';
 import { macvlanCases } from './cases.ts';
+import { DIFFERENCES } from './differences.ts';
 import { randomMacvlanCases } from './random.ts';
 
-const comparing = new Comparing();
+const comparing = new Comparing('macvlan', DIFFERENCES);
 
 comparing.cases('macvlan does what the Go plugin does:', macvlanCases());
 comparing.cases(`macvlan does what the Go plugin does, at random (BRAID_SEED=${SEED}):`, randomMacvlanCases());
-comparing.differences('macvlan');
+comparing.meets([...DIFFERENCES, ...SHARED]);
 
 const conf = (more: object) => ({ cniVersion: '1.0.0', name: 'net-a', type: 'macvlan', master: PARENT, ...more });
 
 describe.each([OURS, GO])('macvlan of $name', (side) => {
   const isOurs = side.name === 'ours';
 
-  it('makes the hardware address itself', async () => {
+  it('makes the hardware address itself', { tags: 'macvlan/mac-random' }, async () => {
     await using lab = await Lab.open();
     const pod = await lab.pod();
     await lab.call({ verb: 'ADD', plugin: 'macvlan', conf: conf({}), netns: pod.path }, side);
@@ -31,7 +33,7 @@ describe.each([OURS, GO])('macvlan of $name', (side) => {
     expect(Number.parseInt(mac.slice(0, 2), 16) & 3).toBe(2); // locally administered, not multicast
   });
 
-  it('waits until an IPv6 address without gateway can be used', async () => {
+  it('waits until an IPv6 address without gateway can be used', { tags: 'macvlan/dad' }, async () => {
     await using lab = await Lab.open();
     const pod = await lab.pod({ detectsDuplicates: true });
     const ipam = { type: 'static', addresses: [{ address: 'fd00::3/64' }] };
@@ -40,7 +42,7 @@ describe.each([OURS, GO])('macvlan of $name', (side) => {
     expect(text.includes('tentative')).toBe(!isOurs);
   });
 
-  it('has the link up before it asks dhcp', async () => {
+  it('has the link up before it asks dhcp', { tags: 'macvlan/dhcp-up' }, async () => {
     await using lab = await Lab.open();
     const pod = await lab.pod();
     const result = { cniVersion: '1.0.0', ips: [{ address: '10.1.2.3/24' }] };

@@ -1,9 +1,9 @@
 /** What multus refuses. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Lab, PARENT, type Pod } from '../../lab/lab.ts';
 import { OURS } from '../../lab/programs.ts';
-import type { Row } from '../../lab/refuse.ts';
+import { fullDisk, type Row } from '../../lab/refuse.ts';
 
 const ip = (text: string) => (lab: Lab, pod: Pod) => lab.ip(pod.name, text).then(() => undefined);
 
@@ -18,7 +18,7 @@ const multus = (delegates: unknown, more: object = {}) => ({
 });
 const delegate = { cniVersion: '1.0.0', name: 'pods', type: 'macvlan', master: PARENT };
 
-export const MULTUS: readonly Row[] = [
+const ROWS: readonly Row[] = [
   { title: 'no delegates', conf: multus(undefined), code: 7, says: ['delegates'] },
   { title: 'delegates null', conf: multus(null), code: 7, says: ['delegates'] },
   { title: 'an empty list of delegates', conf: multus([]), code: 7, says: ['"delegates"', '[]'] },
@@ -56,6 +56,7 @@ export const MULTUS: readonly Row[] = [
   ...[null, '', 7, 'a/b', '../x', '-a'].map(
     (name): Row => ({
       title: `a delegate of name ${JSON.stringify(name)}`,
+      shows: 'multus/name-first',
       conf: multus([{ ...delegate, name }]),
       code: 7,
       says: ['delegates.0.name'],
@@ -64,6 +65,7 @@ export const MULTUS: readonly Row[] = [
   ...[[], null, 'x', {}, [null], [7], [{}], [{ type: null }], [{ type: '' }], [delegate, null]].map(
     (plugins): Row => ({
       title: `a delegate with plugins ${JSON.stringify(plugins).slice(0, 60)}`,
+      shows: 'multus/no-plugins',
       conf: multus([{ cniVersion: '1.0.0', name: 'x', plugins }]),
       code: 7,
       says: ['delegates.0'],
@@ -79,6 +81,7 @@ export const MULTUS: readonly Row[] = [
   ),
   {
     title: 'a delegate that is multus',
+    shows: 'multus/self',
     conf: multus([{ ...delegate, type: 'multus' }]),
     code: 7,
     says: ['delegates.0.type', '"multus"'],
@@ -137,6 +140,7 @@ export const MULTUS: readonly Row[] = [
   },
   {
     title: 'a network by name',
+    shows: 'multus/confdir-name',
     conf: multus([delegate], { clusterNetwork: 'pods' }),
     code: 7,
     says: ['clusterNetwork', '"pods"'],
@@ -258,12 +262,10 @@ export const MULTUS: readonly Row[] = [
   {
     title: 'a scratch folder on a disk that is full',
     conf: multus([delegate], { cniDir: '{dir}/disk/cni' }),
-    prepare: async (lab) => {
-      const disk = await lab.smallDisk('disk');
-      mkdirSync(join(disk, 'cni/results'), { recursive: true });
-      await lab.execute(['dd', 'if=/dev/zero', `of=${disk}/filler`, 'bs=4k', 'count=64']);
-    },
+    prepare: (lab) => fullDisk(lab, 'cni/results/'),
     code: 5,
     says: ['/disk/cni', 'ENOSPC'],
   },
 ];
+
+export const BAD: readonly Row[] = ROWS.map((row) => ({ ...row, call: { ifName: 'eth0', ...row.call } }));

@@ -108,7 +108,7 @@ describe('a delegate of this build', () => {
     expect(recordedVerbs(multus.lab)).toEqual(['ADD']);
   });
 
-  it('8 networks take one process: no more tasks than one network', async () => {
+  it('8 networks take one process: no more tasks than one network', { tags: 'all/one-process' }, async () => {
     const counts: number[] = [];
     for (const { count, env } of [
       { count: 1, env: {} },
@@ -124,7 +124,9 @@ describe('a delegate of this build', () => {
     expect(executed).toBeGreaterThanOrEqual(one + 16); // macvlan and whereabouts of each network: the count does see processes
   });
 
-  it('reserves the addresses of its own plugins in one step, and makes their links in order', async () => {
+  it('reserves the addresses of its own plugins in one step, and makes their links in order', {
+    tags: 'multus/add-together',
+  }, async () => {
     await using multus = await Multus.open(rails(4));
     await multus.must('ADD');
     expect(recordsIn(multus.store).map(({ ops }) => ops.map(({ op, range }) => `${op} ${range}`))).toEqual([
@@ -153,7 +155,7 @@ describe('a delegate of this build', () => {
     expect(isSettled.indexOf(true)).toBeGreaterThanOrEqual(4);
   });
 
-  it('deletes the links of its own plugins with few requests', async () => {
+  it('deletes the links of its own plugins with few requests', { tags: 'multus/del-together' }, async () => {
     await using multus = await Multus.open(rails(8));
     await multus.must('ADD');
     const monitor = execute(['timeout', '-s', 'INT', '3', 'ip', '-n', multus.pod.name, 'monitor', 'link']);

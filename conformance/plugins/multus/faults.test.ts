@@ -129,7 +129,9 @@ describe.concurrent('a network that fails', () => {
     expect(await multus.everything()).toEqual(before);
   });
 
-  it('a first network of an old version without address fails, and everything is as before', async () => {
+  it('a first network of an old version without address fails, and everything is as before', {
+    tags: 'multus/empty-old-result',
+  }, async () => {
     await using multus = await Multus.open(
       (own) => [own.rail(0, { cniVersion: '0.2.0', ipam: undefined }), own.rail(1)],
       { cniVersion: '0.2.0' },
@@ -142,14 +144,14 @@ describe.concurrent('a network that fails', () => {
     expect(await multus.everything()).toEqual(before);
   });
 
-  it('names the plugin that failed, of a single delegate too', async () => {
+  it('names the plugin that failed, of a single delegate too', { tags: 'multus/single-description' }, async () => {
     await using multus = await Multus.open((own) => [own.rail(0, { mtu: 9000 })]);
     expect((await multus.fails('ADD')).message).toMatch(
       /^\[lab\/web-0\/u1:rail-0\]: error adding container to network "rail-0": plugin type="macvlan" name="rail-0" failed \(add\): cannot use "mtu" 9000/,
     );
   });
 
-  it('looks for every interface and plugin before anything is done', async () => {
+  it('looks for every interface and plugin before anything is done', { tags: 'multus/look-first' }, async () => {
     await using multus = await Multus.open((own) => [
       faked(own, 0, `${RECORD}\n${answer({ cniVersion: '1.1.0' })}`),
       own.rail(1),

@@ -39,7 +39,7 @@ describe.concurrent.each(VERSIONS)('multus with delegates of version %s', (versi
 });
 
 describe.concurrent('multus DEL', () => {
-  it('deletes everything when the scratch file is missing', async () => {
+  it('deletes everything when the scratch file is missing', { tags: 'multus/scratch-missing' }, async () => {
     await using multus = await Multus.open(rails(3));
     const before = await multus.everything();
     await multus.must('ADD');
@@ -50,6 +50,7 @@ describe.concurrent('multus DEL', () => {
 
   it.each(['', '{', '[]', '{}', '[{}]', '[null]', '[{"Bytes":7}]', '[{"Bytes":"!"}]', '\0\0\0'])(
     'deletes everything when the scratch file is corrupt: %j',
+    { tags: 'multus/scratch-corrupt' },
     async (content) => {
       await using multus = await Multus.open(rails(3));
       const before = await multus.everything();
@@ -115,7 +116,9 @@ describe.concurrent('multus DEL', () => {
     expect(await multus.reserved()).toEqual(reserved);
   });
 
-  it('goes on to the other plugins of a list, and to other networks, when one fails, and reports all of it', async () => {
+  it('goes on to the other plugins of a list, and to other networks, when one fails, and reports all of it', {
+    tags: ['all/del-goes-on', 'multus/del-chain'],
+  }, async () => {
     await using multus = await Multus.open((own) => [
       own.rail(0),
       chained(
@@ -170,7 +173,7 @@ describe.concurrent('multus DEL', () => {
     expect(await multus.everything()).toEqual(before);
   });
 
-  it('DEL does not care for the readiness file', async () => {
+  it('DEL does not care for the readiness file', { tags: 'multus/del-readiness' }, async () => {
     await using multus = await Multus.open(rails(1));
     const before = await multus.everything();
     await multus.must('ADD');
@@ -196,7 +199,7 @@ describe.concurrent('multus DEL', () => {
 });
 
 describe.concurrent('multus CHECK', () => {
-  it('reports every network that CHECK finds wrong', async () => {
+  it('reports every network that CHECK finds wrong', { tags: 'multus/check-all' }, async () => {
     await using multus = await Multus.open(rails(3));
     await multus.must('ADD');
     await multus.must('CHECK');
@@ -232,6 +235,7 @@ describe.concurrent('multus GC', () => {
   // runtimes leave CNI_NETNS empty in GC, and it means nothing there
   it.each(['', '{pod}'])(
     'GC deletes what containers left that are not named, and nothing else, with CNI_NETNS "%s"',
+    { tags: 'multus/gc' },
     async (netns) => {
       await using multus = await Multus.open(rails(2));
       const before = await multus.everything();
@@ -285,7 +289,7 @@ describe.concurrent('multus GC', () => {
 });
 
 describe.concurrent('what multus keeps and passes on', () => {
-  it('replaces the scratch file in one step and leaves no other file', async () => {
+  it('replaces the scratch file in one step and leaves no other file', { tags: 'multus/scratch-atomic' }, async () => {
     await using multus = await Multus.open(rails(2));
     writeFileSync(join(multus.cniDir, 'c1'), 'old');
     const old = statSync(join(multus.cniDir, 'c1')).ino;
@@ -294,7 +298,7 @@ describe.concurrent('what multus keeps and passes on', () => {
     expect(readdirSync(multus.cniDir).sort()).toEqual(['c1', 'results']);
   });
 
-  it('keeps keys of a result that it does not know', async () => {
+  it('keeps keys of a result that it does not know', { tags: 'multus/prev-result' }, async () => {
     const result = { cniVersion: '1.1.0', ips: [{ address: '10.9.9.9/24', mood: 'good' }], extra: { b: 1, a: [null] } };
     await using multus = await Multus.open((own) => [
       own.rail(0),
@@ -323,7 +327,7 @@ describe.concurrent('what multus keeps and passes on', () => {
     });
   });
 
-  it('rotates its log, one line a write', async () => {
+  it('rotates its log, one line a write', { tags: 'multus/log-options' }, async () => {
     await using multus = await Multus.open(rails(1));
     const logFile = join(multus.lab.dir, 'log/multus.log');
     multus.conf = {
@@ -341,7 +345,7 @@ describe.concurrent('what multus keeps and passes on', () => {
     expect(readdirSync(join(multus.lab.dir, 'log')).length).toBe(2);
   });
 
-  it('waits for the readiness file', async () => {
+  it('waits for the readiness file', { tags: 'multus/readiness-code' }, async () => {
     await using multus = await Multus.open(rails(1));
     const file = join(multus.lab.dir, 'ready');
     multus.conf = { ...multus.conf, readinessindicatorfile: file };

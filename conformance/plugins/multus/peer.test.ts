@@ -4,14 +4,16 @@ import { GO, OURS, type Side } from '../../lab/programs.ts';
 import { SEED } from '../../lab/random.ts';
 import { filesIn, stateOf } from '../../lab/state.ts';
 import { Comparing } from '../../peers/peer-testing.ts';
+import { DIFFERENCES as MACVLAN } from '../macvlan/differences.ts';
 import { multusCases } from './cases.ts';
+import { DIFFERENCES } from './differences.ts';
 import { randomMultusCases } from './random.ts';
 
-const comparing = new Comparing();
+const comparing = new Comparing('multus', DIFFERENCES, MACVLAN);
 
 comparing.cases('multus does what the Go plugin does:', multusCases());
 comparing.cases(`multus does what the Go plugin does, at random (BRAID_SEED=${SEED}):`, randomMultusCases());
-comparing.differences('multus');
+comparing.meets(DIFFERENCES);
 
 const link = (index: number) => ({ cniVersion: '1.0.0', name: `net-${index}`, type: 'macvlan', master: PARENT });
 const hostLocal = (index: number) => ({

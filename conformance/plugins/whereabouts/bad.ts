@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.ts';
-import { placed, type Row } from '../../lab/refuse.ts';
+import { fullDisk, placed, type Row } from '../../lab/refuse.ts';
 
 export const whereabouts = (ipam: object) => ({
   cniVersion: '1.0.0',
@@ -14,7 +14,7 @@ export const whereabouts = (ipam: object) => ({
 });
 export const range = (text: string) => whereabouts({ range: text });
 
-export const WHEREABOUTS: readonly Row[] = [
+export const BAD: readonly Row[] = [
   { title: 'no ipam', conf: { cniVersion: '1.0.0', name: 'net-a' }, code: 7, says: ['ipam'] },
   { title: 'another type', conf: whereabouts({ type: 'host-local' }), code: 7, says: ['"ipam.type"', '"host-local"'] },
   ...[
@@ -35,6 +35,7 @@ export const WHEREABOUTS: readonly Row[] = [
   ...['10.5.0.0/31', '10.5.0.1/32', 'fd00::/127', 'fd00::1/128'].map(
     (text): Row => ({
       title: `a range too small: ${text}`,
+      shows: 'whereabouts/small',
       conf: range(text),
       code: 7,
       says: ['ipam.range', text, 'net mask is too short'],
@@ -43,6 +44,7 @@ export const WHEREABOUTS: readonly Row[] = [
   ...['x', '10.5.0.300', '10.5.0.0/33', ''].map(
     (text): Row => ({
       title: `an exclude "${text}"`,
+      shows: 'whereabouts/exclude',
       conf: whereabouts({ exclude: ['10.5.0.8/30', text] }),
       code: 7,
       says: ['exclude[1]', `"${text}"`],
@@ -56,6 +58,7 @@ export const WHEREABOUTS: readonly Row[] = [
   },
   {
     title: 'a range_start that is no address',
+    shows: 'whereabouts/bounds',
     conf: whereabouts({ range_start: 'x' }),
     code: 7,
     says: ['range_start', '"x"'],
@@ -115,6 +118,7 @@ export const WHEREABOUTS: readonly Row[] = [
   ...['Ab', 'a/b', '../x', '.', '..', 'a b', '-a', 'a_b', 'a'.repeat(254)].map(
     (name): Row => ({
       title: `a network_name ${JSON.stringify(name).slice(0, 20)}`,
+      shows: 'whereabouts/names',
       conf: whereabouts({ network_name: name }),
       code: 7,
       says: ['network_name', `"${name}"`],
@@ -128,6 +132,7 @@ export const WHEREABOUTS: readonly Row[] = [
   },
   {
     title: 'a datastore that is unknown',
+    shows: 'whereabouts/datastore-words',
     conf: whereabouts({ datastore: 'sqlite' }),
     code: 7,
     says: ['datastore', '"sqlite"'],
@@ -145,7 +150,13 @@ export const WHEREABOUTS: readonly Row[] = [
     code: 7,
     says: ['kubeconfig', '/etc/kube'],
   },
-  { title: 'slices', conf: whereabouts({ node_slice_size: '/26' }), code: 7, says: ['node_slice_size', '/26'] },
+  {
+    title: 'slices',
+    shows: 'whereabouts/slices',
+    conf: whereabouts({ node_slice_size: '/26' }),
+    code: 7,
+    says: ['node_slice_size', '/26'],
+  },
   {
     title: 'CNI_ARGS that are malformed',
     conf: whereabouts({}),
@@ -231,10 +242,7 @@ export const WHEREABOUTS: readonly Row[] = [
   {
     title: 'a disk that is full',
     conf: whereabouts({ data_dir: '{dir}/disk/store' }),
-    prepare: async (lab) => {
-      const disk = await lab.smallDisk('disk');
-      await lab.execute(['dd', 'if=/dev/zero', `of=${disk}/filler`, 'bs=4k', 'count=64']);
-    },
+    prepare: (lab) => fullDisk(lab),
     code: 5,
     says: ['/disk', 'ENOSPC'],
   },
@@ -242,10 +250,7 @@ export const WHEREABOUTS: readonly Row[] = [
     title: 'a journal on a disk that is full',
     conf: whereabouts({ data_dir: '{dir}/disk/store' }),
     prepare: async (lab) => {
-      const disk = await lab.smallDisk('disk');
-      mkdirSync(join(disk, 'store/_'), { recursive: true });
-      writeFileSync(join(disk, 'store/_/lock'), '');
-      await lab.execute(['dd', 'if=/dev/zero', `of=${disk}/filler`, 'bs=4k', 'count=64']);
+      const disk = await fullDisk(lab, 'store/_/lock');
       writeFileSync(join(disk, 'store/_/journal'), '');
     },
     code: 5,
@@ -254,29 +259,14 @@ export const WHEREABOUTS: readonly Row[] = [
   {
     title: 'a journal that is damaged in the middle',
     conf: whereabouts({}),
-    prepare: async (lab) => {
-      for (const containerId of ['a', 'b', 'd']) {
-        await mustAdd(lab, '10.5.0.0/24', containerId);
-      }
-      const journal = join(lab.dir, 'store/_/journal');
-      const bytes = readFileSync(journal);
-      bytes[20] = (bytes[20] ?? 0) ^ 1;
-      writeFileSync(journal, bytes);
-    },
+    prepare: withJournal((bytes) => bytes.with(20, (bytes[20] ?? 0) ^ 1)),
     code: 5,
     says: ['/journal', 'damaged'],
   },
   {
     title: 'a journal whose beginning is lost',
     conf: whereabouts({}),
-    prepare: async (lab) => {
-      for (const containerId of ['a', 'b', 'd']) {
-        await mustAdd(lab, '10.5.0.0/24', containerId);
-      }
-      const journal = join(lab.dir, 'store/_/journal');
-      const bytes = readFileSync(journal);
-      writeFileSync(journal, bytes.subarray(8 + bytes.readUInt32BE(0)));
-    },
+    prepare: withJournal((bytes) => bytes.subarray(8 + bytes.readUInt32BE(0))),
     code: 5,
     says: ['/store/_'],
   },
@@ -291,6 +281,17 @@ export const WHEREABOUTS: readonly Row[] = [
     says: ['/store/_/lock', '10000 ms'],
   },
 ];
+
+/** A store with three reservations, whose journal is changed. */
+function withJournal(change: (bytes: Buffer) => Uint8Array) {
+  return async (lab: Lab): Promise<void> => {
+    for (const containerId of ['a', 'b', 'd']) {
+      await mustAdd(lab, '10.5.0.0/24', containerId);
+    }
+    const journal = join(lab.dir, 'store/_/journal');
+    writeFileSync(journal, change(readFileSync(journal)));
+  };
+}
 
 export async function mustAdd(lab: Lab, text: string, containerId: string): Promise<void> {
   const outcome = await lab.call({

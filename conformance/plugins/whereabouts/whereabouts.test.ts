@@ -62,6 +62,7 @@ describe.concurrent.each(VERSIONS)('whereabouts, version %s', (version) => {
 
   it(
     'gives, gives again, takes back, takes back again',
+    { tags: 'whereabouts/file' },
     withStore(DUAL, async (store) => {
       const first = await store.add('c1', { document });
       expect(await store.add('c1', { document })).toEqual(first);
@@ -71,7 +72,7 @@ describe.concurrent.each(VERSIONS)('whereabouts, version %s', (version) => {
     }),
   );
 
-  it('serves macvlan through cnitool', async () => {
+  it('serves macvlan through cnitool', { tags: 'whereabouts/no-pod' }, async () => {
     await using lab = await Lab.open();
     const pod = await lab.pod();
     const ipam = { type: 'whereabouts', datastore: 'file', data_dir: lab.folder('store'), ...DUAL };
@@ -213,6 +214,7 @@ describe.concurrent('the address that whereabouts gives', () => {
 describe.concurrent('whereabouts takes back', () => {
   it(
     'all ranges of an attachment, and only those',
+    { tags: 'whereabouts/del-all' },
     withStore(DUAL, async (store) => {
       await store.add('a');
       await store.add('a', { ifName: 'net2' });
@@ -235,6 +237,7 @@ describe.concurrent('whereabouts takes back', () => {
 
   it(
     'whatever else is wrong with the configuration',
+    { tags: 'whereabouts/del-lenient' },
     withStore(RANGE, async (store) => {
       await store.add('a');
       await store
@@ -246,6 +249,7 @@ describe.concurrent('whereabouts takes back', () => {
 
   it(
     'nothing where there is nothing, and creates nothing',
+    { tags: 'whereabouts/del-creates' },
     withStore(RANGE, async (store) => {
       rmSync(store.folder, { recursive: true });
       await store.del('a');
@@ -255,6 +259,7 @@ describe.concurrent('whereabouts takes back', () => {
 
   it(
     'all or none: a second range that is full leaves nothing of the first',
+    { tags: 'whereabouts/atomic' },
     withStore({ ipRanges: [{ range: '10.5.0.0/24' }, { range: '10.6.0.0/30' }] }, async (store) => {
       await store.add('a');
       await store.add('b');
@@ -265,6 +270,7 @@ describe.concurrent('whereabouts takes back', () => {
 
   it(
     'and says so when it cannot',
+    { tags: 'whereabouts/del-errors' },
     withStore(RANGE, async (store) => {
       await store.add('a');
       await store.lab.makeReadOnly(store.folder);
@@ -291,6 +297,7 @@ describe.concurrent('ranges that overlap', () => {
 
   it(
     'never give the same address to two interfaces of one pod',
+    { tags: 'whereabouts/same-pod' },
     withStore({ range: '10.40.0.0/16' }, async (store) => {
       const args = podArgs('db-0');
       expect(await store.add('a', { args })).toEqual(['10.40.0.1/16']);
@@ -300,6 +307,7 @@ describe.concurrent('ranges that overlap', () => {
 
   it(
     'give a pod a new address when another range has given its own away',
+    { tags: 'whereabouts/wedge' },
     withStore({ range: '10.40.0.0/16' }, async (store) => {
       const free = { enable_overlapping_ranges: false };
       await store.add('a', { args: podArgs('db-0') });
@@ -310,6 +318,7 @@ describe.concurrent('ranges that overlap', () => {
 
   it(
     'see an address of a range that is not protected',
+    { tags: 'whereabouts/overlap-all' },
     withStore({ range: '10.40.0.0/16' }, async (store) => {
       await store.with({ range: '10.40.0.0/24', enable_overlapping_ranges: false }).add('a');
       expect(await store.add('b')).toEqual(['10.40.0.2/16']);
@@ -334,6 +343,7 @@ describe.concurrent('ranges that overlap', () => {
 
   it(
     'a range that is written twice gives two addresses',
+    { tags: 'whereabouts/twice' },
     withStore({ ipRanges: [RANGE, RANGE] }, async (store) => {
       const first = await store.add('a');
       expect(first).toEqual(['10.5.0.1/24', '10.5.0.2/24']);
@@ -347,6 +357,7 @@ describe.concurrent('ranges that overlap', () => {
 describe.concurrent('what whereabouts adds to an address', () => {
   it(
     'is a gateway of the same family only',
+    { tags: 'whereabouts/gateway-family' },
     withStore({ ...DUAL, gateway: 'fd05::fe' }, async (store) => {
       const { stdout } = await store.call('ADD', 'a');
       expect(JSON.parse(stdout).ips).toEqual([
@@ -381,6 +392,7 @@ describe.concurrent('what whereabouts adds to an address', () => {
 
   it(
     'comes from the flat file where the configuration has nothing',
+    { tags: 'whereabouts/flat-file' },
     withStore({ datastore: '', data_dir: '', exclude: ['10.5.0.1'] }, async (store) => {
       const flat = join(store.lab.dir, 'flat.conf');
       writeFileSync(
@@ -401,6 +413,7 @@ describe.concurrent('what whereabouts adds to an address', () => {
 
   it(
     'reads Gateway as gateway',
+    { tags: 'whereabouts/gateway-key' },
     withStore({ ...RANGE, Gateway: '10.5.0.254' }, async (store) => {
       expect(JSON.parse((await store.call('ADD', 'a')).stdout).ips).toEqual([
         { address: '10.5.0.1/24', gateway: '10.5.0.254' },
@@ -417,6 +430,7 @@ describe.concurrent('what whereabouts adds to an address', () => {
 
   it(
     'offsets beyond 63 bits are kept',
+    { tags: 'whereabouts/keys' },
     withStore({ range: 'fd00::/8', range_start: 'fdff::1' }, async (store) => {
       expect(await store.add('a')).toEqual(['fdff::1/8']);
       expect(await store.add('a')).toEqual(['fdff::1/8']);
@@ -427,7 +441,7 @@ describe.concurrent('what whereabouts adds to an address', () => {
   );
 });
 
-describe.concurrent('whereabouts CHECK', () => {
+describe.concurrent('whereabouts CHECK', { tags: 'whereabouts/check' }, () => {
   const result = (...addresses: readonly string[]) => ({
     prevResult: { cniVersion: '1.1.0', ips: addresses.map((address) => ({ address })) },
   });
@@ -478,7 +492,7 @@ describe.concurrent('whereabouts CHECK', () => {
   );
 });
 
-describe.concurrent('whereabouts GC', () => {
+describe.concurrent('whereabouts GC', { tags: 'whereabouts/gc' }, () => {
   const valid = (...ids: readonly string[]) => ({
     'cni.dev/valid-attachments': ids.map((id) => ({ containerID: id, ifname: 'net1' })),
   });

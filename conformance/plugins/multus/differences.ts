@@ -1,0 +1,241 @@
+/** What multus does in another way than Go's: the rows of its README, under "Differences". */
+
+import type { Difference, Tag } from '../../contract/difference.ts';
+import type { Step } from '../../peers/compare.ts';
+import { bothFailed, isExit, isState, onlyGoFailed } from '../../peers/deviations.ts';
+
+export const DIFFERENCES = [
+  {
+    id: 'code',
+    ours: 'the code of the delegate, 7 for a configuration that cannot be used',
+    go: '999',
+    reason: 'a runtime can tell what may be tried again',
+    covers: (deviation) => deviation.aspect === 'code' && bothFailed(deviation) && deviation.go.code === 999,
+  },
+  {
+    id: 'undo',
+    ours: 'nothing is left after an ADD that failed, the scratch file neither; it stays when something could not be deleted',
+    go: 'the scratch file stays; nothing is deleted after a late failure',
+    reason: 'the next ADD meets a clean node, and DEL finds what it needs',
+    covers: (deviation) =>
+      isState(deviation) && deviation.verb === 'ADD' && bothFailed(deviation) && deviation.ours.isUntouched,
+  },
+  {
+    id: 'del-lenient',
+    ours: 'DEL reads folders, logging and readiness file only, and no malformed CNI_ARGS or `runtimeConfig` stops it',
+    go: 'the whole configuration must load',
+    reason: 'a pod must be able to go',
+    covers: (deviation) =>
+      deviation.verb === 'DEL' &&
+      onlyGoFailed(deviation) &&
+      /LoadNetConf|getting k8s args|ConfFromBytes/.test(deviation.go.message),
+  },
+  {
+    id: 'undo',
+    ours: 'DEL after an ADD that failed finds nothing to do',
+    go: 'DEL fails once more on what the scratch file still has',
+    reason: 'it was taken back',
+    covers: (deviation) =>
+      deviation.verb === 'DEL' &&
+      onlyGoFailed(deviation) &&
+      deviation.ours.isUntouched &&
+      /^DelegateDel: /.test(deviation.go.message),
+  },
+  {
+    id: 'failed-name',
+    ours: 'a network whose interface exists already is not deleted',
+    go: 'deleted like the others',
+    reason: 'the interface is not ours',
+    covers: (deviation) =>
+      isState(deviation) &&
+      deviation.verb === 'ADD' &&
+      bothFailed(deviation) &&
+      /already exists/.test(deviation.ours.message) &&
+      deviation.ours.pod.links.length > deviation.go.pod.links.length,
+  },
+  {
+    id: 'list-switches',
+    ours: '`disableCheck`, `disableGC` and `loadOnlyInlinedPlugins` of a list may be words',
+    go: 'booleans only, where libcni takes words too',
+    reason: 'the same list works everywhere',
+    covers: (deviation) =>
+      isExit(deviation, 'ADD') &&
+      onlyGoFailed(deviation) &&
+      /cannot unmarshal string into Go struct field NetworkConfigList\.|error unmarshalling delegate conflist: json: cannot unmarshal string/.test(
+        deviation.go.message,
+      ),
+  },
+  {
+    id: 'cluster-network-alone',
+    ours: '`clusterNetwork` and `defaultNetworks` that are paths need no Kubernetes',
+    go: 'they do',
+    reason: 'a path is a path',
+    covers: (deviation) =>
+      isExit(deviation, 'ADD') &&
+      onlyGoFailed(deviation) &&
+      /must have either Kubernetes config or delegates/.test(deviation.go.message),
+  },
+  {
+    id: 'empty-prev-result',
+    ours: '`prevResult` without a version has that of the configuration, as everywhere',
+    go: 'an empty one fails the call',
+    reason: 'it is not used',
+    covers: (deviation) =>
+      isExit(deviation, 'ADD') &&
+      onlyGoFailed(deviation) &&
+      /could not parse prevResult: .* unmarshalled CNIVersion is ""/.test(deviation.go.message),
+  },
+  {
+    id: 'scratch-form',
+    ours: 'the scratch file has no `CNINetworkConfigList`',
+    go: 'has it up to 4.3.0',
+    reason: 'nobody needs it, and later versions have it no more',
+    covers: (deviation) =>
+      deviation.aspect === 'store' && withoutConfigList(deviation.ours) === withoutConfigList(deviation.go),
+  },
+  {
+    id: 'look-first',
+    ours: 'every interface and plugin is looked up before anything is done',
+    go: 'when its network runs',
+    reason: 'nothing to take back',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'single-description',
+    ours: '`plugin type="…" name="…" failed (add)` for a delegate of one plugin too',
+    go: 'for lists only',
+    reason: 'it says which one',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'no-plugins',
+    ours: '`plugins: []`, nulls and wrong types are refused with key and value',
+    go: 'some crash',
+    reason: 'nobody can see what is wrong in a crash',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'name-first',
+    ours: 'a delegate without a usable name is refused before any runs',
+    go: 'when its turn comes',
+    reason: 'nothing to take back',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'self',
+    ours: 'a delegate `multus` or `multus-shim` is refused, and passed over by DEL',
+    go: 'calls itself without end',
+    reason: 'it happened',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'scratch-atomic',
+    ours: 'the scratch file is replaced in one step and synced',
+    go: 'written in place',
+    reason: 'a crash leaves no half file',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'scratch-corrupt',
+    ours: 'DEL falls back to the result cache and the configured networks',
+    go: 'success, nothing deleted',
+    reason: 'addresses leaked',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'scratch-missing',
+    ours: 'DEL falls back to the result cache',
+    go: 'success, nothing deleted',
+    reason: 'addresses leaked',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'del-chain',
+    ours: 'DEL goes on to the other plugins of a list when one fails',
+    go: 'stops there',
+    reason: 'what can be released is',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'add-together',
+    ours: "ADDs of this build's plugins overlap: each starts when the one before waits, or is done",
+    go: 'one after another',
+    reason: 'one lock, read and sync of the address store, one wait for duplicate IPv6 addresses, not sixteen',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'del-together',
+    ours: "DELs of this build's plugins overlap",
+    go: 'one after another',
+    reason: 'one grace period of the kernel, not sixteen',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'del-readiness',
+    ours: 'DEL never fails because of the readiness file',
+    go: 'fails when it cannot be examined',
+    reason: 'it does not need it',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'check-all',
+    ours: 'CHECK checks what was attached, whatever it came from, and reports all failures',
+    go: 'the delegates of the configuration, up to the first failure',
+    reason: 'all of it is the attachment',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'gc',
+    ours: 'GC collects what the runtime does not name, from scratch files and result cache, and forwards to every delegate',
+    go: 'takes every cached attachment for valid, and forwards to the first',
+    reason: '300,000 files on one node',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'prev-result',
+    ours: 'keys that the specification does not know stay in `prevResult` and in the result cache; `prevResult` has its keys sorted',
+    go: 'dropped; order of the structure for 0.3.1 and 0.4.0',
+    reason: 'plugins may speak to each other',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'empty-old-result',
+    ours: 'a first network of version 0.1.0 or 0.2.0 without address fails',
+    go: 'printed',
+    reason: 'such a result is none',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'log-options',
+    ours: '`logOptions` are obeyed, a line is one write',
+    go: 'ignored by a process that lives for one call, three writes',
+    reason: 'logs that grow without end',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'confdir-name',
+    ours: 'a network by name needs Kubernetes',
+    go: 'also looked up in `confDir`',
+    reason: 'comes with it',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'readiness-code',
+    ours: '11, for STATUS 50',
+    go: '999',
+    reason: 'both pass',
+    shownBy: 'conformance',
+  },
+] as const satisfies readonly Difference[];
+
+declare module 'vitest' {
+  interface TestTags {
+    readonly multus: Tag<'multus', typeof DIFFERENCES>;
+  }
+}
+
+function withoutConfigList({ store }: Step): string {
+  return Object.entries(store)
+    .map(([name, content]) => `${name} ${content.replace(/"CNINetworkConfigList":\{"Name":"".*?"Bytes":null\},/g, '')}`)
+    .join('\n');
+}

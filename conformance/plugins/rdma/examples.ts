@@ -1,0 +1,4 @@
+import type { Expectation } from '../../contract/expectation.ts';
+
+/** They need cards: conformance/vm/rdma.test.ts runs them. */
+export const EXAMPLES: Expectation = { runBy: 'vm' };
