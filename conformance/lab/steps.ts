@@ -46,3 +46,27 @@ export async function untilItEnds(atLeast: number, round: (last: number) => Prom
     expect(outcome).toMatchObject({ signal: 'SIGKILL' });
   }
 }
+
+/** One round of a call that is killed: how it begins, the call, what follows. All are told after which effect. */
+export interface Killing {
+  readonly before?: (last: number) => Promise<unknown>;
+  readonly call: (last: number) => Promise<Outcome>;
+  readonly after: (last: number) => Promise<unknown>;
+}
+
+/** As `untilItEnds`. What fails after the call says which effect was its last. */
+export function killAfterEach(atLeast: number, { before, call, after }: Killing): Promise<void> {
+  return untilItEnds(atLeast, async (last) => {
+    await before?.(last);
+    const outcome = await call(last);
+    try {
+      await after(last);
+    } catch (error) {
+      if (error instanceof Error) {
+        error.message = `killed after effect ${last} (${stepsOf(outcome).at(-1) ?? 'none'}): ${error.message}`;
+      }
+      throw error;
+    }
+    return outcome;
+  });
+}

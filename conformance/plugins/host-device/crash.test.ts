@@ -1,10 +1,8 @@
 /** host-device is killed after each of its effects in turn, until a call comes to its end: the device is never lost. */
 import { describe, expect, it } from 'vitest';
 import { linkOf } from '../../lab/state.ts';
-import { killedAfter, untilItEnds } from '../../lab/steps.ts';
+import { killAfterEach, killedAfter } from '../../lab/steps.ts';
 import { Attachment, batch, DEVICE, pictureOf } from './lab.ts';
-
-const TIMEOUT_MS = 120_000;
 
 /** A device with something of everything, and a pod whose links have some of its names. */
 async function prepared() {
@@ -24,27 +22,41 @@ async function prepared() {
   return { one, other, picture: await pictureOf(one.lab) };
 }
 
-describe.concurrent('host-device killed after every effect', () => {
-  it('of ADD: after DEL the device is as it was, and another pod can have it', { timeout: TIMEOUT_MS }, async () => {
+/** The verb is killed after each of its effects; the device is where it was when what follows has ended. */
+function killed(
+  verb: 'ADD' | 'DEL',
+  follow: (one: Attachment, other: Attachment, home: () => Promise<void>) => Promise<void>,
+) {
+  return async () => {
     const { one, other, picture } = await prepared();
     await using _ = one;
-    await untilItEnds(12, async (last) => {
-      const outcome = await one.call('ADD', { env: await killedAfter('host-device', one.lab.dir, last) });
+    const home = () => one.expectHome(picture);
+    await killAfterEach(12, {
+      before: async () => verb === 'DEL' && one.add(),
+      call: async (last) => one.call(verb, { env: await killedAfter('host-device', one.lab.dir, last) }),
+      after: async () => {
+        await follow(one, other, home);
+        await home();
+        expect(one.recorded()).toEqual([]);
+      },
+    });
+  };
+}
+
+describe.concurrent('host-device killed after every effect', { timeout: 120_000 }, () => {
+  it(
+    'of ADD: after DEL the device is as it was, and another pod can have it',
+    killed('ADD', async (one, other, home) => {
       await one.succeed('DEL');
-      await one.expectHome(picture);
+      await home();
       await other.add();
       await other.succeed('DEL');
-      await one.expectHome(picture);
-      expect(one.recorded()).toEqual([]);
-      return outcome;
-    });
-  });
+    }),
+  );
 
-  it('of ADD: another pod has it at once or is told why not', { timeout: TIMEOUT_MS }, async () => {
-    const { one, other, picture } = await prepared();
-    await using _ = one;
-    await untilItEnds(12, async (last) => {
-      const outcome = await one.call('ADD', { env: await killedAfter('host-device', one.lab.dir, last) });
+  it(
+    'of ADD: another pod has it at once or is told why not',
+    killed('ADD', async (one, other) => {
       const { exitCode, stdout } = await other.call('ADD');
       if (exitCode !== 0) {
         expect(stdout).toContain('a pod may have it');
@@ -52,39 +64,22 @@ describe.concurrent('host-device killed after every effect', () => {
       }
       await one.succeed('DEL');
       await other.succeed('DEL');
-      await one.expectHome(picture);
-      expect(one.recorded()).toEqual([]);
-      return outcome;
-    });
-  });
+    }),
+  );
 
-  it('of DEL: after another DEL the device is as it was', { timeout: TIMEOUT_MS }, async () => {
-    const { one, picture } = await prepared();
-    await using _ = one;
-    await untilItEnds(12, async (last) => {
-      await one.add();
-      const outcome = await one.call('DEL', { env: await killedAfter('host-device', one.lab.dir, last) });
-      await one.succeed('DEL');
-      await one.expectHome(picture);
-      expect(one.recorded()).toEqual([]);
-      return outcome;
-    });
-  });
+  it(
+    'of DEL: after another DEL the device is as it was',
+    killed('DEL', (one) => one.succeed('DEL')),
+  );
 
-  it('of DEL: another pod has it, and after that it is as it was', { timeout: TIMEOUT_MS }, async () => {
-    const { one, other, picture } = await prepared();
-    await using _ = one;
-    await untilItEnds(12, async (last) => {
-      await one.add();
-      const outcome = await one.call('DEL', { env: await killedAfter('host-device', one.lab.dir, last) });
+  it(
+    'of DEL: another pod has it, and after that it is as it was',
+    killed('DEL', async (one, other) => {
       if ((await other.call('ADD')).exitCode !== 0) {
         expect(linkOf(await one.podState(), 'net1')).toMatchObject({ ifalias: DEVICE });
       }
       await one.succeed('DEL');
       await other.succeed('DEL');
-      await one.expectHome(picture);
-      expect(one.recorded()).toEqual([]);
-      return outcome;
-    });
-  });
+    }),
+  );
 });
