@@ -1,90 +1,128 @@
 /** Who may import whom: see "The house" in ARCHITECTURE.md. Prints each import that breaks a rule; exit code 1 if any. */
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 
+interface Import {
+  readonly from: string;
+  /** a path from the root, or the name of a package */
+  readonly to: string;
+  readonly isType: boolean;
+}
+
 interface Rule {
   readonly why: string;
-  readonly broken: (from: string, to: string) => boolean;
+  readonly broken: (one: Import) => boolean;
 }
 
 const inside = (path: string, folder: string): boolean => path.startsWith(`${folder}/`);
 const pluginOf = (path: string): string | undefined => /^plugins\/([^/]+)\//.exec(path)?.[1];
+const isTest = (path: string): boolean => path.endsWith('.test.ts') || path.includes('/testing/');
 
-/** Within lib: a folder may import those after it, never those before it. */
-const LAYERS = ['lib/cli', 'lib/link', 'lib/netns', 'lib/netlink', 'lib/net'];
-/** Leaves of lib/cni: the vocabulary that every layer speaks. */
-const VOCABULARY = [
-  'lib/cni/errors.ts',
-  'lib/cni/result.ts',
-  'lib/cni/json.ts',
-  'lib/cni/versions.ts',
-  'lib/cni/plugin.ts',
-];
+/** A folder may import those in lines below its own, and none else. */
+const HOUSE = [['scripts'], ['conformance', 'bundle'], ['plugins'], ['lib']];
+const LIB = [['cli'], ['cni'], ['link', 'rdma'], ['netns'], ['netlink'], ['net'], ['sys']].map((line) =>
+  line.map((name) => `lib/${name}`),
+);
+
+/** What everybody says, wherever it is. */
+const WORDS = ['lib/cni/errors.ts', 'lib/netlink/errno.ts'];
+/** What everybody may speak of, and nobody below loads. */
+const TYPES = ['lib/cni/plugin.ts', 'lib/cni/result.ts', 'lib/netns/native.ts'];
+
+const isVocabulary = ({ to, isType }: Import): boolean => WORDS.includes(to) || (isType && TYPES.includes(to));
+
+/** Whether an import leads to a folder beside or above. */
+function leadsUp(lines: readonly (readonly string[])[], { from, to }: Import): boolean {
+  const [source, target] = [from, to].map((path) => {
+    const at = lines.findIndex((line) => line.some((folder) => inside(path, folder)));
+    return { at, folder: lines[at]?.find((folder) => inside(path, folder)) };
+  });
+  return source?.folder !== undefined && target?.folder !== undefined && source.folder !== target.folder
+    ? target.at <= source.at
+    : false;
+}
+
+const drawn = (lines: readonly (readonly string[])[]): string =>
+  lines.map((line) => line.map((folder) => folder.replace(/^lib\//, '')).join(', ')).join(' → ');
 
 const RULES: readonly Rule[] = [
   {
-    why: 'lib knows no plugin',
-    broken: (from, to) => inside(from, 'lib') && inside(to, 'plugins'),
+    why: `the way through the house is ${drawn(HOUSE)}`,
+    broken: (one) => leadsUp(HOUSE, one),
+  },
+  {
+    why: `in lib the way is ${drawn(LIB)}`,
+    broken: (one) => leadsUp(LIB, one) && !isVocabulary(one),
   },
   {
     why: 'a plugin meets another by its type, through lib/cni/delegate.ts',
-    broken: (from, to) => pluginOf(from) !== undefined && pluginOf(to) !== undefined && pluginOf(from) !== pluginOf(to),
+    broken: ({ from, to }) =>
+      pluginOf(from) !== undefined && pluginOf(to) !== undefined && pluginOf(from) !== pluginOf(to),
   },
   {
     why: 'conformance tests what is built, not the sources',
-    broken: (from, to) =>
-      inside(from, 'conformance') && (inside(to, 'plugins') || inside(to, 'lib') || inside(to, 'bundle')),
+    broken: ({ from, to }) =>
+      inside(from, 'conformance') && ['plugins', 'lib', 'bundle'].some((top) => inside(to, top)),
+  },
+  {
+    why: "a plugin's room is found (conformance/lab/rooms.ts), not named",
+    broken: ({ from, to }) => inside(to, 'conformance/plugins') && !inside(from, 'conformance/plugins'),
+  },
+  {
+    why: 'conformance/lab is what all rooms share, and knows of no other but where the Go programs are',
+    broken: ({ from, to }) =>
+      inside(from, 'conformance/lab') &&
+      inside(to, 'conformance') &&
+      !inside(to, 'conformance/lab') &&
+      to !== 'conformance/peers/peers.ts',
+  },
+  {
+    why: 'what is in a folder "testing" is for tests',
+    broken: ({ from, to }) => to.includes('/testing/') && !isTest(from),
   },
   {
     why: 'only lib/netlink imports the package netlink, and of it only dist/structs and dist/constants',
-    broken: (from, to) =>
+    broken: ({ from, to }) =>
       /^netlink(\/|$)/.test(to) &&
       !(inside(from, 'lib/netlink') && /^netlink\/dist\/(structs|constants)\.js$/.test(to)),
   },
   {
     why: 'only lib/net imports ip-address',
-    broken: (from, to) => /^ip-address(\/|$)/.test(to) && !inside(from, 'lib/net'),
+    broken: ({ from, to }) => /^ip-address(\/|$)/.test(to) && !inside(from, 'lib/net'),
   },
   {
     why: 'zod is imported as zod/mini: the whole package costs 20 ms of every start',
-    broken: (_, to) => /^zod(\/|$)/.test(to) && to !== 'zod/mini',
-  },
-  {
-    why: `in lib the way is ${LAYERS.join(' → ')}`,
-    broken: (from, to) => {
-      const [source, target] = [from, to].map((path) => LAYERS.findIndex((layer) => inside(path, layer)));
-      return source !== undefined && target !== undefined && target >= 0 && source > target && !isTypeOnlyNative(to);
-    },
-  },
-  {
-    why: 'layers below lib/cni know only its vocabulary',
-    broken: (from, to) =>
-      ['lib/link', 'lib/netns', 'lib/netlink', 'lib/net'].some((layer) => inside(from, layer)) &&
-      inside(to, 'lib/cni') &&
-      !VOCABULARY.includes(to),
+    broken: ({ to }) => /^zod(\/|$)/.test(to) && to !== 'zod/mini',
   },
 ];
 
-/** The shape of the native part is what lib/netlink is built on; its loader is not. */
-const isTypeOnlyNative = (to: string): boolean => to === 'lib/netns/native.ts';
-
 /** Tests on the real kernel stand above what they test; one bench measures the sources, since no program can. */
-const EXEMPT = (from: string): boolean =>
+const isExempt = (from: string): boolean =>
   from.endsWith('.netns.test.ts') || from === 'conformance/bench/kernel-work.ts';
 
-const broken = globSync('{lib,plugins,bundle,conformance,scripts}/**/*.ts', { cwd: ROOT })
-  .filter((from) => !EXEMPT(from))
-  .flatMap((from) => {
-    const source = readFileSync(join(ROOT, from), 'utf8');
-    const targets = [...source.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
-    return targets
-      .map((target) => (target.startsWith('.') ? normalize(join(dirname(from), target)) : target))
-      .flatMap((to) => RULES.filter((rule) => rule.broken(from, to)).map(({ why }) => `${from} imports ${to}: ${why}`));
-  });
+function importsOf(from: string): readonly Import[] {
+  const source = readFileSync(join(ROOT, from), 'utf8');
+  const found = source.matchAll(/(?:\b(?:import|export)\s+(type\s)?[^'"`;]*?\bfrom\s*|\bimport\s*\(?\s*)'([^']+)'/g);
+  return [...found].map(([, type, target = '']) => ({
+    from,
+    to: target.startsWith('.') ? normalize(join(dirname(from), target)) : target,
+    isType: type !== undefined,
+  }));
+}
 
-for (const line of broken) {
+/** Folders of lib that have no place in the order: each has one, but for what tests share. */
+const placeless = readdirSync(join(ROOT, 'lib'))
+  .filter((name) => name !== 'testing' && !LIB.flat().includes(`lib/${name}`))
+  .map((name) => `lib/${name} has no place in the order of lib: give it one in scripts/check-imports.ts`);
+
+const broken = globSync('{lib,plugins,bundle,conformance,scripts}/**/*.ts', { cwd: ROOT })
+  .filter((from) => !isExempt(from))
+  .flatMap(importsOf)
+  .flatMap((one) => RULES.filter((rule) => rule.broken(one)).map(({ why }) => `${one.from} imports ${one.to}: ${why}`));
+
+for (const line of [...placeless, ...broken]) {
   console.error(line);
 }
-process.exitCode = broken.length === 0 ? 0 : 1;
+process.exitCode = placeless.length + broken.length === 0 ? 0 : 1;

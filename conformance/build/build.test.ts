@@ -18,8 +18,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BASE_ENV, type Env, execute, mustRun, type Outcome } from '../lab/execute.ts';
+import { errorOf } from '../lab/printed.ts';
 import { DIST, PLUGINS, ROOT, SCRIPT, STANDALONE, VERSIONS } from '../lab/programs.ts';
-import { errorOf } from '../peers/compare.ts';
 
 const OLDEST_NODE = 24;
 const LARGEST_SCRIPT = 400 * 1024;

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../lab/execute.ts';
 import { Lab } from '../lab/lab.ts';
+import { errorOf } from '../lab/printed.ts';
 import { GO, OURS, PLUGINS, type Side, VERSIONS } from '../lab/programs.ts';
-import { errorOf } from '../peers/compare.ts';
 
 const NOWHERE = '/run/netns/absent-of-braid';
 const LONG = 'abcdefghijklmnop';

@@ -2,9 +2,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, type TestOptions } from 'vitest';
-import { errorOf } from '../peers/compare.ts';
 import { eventually } from './eventually.ts';
 import { Lab, type Pod } from './lab.ts';
+import { errorOf } from './printed.ts';
 import type { Call } from './programs.ts';
 import { filesIn, stateOf } from './state.ts';
 

@@ -1,8 +1,8 @@
 /** whereabouts with the "file" datastore, called by itself. */
 import { expect } from 'vitest';
-import { errorOf } from '../peers/compare.ts';
 import type { Outcome } from './execute.ts';
 import { Lab } from './lab.ts';
+import { errorOf } from './printed.ts';
 import { OURS, type Side } from './programs.ts';
 
 /** It only looks whether the namespace is its own: any other will do. */

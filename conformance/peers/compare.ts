@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Outcome } from '../lab/execute.ts';
 import { Lab, type Pod } from '../lab/lab.ts';
+import { errorOf, parsed } from '../lab/printed.ts';
 import { type Call, GO, isOldest, OURS, type Side, stdinOf } from '../lab/programs.ts';
 import { comparable, filesIn, type NetnsState, stateOf, sysctlsOf } from '../lab/state.ts';
 import { fakeSysfs, type Sysfs } from '../lab/sysfs.ts';
@@ -281,19 +282,6 @@ function errorOrPanic(outcome: Outcome): { readonly code: number; readonly messa
     : errorOf(outcome);
 }
 
-/** The error object that a plugin must print when it fails. */
-export function errorOf({ stdout }: Outcome): {
-  readonly code: number;
-  readonly message: string;
-  readonly details?: string;
-} {
-  const value = parsed(stdout) as { code?: unknown; msg?: unknown; details?: string };
-  if (typeof value?.code !== 'number' || typeof value.msg !== 'string') {
-    throw new Error(`not an error object: ${JSON.stringify(stdout)}`);
-  }
-  return { code: value.code, message: value.msg, ...(value.details === undefined ? {} : { details: value.details }) };
-}
-
 /** Once one side goes on where the other has failed, what follows cannot be compared. */
 function untilTheyPart(deviations: readonly Deviation[]): readonly Deviation[] {
   const parting = deviations.findIndex(({ verb, aspect }) => verb === 'ADD' && aspect === 'exit');
@@ -350,14 +338,6 @@ function withoutChosen(stdout: string, pod: Pod, { macs = [] }: Case): string {
     .replace(/"mac":( ?)"([^"]+)"/g, (text, blank, mac: string) =>
       macs.includes(mac) ? text : `"mac":${blank}"<chosen>"`,
     );
-}
-
-export function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Where two values differ first, for people. */

@@ -4,9 +4,9 @@ import { expect } from 'vitest';
 import { eventually } from '../../lab/eventually.ts';
 import { mustRun, type Outcome } from '../../lab/execute.ts';
 import { Lab, PARENT, type Pod } from '../../lab/lab.ts';
+import { errorOf, parsed } from '../../lab/printed.ts';
 import { type Call, OURS, type Side } from '../../lab/programs.ts';
 import { type Entry, filesIn, type NetnsState, stateOf } from '../../lab/state.ts';
-import { errorOf, parsed } from '../../peers/compare.ts';
 
 /** The lab's link of the node is the device: a veth, which ends with the namespace that it is in. */
 export const DEVICE = PARENT;

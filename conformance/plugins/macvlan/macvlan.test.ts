@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Outcome } from '../../lab/execute.ts';
 import { answer, fake, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { type CnitoolCall, cnitool, Lab, PARENT, PARENT_MAC, type Pod, writeNetwork } from '../../lab/lab.ts';
+import { errorOf, parsed } from '../../lab/printed.ts';
 import { isOldest, OURS, VERSIONS } from '../../lab/programs.ts';
 import { addressTexts, filesIn, linkOf, type NetnsState, routesOf, stateOf } from '../../lab/state.ts';
-import { errorOf, parsed } from '../../peers/compare.ts';
 
 const MAC = '02:5e:00:00:00:07';
 const STATIC = {

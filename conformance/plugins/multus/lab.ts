@@ -5,9 +5,9 @@ import { expect } from 'vitest';
 import type { Outcome } from '../../lab/execute.ts';
 import { fake } from '../../lab/fakes.ts';
 import { Lab, PARENT, type Pod } from '../../lab/lab.ts';
+import { errorOf, parsed } from '../../lab/printed.ts';
 import { OURS, type Side } from '../../lab/programs.ts';
 import { filesIn, stateOf } from '../../lab/state.ts';
-import { errorOf, parsed } from '../../peers/compare.ts';
 
 export const OK = { exitCode: 0, signal: undefined };
 export const POD =

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mustRun } from '../../lab/execute.ts';
 import { Lab } from '../../lab/lab.ts';
+import { errorOf } from '../../lab/printed.ts';
 import { placed } from '../../lab/refuse.ts';
-import { errorOf } from '../../peers/compare.ts';
 import { mustAdd, range, whereabouts } from './bad.ts';
 
 describe.concurrent('whereabouts', () => {
