@@ -60,7 +60,7 @@ export const DIFFERENCES = [
   },
   {
     id: 'add-lost',
-    ours: 'a move whose answer is lost is undone',
+    ours: 'when the answer to a move is lost, ADD looks where the device is, and goes on when it is in the pod',
     go: 'the device may stay in the pod',
     reason: 'nothing is left after an ADD that failed',
     shownBy: 'unit',
