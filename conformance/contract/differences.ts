@@ -1,6 +1,10 @@
-/** What all plugins do in another way than Go's: the table of the project's README. There are no ids there: `ours` is how a row begins. */
-import type { Difference, Tag } from '../contract/difference.ts';
+/**
+ * What all plugins do in another way than Go's: the table of the project's README, where rows have no ids but begin as
+ * `ours` does.
+ */
+
 import { failed, hasOtherCode } from '../peers/deviations.ts';
+import type { Difference, Tag } from './difference.ts';
 
 export const SHARED = [
   {

@@ -1,5 +1,4 @@
 /** What macvlan does in another way than Go's: the rows of its README, under "Differences". */
-
 import type { Difference, Tag } from '../../contract/difference.ts';
 import type { Deviation } from '../../peers/compare.ts';
 import {

@@ -1,5 +1,4 @@
 /** What multus does in another way than Go's: the rows of its README, under "Differences". */
-
 import type { Difference, Tag } from '../../contract/difference.ts';
 import type { Step } from '../../peers/compare.ts';
 import { bothFailed, isExit, isState, onlyGoFailed } from '../../peers/deviations.ts';
