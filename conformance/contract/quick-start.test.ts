@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { BASE_ENV, type Outcome } from '../lab/execute.ts';
 import { Lab } from '../lab/lab.ts';
 import { GO, ROOT } from '../lab/programs.ts';
+import { CNITOOL } from '../peers/peers.ts';
 
 /** Blocks of shell under a heading of README.md, in order. */
 function shellBlocks(heading: string): readonly string[] {
@@ -47,10 +48,8 @@ async function runAsWritten(...blocks: readonly string[]): Promise<Ran> {
 
 describe('the quick start', () => {
   it('installs the cnitool that these tests use, and says where it lands', () => {
-    const version = /"?github\.com\/containernetworking\/cni@(v[\d.]+)/.exec(
-      readFileSync(join(ROOT, 'conformance/peers/peers.ts'), 'utf8'),
-    )?.[1];
-    expect(install).toContain(`go install github.com/containernetworking/cni/cnitool@${version}\n`);
+    const [module, version] = CNITOOL.module.split('@');
+    expect(install).toContain(`go install ${module}/${CNITOOL.path}@${version}\n`);
     expect(install).toContain('$(go env GOPATH)/bin');
   });
 

@@ -19,9 +19,15 @@ interface Peer {
 
 const PLUGINS = 'github.com/containernetworking/plugins@v1.9.1';
 
+export const CNITOOL: Peer = {
+  name: 'cnitool',
+  module: 'github.com/containernetworking/cni@v1.3.0',
+  path: 'cnitool',
+};
+
 /** What plugins of ours run, or are run by. */
 const COMPANIONS: readonly Peer[] = [
-  { name: 'cnitool', module: 'github.com/containernetworking/cni@v1.3.0', path: 'cnitool' },
+  CNITOOL,
   { name: 'host-local', module: PLUGINS, path: 'plugins/ipam/host-local' },
   { name: 'loopback', module: PLUGINS, path: 'plugins/main/loopback' },
   { name: 'static', module: PLUGINS, path: 'plugins/ipam/static' },
