@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { writeAll } from '../sys/write-all.ts';
 
 /**
  * The native part (native.c). Every function returns a descriptor, a length or 0, and -errno on failure; none throws,
@@ -33,7 +34,7 @@ const O_TMPFILE = 0o20200000;
  * Loads the native part out of memory, leaving no file behind.
  *
  * @param bytes the shared object
- * @throws Error naming the folders tried, when none of them takes an executable mapping (all mounted noexec)
+ * @throws Error naming the folders tried, when none of them takes it and an executable mapping of it
  */
 export function loadNative(bytes: Uint8Array): Native {
   const failures: string[] = [];
@@ -46,7 +47,9 @@ export function loadNative(bytes: Uint8Array): Native {
       }
     }
   }
-  throw new Error(`cannot load the native part from any folder (mounted noexec or read-only?): ${failures.join('; ')}`);
+  throw new Error(
+    `cannot load the native part from any folder (full, read-only or mounted noexec?): ${failures.join('; ')}`,
+  );
 }
 
 /** Loads the native part from a file of its own, as tests do. */
@@ -58,7 +61,7 @@ export function loadNativeFile(path: string): Native {
 
 function loadFrom(fd: number, bytes: Uint8Array): Native {
   try {
-    writeSync(fd, bytes);
+    writeAll(fd, bytes); // beyond the end of a file that is cut short, its mapping is a SIGBUS
     return loadNativeFile(`/proc/self/fd/${fd}`);
   } finally {
     closeSync(fd);
