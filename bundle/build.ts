@@ -6,13 +6,13 @@ import {
   copyFileSync,
   globSync,
   linkSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { markOf } from '../lib/sys/build-id.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
@@ -68,7 +68,7 @@ function writeNotices(): void {
 
 /** All scripts are the same program: a plugin runs its delegates in its own process. */
 function writeScripts(names: readonly string[], code: string, id: string): void {
-  mkdirSync(join(DIST, 'script'), { recursive: true });
+  makeFolder(join(DIST, 'script'), { mode: 0o755, sync: false });
   // Without a package.json of its own, the checkout's would make these files ES modules.
   writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
   const [first = '', ...others] = names;
@@ -81,7 +81,7 @@ function writeScripts(names: readonly string[], code: string, id: string): void 
 }
 
 function writeStandalone(names: readonly string[], code: string, native: Buffer, id: string): void {
-  mkdirSync(join(DIST, 'standalone'), { recursive: true });
+  makeFolder(join(DIST, 'standalone'), { mode: 0o755, sync: false });
   const [first = '', ...others] = names;
   const path = join(DIST, 'standalone', first);
   copyFileSync(buildExecutable(WORKSHOP, code, native), path);

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { loaderIn } from '../cni/delegate.ts';
 import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
 import type { Finding, Host } from '../cni/plugin.ts';
 import { readMark } from '../sys/build-id.ts';
@@ -45,7 +46,8 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
   const findings: Finding[] = [];
   const types = new Set(confs.flatMap(typesIn));
   for (const type of [...types].filter((name) => !existsSync(join(bin, name)))) {
-    const fix = host.registry[type] === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
+    const fix =
+      loaderIn(host.registry, type) === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
     findings.push(fault(`plugin "${type}" is configured, but not in "${bin}": pods fail`, fix));
   }
   if ((runtimes.length > 0 || confFiles.length > 0) && !existsSync(join(bin, 'loopback'))) {
@@ -56,7 +58,7 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
       ),
     );
   }
-  const own = namesIn(bin).filter((name) => host.registry[name] !== undefined && isOurs(join(bin, name)));
+  const own = namesIn(bin).filter((name) => loaderIn(host.registry, name) !== undefined && isOurs(join(bin, name)));
   const builds = new Set(own.map((name) => readMark(join(bin, name))?.toString('latin1')));
   if (builds.size > 1) {
     findings.push(
