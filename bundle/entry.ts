@@ -12,7 +12,7 @@ import type { Program } from '../lib/cli/program.ts';
 import { loaderIn } from '../lib/cni/delegate.ts';
 import { CniError, messageOf } from '../lib/cni/errors.ts';
 import { makeHost } from '../lib/cni/host.ts';
-import type { Host } from '../lib/cni/plugin.ts';
+import type { Env, Host } from '../lib/cni/plugin.ts';
 import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
 import { loadNative, type Native } from '../lib/netns/native.ts';
 import { markOf } from '../lib/sys/build-id.ts';
@@ -20,6 +20,7 @@ import { ioError } from '../lib/sys/io-error.ts';
 import { logStream } from '../lib/sys/log-stream.ts';
 import { readAll } from '../lib/sys/read-all.ts';
 import { writeAll } from '../lib/sys/write-all.ts';
+import { revealed } from './environment.ts';
 
 /** Set by the build. */
 declare const IS_SCRIPT: boolean;
@@ -49,7 +50,7 @@ async function main(native: { loaded?: Native }): Promise<number> {
 
 async function runBraid(args: readonly string[], host: Host): Promise<number> {
   const { runCommandLine } = await import('../lib/cli/braid.ts');
-  const program = { version, id, env: process.env, ...ownFile() };
+  const program = { version, id, env: environment(), ...ownFile() };
   const lost: unknown[] = [];
   const exitCode = await runCommandLine(args, host, program, (line) => {
     if (lost.length === 0) {
@@ -89,9 +90,12 @@ async function runNamed(name: string, host: Host): Promise<Outcome> {
     const error = new CniError('internal', `cannot run as "${name}": this program is one of ${known}, braid`);
     return { stdout: errorText(error), stderr: '', exitCode: 1 };
   }
-  const invocation = { env: process.env, readStdin: () => readAll(STDIN) };
+  const invocation = { env: environment(), readStdin: () => readAll(STDIN) };
   return runPlugin(await load(), invocation, host);
 }
+
+/** A copy: each look at Node's own costs a call into it. */
+const environment = (): Env => (IS_SCRIPT ? { ...process.env } : revealed(process.env));
 
 /** A script is the second word of the command line; the executable with Node inside is the first. */
 function calledAs(): { readonly name: string; readonly args: readonly string[] } {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loaderIn } from '../cni/delegate.ts';
 import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
@@ -6,6 +6,7 @@ import type { Finding, Host } from '../cni/plugin.ts';
 import { readMark } from '../sys/build-id.ts';
 import { textIn } from './confs.ts';
 import { foldersOf, type Runtime } from './cri.ts';
+import { lackingLibraries } from './libraries.ts';
 import type { Node } from './node.ts';
 import { isOurs } from './source.ts';
 
@@ -23,6 +24,7 @@ export async function examineRuntime(host: Host, node: Node, places: RuntimePlac
   const findings = [
     ...examineFiles(node, places),
     ...examineBin(host, node, places),
+    ...(await examineLibraries(host, places)),
     ...places.runtimes.flatMap((runtime) => examineVersion(node, runtime)),
   ];
   for (const runtime of places.runtimes) {
@@ -58,8 +60,7 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
       ),
     );
   }
-  const own = namesIn(bin).filter((name) => loaderIn(host.registry, name) !== undefined && isOurs(join(bin, name)));
-  const builds = new Set(own.map((name) => readMark(join(bin, name))?.toString('latin1')));
+  const builds = new Set(ownFiles(host, bin).map((path) => readMark(path)?.toString('latin1')));
   if (builds.size > 1) {
     findings.push(
       warning(
@@ -69,6 +70,29 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
     );
   }
   return findings;
+}
+
+/** Names are mostly links to one file. */
+async function examineLibraries(host: Host, { bin }: RuntimePlaces): Promise<readonly Finding[]> {
+  const files = new Map(ownFiles(host, bin).map((path) => [identityOf(path), path]));
+  const findings: Finding[] = [];
+  for (const path of files.values()) {
+    for (const { what, fix } of await lackingLibraries(host, path)) {
+      findings.push(fault(`"${path}" does not run on this node: ${what}`, `${fix}, or install with --form script`));
+    }
+  }
+  return findings;
+}
+
+const ownFiles = (host: Host, bin: string): readonly string[] =>
+  namesIn(bin)
+    .filter((name) => loaderIn(host.registry, name) !== undefined)
+    .map((name) => join(bin, name))
+    .filter(isOurs);
+
+function identityOf(path: string): string {
+  const { dev, ino } = statSync(path);
+  return `${dev}:${ino}`;
 }
 
 /** The plugin, and the IPAM plugin that it asks. */

@@ -5,6 +5,7 @@ import { makeFolder, syncFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { lockFolder } from './folder-lock.ts';
 import { planInstall, type Step } from './install-plan.ts';
+import { refuseLacking } from './libraries.ts';
 import { beforeName, type Manifest, readManifest, writeManifest } from './manifest.ts';
 import { readOptions, WrongUsage } from './options.ts';
 import { bringIn, giveName, isThere, removeTemporary } from './place.ts';
@@ -35,6 +36,7 @@ export async function install(program: Program, args: readonly string[], host: H
   const wanted = readWanted(program, args, Object.keys(host.registry));
   const tell: Print = wanted.asJson ? () => undefined : print;
   const source = await findSource(program, wanted.form);
+  await refuseLacking(host, source.path);
   makeFolder(wanted.bin, { mode: 0o755 });
   using _lock = lockFolder(host, wanted.bin);
   const known = readManifest(wanted.bin);

@@ -28,6 +28,9 @@ export interface Native {
   endProcess(code: number): never;
 }
 
+/** As Node or the C library put it; no other folder helps. */
+const TOO_MANY_FILES = /too many open files/i;
+
 const O_TMPFILE = 0o20200000;
 
 /**
@@ -43,7 +46,11 @@ export function loadNative(bytes: Uint8Array): Native {
       try {
         return loadFrom(place(folder), bytes);
       } catch (error) {
-        failures.push(`${folder}: ${(error as Error).message}`);
+        const { message } = error as Error;
+        if (TOO_MANY_FILES.test(message)) {
+          throw new Error(`cannot load the native part: ${message}`);
+        }
+        failures.push(`${folder}: ${message}`);
       }
     }
   }
