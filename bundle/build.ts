@@ -19,24 +19,12 @@ import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './comp
 import { buildExecutable } from './executable.ts';
 import { writeManual } from './man.ts';
 import { writeSchemas } from './schemas.ts';
+import { shellStart } from './shell-start.ts';
 
 const OLDEST_NODE = 24;
 
 /** Always the same place: the snapshot knows the paths of what made it. */
 const WORKSHOP = '/tmp/braid-build-standalone';
-
-/**
- * A script begins as one of the shell, whose second line is a comment for Node: what Node would obey of the environment
- * must be gone before it starts. Delegates do not get it either.
- */
-const NO_NODE = `{ "code": 999, "msg": "cannot find Node: Node ${OLDEST_NODE} or newer is needed on the PATH" }`;
-const SHELL = [
-  'set -f',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: of the shell
-  'for v in $(export -p); do case $v in NODE_*=*|OPENSSL_*=*|UV_*=*|WATCH_*=*) unset "${v%%=*}";; esac; done',
-  `command -v node >/dev/null || { echo '${NO_NODE}'; exit 1; }`,
-  'exec node --openssl-config=/dev/null "$0" "$@"',
-].join('; ');
 
 /** Runs before anything that an older Node would not understand; plain enough for Node 0.12. */
 const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
@@ -86,7 +74,7 @@ function writeScripts(names: readonly string[], code: string, id: string): void 
   writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
   const [first = '', ...others] = names;
   const path = join(DIST, 'script', first);
-  writeFileSync(path, `#!/bin/sh\n':' //; ${SHELL}\n${GUARD}\n${code.trimEnd()}${markOf(id)}`);
+  writeFileSync(path, `${shellStart(OLDEST_NODE)}${GUARD}\n${code.trimEnd()}${markOf(id)}`);
   chmodSync(path, 0o755);
   for (const name of others) {
     linkSync(path, join(DIST, 'script', name));

@@ -36,10 +36,7 @@ interface Segment {
  */
 export function beginWith(workshop: string, source: string, executable: Buffer): void {
   const segments = segmentsOf(executable);
-  const code = segments.findLast(({ type, flags }) => type === LOAD && (flags & EXECUTABLE) !== 0);
-  if (code === undefined) {
-    throw new Error('cannot find code in the executable');
-  }
+  const code = codeOf(segments);
   const end = Math.ceil((code.offset + code.size) / ALIGNMENT) * ALIGNMENT;
   const address = code.address - code.offset + end;
   const start = compileStart(workshop, source, address, readSize(executable, ENTRY));
@@ -52,6 +49,14 @@ export function beginWith(workshop: string, source: string, executable: Buffer):
   executable.writeBigUInt64LE(size, code.at + SEGMENT.fileSize);
   executable.writeBigUInt64LE(size, code.at + SEGMENT.memorySize);
   executable.writeBigUInt64LE(BigInt(address), ENTRY);
+}
+
+function codeOf(segments: readonly Segment[]): Segment {
+  const code = segments.findLast(({ type, flags }) => type === LOAD && (flags & EXECUTABLE) !== 0);
+  if (code === undefined) {
+    throw new Error('cannot find code in the executable');
+  }
+  return code;
 }
 
 function segmentsOf(executable: Buffer): readonly Segment[] {
@@ -71,10 +76,10 @@ function segmentsOf(executable: Buffer): readonly Segment[] {
 
 /** Machine code that is right at one address, constants included. */
 function compileStart(workshop: string, source: string, address: number, nodeStart: number): Buffer {
-  const [script, output] = [join(workshop, 'start.ld'), join(workshop, 'start.bin')];
+  const [script, output] = [join(workshop, 'start.ld'), join(workshop, 'start')];
   writeFileSync(
     script,
-    `ENTRY(start) OUTPUT_FORMAT(binary) node_start = ${nodeStart};
+    `ENTRY(start) node_start = ${nodeStart};
 SECTIONS { . = ${address}; .text : { *(.text.start) *(.text*) *(.rodata*) } /DISCARD/ : { *(*) } }
 ASSERT(start == ${address}, "start.c is not where it was put")`,
   );
@@ -85,7 +90,9 @@ ASSERT(start == ${address}, "start.c is not where it was put")`,
   execFileSync('cc', [...flags, '-nostdlib', '-static', '-Wl,--build-id=none', '-T', script, '-o', output, source], {
     stdio: 'inherit',
   });
-  return readFileSync(output);
+  const linked = readFileSync(output);
+  const { offset, size, address: begin } = codeOf(segmentsOf(linked));
+  return linked.subarray(offset + address - begin, offset + size);
 }
 
 const X64_ONLY = ['-mno-red-zone', '-fcf-protection=none'];
