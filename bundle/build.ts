@@ -6,19 +6,20 @@ import {
   copyFileSync,
   globSync,
   linkSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { markOf } from '../lib/sys/build-id.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { buildExecutable } from './executable.ts';
 import { writeManual } from './man.ts';
 import { writeSchemas } from './schemas.ts';
+import { shellStart } from './shell-start.ts';
 
 const OLDEST_NODE = 24;
 
@@ -68,12 +69,12 @@ function writeNotices(): void {
 
 /** All scripts are the same program: a plugin runs its delegates in its own process. */
 function writeScripts(names: readonly string[], code: string, id: string): void {
-  mkdirSync(join(DIST, 'script'), { recursive: true });
+  makeFolder(join(DIST, 'script'), { mode: 0o755, sync: false });
   // Without a package.json of its own, the checkout's would make these files ES modules.
   writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
   const [first = '', ...others] = names;
   const path = join(DIST, 'script', first);
-  writeFileSync(path, `#!/usr/bin/env node\n${GUARD}\n${code.trimEnd()}${markOf(id)}`);
+  writeFileSync(path, `${shellStart(OLDEST_NODE)}${GUARD}\n${code.trimEnd()}${markOf(id)}`);
   chmodSync(path, 0o755);
   for (const name of others) {
     linkSync(path, join(DIST, 'script', name));
@@ -81,7 +82,7 @@ function writeScripts(names: readonly string[], code: string, id: string): void 
 }
 
 function writeStandalone(names: readonly string[], code: string, native: Buffer, id: string): void {
-  mkdirSync(join(DIST, 'standalone'), { recursive: true });
+  makeFolder(join(DIST, 'standalone'), { mode: 0o755, sync: false });
   const [first = '', ...others] = names;
   const path = join(DIST, 'standalone', first);
   copyFileSync(buildExecutable(WORKSHOP, code, native), path);

@@ -1,9 +1,10 @@
 /** What the programs are made of: the native part and the bundled JavaScript. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { makeFolder } from '../lib/sys/atomic-file.ts';
 
 export const ROOT = join(import.meta.dirname, '..');
 export const DIST = join(ROOT, 'dist');
@@ -20,7 +21,7 @@ export const exportOf = (name: string): string => name.replace(/-(.)/g, (_, lett
 /** Compiles the native part with the system's compiler. */
 export function compileNative(): Buffer {
   const output = join(DIST, 'native', `linux-${process.arch}.node`);
-  mkdirSync(join(DIST, 'native'), { recursive: true });
+  makeFolder(join(DIST, 'native'), { mode: 0o755, sync: false });
   const headers = join(ROOT, 'node_modules/node-api-headers/include');
   const flags = ['-O2', '-fPIC', '-shared', '-s', '-Wall', '-Wextra', '-Werror', '-Wl,--build-id=none'];
   execFileSync('cc', [...flags, '-I', headers, '-o', output, 'lib/netns/native.c'], { cwd: ROOT, stdio: 'inherit' });

@@ -5,16 +5,22 @@
 
 import { id, nativeBytes, version } from 'braid:build';
 import { registry } from 'braid:registry';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { startupSnapshot } from 'node:v8';
 import type { Program } from '../lib/cli/program.ts';
-import { CniError } from '../lib/cni/errors.ts';
+import { loaderIn } from '../lib/cni/delegate.ts';
+import { CniError, messageOf } from '../lib/cni/errors.ts';
 import { makeHost } from '../lib/cni/host.ts';
+import type { Env, Host } from '../lib/cni/plugin.ts';
 import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
 import { loadNative, type Native } from '../lib/netns/native.ts';
 import { markOf } from '../lib/sys/build-id.ts';
+import { ioError } from '../lib/sys/io-error.ts';
+import { logStream } from '../lib/sys/log-stream.ts';
+import { readAll } from '../lib/sys/read-all.ts';
 import { writeAll } from '../lib/sys/write-all.ts';
+import { revealed } from './environment.ts';
 
 /** Set by the build. */
 declare const IS_SCRIPT: boolean;
@@ -22,6 +28,8 @@ declare const IS_SCRIPT: boolean;
 const STDIN = 0;
 const STDOUT = 1;
 const STDERR = 2;
+
+const FAILED = 1;
 
 async function main(native: { loaded?: Native }): Promise<number> {
   const { name, args } = calledAs();
@@ -31,26 +39,63 @@ async function main(native: { loaded?: Native }): Promise<number> {
   };
   const host = makeHost({ loadNative: load, registry, mark: markOf(id) });
   if (name === 'braid') {
-    const { runCommandLine } = await import('../lib/cli/braid.ts');
-    const program = { version, id, env: process.env, ...ownFile() };
-    return runCommandLine(args, host, program, (line) => writeAll(STDOUT, `${line}\n`));
+    return runBraid(args, host);
   }
   const outcome = await runNamed(name, host);
-  writeAll(STDERR, outcome.stderr);
-  writeAll(STDOUT, outcome.stdout);
-  return outcome.exitCode;
+  if (outcome.stderr !== '') {
+    host.log(outcome.stderr.trimEnd());
+  }
+  return print(outcome.stdout, host.log) ? outcome.exitCode : FAILED;
 }
 
-async function runNamed(name: string, host: ReturnType<typeof makeHost>): Promise<Outcome> {
-  const load = registry[name];
+async function runBraid(args: readonly string[], host: Host): Promise<number> {
+  const { runCommandLine } = await import('../lib/cli/braid.ts');
+  const program = { version, id, env: environment(), ...ownFile() };
+  const lost: unknown[] = [];
+  const exitCode = await runCommandLine(args, host, program, (line) => {
+    if (lost.length === 0) {
+      attempt(() => writeAll(STDOUT, `${line}\n`), lost);
+    }
+  });
+  const failure = lost.find((error) => (error as NodeJS.ErrnoException).code !== 'EPIPE'); // who reads with head has enough
+  if (failure !== undefined) {
+    host.log(`braid: ${messageOf(ioError('write', 'standard output', failure))}`);
+  }
+  return failure === undefined ? exitCode : FAILED;
+}
+
+function attempt(work: () => void, failures: unknown[]): void {
+  try {
+    work();
+  } catch (error) {
+    failures.push(error);
+  }
+}
+
+/** The caller gets the document, or learns from the exit code that there was one. */
+function print(document: string, log: (line: string) => void): boolean {
+  try {
+    writeAll(STDOUT, document);
+    return true;
+  } catch (error) {
+    log(messageOf(ioError('write', 'standard output', error)));
+    return false;
+  }
+}
+
+async function runNamed(name: string, host: Host): Promise<Outcome> {
+  const load = loaderIn(registry, name);
   if (load === undefined) {
     const known = Object.keys(registry).join(', ');
     const error = new CniError('internal', `cannot run as "${name}": this program is one of ${known}, braid`);
     return { stdout: errorText(error), stderr: '', exitCode: 1 };
   }
-  const invocation = { env: process.env, readStdin: () => readFileSync(STDIN) };
+  const invocation = { env: environment(), readStdin: () => readAll(STDIN) };
   return runPlugin(await load(), invocation, host);
 }
+
+/** A copy: each look at Node's own costs a call into it. */
+const environment = (): Env => (IS_SCRIPT ? { ...process.env } : revealed(process.env));
 
 /** A script is the second word of the command line; the executable with Node inside is the first. */
 function calledAs(): { readonly name: string; readonly args: readonly string[] } {
@@ -73,8 +118,9 @@ function run(): void {
   const native: { loaded?: Native } = {};
   const leave = (code: number): never => native.loaded?.endProcess(code) ?? process.exit(code);
   main(native).then(leave, (error: unknown) => {
-    writeAll(STDOUT, errorText(error));
-    leave(1);
+    const log = logStream(STDERR);
+    print(errorText(error), (line) => log(`${line}\n`));
+    leave(FAILED);
   });
 }
 

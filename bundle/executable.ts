@@ -2,12 +2,14 @@
 import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { beginWith } from './start.ts';
 
 /**
  * With which the executable runs. Hashing all strings of the snapshot again with a seed of each process takes 4 ms; who
- * configures a node's networks need not be kept from choosing strings that collide. And no signal opens a debugger.
+ * configures a node's networks need not be kept from choosing strings that collide. No signal opens a debugger, and what
+ * the node's openssl.cnf says is nothing to us: Node ends where that cannot be parsed.
  */
-const FLAGS = ['--no-rehash-snapshot', '--disable-sigusr1'];
+const FLAGS = ['--no-rehash-snapshot', '--disable-sigusr1', '--openssl-config=/dev/null'];
 
 /** So many bytes for a length. */
 const SIZE = 8;
@@ -62,6 +64,7 @@ export function buildExecutable(workshop: string, code: string, native: Buffer):
   const path = join(workshop, 'executable');
   const executable = readFileSync(path);
   dropCodeCache(executable);
+  beginWith(workshop, join(import.meta.dirname, 'start.c'), executable);
   writeFileSync(path, executable);
   return path;
 }

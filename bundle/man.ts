@@ -1,8 +1,9 @@
 /** Manual pages in section 8, made of what the plugins and commands say of themselves. */
-import { globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandsOf } from '../lib/cli/commands.ts';
 import type { Command, Plugin } from '../lib/cni/plugin.ts';
+import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { DIST, pluginNames, ROOT } from './compile.ts';
 import { type Option, optionsOf } from './options.ts';
 import { loadPlugin, schemaOf } from './schemas.ts';
@@ -12,7 +13,7 @@ const COMMAND_LINE = 'braid';
 /** dist/man: `braid.8`, and `braid-macvlan.8` of the plugin macvlan. */
 export async function writeManual(version: string): Promise<void> {
   const folder = join(DIST, 'man');
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder, { mode: 0o755, sync: false });
   const names = pluginNames();
   const plugins = await Promise.all(names.map(loadPlugin));
   for (const plugin of plugins) {

@@ -1,8 +1,9 @@
 /** JSON Schemas of the plugins' configurations, from the zod schemas that read them. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import type { Plugin } from '../lib/cni/plugin.ts';
+import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { DIST, exportOf, pluginNames, ROOT } from './compile.ts';
 
 export type JsonSchema = {
@@ -46,7 +47,7 @@ export async function schemaOf(name: string): Promise<JsonSchema> {
 }
 
 export async function writeSchemas(): Promise<void> {
-  mkdirSync(join(DIST, 'schema'), { recursive: true });
+  makeFolder(join(DIST, 'schema'), { mode: 0o755, sync: false });
   for (const name of pluginNames()) {
     writeFileSync(join(DIST, 'schema', `${name}.json`), `${JSON.stringify(await schemaOf(name), null, 2)}\n`);
   }

@@ -59,6 +59,18 @@ describe.each(FORMS)('braid install, %s form', (form) => {
   );
 
   it(
+    'fails in one sentence where no folder can be made',
+    onNode(async (node) => {
+      expect(await node.braid('install --bin /proc/x/bin', form)).toEqual({
+        exitCode: 1,
+        signal: undefined,
+        stdout: '',
+        stderr: 'braid: cannot create folder "/proc/x": ENOENT (no such file or directory)\n',
+      });
+    }),
+  );
+
+  it(
     'changes nothing the second time, and says so',
     onNode(async (node) => {
       await node.braid(`install --bin ${node.bin}`, form);

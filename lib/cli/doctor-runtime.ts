@@ -1,10 +1,12 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { loaderIn } from '../cni/delegate.ts';
 import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
 import type { Finding, Host } from '../cni/plugin.ts';
 import { readMark } from '../sys/build-id.ts';
 import { textIn } from './confs.ts';
 import { foldersOf, type Runtime } from './cri.ts';
+import { lackingLibraries } from './libraries.ts';
 import type { Node } from './node.ts';
 import { isOurs } from './source.ts';
 
@@ -22,6 +24,7 @@ export async function examineRuntime(host: Host, node: Node, places: RuntimePlac
   const findings = [
     ...examineFiles(node, places),
     ...examineBin(host, node, places),
+    ...(await examineLibraries(host, places)),
     ...places.runtimes.flatMap((runtime) => examineVersion(node, runtime)),
   ];
   for (const runtime of places.runtimes) {
@@ -45,7 +48,8 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
   const findings: Finding[] = [];
   const types = new Set(confs.flatMap(typesIn));
   for (const type of [...types].filter((name) => !existsSync(join(bin, name)))) {
-    const fix = host.registry[type] === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
+    const fix =
+      loaderIn(host.registry, type) === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
     findings.push(fault(`plugin "${type}" is configured, but not in "${bin}": pods fail`, fix));
   }
   if ((runtimes.length > 0 || confFiles.length > 0) && !existsSync(join(bin, 'loopback'))) {
@@ -56,8 +60,7 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
       ),
     );
   }
-  const own = namesIn(bin).filter((name) => host.registry[name] !== undefined && isOurs(join(bin, name)));
-  const builds = new Set(own.map((name) => readMark(join(bin, name))?.toString('latin1')));
+  const builds = new Set(ownFiles(host, bin).map((path) => readMark(path)?.toString('latin1')));
   if (builds.size > 1) {
     findings.push(
       warning(
@@ -67,6 +70,29 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
     );
   }
   return findings;
+}
+
+/** Names are mostly links to one file. */
+async function examineLibraries(host: Host, { bin }: RuntimePlaces): Promise<readonly Finding[]> {
+  const files = new Map(ownFiles(host, bin).map((path) => [identityOf(path), path]));
+  const findings: Finding[] = [];
+  for (const path of files.values()) {
+    for (const { what, fix } of await lackingLibraries(host, path)) {
+      findings.push(fault(`"${path}" does not run on this node: ${what}`, `${fix}, or install with --form script`));
+    }
+  }
+  return findings;
+}
+
+const ownFiles = (host: Host, bin: string): readonly string[] =>
+  namesIn(bin)
+    .filter((name) => loaderIn(host.registry, name) !== undefined)
+    .map((name) => join(bin, name))
+    .filter(isOurs);
+
+function identityOf(path: string): string {
+  const { dev, ino } = statSync(path);
+  return `${dev}:${ino}`;
 }
 
 /** The plugin, and the IPAM plugin that it asks. */

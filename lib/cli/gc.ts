@@ -1,3 +1,4 @@
+import { loaderIn } from '../cni/delegate.ts';
 import { messageOf } from '../cni/errors.ts';
 import { hostWith } from '../cni/host.ts';
 import type { JsonObject } from '../cni/json.ts';
@@ -119,7 +120,7 @@ async function takeBack(collecting: Collecting, record: NodeRecord, home: Home |
 
 /** DEL of one of our plugins, in this process. */
 async function runDel({ host, program, path }: Collecting, record: NodeRecord, conf: JsonObject, netns: string) {
-  const plugin = await host.registry[textIn(conf, 'type')]?.();
+  const plugin = await loaderIn(host.registry, textIn(conf, 'type'))?.();
   if (plugin === undefined) {
     throw new Error(`there is no plugin "${textIn(conf, 'type')}"`);
   }

@@ -1,11 +1,11 @@
-import { linkSync, mkdirSync } from 'node:fs';
+import { linkSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import { CniError } from '../cni/errors.ts';
 import type { Host } from '../cni/plugin.ts';
-import { syncFolder } from '../sys/atomic-file.ts';
+import { makeFolder, syncFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { lockFolder } from './folder-lock.ts';
 import { planInstall, type Step } from './install-plan.ts';
+import { refuseLacking } from './libraries.ts';
 import { beforeName, type Manifest, readManifest, writeManifest } from './manifest.ts';
 import { readOptions, WrongUsage } from './options.ts';
 import { bringIn, giveName, isThere, removeTemporary } from './place.ts';
@@ -36,7 +36,8 @@ export async function install(program: Program, args: readonly string[], host: H
   const wanted = readWanted(program, args, Object.keys(host.registry));
   const tell: Print = wanted.asJson ? () => undefined : print;
   const source = await findSource(program, wanted.form);
-  makeBin(wanted.bin);
+  await refuseLacking(host, source.path);
+  makeFolder(wanted.bin, { mode: 0o755 });
   using _lock = lockFolder(host, wanted.bin);
   const known = readManifest(wanted.bin);
   const steps = await planInstall(wanted.bin, wanted.names, source, known, wanted.mayReplace);
@@ -117,16 +118,6 @@ function putAside(bin: string, name: string): void {
     }
   } catch (error) {
     throw ioError('put aside', join(bin, name), error);
-  }
-}
-
-function makeBin(bin: string): void {
-  try {
-    if (!isThere(bin)) {
-      mkdirSync(bin, { recursive: true, mode: 0o755 });
-    }
-  } catch (error) {
-    throw error instanceof CniError ? error : ioError('create folder', bin, error);
   }
 }
 

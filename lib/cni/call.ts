@@ -1,5 +1,5 @@
 import { ifNameFault } from '../net/if-name.ts';
-import { CniError, messageOf } from './errors.ts';
+import { CniError, messageOf, quoted } from './errors.ts';
 import { isObject, type Json, type JsonObject, lookUp } from './json.ts';
 import type { Attachment, Call, Env, Verb } from './plugin.ts';
 import { atLeast, isVersion, VERSIONS, type Version } from './versions.ts';
@@ -8,6 +8,8 @@ const VERBS: readonly string[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSIO
 
 const WITH_CONTAINER = ['ADD', 'CHECK', 'DEL'];
 const ALL_BUT_VERSION = [...WITH_CONTAINER, 'GC', 'STATUS'];
+
+const BYTE_ORDER_MARK = '\ufeff';
 
 /** In the order in which they are checked: which of several faults is reported is part of the contract. */
 const VARIABLES: readonly {
@@ -92,7 +94,7 @@ export function validAttachments(document: JsonObject): readonly Attachment[] | 
   return (value as readonly Json[]).map((entry) => {
     const [containerID, ifname] = isObject(entry) ? [lookUp(entry, 'containerID'), lookUp(entry, 'ifname')] : [];
     if (typeof containerID !== 'string' || typeof ifname !== 'string') {
-      throw new CniError('invalidNetworkConfig', `cannot use "${key}": ${JSON.stringify(entry)} is not an attachment`);
+      throw new CniError('invalidNetworkConfig', `cannot use "${key}": ${quoted(entry)} is not an attachment`);
     }
     return { containerID, ifname };
   });
@@ -106,9 +108,13 @@ export function identifierFault(text: string): string | undefined {
 }
 
 function parseDocument(stdin: Buffer): JsonObject {
+  const text = stdin.toString('utf8');
+  if (text.startsWith(BYTE_ORDER_MARK)) {
+    throw new CniError('decodeFailure', 'cannot read the network configuration: it begins with a byte order mark');
+  }
   let value: unknown;
   try {
-    value = JSON.parse(stdin.toString('utf8'));
+    value = JSON.parse(text);
   } catch (error) {
     throw new CniError('decodeFailure', `cannot read the network configuration: ${messageOf(error)}`);
   }
@@ -124,7 +130,7 @@ function parseDocument(stdin: Buffer): JsonObject {
 function nameOf(document: JsonObject): string {
   const name = lookUp(document, 'name') ?? '';
   if (typeof name !== 'string') {
-    throw new CniError('decodeFailure', `cannot use "name": ${JSON.stringify(name)} is not a string`);
+    throw new CniError('decodeFailure', `cannot use "name": ${quoted(name)} is not a string`);
   }
   if (name === '') {
     throw new CniError('invalidNetworkConfig', 'cannot use the network configuration: "name" is missing');
@@ -139,7 +145,7 @@ function nameOf(document: JsonObject): string {
 function versionOf(document: JsonObject, verb: string): Version {
   const text = lookUp(document, 'cniVersion') ?? '';
   if (typeof text !== 'string') {
-    throw new CniError('decodeFailure', `cannot use "cniVersion": ${JSON.stringify(text)} is not a string`);
+    throw new CniError('decodeFailure', `cannot use "cniVersion": ${quoted(text)} is not a string`);
   }
   const version = text === '' ? '0.1.0' : text;
   const oldest = verb === 'CHECK' ? '0.4.0' : verb === 'GC' || verb === 'STATUS' ? '1.1.0' : undefined;

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { CniError } from './errors.ts';
+import { CniError, quoted } from './errors.ts';
 import { isObject, type Json, type JsonObject } from './json.ts';
 import { type Dns, parseDns, parseRoutes, type Route } from './result.ts';
 
@@ -158,7 +158,7 @@ function valueAt(value: Json | undefined, path: readonly (string | number)[]): J
 }
 
 const shown = (value: Json | undefined): string =>
-  Number.isNaN(value) ? 'a number with a fraction or an exponent' : (JSON.stringify(value) ?? 'nothing');
+  Number.isNaN(value) ? 'a number with a fraction or an exponent' : quoted(value);
 
 type Issue = z.core.$ZodIssue;
 

@@ -75,8 +75,12 @@ export function findPlugin(type: string, path: readonly string[]): string {
 const fileIn = (path: readonly string[], type: string): string | undefined =>
   path.map((folder) => join(folder, type)).find(isRegularFile);
 
+/** What loads a plugin of this build; undefined for any other word, also one that every object knows. */
+export const loaderIn = (registry: Registry, name: string): Registry[string] | undefined =>
+  Object.hasOwn(registry, name) ? registry[name] : undefined;
+
 function ownPlugin(host: Host, file: string, env: Env): Registry[string] | undefined {
-  const load = host.registry[basename(file)];
+  const load = loaderIn(host.registry, basename(file));
   return load !== undefined && env['BRAID_EXEC_DELEGATES'] !== '1' && host.isOwnBuild(file) ? load : undefined;
 }
 

@@ -51,6 +51,28 @@ export function asCniError(error: unknown): CniError {
   return error instanceof CniError ? error : new CniError('internal', messageOf(error), { cause: error });
 }
 
+const LONGEST_MESSAGE = 4000;
+const LONGEST_VALUE = 400;
+
+/**
+ * A text of bounded length: of one that quotes something endless the beginning and the end stay, which say what was tried
+ * and why it failed.
+ */
+export function bounded(text: string, longest = LONGEST_MESSAGE): string {
+  if (text.length <= longest) {
+    return text;
+  }
+  const kept = Math.floor(longest / 2);
+  const [head = '', tail = ''] = [text.slice(0, kept), text.slice(-kept)].map((part) => part.toWellFormed());
+  return `${head}… (${text.length} characters) …${tail}`;
+}
+
+/** A value out of a document, as a message shows it. */
+export const quoted = (value: unknown): string =>
+  typeof value === 'number' && !Number.isFinite(value)
+    ? 'a number out of range'
+    : bounded(JSON.stringify(value) ?? 'nothing', LONGEST_VALUE);
+
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** One error out of several, its code that of the first; undefined when there is none. */

@@ -6,7 +6,8 @@ import { readBootId } from '../sys/boot.ts';
 import { readMark } from '../sys/build-id.ts';
 import { execute } from '../sys/execute.ts';
 import { Gatherer } from '../sys/gather.ts';
-import { writeAll } from '../sys/write-all.ts';
+import { logStream } from '../sys/log-stream.ts';
+import { bounded } from './errors.ts';
 import type { Host, Registry } from './plugin.ts';
 
 const STDERR = 2;
@@ -37,6 +38,7 @@ export const hostWith = (host: Host, changes: Partial<Host>): Host =>
 /** The real host, for the time of one call: what it has seen of a file it does not look at again. */
 export function makeHost({ loadNative, registry, mark }: HostParts): Host {
   const gatherer = new Gatherer();
+  const write = logStream(STDERR);
   let native: Native | undefined;
   let netns: Netns | undefined;
   let bootId: string | undefined;
@@ -58,9 +60,7 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
       bootId ??= readBootId();
       return bootId;
     },
-    log: (line) => {
-      writeAll(STDERR, `${line}\n`);
-    },
+    log: (line) => write(`${bounded(line)}\n`),
     registry,
     isOwnBuild: (path) => {
       const known = own.get(path) ?? (mark !== undefined && (readMark(path)?.equals(mark) ?? false));

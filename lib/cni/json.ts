@@ -39,6 +39,12 @@ export function withPlainIntegers(document: JsonObject, text: string): JsonObjec
   );
 }
 
+/** Is there a number in it that no double holds, such as `1e309`? It would be passed on as null. */
+export const hasHugeNumber = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null
+    ? Object.values(value).some(hasHugeNumber)
+    : value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY;
+
 /** One line, as Go's `json.Marshal` prints it: keys in the order given. */
 export const compact = (value: unknown): string => escapeLikeGo(JSON.stringify(value));
 

@@ -1,4 +1,4 @@
-import { CniError } from './errors.ts';
+import { CniError, quoted } from './errors.ts';
 import { compact, isObject, type Json, type JsonObject, lookUp, sorted } from './json.ts';
 import { atLeast, compareVersions, NEWEST } from './versions.ts';
 
@@ -74,7 +74,7 @@ function pluginsOf(document: JsonObject, what: string): readonly PluginEntry[] {
     const where = what === '' ? 'the network configuration' : `"${what}"`;
     throw new CniError(
       'invalidNetworkConfig',
-      `cannot use ${where}: ${JSON.stringify(document)} has neither "type" nor "plugins"`,
+      `cannot use ${where}: ${quoted(document)} has neither "type" nor "plugins"`,
     );
   }
   if (!Array.isArray(plugins)) {
@@ -96,7 +96,7 @@ function pluginOf(document: JsonObject, what: string): PluginEntry {
   if (type === '') {
     throw new CniError(
       'invalidNetworkConfig',
-      `cannot use "${pathOf(what, 'type')}": ${JSON.stringify(document)} has no "type"`,
+      `cannot use "${pathOf(what, 'type')}": ${quoted(document)} has no "type"`,
     );
   }
   const capabilities = objectAt(document, 'capabilities', what);
@@ -151,4 +151,4 @@ export const pathOf = (what: string, key: string): string => (what === '' ? key 
 
 /** The error for a value that cannot be used. */
 export const invalid = (what: string, key: string, value: Json, fault: string): CniError =>
-  new CniError('invalidNetworkConfig', `cannot use "${pathOf(what, key)}": ${JSON.stringify(value)} ${fault}`);
+  new CniError('invalidNetworkConfig', `cannot use "${pathOf(what, key)}": ${quoted(value)} ${fault}`);

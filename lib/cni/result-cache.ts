@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { removeWritten, writeAtomically } from '../sys/atomic-file.ts';
+import { makeFolder, removeWritten, writeAtomically } from '../sys/atomic-file.ts';
 import { CniError, messageOf } from './errors.ts';
 import { compact, isObject, type Json, type JsonObject, sorted } from './json.ts';
 
@@ -39,9 +39,7 @@ export interface CacheListing {
  */
 export function writeCached(cacheDir: string, attachment: CachedAttachment): void {
   const dir = resultsDir(cacheDir);
-  if (!existsSync(dir)) {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-  }
+  makeFolder(dir, { sync: false });
   writeAtomically(cacheFile(cacheDir, attachment), formatCached(attachment), { mode: 0o600, sync: false });
 }
 

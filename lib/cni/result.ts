@@ -1,6 +1,6 @@
 import { type Cidr, formatCidr, parseCidr } from '../net/cidr.ts';
 import { bitsOf, formatIp, parseIp } from '../net/ip.ts';
-import { CniError } from './errors.ts';
+import { CniError, quoted } from './errors.ts';
 import { isObject, type Json, type JsonObject, lookUp, sorted } from './json.ts';
 import { familyOf, isVersion, type Version } from './versions.ts';
 
@@ -310,7 +310,7 @@ function ipTextOf(value: Json | undefined, what: string): string | undefined {
 }
 
 const invalid = (what: string, fault: string, value: Json): CniError =>
-  new CniError('invalidNetworkConfig', `cannot read "${what}": ${JSON.stringify(value)} ${fault}`);
+  new CniError('invalidNetworkConfig', `cannot read "${what}": ${quoted(value)} ${fault}`);
 
 const filled = <T>(list: readonly T[]): readonly T[] | undefined => (list.length === 0 ? undefined : list);
 

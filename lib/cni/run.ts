@@ -1,7 +1,7 @@
 import type { Netns } from '../netns/netns.ts';
 import { checkEnvironment, readCall, validAttachments } from './call.ts';
 import { readConf } from './config.ts';
-import { asCniError, CniError, messageOf } from './errors.ts';
+import { asCniError, bounded, CniError, messageOf } from './errors.ts';
 import { compact, type JsonObject, pretty, withPlainIntegers } from './json.ts';
 import type { Call, Env, Host, Plugin, PrintedResult } from './plugin.ts';
 import { formatResult, type Result } from './result.ts';
@@ -39,7 +39,7 @@ export async function runPlugin(plugin: Plugin, invocation: Invocation, host: Ho
 /** The error object as it is printed. */
 export function errorText(error: unknown): string {
   const { code, message, details } = asCniError(error);
-  return pretty({ code, msg: message, ...(details ? { details } : {}) });
+  return pretty({ code, msg: bounded(message), ...(details ? { details: bounded(details) } : {}) });
 }
 
 const done = (stdout: string): Outcome => ({ stdout, stderr: '', exitCode: 0 });

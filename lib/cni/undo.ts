@@ -32,8 +32,17 @@ export class Undo implements AsyncDisposable {
       try {
         await entry.run();
       } catch (error) {
-        this.log(`cannot undo (${entry.label}): ${messageOf(error)}`);
+        this.tell(`cannot undo (${entry.label}): ${messageOf(error)}`);
       }
+    }
+  }
+
+  /** A line that cannot be logged leaves nothing undone. */
+  private tell(line: string): void {
+    try {
+      this.log(line);
+    } catch {
+      // there is no other place to tell it
     }
   }
 }

@@ -28,7 +28,12 @@ describe('parseCidr', () => {
     '10.0.0.0',
     '10.0.0.0/',
     '10.0.0.0/33',
-    '10.0.0.0/08',
+    '10.0.0.0/+8',
+    '10.0.0.0/ 8',
+    '10.0.0.0/033',
+    '10.0.0.0/8x',
+    '10.0.0.0/0x8',
+    '10.0.0.0/99999999999',
     '10.0.0.0/-1',
     '10.0.0.0/8/8',
     'fd00::/129',
@@ -38,9 +43,17 @@ describe('parseCidr', () => {
     expect(parseCidr(text)).toBeUndefined();
   });
 
+  it.each([
+    ['10.0.0.0/024', '10.0.0.0/24'],
+    ['10.0.0.0/00', '10.0.0.0/0'],
+    ['fd00::/0128', 'fd00::/128'],
+    ['10.0.0.0/000000000000000000000000000000000000024', '10.0.0.0/24'],
+  ])('reads "%s" as Go does, whatever zeros its length begins with', (text, meant) => {
+    expect(formatCidr(cidr(text))).toBe(meant);
+  });
+
   it('allows leading zeros in the address when told', () => {
     expect(parseCidrLenient('010.0.00.0/8')).toEqual(cidr('10.0.0.0/8'));
-    expect(parseCidrLenient('10.0.0.0/08')).toBeUndefined();
   });
 });
 

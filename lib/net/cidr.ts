@@ -47,7 +47,7 @@ export const isDefault = (cidr: Cidr): boolean => cidr.prefix === 0;
 function parseWith(text: string, parse: (text: string) => Ip | undefined): Cidr | undefined {
   const slash = text.lastIndexOf('/');
   const length = text.slice(slash + 1);
-  if (slash < 0 || !/^(0|[1-9][0-9]{0,2})$/.test(length)) {
+  if (slash < 0 || !/^0*[0-9]{1,3}$/.test(length)) {
     return undefined;
   }
   const ip = parse(text.slice(0, slash));

@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { writeAll } from '../sys/write-all.ts';
 
 /**
  * The native part (native.c). Every function returns a descriptor, a length or 0, and -errno on failure; none throws,
@@ -27,13 +28,16 @@ export interface Native {
   endProcess(code: number): never;
 }
 
+/** As Node or the C library put it; no other folder helps. */
+const TOO_MANY_FILES = /too many open files/i;
+
 const O_TMPFILE = 0o20200000;
 
 /**
  * Loads the native part out of memory, leaving no file behind.
  *
  * @param bytes the shared object
- * @throws Error naming the folders tried, when none of them takes an executable mapping (all mounted noexec)
+ * @throws Error naming the folders tried, when none of them takes it and an executable mapping of it
  */
 export function loadNative(bytes: Uint8Array): Native {
   const failures: string[] = [];
@@ -42,11 +46,17 @@ export function loadNative(bytes: Uint8Array): Native {
       try {
         return loadFrom(place(folder), bytes);
       } catch (error) {
-        failures.push(`${folder}: ${(error as Error).message}`);
+        const { message } = error as Error;
+        if (TOO_MANY_FILES.test(message)) {
+          throw new Error(`cannot load the native part: ${message}`);
+        }
+        failures.push(`${folder}: ${message}`);
       }
     }
   }
-  throw new Error(`cannot load the native part from any folder (mounted noexec or read-only?): ${failures.join('; ')}`);
+  throw new Error(
+    `cannot load the native part from any folder (full, read-only or mounted noexec?): ${failures.join('; ')}`,
+  );
 }
 
 /** Loads the native part from a file of its own, as tests do. */
@@ -58,7 +68,7 @@ export function loadNativeFile(path: string): Native {
 
 function loadFrom(fd: number, bytes: Uint8Array): Native {
   try {
-    writeSync(fd, bytes);
+    writeAll(fd, bytes); // beyond the end of a file that is cut short, its mapping is a SIGBUS
     return loadNativeFile(`/proc/self/fd/${fd}`);
   } finally {
     closeSync(fd);

@@ -65,6 +65,13 @@ describe('makeFolder', () => {
     expect(statSync(path).mode & 0o777).toBe(0o700);
   });
 
+  it.each(['/proc/x/y', '/proc/999999/fd/1', '/proc/self/fdinfo/x'])(
+    'fails on %s, where nobody can make one',
+    (path) => {
+      expect(() => makeFolder(path, { sync: false })).toThrow(/^cannot create folder "\/proc\/.*": ENOENT /);
+    },
+  );
+
   it('names the folder and the kernel text when it fails', () => {
     using folder = temporaryFolder();
     writeFileSync(join(folder.path, 'file'), '');

@@ -24,6 +24,8 @@ export interface AtomicWrite {
   readonly temporary?: string;
 }
 
+export type MadeFolder = Pick<AtomicWrite, 'mode' | 'sync'>;
+
 /**
  * Replaces a file in one step: readers see the old content or the new, never a part, and after a crash one of both.
  *
@@ -79,16 +81,18 @@ export function syncFolder(path: string): void {
 }
 
 /**
- * Creates a folder and those above it, durably.
+ * Creates a folder and those above it. Node's own recursive `mkdirSync` repeats for ever where the kernel says of a folder
+ * that is there that nothing can be made in it, as everywhere in /proc.
  *
+ * @param sync survive a power cut: true unless told
  * @throws CniError ioFailure
  */
-export function makeFolder(path: string, mode = 0o700): void {
+export function makeFolder(path: string, { mode = 0o700, sync = true }: MadeFolder = {}): void {
   if (existsSync(path)) {
     return;
   }
   const above = dirname(path);
-  makeFolder(above, mode);
+  makeFolder(above, { mode, sync });
   try {
     mkdirSync(path, { mode });
   } catch (error) {
@@ -97,7 +101,9 @@ export function makeFolder(path: string, mode = 0o700): void {
     }
     throw ioError('create folder', path, error);
   }
-  syncFolder(above);
+  if (sync) {
+    syncFolder(above);
+  }
 }
 
 const temporaryFor = (path: string): string => join(dirname(path), `.${basename(path)}.tmp`);

@@ -40,7 +40,7 @@ const LOGGING = {
       maxAge: whole('Days after which a rotated file is deleted; 0: never.', { min: 0, fallback: 5 }),
       maxSize: whole('Megabytes at which the file is rotated.', { min: 0, fallback: 100 }),
       maxBackups: whole('How many rotated files are kept; 0: all.', { min: 0, fallback: 5 }),
-      compress: flag('Compress rotated files.', true),
+      compress: flag('Compress rotated files, with the gzip of the node, which no call waits for.', true),
     },
     'When `logFile` is rotated.',
   ),

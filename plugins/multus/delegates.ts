@@ -1,5 +1,5 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import { isObject, type Json, type JsonObject, lookUp, sorted } from '../../lib/cni/json.ts';
+import { hasHugeNumber, isObject, type Json, type JsonObject, lookUp, sorted } from '../../lib/cni/json.ts';
 import { refuseName } from '../../lib/cni/network.ts';
 import { invalid, type NetworkList, objectAt, parseNetwork, pathOf, textAt } from '../../lib/cni/network-list.ts';
 import { parseDns } from '../../lib/cni/result.ts';
@@ -56,6 +56,10 @@ export const isOurselves = (list: NetworkList): boolean => list.plugins.some(({ 
 
 function refuse(list: NetworkList, what: string): void {
   const at = what === '' ? '' : `${what}.`;
+  const huge = list.plugins.find(({ document }) => hasHugeNumber(document));
+  if (huge !== undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use "${what}": a number of "${huge.type}" is out of range`);
+  }
   const ourselves = list.plugins.find(({ type }) => OURSELVES.includes(type));
   if (ourselves !== undefined) {
     throw new CniError('invalidNetworkConfig', `cannot use "${at}type" "${ourselves.type}": multus would call itself`);

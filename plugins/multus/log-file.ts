@@ -1,18 +1,11 @@
-import {
-  closeSync,
-  createReadStream,
-  createWriteStream,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import { basename, dirname, extname, join } from 'node:path';
+import { makeFolder } from '../../lib/sys/atomic-file.ts';
+import { LogFile } from '../../lib/sys/log-stream.ts';
 
 const MEGABYTE = 1024 * 1024;
+const MODE = 0o600;
 const DAY_MS = 86_400_000;
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}$/;
 
@@ -26,10 +19,10 @@ export interface Rotation {
 const DEFAULT_ROTATION: Rotation = { maxAge: 5, maxSize: 100, maxBackups: 5, compress: true };
 
 /** A log file for the time of one call. It is opened at the first line, and rotated then when it has grown too big. */
-export class LogFile {
+export class RotatedLog {
   private readonly path: string;
   private readonly rotation: Rotation;
-  private fd: number | undefined;
+  private file: LogFile | undefined;
   private hasRotated = false;
 
   constructor(path: string, rotation: Rotation = DEFAULT_ROTATION) {
@@ -37,33 +30,40 @@ export class LogFile {
     this.rotation = rotation;
   }
 
-  /** One write per line: lines of processes that append at the same time do not mix. */
+  /** @throws the system's error; nothing can be appended then */
   append(line: string): void {
-    this.fd ??= this.open();
-    writeSync(this.fd, line);
+    try {
+      this.file ??= this.open();
+      this.file.append(line);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
-  /** Compresses and deletes old files when this call has rotated. */
+  /** Deletes old files and has others compressed when this call has rotated. */
   async close(): Promise<void> {
-    if (this.fd !== undefined) {
-      closeSync(this.fd);
-      this.fd = undefined;
-    }
+    this.dispose();
     if (this.hasRotated) {
       await tidy(this.path, this.rotation);
     }
   }
 
-  private open(): number {
-    mkdirSync(dirname(this.path), { recursive: true, mode: 0o755 });
-    const fd = openSync(this.path, 'a', 0o600);
-    if (fstatSync(fd).size < (this.rotation.maxSize || DEFAULT_ROTATION.maxSize) * MEGABYTE) {
-      return fd;
+  private dispose(): void {
+    this.file?.[Symbol.dispose]();
+    this.file = undefined;
+  }
+
+  private open(): LogFile {
+    makeFolder(dirname(this.path), { mode: 0o755, sync: false });
+    const file = new LogFile(this.path, MODE);
+    if (file.size < (this.rotation.maxSize || DEFAULT_ROTATION.maxSize) * MEGABYTE) {
+      return file;
     }
-    closeSync(fd);
+    file[Symbol.dispose]();
     renameSync(this.path, backupName(this.path, new Date()));
     this.hasRotated = true;
-    return openSync(this.path, 'a', 0o600);
+    return new LogFile(this.path, MODE);
   }
 }
 
@@ -79,8 +79,9 @@ async function tidy(path: string, { maxAge, maxBackups, compress }: Rotation): P
   for (const { file } of backups.filter((backup) => !kept.includes(backup))) {
     rmSync(file, { force: true });
   }
-  for (const { file } of kept.filter(({ file }) => compress && !file.endsWith('.gz'))) {
-    await compressFile(file);
+  const plain = kept.map(({ file }) => file).filter((file) => compress && !file.endsWith('.gz'));
+  if (plain.length > 0) {
+    await startCompressing(plain);
   }
 }
 
@@ -105,10 +106,15 @@ function backupsOf(path: string): readonly Backup[] {
 
 const timeOf = (stamp: string): number => Date.parse(`${stamp.slice(0, 11)}${stamp.slice(11).replaceAll('-', ':')}Z`);
 
-async function compressFile(file: string): Promise<void> {
-  const [{ createGzip }, { pipeline }] = await Promise.all([import('node:zlib'), import('node:stream/promises')]);
-  await pipeline(createReadStream(file), createGzip(), createWriteStream(`${file}.gz`, { mode: 0o600 }));
-  rmSync(file, { force: true });
+/** A program of its own, which nobody waits for: 100 MB take seconds. On a node without gzip files stay as they are. */
+async function startCompressing(files: readonly string[]): Promise<void> {
+  const { spawn } = await import('node:child_process');
+  const gzip = spawn('gzip', ['--force', '--', ...files], { cwd: '/', env: {}, detached: true, stdio: 'ignore' });
+  gzip.on('error', () => undefined);
+  gzip.unref();
+  if (gzip.pid !== undefined) {
+    setPriority(gzip.pid, constants.priority.PRIORITY_LOW);
+  }
 }
 
 function partsOf(path: string): readonly [string, string] {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,7 +66,22 @@ describe('the log', () => {
 
   it('does not fail the call when the file cannot be written', async () => {
     const stderr = await write({ logFile: dir, logLevel: 'error', logToStderr: false });
-    expect(stderr[0]).toMatch(/^cannot write to log file ".*": EISDIR/);
+    expect(stderr).toEqual([expect.stringMatching(/^cannot write to log file ".*": EISDIR/)]);
+  });
+
+  it.each(['/proc/999999/fd/1', '/proc/x', '/dev/full'])(
+    'costs one line on stderr when it is %s, and no more time than that',
+    async (logFile) => {
+      const stderr = await write({ logFile, logLevel: 'debug', logToStderr: false });
+      expect(stderr).toEqual([expect.stringMatching(`^cannot write to log file "${logFile}": `)]);
+    },
+  );
+
+  it('is not waited for when it is a pipe that nobody reads', async () => {
+    const logFile = join(dir, 'pipe');
+    execFileSync('mkfifo', [logFile]);
+    const stderr = await write({ logFile, logLevel: 'debug', logToStderr: false });
+    expect(stderr).toEqual([expect.stringMatching(/: ENXIO/)]);
   });
 
   it('gets the failure of the call', async () => {
@@ -94,9 +110,13 @@ describe('rotation', () => {
     truncateSync(logFile(), 1024 * 1024);
   };
 
-  it('begins a new file when the old one has grown too big, and compresses that', async () => {
+  it('begins a new file when the old one has grown too big, and has that compressed', async () => {
     grow();
     await write(options({}));
+    await vi.waitFor(
+      () => expect(readdirSync(dir).filter((name) => !name.endsWith('.gz'))).toEqual(['multus.log']),
+      9000,
+    );
     const [backup, current] = readdirSync(dir).sort();
     expect(current).toBe('multus.log');
     expect(backup).toMatch(/^multus-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}\.log\.gz$/);

@@ -1,6 +1,6 @@
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { CommonConf } from './config.ts';
-import { LogFile } from './log-file.ts';
+import { RotatedLog } from './log-file.ts';
 
 const LEVELS = ['panic', 'error', 'verbose', 'debug'] as const;
 type Level = (typeof LEVELS)[number];
@@ -21,7 +21,7 @@ export interface Log extends AsyncDisposable {
  */
 export function openLog(conf: CommonConf, print: (line: string) => void): Log {
   const limit = LEVELS.indexOf(levelOf(conf.logLevel, print));
-  const file = conf.logFile === '' ? undefined : new LogFile(conf.logFile, conf.logOptions);
+  let file = conf.logFile === '' ? undefined : new RotatedLog(conf.logFile, conf.logOptions);
   const write = (level: Level, message: () => string): void => {
     if (LEVELS.indexOf(level) > limit) {
       return;
@@ -33,6 +33,7 @@ export function openLog(conf: CommonConf, print: (line: string) => void): Log {
     try {
       file?.append(`${line}\n`);
     } catch (error) {
+      file = undefined; // told once
       print(`cannot write to log file "${conf.logFile}": ${messageOf(error)}`);
     }
   };

@@ -1,4 +1,4 @@
-import { CniError, type CodeWord, messageOf, within } from '../../lib/cni/errors.ts';
+import { CniError, type CodeWord, messageOf, quoted, within } from '../../lib/cni/errors.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { parseResult } from '../../lib/cni/result.ts';
 import { auxiliaryChain, delegateAt } from './cluster-network.ts';
@@ -100,4 +100,4 @@ function refuseKubernetes({ kubeconfig, clusterNetwork, defaultNetworks }: Multu
 }
 
 const unusable = (key: string, value: unknown, why: string): CniError =>
-  new CniError('invalidNetworkConfig', `cannot use "${key}": ${JSON.stringify(value)} ${why}`);
+  new CniError('invalidNetworkConfig', `cannot use "${key}": ${quoted(value)} ${why}`);

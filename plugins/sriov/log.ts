@@ -1,8 +1,8 @@
-import { appendFileSync } from 'node:fs';
 import { messageOf } from '../../lib/cni/errors.ts';
 import { hostWith } from '../../lib/cni/host.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
+import { LogFile } from '../../lib/sys/log-stream.ts';
 
 /** What is logged are warnings: these levels leave them out. */
 const SILENT = ['panic', 'error'];
@@ -13,16 +13,25 @@ export function withLog(document: JsonObject, host: Host): Host {
   if (SILENT.includes(level.toLowerCase())) {
     return hostWith(host, { log: () => undefined });
   }
-  return file === '' ? host : hostWith(host, { log: (line) => append(file, line, host.log) });
+  return file === '' ? host : hostWith(host, { log: appending(file, host.log) });
 }
 
-function append(file: string, line: string, stderr: (line: string) => void): void {
-  try {
-    appendFileSync(file, `${new Date().toISOString()} ${line}\n`, { mode: 0o600 });
-  } catch (error) {
-    stderr(`cannot append to log file "${file}": ${messageOf(error)}`);
+/** The lines of a call, into the file; onto stderr from the first on that it does not take. */
+function appending(path: string, stderr: (line: string) => void): (line: string) => void {
+  let isBroken = false;
+  return (line) => {
+    if (!isBroken) {
+      try {
+        using file = new LogFile(path, 0o600);
+        file.append(`${new Date().toISOString()} ${line}\n`);
+        return;
+      } catch (error) {
+        isBroken = true;
+        stderr(`cannot append to log file "${path}": ${messageOf(error)}`);
+      }
+    }
     stderr(line);
-  }
+  };
 }
 
 /** DEL obeys them too, and fails for neither. */

@@ -1,5 +1,5 @@
-import { appendFileSync } from 'node:fs';
 import { messageOf } from '../../lib/cni/errors.ts';
+import { LogFile } from '../../lib/sys/log-stream.ts';
 
 export interface LogSettings {
   readonly log_file: string;
@@ -22,9 +22,10 @@ export function openLog({ log_file: file, log_level: level }: LogSettings, stder
     stderr(`cannot use "log_level" "${level}": it is not one of ${LEVELS.join(', ')}`);
   }
   const isOn = (word: string) => depth < 0 || depth >= LEVELS.indexOf(word);
+  let isUsable = file !== '';
   const append = (line: string) => {
-    if (file !== '') {
-      appendOrTell(file, line, stderr);
+    if (isUsable) {
+      isUsable = appendOrTell(file, line, stderr);
     }
   };
   return {
@@ -42,10 +43,13 @@ export function openLog({ log_file: file, log_level: level }: LogSettings, stder
   };
 }
 
-function appendOrTell(file: string, line: string, stderr: (line: string) => void): void {
+function appendOrTell(path: string, line: string, stderr: (line: string) => void): boolean {
   try {
-    appendFileSync(file, `${new Date().toISOString()} ${line}\n`, { mode: 0o644 });
+    using file = new LogFile(path, 0o644);
+    file.append(`${new Date().toISOString()} ${line}\n`);
+    return true;
   } catch (error) {
-    stderr(`cannot append to log file "${file}": ${messageOf(error)}`);
+    stderr(`cannot append to log file "${path}": ${messageOf(error)}`);
+    return false;
   }
 }

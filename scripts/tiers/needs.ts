@@ -30,7 +30,7 @@ export const root: Need = once(async () => {
   }
 });
 
-export const tools: Need = once(() => setUp('install_tools', 'cc', 'ip', 'nsenter'));
+export const tools: Need = once(() => setUp('install_tools', 'cc', 'ip', 'nsenter', 'ping', 'python3'));
 
 export const build: Need = once(() => setUp('build'));
 

@@ -1,0 +1,26 @@
+/** How a script begins: as one of the shell, whose second line is a comment for Node. */
+
+/** What Node 26 would obey; what is about OpenSSL alone is overruled by an option. Listing all that is set costs a fork. */
+const UNSET = [
+  ...['BENCH_CONTEXT', 'BENCH_FILE_RUN_ID', 'BENCH_RUN_ID', 'CHANNEL_FD', 'CHANNEL_SERIALIZATION_MODE'],
+  ...['CLUSTER_SCHED_POLICY', 'COMPILE_CACHE', 'COMPILE_CACHE_PORTABLE', 'COMPILE_CACHE_READONLY', 'DEBUG'],
+  ...['DEBUG_NATIVE', 'DISABLE_COMPILE_CACHE', 'EXTRA_CA_CERTS', 'ICU_DATA', 'INSPECT_RESUME_ON_START'],
+  ...['NO_WARNINGS', 'OPTIONS', 'PATH', 'PENDING_DEPRECATION', 'PRESERVE_SYMLINKS', 'PRESERVE_SYMLINKS_MAIN'],
+  ...['REDIRECT_WARNINGS', 'REPL_EXTERNAL_MODULE', 'REPL_HISTORY', 'SKIP_PLATFORM_CHECK', 'TEST_CONTEXT'],
+  ...['TEST_WORKER_ID', 'TLS_REJECT_UNAUTHORIZED', 'UNIQUE_ID', 'USE_ENV_PROXY', 'USE_SYSTEM_CA', 'V8_COVERAGE'],
+].map((name) => `NODE_${name}`);
+
+/**
+ * The first two lines.
+ *
+ * @param oldest the oldest Node that will do
+ */
+export function shellStart(oldest: number): string {
+  const answer = `{ "code": 999, "msg": "cannot find Node: Node ${oldest} or newer is needed on the PATH" }`;
+  const steps = [
+    `unset ${UNSET.join(' ')} UV_USE_IO_URING WATCH_REPORT_DEPENDENCIES`,
+    `command -v node >/dev/null || { echo '${answer}'; exit 1; }`,
+    'exec node --openssl-config=/dev/null "$0" "$@"',
+  ];
+  return `#!/bin/sh\n':' //; ${steps.join('; ')}\n`;
+}

@@ -1,0 +1,86 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { CniError } from '../cni/errors.ts';
+import type { Executed, Host } from '../cni/plugin.ts';
+
+/** Packages with the libraries that Node needs beside those of glibc itself: of Debian and Ubuntu, and of RHEL and Fedora. */
+const PACKAGES: Readonly<Record<string, readonly [string, string]>> = {
+  'libatomic.so.1': ['libatomic1', 'libatomic'],
+  'libgcc_s.so.1': ['libgcc-s1', 'libgcc'],
+  'libstdc++.so.6': ['libstdc++6', 'libstdc++'],
+};
+
+/** Something that a standalone program needs and this node lacks: a phrase each. */
+export interface Lacking {
+  readonly what: string;
+  readonly fix: string;
+}
+
+const ELF = '\x7fELF';
+
+/**
+ * Asks the system's loader what an executable needs: a program that lacks a library cannot say so itself. The program
+ * does not run.
+ *
+ * @returns nothing for a script, and where the loader cannot be asked: the file's folder may be mounted noexec
+ */
+export async function lackingLibraries(host: Host, path: string): Promise<readonly Lacking[]> {
+  if (!isElf(path)) {
+    return [];
+  }
+  let told: Executed;
+  try {
+    told = await host.execute(path, { LD_TRACE_LOADED_OBJECTS: '1', LC_ALL: 'C' }, Buffer.alloc(0));
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+      ? [
+          {
+            what: "the loader of glibc is not there, which the program's ELF header names",
+            fix: 'take a node with glibc',
+          },
+        ]
+      : [];
+  }
+  const libraries = [...told.stdout.toString('utf8').matchAll(/^\s*(\S+) => not found$/gm)].map(
+    ([, name = '']) => name,
+  );
+  const versions = told.stderr.toString('utf8').matchAll(/(\S+): version `(\S+)' not found/g);
+  const old = new Map([...versions].map(([, file = '', version = '']) => [version, file]));
+  return [
+    ...libraries.map((name): Lacking => ({ what: `library ${name} is not there`, fix: `install ${packageOf(name)}` })),
+    ...[...old].map(
+      ([version, file]): Lacking => ({
+        what: `"${file}" has no ${version}`,
+        fix: 'take a newer release of the system',
+      }),
+    ),
+  ];
+}
+
+/** @throws CniError saying what to install */
+export async function refuseLacking(host: Host, path: string): Promise<void> {
+  const lacking = await lackingLibraries(host, path);
+  if (lacking.length > 0) {
+    const whats = lacking.map(({ what }) => what).join(', ');
+    const fixes = [...new Set(lacking.map(({ fix }) => fix))].join(', ');
+    throw new CniError(
+      'internal',
+      `cannot install "${path}": it does not run on this node: ${whats}: ${fixes}, or install with --form script`,
+    );
+  }
+}
+
+function isElf(path: string): boolean {
+  const head = Buffer.alloc(ELF.length);
+  const fd = openSync(path, 'r');
+  try {
+    readSync(fd, head);
+  } finally {
+    closeSync(fd);
+  }
+  return head.toString('latin1') === ELF;
+}
+
+function packageOf(library: string): string {
+  const [debian, redHat] = (Object.hasOwn(PACKAGES, library) && PACKAGES[library]) || ['libc6', 'glibc'];
+  return `${debian} (Debian, Ubuntu) or ${redHat} (RHEL, Fedora)`;
+}

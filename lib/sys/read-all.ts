@@ -1,0 +1,21 @@
+import { readSync } from 'node:fs';
+import { untilReady } from './pause.ts';
+
+const CHUNK = 64 * 1024;
+
+/**
+ * Reads to the end, also from a pipe that somebody made non-blocking and whose writer is late.
+ *
+ * @throws the system's error
+ */
+export function readAll(fd: number): Buffer {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = Buffer.allocUnsafe(CHUNK);
+    const length = untilReady(() => readSync(fd, chunk, 0, CHUNK, null));
+    if (length === 0) {
+      return chunks.length === 1 ? (chunks[0] ?? chunk) : Buffer.concat(chunks);
+    }
+    chunks.push(chunk.subarray(0, length));
+  }
+}
