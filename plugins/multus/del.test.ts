@@ -1,15 +1,10 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({
-  findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
-  listLinkNames: ({ links }: { links: Set<string> }) => [...links],
-}));
 
 const lan = (name: string, type: string): JsonObject => ({ cniVersion: '1.0.0', name, type });
 

@@ -1,12 +1,10 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 const lan = (name: string, type: string, cniVersion = '1.1.0'): JsonObject => ({ cniVersion, name, type });
 
@@ -24,6 +22,7 @@ const confOf = (node: FakeNode, more: JsonObject = {}): JsonObject => ({
 async function twoPods(): Promise<FakeNode> {
   const node = fakeNode();
   await node.run(multus, 'ADD', confOf(node), { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=one' });
+  node.links.clear(); // the second pod has a namespace of its own
   await node.run(multus, 'ADD', confOf(node), { CNI_CONTAINERID: 'C2', CNI_IFNAME: 'ext0' });
   node.seen.length = 0;
   return node;
