@@ -1,6 +1,6 @@
 import { callDelegate } from './delegate.ts';
 import { CniError, messageOf, within } from './errors.ts';
-import { compact, isObject, type JsonObject, lookUp } from './json.ts';
+import { compact, isObject, type JsonObject, lookUp, parseJson } from './json.ts';
 import type { NetworkList, PluginEntry } from './network-list.ts';
 import type { Env, Host, Verb } from './plugin.ts';
 import { parseResult, type Result } from './result.ts';
@@ -91,7 +91,7 @@ function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, i
 export function readAdded(stdout: string, list: NetworkList): Added {
   let value: unknown;
   try {
-    value = JSON.parse(stdout);
+    value = parseJson(stdout);
   } catch (error) {
     throw new CniError('internal', `cannot read the result ${JSON.stringify(stdout)}: ${messageOf(error)}`);
   }

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node
 import { join } from 'node:path';
 import { removeWritten, writeAtomically } from '../sys/atomic-file.ts';
 import { CniError, messageOf } from './errors.ts';
-import { compact, isObject, type Json, type JsonObject, sorted } from './json.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson, sorted } from './json.ts';
+import { depthFault } from './nesting.ts';
 
 const KIND = 'cniCacheV1';
 
@@ -35,14 +36,19 @@ export interface CacheListing {
 /**
  * Records an attachment. Not synced to disk: the file is of no use after a crash of the machine.
  *
- * @throws CniError ioFailure
+ * @throws CniError ioFailure; decodeFailure when the result is deeper than what can be read again
  */
 export function writeCached(cacheDir: string, attachment: CachedAttachment): void {
   const dir = resultsDir(cacheDir);
   if (!existsSync(dir)) {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   }
-  writeAtomically(cacheFile(cacheDir, attachment), formatCached(attachment), { mode: 0o600, sync: false });
+  const text = formatCached(attachment);
+  const fault = depthFault(text);
+  if (fault !== undefined) {
+    throw new CniError('decodeFailure', `cannot record the result: ${fault}`);
+  }
+  writeAtomically(cacheFile(cacheDir, attachment), text, { mode: 0o600, sync: false });
 }
 
 /**
@@ -122,7 +128,7 @@ function formatCached({ network, containerId, ifName, netns, config, args, capab
 function parseCached(text: string, file: string, key?: CacheKey): CachedAttachment {
   let document: unknown;
   try {
-    document = JSON.parse(text);
+    document = parseJson(text);
   } catch (error) {
     throw unreadable(file, messageOf(error));
   }

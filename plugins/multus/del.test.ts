@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { compact, type JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
 
@@ -102,6 +102,24 @@ describe('multus DEL', () => {
       'errors: error deleting container from network "b": plugin type="beta" name="b" failed (delete): failed to find plugin "beta" in path',
     );
     expect([...node.links]).toEqual(['net1']);
+  });
+
+  it('reads a delegate that is as deep as ADD takes it', async () => {
+    const deep = (levels: number): JsonObject => JSON.parse(`${'{"a":'.repeat(levels)}{}${'}'.repeat(levels)}`);
+    const confWith = (levels: number) =>
+      compact(confOf(node, { delegates: [{ ...lan('a', 'alpha'), deep: deep(levels) }] }));
+    using node = fakeNode();
+    expect((await node.run(multus, 'ADD', confWith(9996))).exitCode).toBe(0);
+    expect((await node.run(multus, 'DEL', confOf(node, { delegates: [] }))).exitCode).toBe(0);
+    expect(node.log()).toEqual(['ADD alpha eth0', 'DEL alpha eth0']);
+    expect(node.seen[1]?.stdin).toContain('{"a":{"a":');
+    expect(node.files()).toEqual({});
+    expect(JSON.parse((await node.run(multus, 'ADD', confWith(9997))).stdout)).toMatchObject({
+      code: 6,
+      msg: expect.stringContaining('nested deeper than 10000 levels'),
+    });
+    expect(node.seen.length).toBe(2);
+    expect(node.files()).toEqual({});
   });
 
   it('does not call itself, whatever an old scratch file says', async () => {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
-import { compact, isObject, type Json, type JsonObject } from '../../lib/cni/json.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
+import { depthFault } from '../../lib/cni/nesting.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';
 import { type Delegate, recallDelegate } from './delegates.ts';
@@ -59,9 +60,13 @@ export function removeScratch(cniDir: string, containerId: string): void {
   }
 }
 
-/** One line, keys in the order of the Go plugin, which reads the file too. */
+/**
+ * One line, keys in the order of the Go plugin, which reads the file too.
+ *
+ * @throws CniError decodeFailure when DEL could not read it again
+ */
 export function formatScratch(delegates: readonly Delegate[]): string {
-  return compact(
+  const text = compact(
     delegates.map(({ name, list, requests, conf, confList }) => ({
       Conf: conf,
       ConfList: confList,
@@ -78,6 +83,11 @@ export function formatScratch(delegates: readonly Delegate[]): string {
       Bytes: list.bytes.toString('base64'),
     })),
   );
+  const fault = depthFault(text);
+  if (fault !== undefined) {
+    throw new CniError('decodeFailure', `cannot record the delegates: ${fault}`);
+  }
+  return text;
 }
 
 /**
@@ -88,7 +98,7 @@ export function formatScratch(delegates: readonly Delegate[]): string {
  */
 export function parseScratch(content: Buffer, cniVersion: string): readonly StoredDelegate[] {
   try {
-    const entries: unknown = JSON.parse(content.toString('utf8'));
+    const entries: unknown = parseJson(content.toString('utf8'));
     if (!Array.isArray(entries) || entries.length === 0) {
       throw new CniError('internal', 'it is not a list of delegates');
     }
