@@ -4,6 +4,7 @@ import { removeWritten, writeAtomically } from '../sys/atomic-file.ts';
 import { CniError, messageOf } from './errors.ts';
 import { compact, isObject, type Json, type JsonObject, parseJson, sorted } from './json.ts';
 import { depthFault } from './nesting.ts';
+import { recordName } from './record-name.ts';
 
 const KIND = 'cniCacheV1';
 
@@ -106,9 +107,8 @@ export function listCached(cacheDir: string, containerId?: string): CacheListing
 
 const resultsDir = (cacheDir: string): string => join(cacheDir, 'results');
 
-function cacheFile(cacheDir: string, { network, containerId, ifName }: CacheKey): string {
-  return join(resultsDir(cacheDir), `${network}-${containerId}-${ifName}`);
-}
+const cacheFile = (cacheDir: string, { network, containerId, ifName }: CacheKey): string =>
+  join(resultsDir(cacheDir), recordName({ network, containerId, ifName }));
 
 function formatCached({ network, containerId, ifName, netns, config, args, capabilityArgs, result }: CachedAttachment) {
   return compact({

@@ -11,4 +11,6 @@ export function ioError(operation: string, path: string, error: unknown): CniErr
   return new CniError('ioFailure', `cannot ${operation} "${path}": ${why}`, { cause: error });
 }
 
-export const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+/** Nothing is at the path, or nothing can be: its name is longer than a name may be. Any other error proves no absence. */
+export const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'ENAMETOOLONG'].includes((error as NodeJS.ErrnoException).code ?? '');

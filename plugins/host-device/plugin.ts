@@ -3,6 +3,7 @@ import { CniError, doAll, messageOf } from '../../lib/cni/errors.ts';
 import { ipamAdd, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
@@ -33,7 +34,8 @@ export const hostDevice: Plugin<HostDeviceConf> = {
 };
 
 async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
-  const { conf } = call;
+  const { conf, containerId, ifName } = call;
+  refuseLongRecord({ containerId, ifName });
   const wanted = wantedBy(conf, host.sysfs);
   using netns = host.openNetns(call.netnsPath);
   if (wanted.isUserspace) {

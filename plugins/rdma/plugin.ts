@@ -2,6 +2,7 @@ import { CniError, type CodeWord, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import { differs } from '../../lib/cni/previous.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
 import { reopenIfHere, type Sandbox, sandboxOf } from '../../lib/cni/sandbox.ts';
 import { Undo } from '../../lib/cni/undo.ts';
@@ -30,6 +31,7 @@ export const rdma: Plugin<RdmaConf> = {
 };
 
 async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
+  refuseLongRecord({ network: call.network, containerId: call.containerId, ifName: call.ifName });
   const previous = demandPrevious(call);
   formatResult(previous, call.version); // one that cannot be printed is better known before anything is done
   const dataDir = dataDirOf(call.conf.dataDir);
