@@ -1,18 +1,18 @@
 import { identifierFault } from './call.ts';
-import { findPlugin } from './delegate.ts';
 import { CniError, combined, within } from './errors.ts';
 import { type JsonObject, lookUp, sorted } from './json.ts';
 import {
   type Added,
   callPlugin,
   failingAs,
-  failureOf,
+  foreseePlugin,
   type Injected,
   type RuntimeConf,
   readAdded,
 } from './network-call.ts';
 import { type NetworkList, speaks } from './network-list.ts';
 import type { Attachment, Host } from './plugin.ts';
+import { refuseLongRecord } from './record-name.ts';
 import { formatResult, parseResult } from './result.ts';
 import { type CacheKey, readCached, removeCached, writeCached } from './result-cache.ts';
 import { isVersion } from './versions.ts';
@@ -27,6 +27,7 @@ export type { Added, RuntimeConf } from './network-call.ts';
  */
 export async function addNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
   refuseName(list.name);
+  refuseLongRecord(keyOf(list, runtime));
   let added: Added | undefined;
   for (const plugin of list.plugins) {
     added = await failingAs(plugin, 'add', async () =>
@@ -47,21 +48,20 @@ export async function addNetwork(host: Host, list: NetworkList, runtime: Runtime
 }
 
 /**
- * Finds every plugin of a network, before any of them runs.
+ * Refuses what ADD of a network would refuse before it touches anything: its version, what its record would be called,
+ * plugins that are not there, and whatever plugins of this build foresee.
  *
  * @throws CniError as ADD would have it
  */
-export function findPlugins(list: NetworkList, { path }: RuntimeConf): void {
+export async function foreseeNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (list.cniVersion !== '' && !isVersion(list.cniVersion)) {
     const version = JSON.stringify(list.cniVersion);
     throw new CniError('incompatibleVersion', `cannot use network "${list.name}": unsupported cniVersion ${version}`);
   }
-  for (const plugin of list.plugins) {
-    try {
-      findPlugin(plugin.type, path);
-    } catch (error) {
-      throw failureOf(plugin, 'add', error);
-    }
+  refuseLongRecord(keyOf(list, runtime));
+  for (const [index, plugin] of list.plugins.entries()) {
+    const injected = index === 0 ? {} : { prevResult: {} };
+    await failingAs(plugin, 'add', () => foreseePlugin({ host, list, runtime }, plugin, injected));
   }
 }
 

@@ -159,6 +159,47 @@ const FAILURES: readonly {
     undone: [],
   },
   {
+    step: 'what a plugin foresees',
+    prepare: (node) => {
+      node.refuse = (type) => (type === 'gamma' ? new CniError(7, 'cannot use "mode"') : undefined);
+      return undefined;
+    },
+    code: 7,
+    msg: '[//:b]: error adding container to network "b": plugin type="gamma" failed (add): cannot use "mode"',
+    undone: [],
+  },
+  {
+    step: 'giving two networks one interface name',
+    prepare: () => undefined,
+    env: { CNI_IFNAME: 'net2' },
+    code: 7,
+    msg: '[//:c]: error adding container to network "c": cannot add interface "net2": network "a" of this pod has that name',
+    undone: [],
+  },
+  {
+    step: 'naming the record of a network',
+    prepare: () => ({ delegates: [lan('a', 'alpha'), lan('n'.repeat(245), 'beta')] }),
+    code: 7,
+    msg: 'it is too long: a record would be named with 253 bytes, and 250 is the most',
+    undone: [],
+  },
+  {
+    step: 'naming the scratch file',
+    prepare: () => undefined,
+    env: { CNI_CONTAINERID: 'c'.repeat(251) },
+    code: 4,
+    msg: 'it is too long: a record would be named with 251 bytes, and 250 is the most',
+    undone: [],
+  },
+  {
+    step: 'telling the scratch file from the result cache',
+    prepare: () => undefined,
+    env: { CNI_CONTAINERID: 'results' },
+    code: 4,
+    msg: 'cannot use CNI_CONTAINERID "results": the result cache has that name',
+    undone: [],
+  },
+  {
     step: 'writing the scratch file',
     prepare: (node) => ({ cniDir: join(node.binDir, 'alpha') }),
     code: 5,
@@ -246,6 +287,7 @@ describe('multus ADD takes everything back when', () => {
     expect(answer.code).toBe(code);
     expect(answer.msg).toContain(msg);
     expect(node.log().filter((line) => line.startsWith('DEL'))).toEqual(undone.map((call) => `DEL ${call}`));
+    expect(node.log().some((line) => line.startsWith('ADD'))).toBe(undone.length > 0);
     const links = [...node.links].filter((name) => before.links.includes(name) || name !== 'net2');
     expect({ links, files: node.files() }).toEqual(before);
     expect(node.stderr).toEqual([]);

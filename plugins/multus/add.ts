@@ -1,6 +1,6 @@
 import { CniError, combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { compact, sorted } from '../../lib/cni/json.ts';
-import { type Added, addNetwork, findPlugins } from '../../lib/cni/network.ts';
+import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts';
 import type { Call, Host, PrintedResult } from '../../lib/cni/plugin.ts';
 import { formatResult } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
@@ -11,7 +11,7 @@ import { cniDirOf, type MultusConf } from './config.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks, naming } from './networks.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
-import { readScratch, restoreScratch, writeScratch } from './scratch.ts';
+import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from './scratch.ts';
 
 /**
  * Attaches a pod to all its networks, in order. When one fails, all that was started is deleted again, the failed one
@@ -19,6 +19,7 @@ import { readScratch, restoreScratch, writeScratch } from './scratch.ts';
  */
 export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> =>
   logged(call.conf, host.log, async (log) => {
+    refuseUnscratchable(call.containerId);
     const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
     const prefix = `Multus: [${podLabel(pod)}]`;
     const loading = { namespace: pod.namespace, prefix, notReady: 'tryAgainLater' as const };
@@ -34,12 +35,7 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
     const [first] = attachments;
     using netns = await adding(pod, first, () => host.openNetns(call.netnsPath));
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
-    for (const attachment of attachments) {
-      await adding(pod, attachment, () => {
-        findPlugins(attachment.list, attachment.runtime);
-        refuseTaken(names.has(attachment.runtime.ifName), netns, attachment);
-      });
-    }
+    await foreseeAll({ host, pod, netns, names }, attachments);
     await using undo = new Undo(host.log);
     const started: Attachment[] = [];
     naming(`${prefix}: error saving the delegates`, () => {
@@ -57,6 +53,28 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
     undo.commit();
     return { result, version };
   });
+
+interface Foreseeing {
+  readonly host: Host;
+  readonly pod: Pod;
+  readonly netns: Netns;
+  /** of the links in the pod */
+  readonly names: ReadonlySet<string>;
+}
+
+/** Refuses what can be known to fail, for all networks before the first one is attached. */
+async function foreseeAll({ host, pod, netns, names }: Foreseeing, attachments: readonly Attachment[]): Promise<void> {
+  const promised = new Map<string, string>();
+  for (const attachment of attachments) {
+    const { list, runtime } = attachment;
+    await adding(pod, attachment, async () => {
+      await foreseeNetwork(host, list, runtime);
+      refuseTaken(names.has(runtime.ifName), netns, attachment);
+      refusePromised(promised.get(runtime.ifName), attachment);
+    });
+    promised.set(runtime.ifName, list.name);
+  }
+}
 
 interface Attaching {
   readonly pod: Pod;
@@ -90,6 +108,15 @@ function attacher({ pod, netns, started, log }: Attaching): (host: Host, attachm
 function refuseTaken(isTaken: boolean, netns: Netns, { runtime }: Attachment): void {
   if (isTaken) {
     throw new CniError('internal', `cannot add interface "${runtime.ifName}": it already exists in "${netns.path}"`);
+  }
+}
+
+function refusePromised(network: string | undefined, { runtime }: Attachment): void {
+  if (network !== undefined) {
+    throw new CniError(
+      'invalidNetworkConfig',
+      `cannot add interface "${runtime.ifName}": network "${network}" of this pod has that name`,
+    );
   }
 }
 

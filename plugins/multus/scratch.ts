@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
 import { depthFault } from '../../lib/cni/nesting.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';
 import { type Delegate, recallDelegate } from './delegates.ts';
@@ -10,6 +11,21 @@ import type { Requests } from './runtime-args.ts';
 
 /** A delegate as the scratch file of its container remembers it. */
 export type StoredDelegate = Pick<Delegate, 'name' | 'list' | 'requests'>;
+
+/** The folder of the result cache, which libcni keeps beside the scratch files. */
+const RESULTS = 'results';
+
+/**
+ * Refuses a container whose scratch file could not be written.
+ *
+ * @throws CniError badEnv
+ */
+export function refuseUnscratchable(containerId: string): void {
+  if (containerId === RESULTS) {
+    throw new CniError('badEnv', `cannot use CNI_CONTAINERID "${containerId}": the result cache has that name`);
+  }
+  refuseLongRecord({ containerId });
+}
 
 export const scratchFile = (cniDir: string, containerId: string): string => join(cniDir, containerId);
 

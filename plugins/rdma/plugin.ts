@@ -28,7 +28,14 @@ export const rdma: Plugin<RdmaConf> = {
   gc,
   records: recorded,
   examine,
+  validate,
+  foresee: async ({ network, containerId, ifName }) => refuseLongRecord({ network, containerId, ifName }),
 };
+
+function validate(call: Call<RdmaConf>): void {
+  demandPrevious(call);
+  dataDirOf(call.conf.dataDir);
+}
 
 async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
   refuseLongRecord({ network: call.network, containerId: call.containerId, ifName: call.ifName });

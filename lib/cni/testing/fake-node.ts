@@ -33,6 +33,8 @@ export interface FakeNode extends Disposable {
   readonly slept: number[];
   /** what a call should fail with, or undefined; asked before anything is done */
   fail: (verb: string, type: string, ifName: string) => unknown;
+  /** what a plugin of this process refuses before any runs, or undefined */
+  refuse: (type: string, ifName: string) => unknown;
   /** what a plugin of this process answers to ADD instead of one interface */
   answer: (type: string, call: Call<unknown>) => Partial<Result> & { readonly version?: Version };
   /** what an executed plugin prints on ADD instead of what it would in this process */
@@ -67,6 +69,7 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
     stderr: [],
     slept: [],
     fail: () => undefined,
+    refuse: () => undefined,
     answer: (_, { ifName, netnsPath }) => ({ interfaces: [{ name: ifName, sandbox: netnsPath }] }),
     print: () => undefined,
     onSleep: () => {},
@@ -162,6 +165,12 @@ function fakePlugin(type: string, node: () => FakeNode): Plugin {
       // the kernel takes its time: whoever does not wait is found out
       await new Promise((resolve) => setImmediate(resolve));
       node().links.delete(call.ifName);
+    },
+    foresee: async ({ ifName }) => {
+      const failure = node().refuse(type, ifName);
+      if (failure !== undefined) {
+        throw failure;
+      }
     },
     check: note,
     status: note,
