@@ -552,6 +552,20 @@ export const DIFFERENCES: readonly Difference[] = [
       deviation.ours.pod.links.length > deviation.go.pod.links.length,
   },
   {
+    id: 'result-version',
+    plugin: 'multus',
+    ours: 'the result is printed in the version of the configuration',
+    go: 'in that of the first delegate',
+    reason: 'the specification says so',
+    covers: ({ aspect, verb, ours, go, case: { conf } }) =>
+      aspect === 'stdout' &&
+      verb === 'ADD' &&
+      ours.exit === 0 &&
+      go.exit === 0 &&
+      versionIn(ours.stdout) === (conf as { readonly cniVersion?: string }).cniVersion &&
+      versionIn(ours.stdout) !== versionIn(go.stdout),
+  },
+  {
     id: 'list-switches',
     plugin: 'multus',
     ours: '`disableCheck`, `disableGC` and `loadOnlyInlinedPlugins` of a list may be words',
@@ -598,7 +612,7 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'look-first',
     plugin: 'multus',
-    ours: 'every interface and plugin is looked up before anything is done',
+    ours: 'every interface and plugin is looked up, and every configuration read, before anything is done',
     go: 'when its network runs',
     reason: 'nothing to take back',
     test: ['multus-faults.test.ts', 'looks for every interface and plugin before anything is done'],
@@ -957,6 +971,7 @@ const onlyOursFailed = ({ ours, go }: Deviation): boolean => failed(ours) && !fa
 const hasOtherCode = (deviation: Deviation, code: number): boolean =>
   deviation.aspect === 'code' && bothFailed(deviation) && deviation.ours.code === code && deviation.go.code === 999;
 const isExit = ({ aspect, verb }: Deviation, wanted: string): boolean => aspect === 'exit' && verb === wanted;
+const versionIn = (stdout: string): unknown => (JSON.parse(stdout) as { readonly cniVersion?: unknown }).cniVersion;
 const isState = ({ aspect }: Deviation): boolean => ['pod', 'sysctls', 'node', 'store'].includes(aspect);
 
 /** A link that is no macvlan is there, and Go has deleted it. */

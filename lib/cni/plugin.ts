@@ -129,7 +129,7 @@ export interface Finding {
   readonly fix: string;
 }
 
-/** A result that is printed in a version of its own: multus answers in the version of its delegate. */
+/** A result that is printed in a version of its own. */
 export interface PrintedResult {
   readonly result: Result;
   readonly version: Version;

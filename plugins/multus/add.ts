@@ -1,8 +1,8 @@
 import { CniError, combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { compact, sorted } from '../../lib/cni/json.ts';
 import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts';
-import type { Call, Host, PrintedResult } from '../../lib/cni/plugin.ts';
-import { formatResult } from '../../lib/cni/result.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { formatResult, type Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { findLink, listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
@@ -17,7 +17,7 @@ import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from '
  * Attaches a pod to all its networks, in order. When one fails, all that was started is deleted again, the failed one
  * included; if that does not succeed, the scratch file stays, for the DEL that the runtime sends.
  */
-export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> =>
+export const add = (call: Call<MultusConf>, host: Host): Promise<Result> =>
   logged(call.conf, host.log, async (log) => {
     refuseUnscratchable(call.containerId);
     const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
@@ -48,10 +48,10 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
       writeScratch(cniDir, call.containerId, delegates);
     });
     const attach = attacher({ pod, netns, started, log });
-    const [{ result, version }] = await attachAll(host, attachments, attach);
-    await adding(pod, first, () => formatResult(result, version)); // what cannot be printed has failed, while we can take it back
+    const [{ result }] = await attachAll(host, attachments, attach);
+    await adding(pod, first, () => formatResult(result, call.version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
-    return { result, version };
+    return result;
   });
 
 interface Foreseeing {
