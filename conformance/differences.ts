@@ -660,10 +660,26 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'scratch-corrupt',
     plugin: 'multus',
-    ours: 'DEL falls back to the result cache and the configured networks',
+    ours: 'DEL falls back to the result cache and the configured networks, and fails when these do not tell either',
     go: 'success, nothing deleted',
     reason: 'addresses leaked',
     test: ['multus.test.ts', 'deletes everything when the scratch file is corrupt'],
+  },
+  {
+    id: 'scratch-kept',
+    plugin: 'multus',
+    ours: 'the scratch file stays when the DEL of a network failed that the result cache does not have',
+    go: 'removed',
+    reason: 'nothing is forgotten that is still there',
+    test: ['multus-memory.test.ts', 'keeps the scratch file while it alone knows a network'],
+  },
+  {
+    id: 'container-id',
+    plugin: 'multus',
+    ours: 'a container ID is refused that is too long for the name of a record, or is `results`',
+    go: 'fails when the result is written, after the network was attached',
+    reason: 'nothing to take back',
+    test: ['multus-memory.test.ts', 'refuses a container ID that no file can be named after'],
   },
   {
     id: 'scratch-missing',

@@ -1,3 +1,4 @@
+import { isShortage } from '../sys/io-error.ts';
 import { identifierFault } from './call.ts';
 import { CniError, combined, within } from './errors.ts';
 import { type JsonObject, lookUp, sorted } from './json.ts';
@@ -157,14 +158,17 @@ function recorded(list: NetworkList, runtime: RuntimeConf): Injected {
   return prevResultOf(formatResult(parseResult(result, list.cniVersion, 'cached result'), list.cniVersion));
 }
 
-/** DEL goes on without a record, as it does with one that cannot be read. */
+/** DEL goes on without a record, as it does with one that can never be read. */
 function recordedOrNothing(list: NetworkList, runtime: RuntimeConf): Injected {
   if (!speaks(list, '0.4.0')) {
     return {};
   }
   try {
     return recorded(list, runtime);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) {
+      throw error; // the next DEL can read it
+    }
     return {};
   }
 }

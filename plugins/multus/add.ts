@@ -121,7 +121,10 @@ function refusePromised(network: string | undefined, { runtime }: Attachment): v
 }
 
 async function takeBack(host: Host, started: readonly Attachment[], restore: () => void): Promise<void> {
-  const failure = combined(await detachAll(host, started), ' / ');
+  const failure = combined(
+    (await detachAll(host, started)).map(({ error }) => error),
+    ' / ',
+  );
   if (failure !== undefined) {
     throw new CniError(failure.code, `${messageOf(failure)}; the scratch file is kept for DEL`);
   }

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import { identifierFault } from '../../lib/cni/call.ts';
+import { CniError, within } from '../../lib/cni/errors.ts';
 import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
 import { depthFault } from '../../lib/cni/nesting.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
@@ -50,10 +51,49 @@ export function readScratch(cniDir: string, containerId: string): Buffer | undef
   try {
     return readFileSync(file);
   } catch (error) {
-    if (isMissing(error)) {
+    if (isMissing(error) || isResultCache(containerId, error)) {
       return undefined;
     }
     throw ioError('read', file, error);
+  }
+}
+
+/**
+ * The delegates that the file names.
+ *
+ * @param cniVersion for lists that name none
+ * @returns undefined when there is no file
+ * @throws CniError ioFailure when it cannot be read, internal when it does not name any
+ */
+export function readStored(
+  cniDir: string,
+  containerId: string,
+  cniVersion: string,
+): readonly StoredDelegate[] | undefined {
+  const content = readScratch(cniDir, containerId);
+  try {
+    return content && parseScratch(content, cniVersion);
+  } catch (error) {
+    throw within(`cannot read the scratch file "${scratchFile(cniDir, containerId)}"`, error);
+  }
+}
+
+/**
+ * The containers that have a scratch file, as far as names tell: files only, and no temporary ones, whose names begin
+ * with a dot.
+ *
+ * @throws CniError ioFailure when the folder cannot be read
+ */
+export function scratchNames(cniDir: string): readonly string[] {
+  try {
+    return readdirSync(cniDir, { withFileTypes: true })
+      .filter((entry) => entry.isFile() && identifierFault(entry.name) === undefined)
+      .map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error)) {
+      return [];
+    }
+    throw ioError('read folder', cniDir, error);
   }
 }
 
@@ -72,9 +112,15 @@ export function removeScratch(cniDir: string, containerId: string): void {
   try {
     removeWritten(file);
   } catch (error) {
-    throw ioError('remove', file, error);
+    if (!isResultCache(containerId, error)) {
+      throw ioError('remove', file, error);
+    }
   }
 }
+
+/** A container whose ID is the name of that folder has no scratch file: ADD refuses it. */
+const isResultCache = (containerId: string, error: unknown): boolean =>
+  containerId === RESULTS && (error as NodeJS.ErrnoException).code === 'EISDIR';
 
 /**
  * One line, keys in the order of the Go plugin, which reads the file too.
@@ -107,21 +153,17 @@ export function formatScratch(delegates: readonly Delegate[]): string {
 }
 
 /**
- * Reads a scratch file, ours or the Go plugin's.
+ * Reads the content of a scratch file, ours or the Go plugin's.
  *
  * @param cniVersion for lists that name none
- * @throws CniError internal when the file is corrupt or holds no delegate
+ * @throws CniError, SyntaxError when it is corrupt or holds no delegate
  */
 export function parseScratch(content: Buffer, cniVersion: string): readonly StoredDelegate[] {
-  try {
-    const entries: unknown = parseJson(content.toString('utf8'));
-    if (!Array.isArray(entries) || entries.length === 0) {
-      throw new CniError('internal', 'it is not a list of delegates');
-    }
-    return entries.map((entry: Json) => parseEntry(entry, cniVersion));
-  } catch (error) {
-    throw new CniError('internal', `cannot read the scratch file: ${messageOf(error)}`, { cause: error });
+  const entries: unknown = parseJson(content.toString('utf8'));
+  if (!Array.isArray(entries) || entries.length === 0) {
+    throw new CniError('internal', 'it is not a list of delegates');
   }
+  return entries.map((entry: Json) => parseEntry(entry, cniVersion));
 }
 
 function parseEntry(entry: Json, cniVersion: string): StoredDelegate {
