@@ -171,7 +171,7 @@ const FAILURES: readonly {
     step: 'giving two networks one interface name',
     prepare: () => undefined,
     env: { CNI_IFNAME: 'net2' },
-    code: 7,
+    code: 999,
     msg: '[//:c]: error adding container to network "c": cannot add interface "net2": network "a" of this pod has that name',
     undone: [],
   },

@@ -114,7 +114,7 @@ function refuseTaken(isTaken: boolean, netns: Netns, { runtime }: Attachment): v
 function refusePromised(network: string | undefined, { runtime }: Attachment): void {
   if (network !== undefined) {
     throw new CniError(
-      'invalidNetworkConfig',
+      'internal',
       `cannot add interface "${runtime.ifName}": network "${network}" of this pod has that name`,
     );
   }
