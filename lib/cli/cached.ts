@@ -1,27 +1,30 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
+import { messageOf } from '../cni/errors.ts';
 import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
 import type { AttachmentRecord } from '../cni/plugin.ts';
-import { type CachedAttachment, listCached } from '../cni/result-cache.ts';
+import { type ListedAttachment, listCached } from '../cni/result-cache.ts';
 
 /** What libcni, or multus in its place, remembers of an attachment. */
 export type CachedRecord = Omit<AttachmentRecord, 'release'>;
 
 export interface CachedRecords {
   readonly records: readonly CachedRecord[];
-  /** files that could not be read */
+  /** why files could not be read */
   readonly faults: readonly string[];
 }
 
-/** The attachments in the results of a cache. */
+/** The attachments in the results of a cache. A folder that cannot be read is one of the faults. */
 export function cachedRecords(cacheDir: string): CachedRecords {
-  const { attachments, faults } = listCached(cacheDir);
-  return { records: attachments.map((attachment) => recordOf(cacheDir, attachment)), faults };
+  try {
+    const { attachments, faults } = listCached(cacheDir);
+    return { records: attachments.map(recordOf), faults: faults.map(({ why }) => why.message) };
+  } catch (error) {
+    return { records: [], faults: [messageOf(error)] };
+  }
 }
 
-function recordOf(cacheDir: string, attachment: CachedAttachment): CachedRecord {
-  const { network, containerId, ifName, netns, args, result } = attachment;
-  const place = join(cacheDir, 'results', `${network}-${containerId}-${ifName}`);
+function recordOf(attachment: ListedAttachment): CachedRecord {
+  const { network, containerId, ifName, netns, args, result, file: place } = attachment;
   const argument = (key: string): string => args.find(([name]) => name === key)?.[1] ?? '';
   const pod = argument('K8S_POD_NAME');
   const list = documentIn(attachment.config);

@@ -34,6 +34,7 @@ describe('readCall', () => {
   it.each([
     ['broken JSON', '{', 6],
     ['trailing bytes', '{"name":"a"} x', 6],
+    ['what is too deep for Go', `{"name":"a","x":${'['.repeat(10_000)}${']'.repeat(10_000)}}`, 6],
     ['no object', '[]', 6],
     ['a name of another type', { name: 1 }, 6],
     ['a missing name', {}, 7],
@@ -43,6 +44,11 @@ describe('readCall', () => {
     ['a version of another type', { name: 'a', cniVersion: 1 }, 6],
   ])('refuses %s', (_, document, code) => {
     expect(() => readCall(env, stdin(document))).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('accepts what is as deep as Go can read', () => {
+    const deep = `{"name":"a","cniVersion":"1.0.0","x":${'['.repeat(9999)}${']'.repeat(9999)}}`;
+    expect(readCall(env, stdin(deep)).network).toBe('a');
   });
 
   it('notices an unknown verb after the document', () => {

@@ -1,6 +1,6 @@
 import { ifNameFault } from '../net/if-name.ts';
 import { CniError, messageOf, quoted } from './errors.ts';
-import { isObject, type Json, type JsonObject, lookUp } from './json.ts';
+import { isObject, type Json, type JsonObject, lookUp, parseJson } from './json.ts';
 import type { Attachment, Call, Env, Verb } from './plugin.ts';
 import { atLeast, isVersion, VERSIONS, type Version } from './versions.ts';
 
@@ -114,7 +114,7 @@ function parseDocument(stdin: Buffer): JsonObject {
   }
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw new CniError('decodeFailure', `cannot read the network configuration: ${messageOf(error)}`);
   }

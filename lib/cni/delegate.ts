@@ -1,9 +1,10 @@
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { checkEnvironment, readCall } from './call.ts';
 import { CniError, messageOf } from './errors.ts';
 import { isObject, lookUp } from './json.ts';
 import type { Env, Executed, Host, Registry } from './plugin.ts';
-import { runPlugin } from './run.ts';
+import { configured, runPlugin } from './run.ts';
 
 const BUSY_TRIES = 6;
 const BUSY_PAUSE_MS = 1000;
@@ -26,7 +27,7 @@ export interface Delegation {
  */
 export async function callDelegate(host: Host, delegation: Delegation): Promise<string> {
   const file = findPlugin(delegation.type, delegation.path);
-  const load = ownPlugin(host, file, delegation.env);
+  const load = executesAll(delegation.env) ? undefined : ownPlugin(host, file);
   if (load !== undefined) {
     const invocation = { env: delegation.env, readStdin: () => delegation.stdin };
     const { stdout, stderr, exitCode } = await runPlugin(await load(), invocation, host);
@@ -44,10 +45,26 @@ export async function callDelegate(host: Host, delegation: Delegation): Promise<
   );
 }
 
+/**
+ * Asks a plugin of this build what it would refuse of an ADD, without running it. Others are only looked for.
+ *
+ * @throws CniError as `callDelegate` would
+ */
+export async function foreseeDelegate(host: Host, { type, path, env, stdin }: Delegation): Promise<void> {
+  const file = findPlugin(type, path);
+  const plugin = await ownPlugin(host, file)?.();
+  if (plugin !== undefined) {
+    checkEnvironment(env);
+    const call = configured(plugin, readCall(env, stdin));
+    plugin.validate?.(call);
+    await plugin.foresee?.(call, host);
+  }
+}
+
 /** Would `callDelegate` run this plugin inside the process? Not when it cannot be found. */
 export function runsInProcess(host: Host, type: string, path: readonly string[], env: Env): boolean {
-  const file = type === '' || type.includes('/') ? undefined : fileIn(path, type);
-  return file !== undefined && ownPlugin(host, file, env) !== undefined;
+  const file = type === '' || type.includes('/') || executesAll(env) ? undefined : fileIn(path, type);
+  return file !== undefined && ownPlugin(host, file) !== undefined;
 }
 
 /**
@@ -79,10 +96,12 @@ const fileIn = (path: readonly string[], type: string): string | undefined =>
 export const loaderIn = (registry: Registry, name: string): Registry[string] | undefined =>
   Object.hasOwn(registry, name) ? registry[name] : undefined;
 
-function ownPlugin(host: Host, file: string, env: Env): Registry[string] | undefined {
+function ownPlugin(host: Host, file: string): Registry[string] | undefined {
   const load = loaderIn(host.registry, basename(file));
-  return load !== undefined && env['BRAID_EXEC_DELEGATES'] !== '1' && host.isOwnBuild(file) ? load : undefined;
+  return load !== undefined && host.isOwnBuild(file) ? load : undefined;
 }
+
+const executesAll = (env: Env): boolean => env['BRAID_EXEC_DELEGATES'] === '1';
 
 interface Answer {
   readonly stdout: string;

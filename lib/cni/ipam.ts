@@ -1,4 +1,4 @@
-import { callDelegate } from './delegate.ts';
+import { callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
 import { CniError, messageOf } from './errors.ts';
 import { isObject, type JsonObject, lookUp } from './json.ts';
 import type { Call, Host, Verb } from './plugin.ts';
@@ -49,14 +49,27 @@ export async function ipamForward(call: Call<unknown>, host: Host): Promise<void
   }
 }
 
-function ipamCall(call: Call<unknown>, verb: Verb, host: Host): Promise<string> {
-  return callDelegate(host, {
-    type: ipamType(call.document),
-    path: call.path,
-    env: { ...call.env, CNI_COMMAND: verb },
-    stdin: call.stdin,
-  });
+/**
+ * Asks the IPAM plugin, when one is configured, what it would refuse.
+ *
+ * @throws CniError as the IPAM plugin would
+ */
+export async function ipamForesee(call: Call<unknown>, host: Host): Promise<void> {
+  if (ipamType(call.document) !== '') {
+    await foreseeDelegate(host, delegationOf(call, 'ADD'));
+  }
 }
+
+function ipamCall(call: Call<unknown>, verb: Verb, host: Host): Promise<string> {
+  return callDelegate(host, delegationOf(call, verb));
+}
+
+const delegationOf = (call: Call<unknown>, verb: Verb): Delegation => ({
+  type: ipamType(call.document),
+  path: call.path,
+  env: { ...call.env, CNI_COMMAND: verb },
+  stdin: call.stdin,
+});
 
 function readResult(stdout: string, call: Call<unknown>): Result {
   const type = ipamType(call.document);

@@ -1,3 +1,5 @@
+import { depthFault, rawMembers, stringifyDeep } from './nesting.ts';
+
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
   readonly [key: string]: Json | undefined;
@@ -12,6 +14,19 @@ const ESCAPED = /[<>&\u2028\u2029]/g;
 const escapeLikeGo = (text: string): string =>
   text.replace(ESCAPED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
+/**
+ * Reads a JSON text.
+ *
+ * @throws SyntaxError; RangeError when it is nested deeper than Go can read
+ */
+export function parseJson(text: string): unknown {
+  const fault = depthFault(text);
+  if (fault !== undefined) {
+    throw new RangeError(fault);
+  }
+  return JSON.parse(text);
+}
+
 /** Where a number with a fraction or an exponent may stand. */
 const FLOATING = /[:[,]\s*-?\d+(?:\.\d|[eE])/;
 
@@ -23,44 +38,79 @@ export function withPlainIntegers(document: JsonObject, text: string): JsonObjec
   if (!FLOATING.test(text)) {
     return document;
   }
-  const floating = new Set<unknown>();
-  const reviver = (_key: string, value: unknown, { source = '' }: { readonly source?: string }): unknown => {
-    if (!Number.isInteger(value) || !/[.eE]/.test(source)) {
-      return value;
-    }
-    const marked = { source };
-    floating.add(marked);
-    return marked;
-  };
-  const marked = JSON.parse(text, reviver as (key: string, value: unknown) => unknown) as JsonObject;
-  const isFloating = (key: string): boolean => floating.has(marked[key]);
+  const written = rawMembers(text);
+  const isFloating = (key: string, value: unknown): boolean =>
+    Number.isInteger(value) && /[.eE]/.test(written.get(key) ?? '');
   return Object.fromEntries(
-    Object.entries(document).map(([key, value]) => [key, isFloating(key) ? Number.NaN : value]),
+    Object.entries(document).map(([key, value]) => [key, isFloating(key, value) ? Number.NaN : value]),
   );
 }
 
 /** Is there a number in it that no double holds, such as `1e309`? It would be passed on as null. */
-export const hasHugeNumber = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null
-    ? Object.values(value).some(hasHugeNumber)
-    : value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY;
+export function hasHugeNumber(value: unknown): boolean {
+  const pending = [value]; // a call for each level would run out of stack
+  for (let next = pending.pop(); pending.length > 0 || next !== undefined; next = pending.pop()) {
+    if (next === Number.POSITIVE_INFINITY || next === Number.NEGATIVE_INFINITY) {
+      return true;
+    }
+    if (isStructure(next)) {
+      for (const part of Object.values(next)) {
+        pending.push(part);
+      }
+    }
+  }
+  return false;
+}
 
 /** One line, as Go's `json.Marshal` prints it: keys in the order given. */
-export const compact = (value: unknown): string => escapeLikeGo(JSON.stringify(value));
+export const compact = (value: unknown): string => escapeLikeGo(stringify(value));
+
+/** Older engines than Node 26's run out of stack at some thousand levels. */
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (error instanceof RangeError) {
+      return stringifyDeep(value);
+    }
+    throw error;
+  }
+}
 
 /** Four spaces, no final newline, as Go's `json.MarshalIndent` prints it. */
 export const pretty = (value: unknown): string => escapeLikeGo(JSON.stringify(value, null, 4));
 
 /** The same value with the keys of every object in byte order, as Go prints a map. */
 export function sorted<T>(value: T): T {
+  const top = shallowSorted(value);
+  const pending: Record<string, unknown>[] = []; // a call for each level would run out of stack
+  if (isStructure(top)) {
+    pending.push(top);
+  }
+  for (let parts = pending.pop(); parts !== undefined; parts = pending.pop()) {
+    for (const key of Object.keys(parts)) {
+      const part = parts[key];
+      if (isStructure(part)) {
+        const copy = shallowSorted(part);
+        parts[key] = copy;
+        pending.push(copy);
+      }
+    }
+  }
+  return top;
+}
+
+/** A list is one too: its keys are numbers. */
+const isStructure = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+
+/** A copy that is sorted at its own level only; what has no keys is itself. */
+function shallowSorted<T>(value: T): T {
   if (Array.isArray(value)) {
-    return value.map(sorted) as T;
+    return [...value] as T;
   }
-  if (!isObject(value)) {
-    return value;
-  }
-  const keys = byteOrder(Object.keys(value));
-  return Object.fromEntries(keys.map((key) => [key, sorted(value[key])])) as T;
+  return isObject(value)
+    ? (Object.fromEntries(byteOrder(Object.keys(value)).map((key) => [key, value[key]])) as T)
+    : value;
 }
 
 const SURROGATE = /[\ud800-\udfff]/;

@@ -1,6 +1,6 @@
-import { callDelegate } from './delegate.ts';
+import { callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
 import { CniError, messageOf, within } from './errors.ts';
-import { compact, isObject, type JsonObject, lookUp } from './json.ts';
+import { compact, isObject, type JsonObject, lookUp, parseJson } from './json.ts';
 import type { NetworkList, PluginEntry } from './network-list.ts';
 import type { Env, Host, Verb } from './plugin.ts';
 import { parseResult, type Result } from './result.ts';
@@ -47,14 +47,20 @@ export type Injected = Readonly<Record<string, unknown>>;
  * @returns what it printed
  * @throws CniError with the code that the plugin answered
  */
-export function callPlugin(
-  { host, list, runtime }: Running,
-  verb: Verb,
-  plugin: PluginEntry,
-  injected: Injected,
-): Promise<string> {
+export const callPlugin = (running: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Promise<string> =>
+  callDelegate(running.host, delegationOf(running, verb, plugin, injected));
+
+/**
+ * Asks one plugin of a network what it would refuse of an ADD.
+ *
+ * @throws CniError as the plugin would
+ */
+export const foreseePlugin = (running: Running, plugin: PluginEntry, injected: Injected): Promise<void> =>
+  foreseeDelegate(running.host, delegationOf(running, 'ADD', plugin, injected));
+
+function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Delegation {
   const { containerId, netns, ifName, args, path } = runtime;
-  return callDelegate(host, {
+  return {
     type: plugin.type,
     path,
     env: {
@@ -67,7 +73,7 @@ export function callPlugin(
       CNI_PATH: path.join(':'),
     },
     stdin: stdinOf(list, plugin, runtime, injected),
-  });
+  };
 }
 
 /** The plugin's own configuration with what the network and the runtime add, keys in byte order. */
@@ -91,7 +97,7 @@ function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, i
 export function readAdded(stdout: string, list: NetworkList): Added {
   let value: unknown;
   try {
-    value = JSON.parse(stdout);
+    value = parseJson(stdout);
   } catch (error) {
     throw new CniError('internal', `cannot read the result ${JSON.stringify(stdout)}: ${messageOf(error)}`);
   }

@@ -1,9 +1,17 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CniError } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
-import { addNetwork, checkNetwork, delNetwork, gcNetwork, type RuntimeConf, statusNetwork } from './network.ts';
+import {
+  addNetwork,
+  checkNetwork,
+  delNetwork,
+  foreseeNetwork,
+  gcNetwork,
+  type RuntimeConf,
+  statusNetwork,
+} from './network.ts';
 import { type NetworkList, parseNetwork } from './network-list.ts';
 import { type FakeNode, fakeNode } from './testing/fake-node.ts';
 
@@ -233,6 +241,57 @@ describe('delNetwork', () => {
     await delNetwork(node.host, listOf(chain('1.0.0', 'alpha')), runtimeOf(node));
     expect(node.seen[0]?.stdin).toBe('{"cniVersion":"1.0.0","name":"lan","type":"alpha"}');
     expect(node.files()).toEqual({});
+  });
+});
+
+describe('delNetwork and its record', () => {
+  it.each([
+    ['cannot be read', (file: string) => symlinkSync('/proc/self/mem', file)],
+    ['is cut', (file: string) => writeFileSync(file, '{"kind"')],
+  ])('goes on without one that %s, and forgets it', async (_, spoil) => {
+    using node = fakeNode();
+    const list = listOf(chain('1.0.0', 'alpha'));
+    await addNetwork(node.host, list, runtimeOf(node));
+    rmSync(join(node.cniDir, 'results/lan-C1-lan0'));
+    spoil(join(node.cniDir, 'results/lan-C1-lan0'));
+    await delNetwork(node.host, list, runtimeOf(node));
+    expect(node.seen[1]?.stdin).toBe('{"cniVersion":"1.0.0","name":"lan","type":"alpha"}');
+    expect(readdirSync(join(node.cniDir, 'results'))).toEqual([]);
+  });
+});
+
+describe('foreseeNetwork', () => {
+  it('asks each plugin of this build, as ADD will call it, and runs none', async () => {
+    using node = fakeNode();
+    const asked: string[] = [];
+    node.refuse = (type, ifName) => void asked.push(`${type} ${ifName}`);
+    await foreseeNetwork(node.host, listOf(chain('1.0.0', 'alpha', 'foreign', 'beta')), runtimeOf(node));
+    expect(asked).toEqual(['alpha lan0', 'beta lan0']);
+    expect(node.seen).toEqual([]);
+  });
+
+  it.each<[string, JsonObject, Partial<RuntimeConf>, number, string]>([
+    [
+      'a plugin that is not there',
+      chain('1.0.0', 'alpha', 'nowhere'),
+      {},
+      999,
+      'type="nowhere" failed (add): failed to find',
+    ],
+    ['a version that nobody speaks', chain('9.9.9', 'alpha'), {}, 1, 'unsupported cniVersion "9.9.9"'],
+    ['a record that cannot be named', chain('1.0.0', 'alpha'), { containerId: 'c'.repeat(250) }, 4, 'CNI_CONTAINERID'],
+    [
+      'an interface that cannot be named',
+      chain('1.0.0', 'alpha'),
+      { ifName: 'a/b' },
+      4,
+      'failed (add): cannot use CNI_IFNAME',
+    ],
+  ])('refuses %s', async (_, document, runtime, code, message) => {
+    using node = fakeNode();
+    const refused = foreseeNetwork(node.host, listOf(document), runtimeOf(node, runtime));
+    await expect(refused).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+    expect(node.seen).toEqual([]);
   });
 });
 

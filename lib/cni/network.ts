@@ -1,18 +1,19 @@
+import { isShortage } from '../sys/io-error.ts';
 import { identifierFault } from './call.ts';
-import { findPlugin } from './delegate.ts';
 import { CniError, combined, within } from './errors.ts';
 import { type JsonObject, lookUp, sorted } from './json.ts';
 import {
   type Added,
   callPlugin,
   failingAs,
-  failureOf,
+  foreseePlugin,
   type Injected,
   type RuntimeConf,
   readAdded,
 } from './network-call.ts';
 import { type NetworkList, speaks } from './network-list.ts';
 import type { Attachment, Host } from './plugin.ts';
+import { refuseLongRecord } from './record-name.ts';
 import { formatResult, parseResult } from './result.ts';
 import { type CacheKey, readCached, removeCached, writeCached } from './result-cache.ts';
 import { isVersion } from './versions.ts';
@@ -27,6 +28,7 @@ export type { Added, RuntimeConf } from './network-call.ts';
  */
 export async function addNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
   refuseName(list.name);
+  refuseLongRecord(keyOf(list, runtime));
   let added: Added | undefined;
   for (const plugin of list.plugins) {
     added = await failingAs(plugin, 'add', async () =>
@@ -47,21 +49,20 @@ export async function addNetwork(host: Host, list: NetworkList, runtime: Runtime
 }
 
 /**
- * Finds every plugin of a network, before any of them runs.
+ * Refuses what ADD of a network would refuse before it touches anything: its version, what its record would be called,
+ * plugins that are not there, and whatever plugins of this build foresee.
  *
  * @throws CniError as ADD would have it
  */
-export function findPlugins(list: NetworkList, { path }: RuntimeConf): void {
+export async function foreseeNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (list.cniVersion !== '' && !isVersion(list.cniVersion)) {
     const version = JSON.stringify(list.cniVersion);
     throw new CniError('incompatibleVersion', `cannot use network "${list.name}": unsupported cniVersion ${version}`);
   }
-  for (const plugin of list.plugins) {
-    try {
-      findPlugin(plugin.type, path);
-    } catch (error) {
-      throw failureOf(plugin, 'add', error);
-    }
+  refuseLongRecord(keyOf(list, runtime));
+  for (const [index, plugin] of list.plugins.entries()) {
+    const injected = index === 0 ? {} : { prevResult: {} };
+    await failingAs(plugin, 'add', () => foreseePlugin({ host, list, runtime }, plugin, injected));
   }
 }
 
@@ -157,14 +158,17 @@ function recorded(list: NetworkList, runtime: RuntimeConf): Injected {
   return prevResultOf(formatResult(parseResult(result, list.cniVersion, 'cached result'), list.cniVersion));
 }
 
-/** DEL goes on without a record, as it does with one that cannot be read. */
+/** DEL goes on without a record, as it does with one that can never be read. */
 function recordedOrNothing(list: NetworkList, runtime: RuntimeConf): Injected {
   if (!speaks(list, '0.4.0')) {
     return {};
   }
   try {
     return recorded(list, runtime);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) {
+      throw error; // the next DEL can read it
+    }
     return {};
   }
 }

@@ -59,6 +59,20 @@ export interface Plugin<C = unknown> {
   check(call: Call<C>, host: Host): Promise<void>;
   status(call: Call<C>, host: Host): Promise<void>;
   gc(call: Call<C>, host: Host, valid: readonly Attachment[] | undefined): Promise<void>;
+  /**
+   * Refuses a configuration that no ADD can use, as ADD does, without asking the kernel. Where the plugin is chained, the
+   * document has an empty `prevResult`.
+   *
+   * @throws CniError
+   */
+  validate?(call: Call<C>): void;
+  /**
+   * Refuses this very ADD, as ADD does before it touches anything: for those who run several plugins, and ask all of them
+   * before the first one runs. Called after `validate`, with the same document. Reads only.
+   *
+   * @throws CniError
+   */
+  foresee?(call: Call<C>, host: Host): Promise<void>;
   /** commands for people, offered by `braid <plugin's noun> …` */
   readonly commands?: readonly Command[];
   /**
@@ -115,7 +129,7 @@ export interface Finding {
   readonly fix: string;
 }
 
-/** A result that is printed in a version of its own: multus answers in the version of its delegate. */
+/** A result that is printed in a version of its own. */
 export interface PrintedResult {
   readonly result: Result;
   readonly version: Version;

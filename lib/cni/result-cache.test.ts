@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type JsonObject, parseJson } from './json.ts';
 import { type CachedAttachment, listCached, readCached, removeCached, writeCached } from './result-cache.ts';
 
 let dir: string;
@@ -67,13 +68,45 @@ describe('the result cache', () => {
     write('lan-C1-net3', '{"kind":"cniCacheV9"}');
     const { attachments, faults } = listCached(dir, 'C1');
     expect(attachments.length).toBe(1);
-    expect(faults).toEqual([
-      expect.stringContaining(`cannot read the cached result "${dir}/results/lan-C1-net2"`),
-      expect.stringContaining('its kind is not cniCacheV1'),
-    ]);
+    const [broken, other] = faults;
+    expect(broken).toMatchObject({ name: 'lan-C1-net2', file: `${dir}/results/lan-C1-net2`, isDamaged: true });
+    expect(broken?.why.message).toContain(`cannot read the cached result "${dir}/results/lan-C1-net2"`);
+    expect(other).toMatchObject({ name: 'lan-C1-net3', isDamaged: false });
+    expect(other?.why.message).toContain('its kind is not cniCacheV1');
   });
 
   it('is empty when there is no folder', () => {
     expect(listCached(join(dir, 'nowhere'))).toEqual({ attachments: [], faults: [] });
+  });
+
+  it('takes a file that it cannot read for none that is missing', () => {
+    write('lan-C1-net1', '');
+    rmSync(join(dir, 'results/lan-C1-net1'));
+    symlinkSync('/proc/self/mem', join(dir, 'results/lan-C1-net1'));
+    expect(() => readCached(dir, attachment())).toThrow(
+      expect.objectContaining({ code: 5, message: expect.stringContaining('EIO') }),
+    );
+    expect(listCached(dir).faults).toMatchObject([{ isDamaged: false, why: { code: 5 } }]);
+  });
+
+  it('takes a folder that it cannot read for none that is empty', () => {
+    symlinkSync('results', join(dir, 'results'));
+    expect(() => listCached(dir)).toThrow(
+      expect.objectContaining({ code: 5, message: expect.stringContaining('ELOOP') }),
+    );
+    expect(() => readCached(dir, attachment())).toThrow(/ELOOP/);
+  });
+
+  it('takes a name that no file can have for a file that is missing', () => {
+    const key = { network: 'lan', containerId: 'c'.repeat(250), ifName: 'net1' };
+    expect(readCached(dir, key)).toBeUndefined();
+    expect(() => removeCached(dir, key)).not.toThrow();
+  });
+
+  it('records nothing that it could not read again', () => {
+    const result = parseJson(`${'{"a":'.repeat(9999)}1${'}'.repeat(9999)}`) as JsonObject;
+    writeCached(dir, attachment({ result }));
+    expect(readCached(dir, attachment())?.result).toBeDefined();
+    expect(() => writeCached(dir, attachment({ result: { a: result } }))).toThrow(expect.objectContaining({ code: 6 }));
   });
 });

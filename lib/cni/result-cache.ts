@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, removeWritten, writeAtomically } from '../sys/atomic-file.ts';
+import { ioError, isMissing } from '../sys/io-error.ts';
 import { CniError, messageOf } from './errors.ts';
-import { compact, isObject, type Json, type JsonObject, sorted } from './json.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson, sorted } from './json.ts';
+import { depthFault } from './nesting.ts';
+import { recordName } from './record-name.ts';
 
 const KIND = 'cniCacheV1';
 
@@ -26,44 +29,72 @@ export interface CachedAttachment extends CacheKey {
   readonly result: JsonObject | undefined;
 }
 
-/** Attachments that a search found, those added first first, and the files that could not be read. */
+/** An attachment that a search found. */
+export interface ListedAttachment extends CachedAttachment {
+  /** the path of its record */
+  readonly file: string;
+}
+
+/** A file that does not tell which attachment it is about, but for what its name says. */
+export interface CacheFault {
+  readonly name: string;
+  readonly file: string;
+  readonly why: CniError;
+  /** whose it is, where the content says so */
+  readonly containerId?: string;
+  /** Its content is no document, and never will be. Otherwise it cannot be read here and now, or is of another kind. */
+  readonly isDamaged: boolean;
+}
+
+/** What a search found: attachments, those added first first, and files that do not tell. */
 export interface CacheListing {
-  readonly attachments: readonly CachedAttachment[];
-  readonly faults: readonly string[];
+  readonly attachments: readonly ListedAttachment[];
+  readonly faults: readonly CacheFault[];
 }
 
 /**
  * Records an attachment. Not synced to disk: the file is of no use after a crash of the machine.
  *
- * @throws CniError ioFailure
+ * @throws CniError ioFailure; decodeFailure when the result is deeper than what can be read again
  */
 export function writeCached(cacheDir: string, attachment: CachedAttachment): void {
   const dir = resultsDir(cacheDir);
   makeFolder(dir, { sync: false });
-  writeAtomically(cacheFile(cacheDir, attachment), formatCached(attachment), { mode: 0o600, sync: false });
+  const text = formatCached(attachment);
+  const fault = depthFault(text);
+  if (fault !== undefined) {
+    throw new CniError('decodeFailure', `cannot record the result: ${fault}`);
+  }
+  writeAtomically(cacheFile(cacheDir, attachment), text, { mode: 0o600, sync: false });
 }
 
 /**
  * Reads what was recorded of an attachment.
  *
- * @returns undefined when there is no such file or it cannot be opened
- * @throws CniError internal when the file holds something else
+ * @returns undefined when there is no such file
+ * @throws CniError ioFailure when it cannot be read, internal when it holds something else
  */
 export function readCached(cacheDir: string, key: CacheKey): CachedAttachment | undefined {
   const file = cacheFile(cacheDir, key);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    throw ioError('read', file, error);
   }
   return parseCached(text, file, key);
 }
 
 /** Forgets an attachment, if that is possible: a record of what is gone does no harm. */
-export function removeCached(cacheDir: string, key: CacheKey): void {
+export const removeCached = (cacheDir: string, key: CacheKey): void => removeCacheFile(cacheFile(cacheDir, key));
+
+/** The same for a file that does not tell what it is about. */
+export function removeCacheFile(file: string): void {
   try {
-    removeWritten(cacheFile(cacheDir, key));
+    removeWritten(file);
   } catch {
     // as libcni does
   }
@@ -72,11 +103,13 @@ export function removeCached(cacheDir: string, key: CacheKey): void {
 /**
  * Every recorded attachment, or those of one container. Names of files are not taken apart, since all three parts may
  * contain the dash between them: what counts is what a file says.
+ *
+ * @throws CniError ioFailure when the folder cannot be read; one that is missing has no records
  */
 export function listCached(cacheDir: string, containerId?: string): CacheListing {
   const dir = resultsDir(cacheDir);
-  const found: { attachment: CachedAttachment; time: bigint }[] = [];
-  const faults: string[] = [];
+  const found: { attachment: ListedAttachment; time: bigint }[] = [];
+  const faults: CacheFault[] = [];
   for (const name of namesIn(dir)) {
     if (containerId !== undefined && !name.includes(`-${containerId}-`)) {
       continue;
@@ -86,21 +119,27 @@ export function listCached(cacheDir: string, containerId?: string): CacheListing
       const time = statSync(file, { bigint: true }).mtimeNs;
       const attachment = parseCached(readFileSync(file, 'utf8'), file);
       if (containerId === undefined || attachment.containerId === containerId) {
-        found.push({ attachment, time });
+        found.push({ attachment: { ...attachment, file }, time });
       }
     } catch (error) {
-      faults.push(messageOf(error));
+      if (!isMissing(error)) {
+        faults.push(faultOf(name, file, error));
+      }
     }
   }
   found.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   return { attachments: found.map(({ attachment }) => attachment), faults };
 }
 
+function faultOf(name: string, file: string, error: unknown): CacheFault {
+  const why = error instanceof CniError ? error : ioError('read', file, error);
+  return { name, file, why, isDamaged: why.cause instanceof SyntaxError };
+}
+
 const resultsDir = (cacheDir: string): string => join(cacheDir, 'results');
 
-function cacheFile(cacheDir: string, { network, containerId, ifName }: CacheKey): string {
-  return join(resultsDir(cacheDir), `${network}-${containerId}-${ifName}`);
-}
+const cacheFile = (cacheDir: string, { network, containerId, ifName }: CacheKey): string =>
+  join(resultsDir(cacheDir), recordName({ network, containerId, ifName }));
 
 function formatCached({ network, containerId, ifName, netns, config, args, capabilityArgs, result }: CachedAttachment) {
   return compact({
@@ -120,12 +159,12 @@ function formatCached({ network, containerId, ifName, netns, config, args, capab
 function parseCached(text: string, file: string, key?: CacheKey): CachedAttachment {
   let document: unknown;
   try {
-    document = JSON.parse(text);
+    document = parseJson(text);
   } catch (error) {
-    throw unreadable(file, messageOf(error));
+    throw unreadable(file, error);
   }
   if (!isObject(document)) {
-    throw unreadable(file, 'it is not a JSON object');
+    throw unreadable(file, new SyntaxError('it is not a JSON object'));
   }
   if (document['kind'] === KIND) {
     return {
@@ -142,7 +181,7 @@ function parseCached(text: string, file: string, key?: CacheKey): CachedAttachme
   if (key !== undefined && document['kind'] === undefined && typeof document['cniVersion'] === 'string') {
     return { ...key, netns: '', config: Buffer.alloc(0), args: [], capabilityArgs: {}, result: document };
   }
-  throw unreadable(file, `its kind is not ${KIND}`);
+  throw unreadable(file, new Error(`its kind is not ${KIND}`));
 }
 
 function pairsOf(value: Json | undefined): ArgPairs {
@@ -161,12 +200,16 @@ function namesIn(dir: string): readonly string[] {
     return readdirSync(dir)
       .filter((name) => !name.startsWith('.'))
       .sort();
-  } catch {
-    return [];
+  } catch (error) {
+    if (isMissing(error)) {
+      return [];
+    }
+    throw ioError('read folder', dir, error);
   }
 }
 
 const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 
-const unreadable = (file: string, why: string): CniError =>
-  new CniError('internal', `cannot read the cached result "${file}": ${why}`);
+/** @param cause a SyntaxError when the content is no document */
+const unreadable = (file: string, cause: unknown): CniError =>
+  new CniError('internal', `cannot read the cached result "${file}": ${messageOf(cause)}`, { cause });

@@ -66,7 +66,8 @@ async function dispatch(plugin: Plugin, call: Call<JsonObject>, host: Host): Pro
   }
 }
 
-const configured = (plugin: Plugin, call: Call<JsonObject>): Call<unknown> => ({
+/** The call, its configuration read. */
+export const configured = (plugin: Plugin, call: Call<JsonObject>): Call<unknown> => ({
   ...call,
   conf: readConf(plugin.conf, withPlainIntegers(call.document, call.stdin.toString('utf8'))),
 });

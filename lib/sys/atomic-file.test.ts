@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { makeFolder, writeAtomically } from './atomic-file.ts';
+import { makeFolder, removeWritten, writeAtomically } from './atomic-file.ts';
 import { temporaryFolder } from './testing/temporary.ts';
 
 describe('writeAtomically', () => {
@@ -53,6 +53,34 @@ describe('writeAtomically', () => {
       }),
     );
     expect(readdirSync(folder.path)).toEqual(['file']);
+  });
+});
+
+describe('removeWritten', () => {
+  it('removes a file and what a crash left of its writing; neither needs to be there', () => {
+    using folder = temporaryFolder();
+    writeFileSync(join(folder.path, 'file'), '');
+    writeFileSync(join(folder.path, '.file.tmp'), '');
+    removeWritten(join(folder.path, 'file'));
+    removeWritten(join(folder.path, 'file'));
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  it.each([251, 255, 256])('removes a file that others wrote under a name of %i bytes, if it can be', (length) => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'x'.repeat(length));
+    if (length <= 255) {
+      writeFileSync(path, '');
+    }
+    removeWritten(path);
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  it('does not take what it cannot remove for removed', () => {
+    using folder = temporaryFolder();
+    writeFileSync(join(folder.path, 'file'), '');
+    expect(() => removeWritten(folder.path)).toThrow(/EISDIR|EPERM/);
+    expect(() => removeWritten(join(folder.path, 'file/below'))).toThrow('ENOTDIR');
   });
 });
 

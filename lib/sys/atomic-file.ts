@@ -6,11 +6,11 @@ import {
   mkdirSync,
   openSync,
   renameSync,
-  rmSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { temporaryNameOf } from './file-name.ts';
 import { ioError, isMissing } from './io-error.ts';
 
 export interface AtomicWrite {
@@ -58,7 +58,13 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
  */
 export function removeWritten(path: string): void {
   for (const name of [path, temporaryFor(path)]) {
-    rmSync(name, { force: true });
+    try {
+      unlinkSync(name);
+    } catch (error) {
+      if (!isMissing(error)) {
+        throw error;
+      }
+    }
   }
 }
 
@@ -106,7 +112,7 @@ export function makeFolder(path: string, { mode = 0o700, sync = true }: MadeFold
   }
 }
 
-const temporaryFor = (path: string): string => join(dirname(path), `.${basename(path)}.tmp`);
+const temporaryFor = (path: string): string => join(dirname(path), temporaryNameOf(basename(path)));
 
 function writeNew(path: string, content: string | Uint8Array, mode: number, sync: boolean): void {
   const fd = openSync(path, 'w', mode);

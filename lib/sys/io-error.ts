@@ -11,4 +11,16 @@ export function ioError(operation: string, path: string, error: unknown): CniErr
   return new CniError('ioFailure', `cannot ${operation} "${path}": ${why}`, { cause: error });
 }
 
-export const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+const SHORTAGES = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EINTR'];
+
+/** Did the system lack something for the moment? Then the error tells nothing of the file, and another try may succeed. */
+export function isShortage(error: unknown): boolean {
+  if (!(error instanceof Error)) {
+    return false;
+  }
+  return SHORTAGES.includes((error as NodeJS.ErrnoException).code ?? '') || isShortage(error.cause);
+}
+
+/** Nothing is at the path, or nothing can be: its name is longer than a name may be. Any other error proves no absence. */
+export const isMissing = (error: unknown): boolean =>
+  ['ENOENT', 'ENAMETOOLONG'].includes((error as NodeJS.ErrnoException).code ?? '');

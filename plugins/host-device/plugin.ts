@@ -1,8 +1,9 @@
 import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addressed.ts';
 import { CniError, doAll, messageOf } from '../../lib/cni/errors.ts';
-import { ipamAdd, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
+import { ipamAdd, ipamForesee, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
@@ -30,10 +31,22 @@ export const hostDevice: Plugin<HostDeviceConf> = {
   gc,
   records: recorded,
   examine,
+  foresee,
 };
 
+/** What the device is, where the bus tells it, and what the pod's files would be called. */
+async function foresee(call: Call<HostDeviceConf>, host: Host): Promise<void> {
+  const { conf, containerId, ifName } = call;
+  refuseLongRecord({ containerId, ifName });
+  if (wantedBy(conf, host.sysfs).isUserspace || !conf.useInterfaceNetwork) {
+    refuseUnprintable(call);
+  }
+  await ipamForesee(call, host);
+}
+
 async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
-  const { conf } = call;
+  const { conf, containerId, ifName } = call;
+  refuseLongRecord({ containerId, ifName });
   const wanted = wantedBy(conf, host.sysfs);
   using netns = host.openNetns(call.netnsPath);
   if (wanted.isUserspace) {

@@ -49,6 +49,14 @@ describe('the record of a device', () => {
     expect(() => records.remove('c1-net1')).not.toThrow();
   });
 
+  it.each([251, 256, 300])('is missing where its name could not be: a container ID of %i characters', (length) => {
+    using node = new FakeNode();
+    const records = recordsIn(node.records);
+    const name = nameOf({ containerId: 'c'.repeat(length), ifName: 'net1' });
+    expect(records.read(name)).toBeUndefined();
+    expect(() => records.remove(name)).not.toThrow();
+  });
+
   it.each(['', '{', '[]', 'null', '{"format":1}', '{"format":2}'])(
     'that is %j cannot be used, and hides no other',
     async (text) => {

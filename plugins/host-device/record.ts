@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { recordName } from '../../lib/cni/record-name.ts';
 import { type NetnsIdentity, NetnsIdentityForm } from '../../lib/cni/sandbox.ts';
 import type { Picture } from '../../lib/link/picture.ts';
 import { bytesAsText, PictureForm } from '../../lib/link/stored.ts';
@@ -47,4 +48,4 @@ export const recordsIn = (dataDir: string): Records =>
     parse: (text) => parseForm(Form, text),
   });
 
-export const nameOf = ({ containerId, ifName }: RecordKey): string => `${containerId}-${ifName}`;
+export const nameOf = ({ containerId, ifName }: RecordKey): string => recordName({ containerId, ifName });

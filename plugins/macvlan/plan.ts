@@ -30,7 +30,7 @@ export function planMacvlan(
     parent,
     mode: conf.mode,
     mtu: conf.mtu || undefined,
-    mac: wantedMac !== '' ? readMac(wantedMac) : conf.mode === 'passthru' ? undefined : freeMac(),
+    mac: readMac(wantedMac) ?? (conf.mode === 'passthru' ? undefined : freeMac()),
     broadcastQueueLength: conf.bcqueuelen,
   };
 }
@@ -51,7 +51,16 @@ export function parentFault(parent: LinkFacts): string | undefined {
     : undefined;
 }
 
-function readMac(text: string): string {
+/**
+ * A hardware address that was asked for.
+ *
+ * @returns undefined for '', which asks for none
+ * @throws CniError invalidNetworkConfig
+ */
+export function readMac(text: string): string | undefined {
+  if (text === '') {
+    return undefined;
+  }
   const bytes = parseMac(text);
   if (bytes === undefined || bytes.length !== ETHERNET_BYTES) {
     throw new CniError('invalidNetworkConfig', `cannot use "mac" "${text}": it is not an Ethernet address`);

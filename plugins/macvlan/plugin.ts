@@ -1,7 +1,7 @@
 import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
-import { ipamForward } from '../../lib/cni/ipam.ts';
+import { ipamForesee, ipamForward } from '../../lib/cni/ipam.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import type { Interface, Result } from '../../lib/cni/result.ts';
@@ -17,7 +17,7 @@ import { checkMacvlan } from './check.ts';
 import { MacvlanConf } from './config.ts';
 import { examine } from './examine.ts';
 import { findParent } from './parent.ts';
-import { parentFault, planMacvlan, wantedMacOf } from './plan.ts';
+import { parentFault, planMacvlan, readMac, wantedMacOf } from './plan.ts';
 
 export const macvlan: Plugin<MacvlanConf> = {
   name: 'macvlan',
@@ -29,6 +29,8 @@ export const macvlan: Plugin<MacvlanConf> = {
   status,
   gc: (call, host) => ipamForward(call, host), // links end with their namespace: only addresses can be left over
   examine,
+  validate,
+  foresee: (call, host) => ipamForesee(call, host),
 };
 
 async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
@@ -42,6 +44,11 @@ async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
   const result = await addressLink(call, host, { netns, link, own, dns: call.conf.dns, takeAway }, undo);
   undo.commit();
   return result;
+}
+
+function validate(call: Call<MacvlanConf>): void {
+  refuseUnprintable(call);
+  readMac(wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
 }
 
 function del(call: Call<JsonObject>, host: Host): Promise<void> {

@@ -1,15 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({
-  findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
-  listLinkNames: ({ links }: { links: Set<string> }) => [...links],
-}));
 
 const lan = (name: string, ...types: string[]): JsonObject =>
   types.length === 1
@@ -34,7 +29,7 @@ const errorOf = ({ stdout, exitCode }: { stdout: string; exitCode: number }): { 
 };
 
 describe('multus ADD', () => {
-  it('attaches every network in order and answers what the first one answered, in its version', async () => {
+  it('attaches every network in order and answers what the first one answered, in the version of the call', async () => {
     using node = fakeNode();
     node.answer = (type, { ifName, netnsPath }) => ({
       version: type === 'alpha' ? '0.4.0' : '1.0.0',
@@ -42,9 +37,8 @@ describe('multus ADD', () => {
     });
     const { stdout } = await node.run(multus, 'ADD', confOf(node, { cniVersion: '1.1.0' }));
     expect(JSON.parse(stdout)).toEqual({
-      cniVersion: '0.4.0',
+      cniVersion: '1.1.0',
       interfaces: [{ name: 'eth0', sandbox: '/run/netns/n1' }],
-      dns: {},
     });
     expect(node.log()).toEqual(['ADD alpha eth0', 'ADD beta net1', 'ADD gamma net1', 'ADD alpha net2']);
     expect([...node.links]).toEqual(['eth0', 'net1', 'net2']);
@@ -164,6 +158,47 @@ const FAILURES: readonly {
     undone: [],
   },
   {
+    step: 'what a plugin foresees',
+    prepare: (node) => {
+      node.refuse = (type) => (type === 'gamma' ? new CniError(7, 'cannot use "mode"') : undefined);
+      return undefined;
+    },
+    code: 7,
+    msg: '[//:b]: error adding container to network "b": plugin type="gamma" failed (add): cannot use "mode"',
+    undone: [],
+  },
+  {
+    step: 'giving two networks one interface name',
+    prepare: () => undefined,
+    env: { CNI_IFNAME: 'net2' },
+    code: 999,
+    msg: '[//:c]: error adding container to network "c": cannot add interface "net2": network "a" of this pod has that name',
+    undone: [],
+  },
+  {
+    step: 'naming the record of a network',
+    prepare: () => ({ delegates: [lan('a', 'alpha'), lan('n'.repeat(245), 'beta')] }),
+    code: 7,
+    msg: 'it is too long: a record would be named with 253 bytes, and 250 is the most',
+    undone: [],
+  },
+  {
+    step: 'naming the scratch file',
+    prepare: () => undefined,
+    env: { CNI_CONTAINERID: 'c'.repeat(251) },
+    code: 4,
+    msg: 'it is too long: a record would be named with 251 bytes, and 250 is the most',
+    undone: [],
+  },
+  {
+    step: 'telling the scratch file from the result cache',
+    prepare: () => undefined,
+    env: { CNI_CONTAINERID: 'results' },
+    code: 4,
+    msg: 'cannot use CNI_CONTAINERID "results": the result cache has that name',
+    undone: [],
+  },
+  {
     step: 'writing the scratch file',
     prepare: (node) => ({ cniDir: join(node.binDir, 'alpha') }),
     code: 5,
@@ -227,12 +262,9 @@ const FAILURES: readonly {
   },
   {
     step: 'printing the result',
-    prepare: (node) => {
-      node.print = () => 'null';
-      return { delegates: [{ name: 'f', type: 'foreign' }, lan('a', 'alpha')] };
-    },
+    prepare: () => ({ cniVersion: '0.2.0', delegates: [lan('f', 'foreign'), lan('a', 'alpha')] }),
     code: 999,
-    msg: '[//:f]: error adding container to network "f": cannot print the result as version 0.1.0',
+    msg: '[//:f]: error adding container to network "f": cannot print the result as version 0.2.0: it has no valid IP',
     undone: ['alpha net1', 'foreign eth0'],
   },
 ];
@@ -251,6 +283,7 @@ describe('multus ADD takes everything back when', () => {
     expect(answer.code).toBe(code);
     expect(answer.msg).toContain(msg);
     expect(node.log().filter((line) => line.startsWith('DEL'))).toEqual(undone.map((call) => `DEL ${call}`));
+    expect(node.log().some((line) => line.startsWith('ADD'))).toBe(undone.length > 0);
     const links = [...node.links].filter((name) => before.links.includes(name) || name !== 'net2');
     expect({ links, files: node.files() }).toEqual(before);
     expect(node.stderr).toEqual([]);

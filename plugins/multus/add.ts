@@ -1,8 +1,8 @@
 import { CniError, combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { compact, sorted } from '../../lib/cni/json.ts';
-import { type Added, addNetwork, findPlugins } from '../../lib/cni/network.ts';
-import type { Call, Host, PrintedResult } from '../../lib/cni/plugin.ts';
-import { formatResult } from '../../lib/cni/result.ts';
+import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts';
+import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { formatResult, type Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { findLink, listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
@@ -11,14 +11,15 @@ import { cniDirOf, type MultusConf } from './config.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks, naming } from './networks.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
-import { readScratch, restoreScratch, writeScratch } from './scratch.ts';
+import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from './scratch.ts';
 
 /**
  * Attaches a pod to all its networks, in order. When one fails, all that was started is deleted again, the failed one
  * included; if that does not succeed, the scratch file stays, for the DEL that the runtime sends.
  */
-export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> =>
+export const add = (call: Call<MultusConf>, host: Host): Promise<Result> =>
   logged(call.conf, host.log, async (log) => {
+    refuseUnscratchable(call.containerId);
     const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
     const prefix = `Multus: [${podLabel(pod)}]`;
     const loading = { namespace: pod.namespace, prefix, notReady: 'tryAgainLater' as const };
@@ -34,12 +35,7 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
     const [first] = attachments;
     using netns = await adding(pod, first, () => host.openNetns(call.netnsPath));
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
-    for (const attachment of attachments) {
-      await adding(pod, attachment, () => {
-        findPlugins(attachment.list, attachment.runtime);
-        refuseTaken(names.has(attachment.runtime.ifName), netns, attachment);
-      });
-    }
+    await foreseeAll({ host, pod, netns, names }, attachments);
     await using undo = new Undo(host.log);
     const started: Attachment[] = [];
     naming(`${prefix}: error saving the delegates`, () => {
@@ -52,11 +48,33 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<PrintedResult> 
       writeScratch(cniDir, call.containerId, delegates);
     });
     const attach = attacher({ pod, netns, started, log });
-    const [{ result, version }] = await attachAll(host, attachments, attach);
-    await adding(pod, first, () => formatResult(result, version)); // what cannot be printed has failed, while we can take it back
+    const [{ result }] = await attachAll(host, attachments, attach);
+    await adding(pod, first, () => formatResult(result, call.version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
-    return { result, version };
+    return result;
   });
+
+interface Foreseeing {
+  readonly host: Host;
+  readonly pod: Pod;
+  readonly netns: Netns;
+  /** of the links in the pod */
+  readonly names: ReadonlySet<string>;
+}
+
+/** Refuses what can be known to fail, for all networks before the first one is attached. */
+async function foreseeAll({ host, pod, netns, names }: Foreseeing, attachments: readonly Attachment[]): Promise<void> {
+  const promised = new Map<string, string>();
+  for (const attachment of attachments) {
+    const { list, runtime } = attachment;
+    await adding(pod, attachment, async () => {
+      await foreseeNetwork(host, list, runtime);
+      refuseTaken(names.has(runtime.ifName), netns, attachment);
+      refusePromised(promised.get(runtime.ifName), attachment);
+    });
+    promised.set(runtime.ifName, list.name);
+  }
+}
 
 interface Attaching {
   readonly pod: Pod;
@@ -93,8 +111,20 @@ function refuseTaken(isTaken: boolean, netns: Netns, { runtime }: Attachment): v
   }
 }
 
+function refusePromised(network: string | undefined, { runtime }: Attachment): void {
+  if (network !== undefined) {
+    throw new CniError(
+      'internal',
+      `cannot add interface "${runtime.ifName}": network "${network}" of this pod has that name`,
+    );
+  }
+}
+
 async function takeBack(host: Host, started: readonly Attachment[], restore: () => void): Promise<void> {
-  const failure = combined(await detachAll(host, started), ' / ');
+  const failure = combined(
+    (await detachAll(host, started)).map(({ error }) => error),
+    ' / ',
+  );
   if (failure !== undefined) {
     throw new CniError(failure.code, `${messageOf(failure)}; the scratch file is kept for DEL`);
   }

@@ -43,12 +43,15 @@ export function sharedRuntime(call: Call<unknown>, common: CommonConf): RuntimeC
   };
 }
 
+/** What arguments are made of. */
+export interface PodFacts {
+  readonly pod: Pod;
+  readonly cniArgs: string;
+  readonly supplied: RuntimeConfigConf | undefined;
+}
+
 /** The attachments of a pod: interfaces are named by position, arguments made for each. */
-export function attachmentsOf(
-  delegates: readonly Wanted[],
-  shared: RuntimeConf,
-  pod: { readonly pod: Pod; readonly cniArgs: string; readonly supplied: RuntimeConfigConf | undefined },
-): readonly Attachment[] {
+export function attachmentsOf(delegates: readonly Wanted[], shared: RuntimeConf, pod: PodFacts): readonly Attachment[] {
   const names = interfaceNames(
     delegates.map(({ requests }) => requests.ifName),
     shared.ifName,
@@ -97,6 +100,12 @@ export async function attachAll<T>(
   return attached as unknown as Filled<T>; // one for each attachment
 }
 
+/** An attachment whose DEL failed. */
+export interface Undetached {
+  readonly attachment: Attachment;
+  readonly error: unknown;
+}
+
 /**
  * Deletes attachments, last to first, whatever fails. Neighbours that run inside this process are started together: what
  * they wait for is the kernel, and it lets one request delete the links of all. Plugins that are executed keep their
@@ -104,13 +113,20 @@ export async function attachAll<T>(
  *
  * @returns what failed, last attachment first
  */
-export async function detachAll(host: Host, attachments: readonly Attachment[]): Promise<readonly unknown[]> {
-  const errors: unknown[] = [];
+export async function detachAll(host: Host, attachments: readonly Attachment[]): Promise<readonly Undetached[]> {
+  const failed: Undetached[] = [];
   for (const together of inTurns(host, attachments.toReversed())) {
-    const outcomes = await Promise.allSettled(together.map((attachment) => detach(host, attachment)));
-    errors.push(...outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : [])));
+    const turn = together.map(async (attachment) => {
+      try {
+        await detach(host, attachment);
+        return undefined;
+      } catch (error) {
+        return { attachment, error };
+      }
+    });
+    failed.push(...(await Promise.all(turn)).filter((outcome) => outcome !== undefined));
   }
-  return errors;
+  return failed;
 }
 
 async function detach(host: Host, { list, runtime }: Attachment): Promise<void> {

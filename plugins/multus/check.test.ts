@@ -1,12 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 const lan = (name: string, type: string, cniVersion = '1.1.0'): JsonObject => ({ cniVersion, name, type });
 

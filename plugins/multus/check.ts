@@ -1,12 +1,13 @@
 import { combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { checkNetwork, statusNetwork } from '../../lib/cni/network.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { isShortage } from '../../lib/sys/io-error.ts';
 import { attachmentsOf, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks, naming } from './networks.ts';
 import { podLabel, podOf } from './runtime-args.ts';
-import { parseScratch, readScratch, type StoredDelegate } from './scratch.ts';
+import { readStored, type StoredDelegate } from './scratch.ts';
 
 /** Checks every network that the pod was attached to, or would be if that is not known, and reports all failures. */
 export const check = (call: Call<MultusConf>, host: Host): Promise<void> =>
@@ -50,9 +51,11 @@ export const status = (call: Call<MultusConf>, host: Host): Promise<void> =>
 
 function attached(call: Call<MultusConf>, log: Log): readonly StoredDelegate[] | undefined {
   try {
-    const scratch = readScratch(cniDirOf(call.conf), call.containerId);
-    return scratch && parseScratch(scratch, call.version);
+    return readStored(cniDirOf(call.conf), call.containerId, call.version);
   } catch (error) {
+    if (isShortage(error)) {
+      throw error;
+    }
     log.error(messageOf(error));
     return undefined;
   }

@@ -1,14 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { auxiliaryChain, delegateAt } from './cluster-network.ts';
 import { multus } from './plugin.ts';
 import { formatScratch } from './scratch.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 let dir: string;
 beforeEach(() => {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { CniError, messageOf, within } from '../../lib/cni/errors.ts';
-import { isObject, type Json, type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import { isObject, type Json, type JsonObject, lookUp, parseJson } from '../../lib/cni/json.ts';
 import { refuseName } from '../../lib/cni/network.ts';
 import { flagOf } from '../../lib/cni/network-list.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
@@ -99,7 +99,7 @@ function readDocument(file: string): { document: JsonObject; bytes: Buffer } {
   }
   let document: unknown;
   try {
-    document = JSON.parse(bytes.toString('utf8'));
+    document = parseJson(bytes.toString('utf8'));
   } catch (error) {
     throw new CniError('decodeFailure', `cannot read "${file}": ${messageOf(error)}`);
   }

@@ -1,15 +1,10 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { compact, type JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({
-  findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
-  listLinkNames: ({ links }: { links: Set<string> }) => [...links],
-}));
 
 const lan = (name: string, type: string): JsonObject => ({ cniVersion: '1.0.0', name, type });
 
@@ -109,6 +104,24 @@ describe('multus DEL', () => {
     expect([...node.links]).toEqual(['net1']);
   });
 
+  it('reads a delegate that is as deep as ADD takes it', async () => {
+    const deep = (levels: number): JsonObject => JSON.parse(`${'{"a":'.repeat(levels)}{}${'}'.repeat(levels)}`);
+    const confWith = (levels: number) =>
+      compact(confOf(node, { delegates: [{ ...lan('a', 'alpha'), deep: deep(levels) }] }));
+    using node = fakeNode();
+    expect((await node.run(multus, 'ADD', confWith(9996))).exitCode).toBe(0);
+    expect((await node.run(multus, 'DEL', confOf(node, { delegates: [] }))).exitCode).toBe(0);
+    expect(node.log()).toEqual(['ADD alpha eth0', 'DEL alpha eth0']);
+    expect(node.seen[1]?.stdin).toContain('{"a":{"a":');
+    expect(node.files()).toEqual({});
+    expect(JSON.parse((await node.run(multus, 'ADD', confWith(9997))).stdout)).toMatchObject({
+      code: 6,
+      msg: expect.stringContaining('nested deeper than 10000 levels'),
+    });
+    expect(node.seen.length).toBe(2);
+    expect(node.files()).toEqual({});
+  });
+
   it('does not call itself, whatever an old scratch file says', async () => {
     using node = fakeNode(['alpha', 'multus']);
     mkdirSync(node.cniDir);
@@ -182,7 +195,7 @@ describe('multus DEL without a usable scratch file', () => {
     const conf = confOf(node, { logLevel: 'error' });
     expect((await node.run(multus, 'DEL', conf)).exitCode).toBe(0);
     expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
-    expect(node.stderr[0]).toMatch(/\[error\] cannot read the scratch file: .*: using the result cache and/);
+    expect(node.stderr[0]).toMatch(/\[error\] cannot read the scratch file ".*\/C1": .*: using the result cache and/);
     expect(node.files()).toEqual({});
   });
 
@@ -195,7 +208,7 @@ describe('multus DEL without a usable scratch file', () => {
     expect(node.seen.find(({ type }) => type === 'alpha')?.env['CNI_NETNS']).toBe('');
   });
 
-  it('passes over records that cannot be used', async () => {
+  it('deletes the configured networks that records are named after which cannot be used', async () => {
     using node = await attached();
     rmSync(join(node.cniDir, 'C1'));
     writeFileSync(join(node.cniDir, 'results/a-C1-eth0'), '{"cniVersion":"1.0.0"}');
@@ -204,8 +217,9 @@ describe('multus DEL without a usable scratch file', () => {
       '{"kind":"cniCacheV1","containerId":"C1","config":"e30=","ifName":"net1","networkName":"b"}',
     );
     expect((await node.run(multus, 'DEL', confOf(node, { logLevel: 'error' }))).exitCode).toBe(0);
-    expect(node.log()).toEqual(['DEL gamma net2']);
-    expect(node.stderr.join('\n')).toMatch(/a-C1-eth0.*\n.*cannot use cached result "b-C1-net1"/);
+    expect(node.log()).toEqual(['DEL beta net1', 'DEL alpha eth0', 'DEL gamma net2']);
+    expect(node.stderr.join('\n')).toMatch(/a-C1-eth0.*\n.*cannot use cached result ".*\/b-C1-net1"/);
+    expect(node.files()).toEqual({});
   });
 });
 
@@ -253,5 +267,141 @@ describe('multus DEL of several networks', () => {
     using node = await attached({ delegates: [lan('a', 'alpha'), lan('b', 'alpha')] });
     await node.run(multus, 'DEL', confOf(node), { BRAID_EXEC_DELEGATES: '1' });
     expect(node.log()).toEqual(['DEL alpha net1', 'DEL alpha eth0']);
+  });
+});
+
+describe('multus DEL that cannot tell what to delete', () => {
+  const unusable: JsonObject = { delegates: [null] };
+  const failure = (outcome: { readonly stdout: string }): unknown => JSON.parse(outcome.stdout || '{}');
+  const damage = (node: FakeNode, name: string, content: string): void =>
+    writeFileSync(join(node.cniDir, name), content);
+  /** What reads as EIO, and cannot be mistaken for a missing file. */
+  const breakDisk = (node: FakeNode, name: string): void => {
+    rmSync(join(node.cniDir, name), { force: true, recursive: true });
+    symlinkSync('/proc/self/mem', join(node.cniDir, name));
+  };
+
+  it.each(['', '[{', '{}'])('fails, names file and remedy, and leaves the files: scratch file %j', async (content) => {
+    using node = await attached();
+    damage(node, 'C1', content);
+    for (const name of ['a-C1-eth0', 'b-C1-net1', 'c-C1-net2']) {
+      damage(node, `results/${name}`, '');
+    }
+    const before = node.files();
+    const outcome = await node.run(multus, 'DEL', confOf(node, unusable));
+    expect(failure(outcome)).toMatchObject({
+      code: 5,
+      msg: expect.stringMatching(
+        /^errors: cannot tell what to delete: .*remove ".*\/results\/a-C1-eth0" \/ .*remove ".*\/C1"$/,
+      ),
+    });
+    expect(node.seen).toEqual([]);
+    expect(node.files()).toEqual(before);
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect([...node.links, ...Object.keys(node.files())]).toEqual([]);
+  });
+
+  it('fails for a scratch file alone, of which no result and no configuration tells', async () => {
+    using node = await attached();
+    damage(node, 'C1', '[');
+    rmSync(join(node.cniDir, 'results'), { recursive: true });
+    const outcome = await node.run(multus, 'DEL', confOf(node, unusable));
+    expect(failure(outcome)).toMatchObject({
+      code: 5,
+      msg: expect.stringContaining('repair the configuration, or detach'),
+    });
+    expect(Object.keys(node.files())).toEqual(['C1']);
+    rmSync(join(node.cniDir, 'C1')); // as the message says
+    expect((await node.run(multus, 'DEL', confOf(node, unusable))).exitCode).toBe(0);
+  });
+
+  it('is content with the results when these are whole', async () => {
+    using node = await attached();
+    damage(node, 'C1', '[');
+    expect((await node.run(multus, 'DEL', confOf(node, unusable))).exitCode).toBe(0);
+    expect([...node.links, ...Object.keys(node.files())]).toEqual([]);
+  });
+
+  it('does what it can, and fails for a result whose network nobody knows', async () => {
+    using node = await attached();
+    rmSync(join(node.cniDir, 'C1'));
+    damage(node, 'results/b-C1-net1', '{"kind"');
+    const outcome = await node.run(multus, 'DEL', confOf(node, { delegates: [lan('a', 'alpha')] }));
+    expect(failure(outcome)).toMatchObject({
+      code: 5,
+      msg: expect.stringContaining('no configured network is called so'),
+    });
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL alpha eth0']);
+    expect(Object.keys(node.files())).toEqual(['results/b-C1-net1']);
+  });
+
+  it('removes a damaged result with the network that the scratch file has', async () => {
+    using node = await attached();
+    damage(node, 'results/b-C1-net1', '');
+    expect((await node.run(multus, 'DEL', confOf(node, unusable))).exitCode).toBe(0);
+    expect(node.files()).toEqual({});
+  });
+
+  it('takes a scratch file that cannot be read for a damaged one', async () => {
+    using node = await attached();
+    breakDisk(node, 'C1');
+    rmSync(join(node.cniDir, 'results/b-C1-net1'));
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect(node.log()).toEqual(['DEL beta net1', 'DEL gamma net2', 'DEL alpha eth0']);
+    expect(existsSync(join(node.cniDir, 'C1'))).toBe(false);
+  });
+
+  it('takes a result that cannot be read for one that is there', async () => {
+    using node = await attached();
+    rmSync(join(node.cniDir, 'C1'));
+    breakDisk(node, 'results/b-C1-net1');
+    const outcome = await node.run(multus, 'DEL', confOf(node, unusable));
+    expect(failure(outcome)).toMatchObject({ code: 5, msg: expect.stringContaining('EIO') });
+    expect([...node.links]).toEqual(['net1']);
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect([...node.links]).toEqual([]);
+    expect(readdirSync(join(node.cniDir, 'results'))).toEqual([]);
+  });
+
+  it('takes results that cannot be listed for some', async () => {
+    using node = await attached();
+    breakDisk(node, 'results');
+    expect((await node.run(multus, 'DEL', confOf(node, unusable))).exitCode).toBe(0); // the scratch file has all
+    expect([...node.links]).toEqual([]);
+    const outcome = await node.run(multus, 'DEL', confOf(node));
+    expect(failure(outcome)).toMatchObject({ code: 5, msg: expect.stringContaining(`"${node.cniDir}/results"`) });
+  });
+
+  it('keeps the scratch file when it alone knows a network whose DEL failed', async () => {
+    using node = await attached();
+    rmSync(join(node.cniDir, 'results/b-C1-net1'));
+    failDel(node, 'beta');
+    for (const _time of [1, 2]) {
+      expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(1);
+      expect(Object.keys(node.files())).toEqual(['C1']);
+    }
+    node.fail = () => undefined;
+    expect((await node.run(multus, 'DEL', confOf(node))).exitCode).toBe(0);
+    expect([...node.links, ...Object.keys(node.files())]).toEqual([]);
+  });
+
+  it.each(['results', 'c'.repeat(251), 'c'.repeat(255), 'c'.repeat(300)])(
+    'succeeds for a container that cannot have anything: %s',
+    async (CNI_CONTAINERID) => {
+      using node = await attached();
+      const before = node.files();
+      expect((await node.run(multus, 'DEL', confOf(node), { CNI_CONTAINERID })).exitCode).toBe(0);
+      expect(node.seen).toEqual([]);
+      expect(node.files()).toEqual(before);
+    },
+  );
+
+  it.each([251, 255])('deletes what the Go multus began for a container ID of %i characters', async (length) => {
+    using node = await attached();
+    const CNI_CONTAINERID = 'c'.repeat(length);
+    renameSync(join(node.cniDir, 'C1'), join(node.cniDir, CNI_CONTAINERID));
+    expect((await node.run(multus, 'DEL', confOf(node, unusable), { CNI_CONTAINERID })).exitCode).toBe(0);
+    expect(node.log()).toEqual(['DEL gamma net2', 'DEL beta net1', 'DEL alpha eth0']);
+    expect(readdirSync(node.cniDir)).toEqual(['results']);
   });
 });

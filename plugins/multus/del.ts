@@ -1,21 +1,22 @@
 import { readConf } from '../../lib/cni/config.ts';
 import { combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { RuntimeConf } from '../../lib/cni/network.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
-import { listCached } from '../../lib/cni/result-cache.ts';
-import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
+import { readCached } from '../../lib/cni/result-cache.ts';
+import { type Attachment, detachAll, sharedRuntime, type Undetached } from './attachments.ts';
 import { CommonConf, cniDirOf, MultusConf, RuntimeConfigConf } from './config.ts';
+import type { Delegate } from './delegates.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks } from './networks.ts';
 import { readinessFault } from './readiness.ts';
-import { recallAttachments, withOthers } from './recall.ts';
+import { recallAll } from './recall.ts';
 import { logLabel, NO_POD, type Pod, podOf } from './runtime-args.ts';
-import { parseScratch, readScratch, removeScratch } from './scratch.ts';
+import { removeScratch } from './scratch.ts';
 
 /**
- * Deletes what was attached, as the scratch file or else the result cache remembers it: neither the configuration's
- * delegates nor Kubernetes are needed. Goes on after a failure and reports all of them.
+ * Deletes what was attached, as the records remember it: neither the configuration's delegates nor Kubernetes are needed
+ * where these tell. Goes on after a failure and reports all of them. What was not deleted, or may not have been, stays
+ * recorded.
  */
 export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
   const common = readConf(CommonConf, call.document);
@@ -25,14 +26,18 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
       log.verbose(() => `warning: ${fault}`);
     }
     const pod = orElse(NO_POD, () => podOf(call.args), log);
-    const shared = sharedRuntime(call, common);
-    const { attachments, hasScratch } = await remember(call, host, { pod, shared, log });
-    for (const { list, runtime } of attachments) {
-      const where = `${logLabel(pod)}:${list.name}:${runtime.ifName}`;
-      log.verbose(() => `Del: ${where} ${list.bytes.toString('utf8')}`);
-    }
-    const errors = [...(await detachAll(host, attachments))];
-    if (!(hasScratch && common.retryDeleteOnError && isWorthRetrying(errors))) {
+    const supplied = orElse(undefined, () => suppliedBy(call.document), log);
+    const { attachments, doubts } = await recallAll({
+      shared: sharedRuntime(call, common),
+      pod: { pod, cniArgs: call.args, supplied },
+      cniVersion: call.version,
+      log,
+      configured: () => configuredNetworks(call, host, log),
+    });
+    logAttachments(call, pod, attachments, log);
+    const failed = await detachAll(host, attachments);
+    const errors = [...failed.map(({ error }) => error), ...doubts];
+    if (doubts.length === 0 && !failed.some(isForgotten) && !(common.retryDeleteOnError && isWorthRetrying(errors))) {
       try {
         removeScratch(cniDirOf(common), call.containerId);
       } catch (error) {
@@ -46,55 +51,29 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
   });
 }
 
-interface Recollecting {
-  readonly pod: Pod;
-  readonly shared: RuntimeConf;
-  readonly log: Log;
-}
-
-interface Remembered {
-  readonly attachments: readonly Attachment[];
-  readonly hasScratch: boolean;
-}
-
-async function remember(call: Call<JsonObject>, host: Host, recollecting: Recollecting): Promise<Remembered> {
-  const { pod, shared, log } = recollecting;
-  const supplied = orElse(undefined, () => suppliedBy(call.document), log);
-  const asNow = { pod, cniArgs: call.args, supplied };
-  try {
-    const scratch = readScratch(shared.cacheDir, call.containerId);
-    if (scratch !== undefined) {
-      return { attachments: attachmentsOf(parseScratch(scratch, call.version), shared, asNow), hasScratch: true };
-    }
-  } catch (error) {
-    log.error(`${messageOf(error)}: using the result cache and the configured delegates instead`);
-    const configured = attachmentsOf(await configuredNetworks(call, host, log), shared, asNow);
-    return { attachments: withOthers(fromCache(call, recollecting), configured), hasScratch: true };
-  }
-  const attachments = fromCache(call, recollecting);
+function logAttachments(call: Call<unknown>, pod: Pod, attachments: readonly Attachment[], log: Log): void {
   if (attachments.length === 0) {
     log.verbose(() => `nothing is known to be attached for container ${call.containerId}`);
   }
-  return { attachments, hasScratch: false };
-}
-
-function fromCache(call: Call<JsonObject>, { shared, log }: Recollecting): readonly Attachment[] {
-  const { attachments, faults } = listCached(shared.cacheDir, call.containerId);
-  for (const fault of faults) {
-    log.error(fault);
+  for (const { list, runtime } of attachments) {
+    const where = `${logLabel(pod)}:${list.name}:${runtime.ifName}`;
+    log.verbose(() => `Del: ${where} ${list.bytes.toString('utf8')}`);
   }
-  return recallAttachments(attachments, shared, call.version, log);
 }
 
-/** When the file that says what was attached is lost, what would be attached today is the best guess. */
-async function configuredNetworks(call: Call<JsonObject>, host: Host, log: Log) {
+/** Would nothing but the scratch file remember it for the next DEL? */
+function isForgotten({ attachment: { list, runtime } }: Undetached): boolean {
+  const { cacheDir, containerId, ifName } = runtime;
   try {
-    const configured = { ...call, conf: readConf(MultusConf, call.document) };
-    return await loadNetworks(configured, host, log, { namespace: '', prefix: 'Multus', notReady: undefined });
-  } catch (error) {
-    log.error(messageOf(error));
-    return [];
+    return readCached(cacheDir, { network: list.name, containerId, ifName }) === undefined;
+  } catch {
+    return true;
   }
+}
+
+async function configuredNetworks(call: Call<JsonObject>, host: Host, log: Log): Promise<readonly Delegate[]> {
+  const conf = readConf(MultusConf, call.document);
+  return loadNetworks({ ...call, conf }, host, log, { namespace: '', prefix: 'Multus', notReady: undefined });
 }
 
 const suppliedBy = (document: JsonObject): RuntimeConfigConf =>

@@ -1,5 +1,5 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import { hasHugeNumber, isObject, type Json, type JsonObject, lookUp, sorted } from '../../lib/cni/json.ts';
+import { hasHugeNumber, isObject, type Json, type JsonObject, lookUp, parseJson, sorted } from '../../lib/cni/json.ts';
 import { refuseName } from '../../lib/cni/network.ts';
 import { invalid, type NetworkList, objectAt, parseNetwork, pathOf, textAt } from '../../lib/cni/network-list.ts';
 import { parseDns } from '../../lib/cni/result.ts';
@@ -118,7 +118,7 @@ const mapValues = (object: JsonObject, change: (value: Json | undefined) => Json
  * @throws CniError when it is not a configuration
  */
 export function recallDelegate(bytes: Buffer, cniVersion: string): Pick<Delegate, 'name' | 'list'> {
-  const document: unknown = JSON.parse(bytes.toString('utf8'));
+  const document: unknown = parseJson(bytes.toString('utf8'));
   if (!isObject(document)) {
     throw new CniError('internal', 'cannot use a stored configuration: it is not a JSON object');
   }

@@ -1,12 +1,10 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 const lan = (name: string, type: string, cniVersion = '1.1.0'): JsonObject => ({ cniVersion, name, type });
 
@@ -24,6 +22,7 @@ const confOf = (node: FakeNode, more: JsonObject = {}): JsonObject => ({
 async function twoPods(): Promise<FakeNode> {
   const node = fakeNode();
   await node.run(multus, 'ADD', confOf(node), { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=one' });
+  node.links.clear(); // the second pod has a namespace of its own
   await node.run(multus, 'ADD', confOf(node), { CNI_CONTAINERID: 'C2', CNI_IFNAME: 'ext0' });
   node.seen.length = 0;
   return node;
@@ -122,6 +121,54 @@ describe('multus GC', () => {
     await node.run(multus, 'GC', confOf(node, naming(['C2', 'ext0'])));
     expect(node.log()).toEqual(['DEL beta net1', 'DEL alpha eth0', 'GC alpha', 'GC beta']);
     expect(node.files()['C1']).toBeUndefined();
+  });
+
+  it('removes results of dead containers that tell nothing, and deletes what their names tell', async () => {
+    using node = await twoPods();
+    rmSync(join(node.cniDir, 'C1'));
+    writeFileSync(join(node.cniDir, 'results/a-C1-eth0'), '');
+    writeFileSync(join(node.cniDir, 'results/old-C1-net7'), '{"kind');
+    writeFileSync(join(node.cniDir, 'results/old-C2-net7'), '');
+    writeFileSync(join(node.cniDir, 'results/old-C3-net7'), '{"kind":"another"}');
+    expect((await node.run(multus, 'GC', confOf(node, naming(['C2', 'ext0'])))).exitCode).toBe(0);
+    expect(node.log()).toEqual(['DEL beta net1', 'DEL alpha eth0', 'GC alpha', 'GC beta']);
+    expect(node.seen[1]?.env).toMatchObject({ CNI_CONTAINERID: 'C1', CNI_NETNS: '' });
+    expect(Object.keys(node.files()).sort()).toEqual([
+      'C2',
+      'results/a-C2-ext0',
+      'results/b-C2-net1',
+      'results/old-C2-net7',
+      'results/old-C3-net7',
+    ]);
+  });
+
+  it('keeps a result that tells nothing while what its name tells cannot be deleted', async () => {
+    using node = await twoPods();
+    rmSync(join(node.cniDir, 'C1'));
+    writeFileSync(join(node.cniDir, 'results/a-C1-eth0'), '');
+    node.fail = (verb, type) => (`${verb} ${type}` === 'DEL alpha' ? new CniError(42, 'stuck') : undefined);
+    const { stdout } = await node.run(multus, 'GC', confOf(node, naming(['C2', 'ext0'])));
+    expect(JSON.parse(stdout)).toMatchObject({ code: 42, msg: expect.stringContaining('results/a-C1-eth0') });
+    expect(node.files()['results/a-C1-eth0']).toBe('');
+  });
+
+  it('counts an attachment as valid that only the name of a damaged result remembers', async () => {
+    using node = await twoPods();
+    rmSync(join(node.cniDir, 'C2'));
+    rmSync(join(node.cniDir, 'results/b-C2-net1'));
+    writeFileSync(join(node.cniDir, 'results/b-C2-net5'), '');
+    await node.run(multus, 'GC', confOf(node, naming(['C2', 'ext0'])));
+    expect(validIn(node.seen.at(-1)?.stdin ?? '')).toContainEqual({ containerID: 'C2', ifname: 'net5' });
+  });
+
+  it.each(['results', ''])('does nothing while "%s" of its folder cannot be read', async (name) => {
+    using node = await twoPods();
+    const folder = join(node.cniDir, name);
+    renameSync(folder, `${node.binDir}/away`);
+    symlinkSync('/proc/self/mem', folder);
+    const { stdout } = await node.run(multus, 'GC', confOf(node, naming()));
+    expect(JSON.parse(stdout)).toMatchObject({ code: 5, msg: expect.stringContaining(`"${node.cniDir}`) });
+    expect(node.seen).toEqual([]);
   });
 
   it('goes on after failures, reports all, and keeps what could not be deleted for the next time', async () => {

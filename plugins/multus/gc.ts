@@ -1,9 +1,9 @@
-import { readdirSync } from 'node:fs';
-import { identifierFault } from '../../lib/cni/call.ts';
 import { combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { gcNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
 import type { Call, Host, Attachment as Valid } from '../../lib/cni/plugin.ts';
-import { type CachedAttachment, listCached } from '../../lib/cni/result-cache.ts';
+import { recordName } from '../../lib/cni/record-name.ts';
+import { type CacheListing, listCached } from '../../lib/cni/result-cache.ts';
+import { isShortage } from '../../lib/sys/io-error.ts';
 import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
 import { type Log, logged } from './log.ts';
@@ -11,7 +11,8 @@ import { interfaceNames } from './names.ts';
 import { loadNetworks } from './networks.ts';
 import { recallAttachments, recalledRuntime, withOthers } from './recall.ts';
 import { NO_POD } from './runtime-args.ts';
-import { parseScratch, readScratch, removeScratch, type StoredDelegate } from './scratch.ts';
+import { readStored, removeScratch, type StoredDelegate, scratchNames } from './scratch.ts';
+import { sweep } from './sweep.ts';
 
 /** A container whose first interface is not recorded anywhere: what every runtime calls it. */
 const USUAL_NAME = 'eth0';
@@ -22,17 +23,20 @@ const USUAL_NAME = 'eth0';
  */
 export const gc = (call: Call<MultusConf>, host: Host, valid: readonly Valid[] | undefined): Promise<void> =>
   logged(call.conf, host.log, async (log) => {
-    const { attachments: cached, faults } = listCached(cniDirOf(call.conf));
-    for (const fault of faults) {
-      log.error(fault);
+    const listing = listCached(cniDirOf(call.conf));
+    for (const { why } of listing.faults) {
+      log.error(why.message);
     }
-    const memory: Memory = { cached, shared: sharedRuntime(call, call.conf), version: call.version, log };
+    const memory: Memory = { listing, shared: sharedRuntime(call, call.conf), version: call.version, log };
     const errors: unknown[] = [];
     for (const containerId of valid === undefined ? [] : deadContainers(memory, valid)) {
       errors.push(...(await collect(containerId, host, memory)));
     }
     try {
-      errors.push(...(await forward(call, host, memory, valid)));
+      const loading = { namespace: '', prefix: 'Multus', notReady: 'tryAgainLater' as const };
+      const networks = await loadNetworks(call, host, log, loading);
+      errors.push(...(valid === undefined ? [] : await sweep(host, { ...memory, networks }, valid)));
+      errors.push(...(await forward(host, networks, memory, valid)));
     } catch (error) {
       errors.push(error);
     }
@@ -43,7 +47,7 @@ export const gc = (call: Call<MultusConf>, host: Host, valid: readonly Valid[] |
   });
 
 interface Memory {
-  readonly cached: readonly CachedAttachment[];
+  readonly listing: CacheListing;
   readonly shared: RuntimeConf;
   readonly version: string;
   readonly log: Log;
@@ -51,26 +55,33 @@ interface Memory {
 
 /** A file that is no scratch file, or not any more, is left alone unless the cache knows a container of that name. */
 function deadContainers(memory: Memory, valid: readonly Valid[]): readonly string[] {
-  const scratches = scratchNames(memory.shared.cacheDir).filter((name) => storedFor(name, memory).length > 0);
-  const known = new Set([...scratches, ...memory.cached.map(({ containerId }) => containerId)]);
   const alive = new Set(valid.map(({ containerID }) => containerID));
+  const scratches = scratchNames(memory.shared.cacheDir).filter(
+    (name) => !alive.has(name) && storedFor(name, memory).length > 0,
+  );
+  const known = new Set([...scratches, ...memory.listing.attachments.map(({ containerId }) => containerId)]);
   return [...known].filter((containerId) => !alive.has(containerId));
 }
 
 async function collect(containerId: string, host: Host, memory: Memory): Promise<readonly unknown[]> {
-  const attachments = attachedTo(containerId, memory);
-  memory.log.verbose(() => `Gc: ${containerId}: ${attachments.map(({ list }) => list.name).join(' ')}`);
-  const errors = await detachAll(host, attachments);
-  if (errors.length === 0) {
-    removeScratch(memory.shared.cacheDir, containerId);
+  const errors: unknown[] = [];
+  try {
+    const attachments = attachedTo(containerId, memory);
+    memory.log.verbose(() => `Gc: ${containerId}: ${attachments.map(({ list }) => list.name).join(' ')}`);
+    errors.push(...(await detachAll(host, attachments)).map(({ error }) => error));
+    if (errors.length === 0) {
+      removeScratch(memory.shared.cacheDir, containerId);
+    }
+  } catch (error) {
+    errors.push(error);
   }
   return errors.map((error) => within(`failed to delete stale container ${containerId}`, error));
 }
 
 /** From the scratch file, with what the result cache knows of each, and whatever else the cache has. */
 function attachedTo(containerId: string, memory: Memory): readonly Attachment[] {
-  const { shared, version, log } = memory;
-  const records = memory.cached.filter((record) => record.containerId === containerId);
+  const { shared, version } = memory;
+  const records = memory.listing.attachments.filter((record) => record.containerId === containerId);
   const stored = storedFor(containerId, memory);
   const ifName = records.find(({ network }) => network === stored[0]?.list.name)?.ifName ?? USUAL_NAME;
   const pod = { pod: NO_POD, cniArgs: '', supplied: undefined };
@@ -80,20 +91,19 @@ function attachedTo(containerId: string, memory: Memory): readonly Attachment[] 
     );
     return record ? { ...attachment, runtime: recalledRuntime(record, shared) } : attachment;
   });
-  return withOthers(fromScratch, recallAttachments(records, shared, version, log));
+  return withOthers(fromScratch, recallAttachments(records, shared, version).attachments);
 }
 
+/** @param valid undefined when the runtime named none, and then nothing is said of any */
 async function forward(
-  call: Call<MultusConf>,
   host: Host,
+  networks: readonly StoredDelegate[],
   memory: Memory,
   valid: readonly Valid[] | undefined,
 ): Promise<readonly unknown[]> {
-  const loading = { namespace: '', prefix: 'Multus', notReady: 'tryAgainLater' as const };
-  const delegates = await loadNetworks(call, host, memory.log, loading);
-  const alive = valid && validByNetwork(delegates, memory, valid);
+  const alive = valid && validByNetwork(networks, memory, valid);
   const errors: unknown[] = [];
-  for (const { list } of delegates) {
+  for (const { list } of networks) {
     try {
       await gcNetwork(host, list, memory.shared, alive && [...(alive.get(list.name)?.values() ?? [])]);
     } catch (error) {
@@ -106,45 +116,52 @@ async function forward(
 /**
  * The attachments of live containers, by network: as configured, as stored, as cached. One too many keeps a leftover
  * until it dies; one too few would take the address of a running pod.
+ *
+ * @throws CniError when the records cannot be read for now
  */
-function validByNetwork(delegates: readonly StoredDelegate[], memory: Memory, valid: readonly Valid[]) {
+function validByNetwork(networks: readonly StoredDelegate[], memory: Memory, valid: readonly Valid[]) {
   const found = new Map<string, Map<string, Valid>>();
   const note = (network: string, containerID: string, ifname: string): void => {
     const known = found.get(network) ?? new Map<string, Valid>();
     found.set(network, known.set(`${containerID} ${ifname}`, { containerID, ifname }));
   };
   for (const { containerID, ifname } of valid) {
-    for (const known of [delegates, storedFor(containerID, memory)]) {
+    for (const known of [networks, storedFor(containerID, memory)]) {
       const requested = known.map(({ requests }) => requests.ifName);
       for (const [index, name] of interfaceNames(requested, ifname).entries()) {
         note(known[index]?.list.name ?? '', containerID, name);
       }
     }
+    for (const { list } of networks) {
+      for (const name of interfacesInFaults(list.name, containerID, memory)) {
+        note(list.name, containerID, name);
+      }
+    }
   }
   const alive = new Set(valid.map(({ containerID }) => containerID));
-  for (const { network, containerId, ifName } of memory.cached.filter((record) => alive.has(record.containerId))) {
-    note(network, containerId, ifName);
+  for (const { network, containerId, ifName } of memory.listing.attachments) {
+    if (alive.has(containerId)) {
+      note(network, containerId, ifName);
+    }
   }
   return found;
 }
 
-function storedFor(containerId: string, { shared, version, log }: Memory): readonly StoredDelegate[] {
-  try {
-    const scratch = readScratch(shared.cacheDir, containerId);
-    return scratch === undefined ? [] : parseScratch(scratch, version);
-  } catch (error) {
-    log.error(`container ${containerId}: ${messageOf(error)}`);
-    return [];
-  }
+/** What names of results tell whose content cannot be used. */
+function interfacesInFaults(network: string, containerId: string, { listing }: Memory): readonly string[] {
+  const start = `${recordName({ network, containerId })}-`;
+  return listing.faults.filter(({ name }) => name.startsWith(start)).map(({ name }) => name.slice(start.length));
 }
 
-/** Files only, and no temporary ones: their names begin with a dot. */
-export function scratchNames(cniDir: string): readonly string[] {
+/** @throws CniError when the file cannot be read for now; one that never can tells nothing */
+function storedFor(containerId: string, { shared, version, log }: Memory): readonly StoredDelegate[] {
   try {
-    return readdirSync(cniDir, { withFileTypes: true })
-      .filter((entry) => entry.isFile() && identifierFault(entry.name) === undefined)
-      .map(({ name }) => name);
-  } catch {
+    return readStored(shared.cacheDir, containerId, version) ?? [];
+  } catch (error) {
+    if (isShortage(error)) {
+      throw error;
+    }
+    log.error(`container ${containerId}: ${messageOf(error)}`);
     return [];
   }
 }

@@ -3,15 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readConf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { CommonConf } from './config.ts';
 import { localTime, logged, openLog } from './log.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({ findLink: () => undefined, listLinkNames: () => [] }));
 
 let dir: string;
 beforeEach(() => {

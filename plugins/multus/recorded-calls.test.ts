@@ -1,13 +1,8 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { callsFor, RECORDED, type RecordedCall } from '../../lib/cni/testing/recorded-calls.ts';
 import { multus } from './plugin.ts';
-
-vi.mock('../../lib/link/observe.ts', () => ({
-  findLink: ({ links }: { links: Set<string> }, name: string) => (links.has(name) ? { name } : undefined),
-  listLinkNames: ({ links }: { links: Set<string> }) => [...links],
-}));
 
 const CAPABILITIES = { bandwidth: true, 'io.kubernetes.cri.pod-annotations': true, mac: true, portMappings: true };
 

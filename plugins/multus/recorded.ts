@@ -6,9 +6,8 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { cniDirOf } from './config.ts';
-import { scratchNames } from './gc.ts';
 import { interfaceNames } from './names.ts';
-import { parseScratch, readScratch, scratchFile } from './scratch.ts';
+import { readStored, scratchFile, scratchNames } from './scratch.ts';
 
 /** A container whose first interface is not recorded anywhere: what every runtime calls it. */
 const USUAL_NAME = 'eth0';
@@ -29,11 +28,20 @@ function recordsIn(cniDir: string, release: JsonObject, log: (line: string) => v
     log(fault);
   }
   const known = new Set(records.map(({ containerId }) => containerId));
-  const others = scratchNames(cniDir).filter((containerId) => !known.has(containerId));
+  const others = namesIn(cniDir, log).filter((containerId) => !known.has(containerId));
   return [
     ...records.map((record) => ({ ...record, release })),
     ...others.flatMap((containerId) => scratchRecords(cniDir, containerId, release, log)),
   ];
+}
+
+function namesIn(cniDir: string, log: (line: string) => void): readonly string[] {
+  try {
+    return scratchNames(cniDir);
+  } catch (error) {
+    log(messageOf(error));
+    return [];
+  }
 }
 
 /** An ADD that is going on, or that failed and was never followed by DEL. */
@@ -45,8 +53,7 @@ function scratchRecords(
 ): readonly AttachmentRecord[] {
   const place = scratchFile(cniDir, containerId);
   try {
-    const content = readScratch(cniDir, containerId);
-    const stored = content === undefined ? [] : parseScratch(content, NEWEST);
+    const stored = readStored(cniDir, containerId, NEWEST) ?? [];
     const names = interfaceNames(
       stored.map(({ requests }) => requests.ifName),
       USUAL_NAME,
@@ -65,7 +72,7 @@ function scratchRecords(
       release,
     }));
   } catch (error) {
-    log(`cannot use "${place}": ${messageOf(error)}`);
+    log(messageOf(error));
     return [];
   }
 }

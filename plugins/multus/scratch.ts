@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CniError, messageOf } from '../../lib/cni/errors.ts';
-import { compact, isObject, type Json, type JsonObject } from '../../lib/cni/json.ts';
+import { identifierFault } from '../../lib/cni/call.ts';
+import { CniError, within } from '../../lib/cni/errors.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
+import { depthFault } from '../../lib/cni/nesting.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';
 import { type Delegate, recallDelegate } from './delegates.ts';
@@ -9,6 +12,21 @@ import type { Requests } from './runtime-args.ts';
 
 /** A delegate as the scratch file of its container remembers it. */
 export type StoredDelegate = Pick<Delegate, 'name' | 'list' | 'requests'>;
+
+/** The folder of the result cache, which libcni keeps beside the scratch files. */
+const RESULTS = 'results';
+
+/**
+ * Refuses a container whose scratch file could not be written.
+ *
+ * @throws CniError badEnv
+ */
+export function refuseUnscratchable(containerId: string): void {
+  if (containerId === RESULTS) {
+    throw new CniError('badEnv', `cannot use CNI_CONTAINERID "${containerId}": the result cache has that name`);
+  }
+  refuseLongRecord({ containerId });
+}
 
 export const scratchFile = (cniDir: string, containerId: string): string => join(cniDir, containerId);
 
@@ -33,10 +51,49 @@ export function readScratch(cniDir: string, containerId: string): Buffer | undef
   try {
     return readFileSync(file);
   } catch (error) {
-    if (isMissing(error)) {
+    if (isMissing(error) || isResultCache(containerId, error)) {
       return undefined;
     }
     throw ioError('read', file, error);
+  }
+}
+
+/**
+ * The delegates that the file names.
+ *
+ * @param cniVersion for lists that name none
+ * @returns undefined when there is no file
+ * @throws CniError ioFailure when it cannot be read, internal when it does not name any
+ */
+export function readStored(
+  cniDir: string,
+  containerId: string,
+  cniVersion: string,
+): readonly StoredDelegate[] | undefined {
+  const content = readScratch(cniDir, containerId);
+  try {
+    return content && parseScratch(content, cniVersion);
+  } catch (error) {
+    throw within(`cannot read the scratch file "${scratchFile(cniDir, containerId)}"`, error);
+  }
+}
+
+/**
+ * The containers that have a scratch file, as far as names tell: files only, and no temporary ones, whose names begin
+ * with a dot.
+ *
+ * @throws CniError ioFailure when the folder cannot be read
+ */
+export function scratchNames(cniDir: string): readonly string[] {
+  try {
+    return readdirSync(cniDir, { withFileTypes: true })
+      .filter((entry) => entry.isFile() && identifierFault(entry.name) === undefined)
+      .map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error)) {
+      return [];
+    }
+    throw ioError('read folder', cniDir, error);
   }
 }
 
@@ -55,13 +112,23 @@ export function removeScratch(cniDir: string, containerId: string): void {
   try {
     removeWritten(file);
   } catch (error) {
-    throw ioError('remove', file, error);
+    if (!isResultCache(containerId, error)) {
+      throw ioError('remove', file, error);
+    }
   }
 }
 
-/** One line, keys in the order of the Go plugin, which reads the file too. */
+/** A container whose ID is the name of that folder has no scratch file: ADD refuses it. */
+const isResultCache = (containerId: string, error: unknown): boolean =>
+  containerId === RESULTS && (error as NodeJS.ErrnoException).code === 'EISDIR';
+
+/**
+ * One line, keys in the order of the Go plugin, which reads the file too.
+ *
+ * @throws CniError decodeFailure when DEL could not read it again
+ */
 export function formatScratch(delegates: readonly Delegate[]): string {
-  return compact(
+  const text = compact(
     delegates.map(({ name, list, requests, conf, confList }) => ({
       Conf: conf,
       ConfList: confList,
@@ -78,24 +145,25 @@ export function formatScratch(delegates: readonly Delegate[]): string {
       Bytes: list.bytes.toString('base64'),
     })),
   );
+  const fault = depthFault(text);
+  if (fault !== undefined) {
+    throw new CniError('decodeFailure', `cannot record the delegates: ${fault}`);
+  }
+  return text;
 }
 
 /**
- * Reads a scratch file, ours or the Go plugin's.
+ * Reads the content of a scratch file, ours or the Go plugin's.
  *
  * @param cniVersion for lists that name none
- * @throws CniError internal when the file is corrupt or holds no delegate
+ * @throws CniError, SyntaxError when it is corrupt or holds no delegate
  */
 export function parseScratch(content: Buffer, cniVersion: string): readonly StoredDelegate[] {
-  try {
-    const entries: unknown = JSON.parse(content.toString('utf8'));
-    if (!Array.isArray(entries) || entries.length === 0) {
-      throw new CniError('internal', 'it is not a list of delegates');
-    }
-    return entries.map((entry: Json) => parseEntry(entry, cniVersion));
-  } catch (error) {
-    throw new CniError('internal', `cannot read the scratch file: ${messageOf(error)}`, { cause: error });
+  const entries: unknown = parseJson(content.toString('utf8'));
+  if (!Array.isArray(entries) || entries.length === 0) {
+    throw new CniError('internal', 'it is not a list of delegates');
   }
+  return entries.map((entry: Json) => parseEntry(entry, cniVersion));
 }
 
 function parseEntry(entry: Json, cniVersion: string): StoredDelegate {

@@ -281,6 +281,17 @@ describe('each step of ADD that fails leaves nothing', () => {
     expectUntouched(lab);
   });
 
+  it.each([241, 255, 300])('a container ID of %i characters, for which DEL has nothing to do', async (length) => {
+    using lab = new Lab();
+    const env = { CNI_CONTAINERID: 'c'.repeat(length) };
+    expect(await lab.fails('ADD', lab.conf(), env)).toMatchObject({
+      code: 4,
+      msg: expect.stringContaining('CNI_CONTAINERID'),
+    });
+    await lab.must('DEL', lab.conf(), env);
+    expectUntouched(lab);
+  });
+
   it('a move of which the kernel says nothing is undone', async () => {
     using lab = new Lab();
     lab.kernel.lostAnswers = 1;

@@ -2,6 +2,7 @@ import { CniError, type CodeWord, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import { differs } from '../../lib/cni/previous.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
 import { reopenIfHere, type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import { Undo } from '../../lib/cni/undo.ts';
@@ -27,9 +28,17 @@ export const rdma: Plugin<RdmaConf> = {
   gc,
   records: recorded,
   examine,
+  validate,
+  foresee: async ({ network, containerId, ifName }) => refuseLongRecord({ network, containerId, ifName }),
 };
 
+function validate(call: Call<RdmaConf>): void {
+  demandPrevious(call);
+  dataDirOf(call.conf.dataDir);
+}
+
 async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
+  refuseLongRecord({ network: call.network, containerId: call.containerId, ifName: call.ifName });
   const previous = demandPrevious(call);
   formatResult(previous, call.version); // one that cannot be printed is better known before anything is done
   const dataDir = dataDirOf(call.conf.dataDir);

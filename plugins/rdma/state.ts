@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { messageOf } from '../../lib/cni/errors.ts';
 import { compact } from '../../lib/cni/json.ts';
+import { recordName } from '../../lib/cni/record-name.ts';
 import { type NetnsIdentity, NetnsIdentityForm } from '../../lib/cni/sandbox.ts';
 import { parseForm } from '../../lib/sys/json-form.ts';
 import { RecordFolder } from '../../lib/sys/record-folder.ts';
@@ -32,7 +33,7 @@ export interface RdmaState {
   readonly owner: RecordedOwner | undefined;
 }
 
-export const nameOf = ({ network, containerId, ifName }: Owner): string => `${network}-${containerId}-${ifName}`;
+export const nameOf = ({ network, containerId, ifName }: Owner): string => recordName({ network, containerId, ifName });
 
 /** The four keys of the Go plugin in its order, then ours under one key, which it ignores. */
 export function formatState({ deviceId, hostName, containerName, owner }: RdmaState): string {

@@ -51,6 +51,17 @@ describe('ADD', () => {
     expect(bench.nic.interface).toMatchObject({ mac: OWN_MAC, mtu: 1500, altNames: ['enp1s0f0v1'] });
   });
 
+  it.each([246, 255, 300])('refuses a container ID of %i characters, and DEL has nothing to do', async (length) => {
+    using bench = new Bench();
+    const before = [bench.nic.picture(), bench.files()];
+    const env = { CNI_CONTAINERID: 'c'.repeat(length) };
+    const { stdout } = await bench.run('ADD', ALL, env);
+    expect(JSON.parse(stdout)).toMatchObject({ code: 4, msg: expect.stringContaining('CNI_CONTAINERID') });
+    expect([bench.nic.picture(), bench.files(), bench.leases.size]).toEqual([...before, 0]);
+    expect(await bench.run('DEL', ALL, env)).toMatchObject(OK);
+    expect([bench.nic.picture(), bench.files()]).toEqual(before);
+  });
+
   it('remembers the VF before it is touched', { tags: 'sriov/first-picture' }, async () => {
     using bench = new Bench();
     const seen: unknown[] = [];

@@ -2,6 +2,7 @@ import { refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import type { Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { findLink } from '../../lib/link/observe.ts';
@@ -34,6 +35,7 @@ interface Attempt {
 /** ADD. Everything that can be refused is refused before the VF is touched; from then on all is undone. */
 export async function addVf(call: Call<SriovConf>, host: Host): Promise<Result> {
   refuseUnprintable(call);
+  refuseLongRecord({ containerId: call.containerId, ifName: call.ifName });
   const deviceId = deviceIdOf(call.conf);
   const plan = planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
   using netns = host.openNetns(call.netnsPath);

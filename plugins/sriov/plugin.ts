@@ -1,9 +1,11 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
 import { CniError, doAll } from '../../lib/cni/errors.ts';
-import { ipamForward } from '../../lib/cni/ipam.ts';
+import { ipamForesee, ipamForward } from '../../lib/cni/ipam.ts';
 import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { addVf } from './add.ts';
 import { checkVf } from './check.ts';
@@ -12,7 +14,7 @@ import { collect, deleteVf } from './del.ts';
 import { examine } from './examine.ts';
 import { withLog } from './log.ts';
 import { stateFolder } from './places.ts';
-import { planSriov, wantedMacOf } from './plan.ts';
+import { deviceIdOf, planSriov, wantedMacOf } from './plan.ts';
 import { recorded } from './recorded.ts';
 
 export const sriov: Plugin<SriovConf> = {
@@ -26,7 +28,16 @@ export const sriov: Plugin<SriovConf> = {
   gc,
   records: recorded,
   examine,
+  validate: (call) => void planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC']))),
+  foresee,
 };
+
+async function foresee(call: Call<SriovConf>, host: Host): Promise<void> {
+  refuseUnprintable(call);
+  refuseLongRecord({ containerId: call.containerId, ifName: call.ifName });
+  deviceIdOf(call.conf);
+  await ipamForesee(call, host);
+}
 
 /** Whether VFs are left is the device plugin's to know. */
 async function status(call: Call<SriovConf>, host: Host): Promise<void> {

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Host } from '../../lib/cni/plugin.ts';
+import { recordName } from '../../lib/cni/record-name.ts';
 import type { Sandbox } from '../../lib/cni/sandbox.ts';
 import { bootTimeMs } from '../../lib/sys/boot.ts';
 import { incarnationOf } from '../../lib/sys/bus-device.ts';
@@ -13,7 +14,7 @@ export type Records = RecordFolder<SriovRecord>;
 /** A record, and the name of its file: `<container ID>-<interface name>`. */
 export type NamedRecord = Named<SriovRecord>;
 
-export const nameOf = ({ containerId, ifName }: RecordKey): string => `${containerId}-${ifName}`;
+export const nameOf = ({ containerId, ifName }: RecordKey): string => recordName({ containerId, ifName });
 
 /** @param folder that of the Go plugin, which reads and writes the same files */
 export const recordsIn = (folder: string): Records =>

@@ -27,6 +27,7 @@ export const whereabouts: Plugin<WhereaboutsConf> = {
   gc,
   records: recorded,
   examine,
+  validate: (call) => void readSettings(call),
   commands,
 };
 

@@ -3,6 +3,8 @@ import type { Difference, Tag } from '../../contract/difference.ts';
 import type { Step } from '../../peers/compare.ts';
 import { bothFailed, isExit, isState, onlyGoFailed } from '../../peers/deviations.ts';
 
+const versionIn = (stdout: string): unknown => (JSON.parse(stdout) as { readonly cniVersion?: unknown }).cniVersion;
+
 export const DIFFERENCES = [
   {
     id: 'code',
@@ -93,8 +95,21 @@ export const DIFFERENCES = [
       deviation.aspect === 'store' && withoutConfigList(deviation.ours) === withoutConfigList(deviation.go),
   },
   {
+    id: 'result-version',
+    ours: 'the result is printed in the version of the configuration',
+    go: 'in that of the first delegate',
+    reason: 'the specification says so',
+    covers: ({ aspect, verb, ours, go, case: { conf } }) =>
+      aspect === 'stdout' &&
+      verb === 'ADD' &&
+      ours.exit === 0 &&
+      go.exit === 0 &&
+      versionIn(ours.stdout) === (conf as { readonly cniVersion?: string }).cniVersion &&
+      versionIn(ours.stdout) !== versionIn(go.stdout),
+  },
+  {
     id: 'look-first',
-    ours: 'every interface and plugin is looked up before anything is done',
+    ours: 'every interface and plugin is looked up, and every configuration read, before anything is done',
     go: 'when its network runs',
     reason: 'nothing to take back',
     shownBy: 'conformance',
@@ -136,9 +151,23 @@ export const DIFFERENCES = [
   },
   {
     id: 'scratch-corrupt',
-    ours: 'DEL falls back to the result cache and the configured networks',
+    ours: 'DEL falls back to the result cache and the configured networks, and fails when these do not tell either',
     go: 'success, nothing deleted',
     reason: 'addresses leaked',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'scratch-kept',
+    ours: 'the scratch file stays when the DEL of a network failed that the result cache does not have',
+    go: 'removed',
+    reason: 'nothing is forgotten that is still there',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'container-id',
+    ours: 'a container ID is refused that is too long for the name of a record, or is `results`',
+    go: 'fails when the result is written, after the network was attached',
+    reason: 'nothing to take back',
     shownBy: 'conformance',
   },
   {

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { Conversation } from '../../netlink/conversation.ts';
 import { type Netns, NetnsMissing } from '../../netns/netns.ts';
 import { Gatherer } from '../../sys/gather.ts';
 import { conf } from '../config.ts';
@@ -8,6 +9,7 @@ import type { Call, Env, Executed, Host, Plugin, Registry, Verb } from '../plugi
 import { EMPTY_RESULT, type Result } from '../result.ts';
 import { type Outcome, runPlugin } from '../run.ts';
 import type { Version } from '../versions.ts';
+import { FakeLinks } from './fake-links.ts';
 
 /** What a plugin of the fake node was called with. */
 export interface Seen {
@@ -31,6 +33,8 @@ export interface FakeNode extends Disposable {
   readonly slept: number[];
   /** what a call should fail with, or undefined; asked before anything is done */
   fail: (verb: string, type: string, ifName: string) => unknown;
+  /** what a plugin of this process refuses before any runs, or undefined */
+  refuse: (type: string, ifName: string) => unknown;
   /** what a plugin of this process answers to ADD instead of one interface */
   answer: (type: string, call: Call<unknown>) => Partial<Result> & { readonly version?: Version };
   /** what an executed plugin prints on ADD instead of what it would in this process */
@@ -53,17 +57,19 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
     writeFileSync(join(binDir, type), '');
   }
   const plugins = new Map([...own, ...foreign].map((type) => [type, fakePlugin(type, () => node)]));
-  const netns = { path: '/run/netns/n1', netlink: { links: new Set<string>() } };
+  const links = new Set<string>();
+  const netns = { path: '/run/netns/n1', netlink: new Conversation(() => new FakeLinks(links)) };
   const node: FakeNode = {
     host: fakeHost(() => node, { own, plugins, netns }),
     binDir,
     cniDir,
     netnsPath: netns.path,
-    links: netns.netlink.links,
+    links,
     seen: [],
     stderr: [],
     slept: [],
     fail: () => undefined,
+    refuse: () => undefined,
     answer: (_, { ifName, netnsPath }) => ({ interfaces: [{ name: ifName, sandbox: netnsPath }] }),
     print: () => undefined,
     onSleep: () => {},
@@ -93,7 +99,7 @@ export const callEnv = (verb: Verb, netns: string): Record<string, string> => ({
 interface Parts {
   readonly own: readonly string[];
   readonly plugins: ReadonlyMap<string, Plugin>;
-  readonly netns: { readonly path: string; readonly netlink: { readonly links: Set<string> } };
+  readonly netns: Pick<Netns, 'path' | 'netlink'>;
 }
 
 function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
@@ -159,6 +165,12 @@ function fakePlugin(type: string, node: () => FakeNode): Plugin {
       // the kernel takes its time: whoever does not wait is found out
       await new Promise((resolve) => setImmediate(resolve));
       node().links.delete(call.ifName);
+    },
+    foresee: async ({ ifName }) => {
+      const failure = node().refuse(type, ifName);
+      if (failure !== undefined) {
+        throw failure;
+      }
     },
     check: note,
     status: note,
