@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
 import type { Finding, Host } from '../cni/plugin.ts';
@@ -12,6 +12,29 @@ export interface RuntimePlaces {
   readonly bin: string;
   readonly confDir: string;
   readonly runtimes: readonly Runtime[];
+  /** one is there, though it may be silent, or not started */
+  readonly hasRuntime: boolean;
+}
+
+/** Where runtimes are configured. */
+const RUNTIME_CONFS = [
+  '/etc/containerd/config.toml',
+  '/var/lib/rancher/k3s/agent/etc/containerd/config.toml',
+  '/etc/crio/crio.conf',
+  '/etc/crio/crio.conf.d',
+] as const;
+
+/** Is there a runtime's configuration? That of Docker's containerd, which serves no pods, says so. */
+export const isRuntimeConfigured = (cri: string, paths: readonly string[] = RUNTIME_CONFS): boolean =>
+  cri !== 'none' &&
+  paths.some((path) => existsSync(path) && !/^\s*disabled_plugins\s*=\s*\[[^\]]*cri/m.test(contentOf(path)));
+
+function contentOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // a folder of parts
+  }
 }
 
 const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, fix });
@@ -41,14 +64,14 @@ function examineFiles({ confFiles }: Node, { confDir, runtimes }: RuntimePlaces)
     : broken;
 }
 
-function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: RuntimePlaces): readonly Finding[] {
+function examineBin(host: Host, { confs }: Node, { bin, hasRuntime }: RuntimePlaces): readonly Finding[] {
   const findings: Finding[] = [];
   const types = new Set(confs.flatMap(typesIn));
   for (const type of [...types].filter((name) => !existsSync(join(bin, name)))) {
-    const fix = host.registry[type] === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
+    const fix = Object.hasOwn(host.registry, type) ? `run "braid install --bin ${bin}"` : `put it into "${bin}"`;
     findings.push(fault(`plugin "${type}" is configured, but not in "${bin}": pods fail`, fix));
   }
-  if ((runtimes.length > 0 || confFiles.length > 0) && !existsSync(join(bin, 'loopback'))) {
+  if (hasRuntime && !existsSync(join(bin, 'loopback'))) {
     findings.push(
       fault(
         `plugin "loopback" is not in "${bin}": containerd starts no pod without it, and reports itself ready`,
@@ -56,7 +79,7 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
       ),
     );
   }
-  const own = namesIn(bin).filter((name) => host.registry[name] !== undefined && isOurs(join(bin, name)));
+  const own = namesIn(bin).filter((name) => Object.hasOwn(host.registry, name) && isOurs(join(bin, name)));
   const builds = new Set(own.map((name) => readMark(join(bin, name))?.toString('latin1')));
   if (builds.size > 1) {
     findings.push(

@@ -30,6 +30,11 @@ export const hostDevice: Plugin<HostDeviceConf> = {
   gc,
   records: recorded,
   examine,
+  validate: (call) => {
+    if (!call.conf.useInterfaceNetwork) {
+      refuseUnprintable(call);
+    }
+  },
 };
 
 async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {

@@ -17,7 +17,7 @@ import { checkMacvlan } from './check.ts';
 import { MacvlanConf } from './config.ts';
 import { examine } from './examine.ts';
 import { findParent } from './parent.ts';
-import { parentFault, planMacvlan, wantedMacOf } from './plan.ts';
+import { parentFault, planMacvlan, refuseBadMac, wantedMacOf } from './plan.ts';
 
 export const macvlan: Plugin<MacvlanConf> = {
   name: 'macvlan',
@@ -29,6 +29,10 @@ export const macvlan: Plugin<MacvlanConf> = {
   status,
   gc: (call, host) => ipamForward(call, host), // links end with their namespace: only addresses can be left over
   examine,
+  validate: (call) => {
+    refuseUnprintable(call);
+    refuseBadMac(call.conf);
+  },
 };
 
 async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {

@@ -27,6 +27,10 @@ export const rdma: Plugin<RdmaConf> = {
   gc,
   records: recorded,
   examine,
+  validate: (call) => {
+    demandPrevious(call);
+    dataDirOf(call.conf.dataDir);
+  },
 };
 
 async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {

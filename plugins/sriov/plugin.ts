@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
 import { CniError, doAll } from '../../lib/cni/errors.ts';
 import { ipamForward } from '../../lib/cni/ipam.ts';
@@ -12,7 +13,7 @@ import { collect, deleteVf } from './del.ts';
 import { examine } from './examine.ts';
 import { withLog } from './log.ts';
 import { stateFolder } from './places.ts';
-import { planSriov, wantedMacOf } from './plan.ts';
+import { deviceIdOf, planSriov, wantedMacOf } from './plan.ts';
 import { recorded } from './recorded.ts';
 
 export const sriov: Plugin<SriovConf> = {
@@ -26,6 +27,14 @@ export const sriov: Plugin<SriovConf> = {
   gc,
   records: recorded,
   examine,
+  validate: (call) => {
+    refuseUnprintable(call);
+    planSriov(call.conf, wantedMacOf(call.conf, {}));
+    if (call.conf.deviceID !== '') {
+      deviceIdOf(call.conf);
+    }
+  },
+  misnomers: { if0name: 'is a key of old versions: the caller names the interface (CNI_IFNAME)' },
 };
 
 /** Whether VFs are left is the device plugin's to know. */
