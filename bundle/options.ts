@@ -20,22 +20,27 @@ export const optionsOf = (schema: JsonSchema): readonly Option[] =>
     .flatMap(([key, value]) => optionsAt(key, value));
 
 function optionsAt(path: string, schema: JsonSchema): readonly Option[] {
-  const below = Object.entries(schema.properties ?? {}).flatMap(([key, value]) => optionsAt(`${path}.${key}`, value));
-  const inItems = Object.entries(schema.items?.properties ?? {}).flatMap(([key, value]) =>
-    optionsAt(`${path}[].${key}`, value),
-  );
+  const below = told(schema).flatMap(([key, value]) => optionsAt(`${path}.${key}`, value));
+  const inItems = told(schema.items).flatMap(([key, value]) => optionsAt(`${path}[].${key}`, value));
   const own = { key: path, type: typeOf(schema), fallback: defaultOf(schema), about: schema.description ?? '' };
   return [own, ...below, ...inItems];
+}
+
+/** Keys of an object; none where nothing is said of any, as of routes, which the specification describes. */
+function told(schema: JsonSchema | undefined): readonly (readonly [string, JsonSchema])[] {
+  const entries = Object.entries(schema?.properties ?? {});
+  return entries.some(([, { description }]) => description !== undefined) ? entries : [];
 }
 
 function typeOf(schema: JsonSchema): string {
   if (schema.enum !== undefined) {
     return schema.enum
-      .filter((word) => word !== '')
+      .filter((word) => word !== '' && word !== null)
       .map((word) => `\`${word}\``)
       .join(', ');
   }
-  switch (schema.type) {
+  const type = [schema.type ?? []].flat().find((name) => name !== 'null');
+  switch (type) {
     case 'integer':
       return 'whole number';
     case 'array':
@@ -43,7 +48,7 @@ function typeOf(schema: JsonSchema): string {
     case undefined:
       return untypedOf(schema);
     default:
-      return schema.type;
+      return type;
   }
 }
 

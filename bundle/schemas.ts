@@ -7,10 +7,11 @@ import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { DIST, exportOf, pluginNames, ROOT } from './compile.ts';
 
 export type JsonSchema = {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly default?: unknown;
-  readonly enum?: readonly string[];
+  readonly const?: string;
+  readonly enum?: readonly (string | null)[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly items?: JsonSchema;
@@ -20,7 +21,7 @@ export type JsonSchema = {
 
 /** Keys that every network configuration has. */
 const COMMON: Readonly<Record<string, JsonSchema>> = {
-  cniVersion: { type: 'string', description: 'Version of the CNI specification.', default: '0.1.0' },
+  cniVersion: { type: ['string', 'null'], description: 'Version of the CNI specification.', default: '0.1.0' },
   name: { type: 'string', description: 'Name of the network.' },
 };
 
@@ -34,15 +35,32 @@ export async function loadPlugin(name: string): Promise<Plugin> {
   return plugin;
 }
 
+/**
+ * The document that a plugin gets, and the list of plugins that a runtime makes it of. An IPAM plugin, whose own schema
+ * says so, gets that of the plugin which asks it.
+ */
 export async function schemaOf(name: string): Promise<JsonSchema> {
-  const plugin = await loadPlugin(name);
-  const own = withoutRequired(z.toJSONSchema(plugin.conf, { io: 'output', unrepresentable: 'any' })) as JsonSchema;
+  const own = propertiesOf(await loadPlugin(name));
+  const isIpam = own['ipam']?.properties?.['type']?.const === name;
+  const type = isIpam
+    ? { type: 'string', description: 'Name of the plugin that asks for addresses.' }
+    : { const: name };
+  const properties: JsonSchema['properties'] = { ...COMMON, ...own, type };
+  const isOurs: JsonSchema = isIpam ? required('ipam', required('type', { const: name })) : required('type', type);
+  const references = Object.keys(properties).map((key) => [key, { $ref: `#/properties/${key}` }]);
+  const entry = { ...required('type'), ...when(isOurs, { properties: Object.fromEntries(references) }) };
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: `Configuration of the CNI plugin ${name}`,
+    description: 'What the plugin gets, or a list of plugins. Keys match without regard to case when they are read.',
     type: 'object',
-    properties: { ...COMMON, ...own.properties, type: { const: name } },
-    required: ['name', 'type'],
+    properties,
+    required: ['name'],
+    ...when(
+      { required: ['plugins'] },
+      { properties: { plugins: { type: 'array', minItems: 1, items: entry } } },
+      isIpam ? { allOf: [required('type'), isOurs] } : required('type'),
+    ),
   };
 }
 
@@ -50,6 +68,53 @@ export async function writeSchemas(): Promise<void> {
   makeFolder(join(DIST, 'schema'), { mode: 0o755, sync: false });
   for (const name of pluginNames()) {
     writeFileSync(join(DIST, 'schema', `${name}.json`), `${JSON.stringify(await schemaOf(name), null, 2)}\n`);
+  }
+}
+
+const required = (key: string, value?: JsonSchema): JsonSchema => ({
+  type: 'object',
+  required: [key],
+  ...(value === undefined ? {} : { properties: { [key]: value } }),
+});
+
+const when = (condition: JsonSchema, consequence: JsonSchema, otherwise?: JsonSchema): JsonSchema => ({
+  if: condition,
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+  then: consequence,
+  ...(otherwise === undefined ? {} : { else: otherwise }),
+});
+
+const OPTIONS = { io: 'output', unrepresentable: 'any', override: asWritten } as const;
+
+function propertiesOf(plugin: Plugin): Readonly<Record<string, JsonSchema>> {
+  const { properties = {} } = withoutRequired(z.toJSONSchema(plugin.conf, OPTIONS)) as JsonSchema;
+  return properties;
+}
+
+/**
+ * What is read is described, but what may be written is more: null, '' among words, and what a parser of our own makes
+ * something else of.
+ */
+function asWritten({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodTypes;
+  jsonSchema: z.core.JSONSchema.BaseSchema;
+}) {
+  const { def } = zodSchema._zod;
+  const takes = (value: unknown): boolean => z.safeParse(zodSchema, value).success;
+  if (def.type === 'pipe' && def.out._zod.def.type === 'transform') {
+    const { $schema, ...form } = z.toJSONSchema(def.in, OPTIONS);
+    Object.assign(jsonSchema, form);
+  }
+  const isNullable = typeof jsonSchema.type === 'string' && takes(null);
+  if (jsonSchema.enum !== undefined) {
+    const more = jsonSchema.enum.includes('') || !takes('') ? [] : [''];
+    jsonSchema.enum = [...jsonSchema.enum, ...more, ...(isNullable ? [null] : [])];
+  }
+  if (isNullable) {
+    Object.assign(jsonSchema, { type: [jsonSchema.type, 'null'] });
   }
 }
 

@@ -34,7 +34,7 @@ describe('optionsTable', () => {
         ranges: {
           type: 'array',
           default: [],
-          items: { type: 'object', properties: { mtu: { type: 'integer', default: 0 } } },
+          items: { type: 'object', properties: { mtu: { type: 'integer', default: 0, description: 'Size.' } } },
         },
       },
     };
@@ -44,7 +44,7 @@ describe('optionsTable', () => {
         [
           ['`mode`', '`bridge`, `vepa`', '`bridge`', 'How | where.'],
           ['`ranges`', 'list of objects', '', ''],
-          ['`ranges[].mtu`', 'whole number', '`0`', ''],
+          ['`ranges[].mtu`', 'whole number', '`0`', 'Size.'],
         ],
       ),
     );

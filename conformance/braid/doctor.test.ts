@@ -111,7 +111,7 @@ describe('braid doctor', () => {
     'finds plugins that are missing or of several builds, and files that cannot be read',
     onNode(async (node) => {
       rmSync(join(node.bin, 'loopback'));
-      await expectFound(node, 'fault', /^plugin "loopback" is not in/, /reference plugins/);
+      expect(await examine(node)).toEqual([]); // only a runtime of Kubernetes needs it
       rmSync(join(node.bin, 'whereabouts'));
       await expectFound(node, 'fault', /^plugin "whereabouts" is configured, but not in/, /braid install/);
       await node.braid(`install --bin ${node.bin} --form script`);

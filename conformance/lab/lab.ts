@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Env, execute, mustRun, type Outcome } from './execute.ts';
 import { type Call, envOf, GO, OURS, type Side, stdinOf } from './programs.ts';
+import { demandDescribed } from './schemas.ts';
 
 export interface Pod {
   /** of its namespace, for `ip -n` */
@@ -112,14 +113,18 @@ export class Lab implements AsyncDisposable {
     return mustRun(['ip', 'netns', 'exec', namespace, ...argv], execution);
   }
 
-  /** Calls a plugin on the node. */
-  call(call: Call, side: Side = OURS, { killAfterMs }: { readonly killAfterMs?: number } = {}): Promise<Outcome> {
-    return this.execute([...seeing(call.sysfs), join(side.bin, call.plugin)], {
+  /** Calls a plugin on the node. What ours takes, its published schema must describe. */
+  async call(call: Call, side: Side = OURS, { killAfterMs }: { readonly killAfterMs?: number } = {}): Promise<Outcome> {
+    const outcome = await this.execute([...seeing(call.sysfs), join(side.bin, call.plugin)], {
       env: envOf(side, call),
       stdin: stdinOf(call.conf),
       cwd: this.dir,
       ...(killAfterMs === undefined ? {} : { killAfterMs }),
     });
+    if (side === OURS && call.verb === 'ADD' && outcome.exitCode === 0) {
+      demandDescribed(call.plugin, call.conf);
+    }
+    return outcome;
   }
 
   /** A folder in the lab's own. */

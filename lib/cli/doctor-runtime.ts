@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loaderIn } from '../cni/delegate.ts';
 import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
@@ -14,6 +14,29 @@ export interface RuntimePlaces {
   readonly bin: string;
   readonly confDir: string;
   readonly runtimes: readonly Runtime[];
+  /** one is there, though it may be silent, or not started */
+  readonly hasRuntime: boolean;
+}
+
+/** Where runtimes are configured. */
+const RUNTIME_CONFS = [
+  '/etc/containerd/config.toml',
+  '/var/lib/rancher/k3s/agent/etc/containerd/config.toml',
+  '/etc/crio/crio.conf',
+  '/etc/crio/crio.conf.d',
+] as const;
+
+/** Is there a runtime's configuration? That of Docker's containerd, which serves no pods, says so. */
+export const isRuntimeConfigured = (cri: string, paths: readonly string[] = RUNTIME_CONFS): boolean =>
+  cri !== 'none' &&
+  paths.some((path) => existsSync(path) && !/^\s*disabled_plugins\s*=\s*\[[^\]]*cri/m.test(contentOf(path)));
+
+function contentOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // a folder of parts
+  }
 }
 
 const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, fix });
@@ -44,7 +67,7 @@ function examineFiles({ confFiles }: Node, { confDir, runtimes }: RuntimePlaces)
     : broken;
 }
 
-function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: RuntimePlaces): readonly Finding[] {
+function examineBin(host: Host, { confs }: Node, { bin, hasRuntime }: RuntimePlaces): readonly Finding[] {
   const findings: Finding[] = [];
   const types = new Set(confs.flatMap(typesIn));
   for (const type of [...types].filter((name) => !existsSync(join(bin, name)))) {
@@ -52,7 +75,7 @@ function examineBin(host: Host, { confFiles, confs }: Node, { bin, runtimes }: R
       loaderIn(host.registry, type) === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
     findings.push(fault(`plugin "${type}" is configured, but not in "${bin}": pods fail`, fix));
   }
-  if ((runtimes.length > 0 || confFiles.length > 0) && !existsSync(join(bin, 'loopback'))) {
+  if (hasRuntime && !existsSync(join(bin, 'loopback'))) {
     findings.push(
       fault(
         `plugin "loopback" is not in "${bin}": containerd starts no pod without it, and reports itself ready`,

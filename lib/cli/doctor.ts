@@ -1,8 +1,9 @@
 import { messageOf } from '../cni/errors.ts';
 import type { Examined, Finding, Host } from '../cni/plugin.ts';
 import { CRI_OPTION, findRuntimes, type Runtime } from './cri.ts';
+import { examineConfs } from './doctor-confs.ts';
 import { examineNetwork } from './doctor-network.ts';
-import { examineRuntime } from './doctor-runtime.ts';
+import { examineRuntime, isRuntimeConfigured } from './doctor-runtime.ts';
 import { listNamespaces } from './namespaces.ts';
 import { NODE_OPTIONS, type Node, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
@@ -22,13 +23,16 @@ export async function doctor(args: readonly string[], host: Host, print: Print):
   const places = placesIn(values);
   const node = await readNode(host, places);
   const { runtimes, findings: silent } = await askRuntimes(values.cri);
-  const findings = [
+  const hasRuntime = runtimes.length > 0 || silent.length > 0 || isRuntimeConfigured(values.cri);
+  const found = [
     ...silent,
-    ...(await examineRuntime(host, node, { bin: values.bin, confDir: places.confDir, runtimes })),
+    ...(await examineRuntime(host, node, { bin: values.bin, confDir: places.confDir, runtimes, hasRuntime })),
+    ...(await examineConfs(host, node.confFiles)),
     ...examineRecords(node),
     ...examineNetwork(host, node, await listNamespaces(host)),
     ...(await askPlugins(host, node)),
   ];
+  const findings = eachOnce(found);
   const faults = findings.filter(({ level }) => level === 'fault');
   if (values.json) {
     print(JSON.stringify(findings, null, 2));
@@ -36,6 +40,14 @@ export async function doctor(args: readonly string[], host: Host, print: Print):
     report(findings, node, runtimes, print);
   }
   return faults.length > 0 ? 1 : 0;
+}
+
+/** Several look at one thing: what they say alike is said once, by the one who takes it hardest. */
+function eachOnce(findings: readonly Finding[]): readonly Finding[] {
+  return findings.filter((finding) => {
+    const alike = findings.filter(({ text }) => text === finding.text);
+    return finding === (alike.find(({ level }) => level === 'fault') ?? alike[0]);
+  });
 }
 
 /** A runtime that does not answer is a finding, not the end. */

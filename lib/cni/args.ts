@@ -1,3 +1,4 @@
+import { isMulticastMac, parseMac } from '../net/mac.ts';
 import { CniError } from './errors.ts';
 
 const UNKNOWN_SWITCH = 'IgnoreUnknown';
@@ -26,6 +27,42 @@ export function parseCniArgs(text: string, known: readonly string[]): Readonly<R
   }
   return args;
 }
+
+const ETHERNET_BYTES = 6;
+
+/**
+ * The hardware address that CNI_ARGS ask for, as it is written there; '' when they ask for none.
+ *
+ * @throws CniError badEnv when it is none that a link can have: what is wrong is not the configuration
+ */
+export function macIn(args: Readonly<Record<string, string>>): string {
+  const text = args['MAC'] ?? '';
+  const bytes = parseMac(text);
+  if (text !== '' && bytes?.length !== ETHERNET_BYTES) {
+    throw badArg('MAC', text, 'is not an Ethernet address');
+  }
+  if (bytes !== undefined && (isMulticastMac(bytes) || bytes.every((byte) => byte === 0))) {
+    throw badArg('MAC', text, 'is not an address that one link can have');
+  }
+  return text;
+}
+
+/**
+ * The name of a pod or of its namespace; '' when CNI_ARGS have none.
+ *
+ * @throws CniError badEnv when it has a "/": pods are known as `namespace/name`, and two must not be known as one
+ */
+export function nameIn(args: Readonly<Record<string, string>>, key: string): string {
+  const text = args[key] ?? '';
+  if (text.includes('/')) {
+    throw badArg(key, text, 'is not a name, it has a "/"');
+  }
+  return text;
+}
+
+/** What CNI_ARGS say of one key cannot be used. */
+export const badArg = (key: string, value: string, fault: string): CniError =>
+  new CniError('badEnv', `cannot use ${key} of CNI_ARGS: ${JSON.stringify(value)} ${fault}`);
 
 /** @throws CniError badEnv when a part is not `key=value` with exactly one "=" */
 export function pairsOf(text: string): readonly (readonly [string, string])[] {

@@ -14,6 +14,13 @@ export type Conf<S> = S extends Schema<infer T> ? T : never;
 /** A string; null and absent are ''. */
 export const text = (about: string) => described(z._default(nullable(z.string(), ''), ''), about);
 
+/** A string that must be this word. That it is, the plugin sees to: what it says then is its own. */
+export function word(value: string, about: string) {
+  const schema = text(about);
+  z.globalRegistry.add(schema, { description: about, const: value });
+  return schema;
+}
+
 /** A boolean; null and absent are `fallback`. */
 export const flag = (about: string, fallback = false) =>
   described(z._default(nullable(z.boolean(), fallback), fallback), about);
@@ -53,12 +60,33 @@ export const anyObject = (about: string) =>
 /** Any JSON value, kept as it is. */
 export const anything = (about: string) => described(z.optional(z.unknown() as z.ZodMiniType<Json>), about);
 
+/** What `parseRoutes` and `parseDns` read, for those who ask a schema for its keys: values are theirs to judge. */
+const keys = (...names: readonly string[]) =>
+  Object.fromEntries(names.map((name) => [name, z.optional(z.unknown())] as const));
+const ROUTES = z.nullable(
+  z.array(z.looseObject(keys('dst', 'gw', 'mtu', 'advmss', 'priority', 'table', 'scope'))),
+) as unknown as z.ZodMiniType;
+const DNS = z.nullable(z.looseObject(keys('nameservers', 'domain', 'search', 'options'))) as unknown as z.ZodMiniType;
+
 /** Routes in the result's form. */
 export const routes = (about: string) =>
-  described(z._default(custom<readonly Route[]>(parseRoutes, 'array'), []), about);
+  described(
+    z._default(
+      custom<readonly Route[]>(ROUTES, (value) => parseRoutes(value, 'routes')),
+      [],
+    ),
+    about,
+  );
 
 /** DNS settings in the result's form. */
-export const dns = (about: string) => described(z._default(custom<Dns>(parseDns, 'object'), {}), about);
+export const dns = (about: string) =>
+  described(
+    z._default(
+      custom<Dns>(DNS, (value) => parseDns(value, 'dns')),
+      {},
+    ),
+    about,
+  );
 
 /** Words that are on or off, as `capabilities` has them. */
 const switches = (about: string) =>
@@ -123,12 +151,12 @@ function nullable<S extends z.ZodMiniType, F>(schema: S, fallback: F): z.ZodMini
   ) as unknown as z.ZodMiniType<z.output<S> | F>;
 }
 
-function custom<T>(parse: (value: Json, what: string) => T, kind: 'array' | 'object'): z.ZodMiniType<T> {
+function custom<T>(form: z.ZodMiniType, parse: (value: Json) => T): z.ZodMiniType<T> {
   return z.pipe(
-    kind === 'array' ? z.nullable(z.array(z.unknown())) : z.nullable(z.looseObject({})),
+    form,
     z.transform((value, context) => {
       try {
-        return parse(value as Json, kind === 'array' ? 'routes' : 'dns');
+        return parse(value as Json);
       } catch (error) {
         context.issues.push({ code: 'custom', input: value, params: { error }, message: String(error) });
         return z.NEVER;

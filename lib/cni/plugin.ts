@@ -60,8 +60,8 @@ export interface Plugin<C = unknown> {
   status(call: Call<C>, host: Host): Promise<void>;
   gc(call: Call<C>, host: Host, valid: readonly Attachment[] | undefined): Promise<void>;
   /**
-   * Refuses a configuration that no ADD can use, as ADD does, without asking the kernel. Where the plugin is chained, the
-   * document has an empty `prevResult`.
+   * Refuses a configuration that no ADD can use, as ADD does, without asking the kernel: for `braid doctor`, which has read
+   * it with `conf` before. Where the plugin is chained, the document has an empty `prevResult`.
    *
    * @throws CniError
    */
@@ -73,6 +73,14 @@ export interface Plugin<C = unknown> {
    * @throws CniError
    */
   foresee?(call: Call<C>, host: Host): Promise<void>;
+  /**
+   * Networks that a configuration leads to by paths, for `braid doctor`.
+   *
+   * @throws CniError
+   */
+  networksAt?(conf: C): readonly JsonObject[];
+  /** keys that people write and nobody reads, and what to do instead: `subnet` → `is a key of …: write "range"` */
+  readonly misnomers?: Readonly<Record<string, string>>;
   /** commands for people, offered by `braid <plugin's noun> …` */
   readonly commands?: readonly Command[];
   /**

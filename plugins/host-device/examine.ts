@@ -19,14 +19,15 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
   ];
 }
 
-/** A network whose device multus fills in names none. */
+const SELECTORS = ['device', 'hwaddr', 'kernelpath', 'pciBusID'] as const;
+
 async function examineDevice(host: Host, document: JsonObject): Promise<readonly Finding[]> {
   const network = `network "${String(document['name'])}"`;
-  const selectors = ['device', 'hwaddr', 'kernelpath', 'pciBusID'] as const;
   try {
     const conf = readConf(HostDeviceConf, document);
-    if (selectors.every((key) => conf[key] === '')) {
-      return [];
+    if (SELECTORS.every((key) => conf[key] === '')) {
+      const isFilledIn = Object.entries(conf.capabilities).some(([key, isOn]) => key === 'deviceID' && isOn);
+      return isFilledIn ? [] : [unnamed(network)];
     }
     const wanted = wantedBy(conf, host.sysfs);
     const found = wanted.isUserspace
@@ -49,6 +50,13 @@ async function examineDevice(host: Host, document: JsonObject): Promise<readonly
     return [{ level: 'fault', text: `${network}: ${messageOf(error)}`, fix: 'correct the configuration' }];
   }
 }
+
+/** Whoever calls may fill one in, as multus of Kubernetes does. */
+const unnamed = (network: string): Finding => ({
+  level: 'warning',
+  text: `${network} names no device: pods fail unless the caller of host-device fills one in`,
+  fix: `name one by "${SELECTORS.join('", "')}", or declare the capability "deviceID" where the runtime has it`,
+});
 
 /** A device that was moved has its former name in its alias; one with a record is found by its record. */
 async function forgotten(host: Host, confs: readonly JsonObject[]): Promise<readonly Finding[]> {

@@ -32,6 +32,11 @@ export const hostDevice: Plugin<HostDeviceConf> = {
   records: recorded,
   examine,
   foresee,
+  validate: (call) => {
+    if (!call.conf.useInterfaceNetwork) {
+      refuseUnprintable(call);
+    }
+  },
 };
 
 /** What the device is, where the bus tells it, and what the pod's files would be called. */

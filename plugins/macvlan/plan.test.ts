@@ -41,9 +41,20 @@ describe('planMacvlan', () => {
 describe('wantedMacOf', () => {
   const conf = (value: object) => readConf(MacvlanConf, value as never);
   it("takes the runtime's, then CNI_ARGS', then the configuration's", () => {
-    expect(wantedMacOf(conf({ mac: 'c', runtimeConfig: { mac: 'r' } }), { MAC: 'a' })).toBe('r');
-    expect(wantedMacOf(conf({ mac: 'c' }), { MAC: 'a' })).toBe('a');
+    const MAC = '02:00:00:00:00:0a';
+    expect(wantedMacOf(conf({ mac: 'c', runtimeConfig: { mac: 'r' } }), { MAC: 'zz' })).toBe('r');
+    expect(wantedMacOf(conf({ mac: 'c' }), { MAC })).toBe(MAC);
+    expect(wantedMacOf(conf({ mac: 'c' }), { MAC: '' })).toBe('c');
     expect(wantedMacOf(conf({ mac: 'c' }), {})).toBe('c');
+  });
+
+  it.each(['zz', '02:00:00:00:00', '01:00:5e:00:00:01', '00:00:00:00:00:00'])('blames CNI_ARGS for MAC=%s', (MAC) => {
+    expect(() => wantedMacOf(conf({ mac: '02:00:00:00:00:0a' }), { MAC })).toThrow(
+      expect.objectContaining({
+        code: 4,
+        message: expect.stringContaining(`cannot use MAC of CNI_ARGS: "${MAC}" is not`),
+      }),
+    );
   });
 });
 

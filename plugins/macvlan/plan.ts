@@ -1,3 +1,4 @@
+import { macIn } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { LinkPlan } from '../../lib/link/link.ts';
 import type { LinkFacts } from '../../lib/link/observe.ts';
@@ -35,9 +36,13 @@ export function planMacvlan(
   };
 }
 
-/** The runtime's wish beats CNI_ARGS, which beats the configuration. */
+/**
+ * The runtime's wish beats CNI_ARGS, which beats the configuration.
+ *
+ * @throws CniError badEnv when CNI_ARGS decide, and what they say is no address
+ */
 export const wantedMacOf = (conf: MacvlanConf, args: Readonly<Record<string, string>>): string =>
-  conf.runtimeConfig?.mac || args['MAC'] || conf.mac;
+  conf.runtimeConfig?.mac || macIn(args) || conf.mac;
 
 /**
  * Why the parent cannot take a macvlan.

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readConf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { fakeNode } from '../../lib/cni/testing/fake-node.ts';

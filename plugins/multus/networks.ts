@@ -1,4 +1,5 @@
 import { CniError, type CodeWord, messageOf, quoted, within } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { parseResult } from '../../lib/cni/result.ts';
 import { auxiliaryChain, delegateAt } from './cluster-network.ts';
@@ -41,6 +42,28 @@ export async function loadNetworks(
   }
 }
 
+/**
+ * What ADD refuses, whatever the pod is.
+ *
+ * @throws CniError
+ */
+export function refuseUnusable(call: Call<MultusConf>): void {
+  const fixed = naming('Multus: error loading netconf', () => readNetworks(call));
+  if (fixed === undefined) {
+    clusterNetworks(call, '', { error: () => undefined });
+  }
+}
+
+/**
+ * The networks that a configuration names by their paths.
+ *
+ * @throws CniError
+ */
+export const networksAtPaths = ({ clusterNetwork, defaultNetworks }: MultusConf): readonly JsonObject[] =>
+  [clusterNetwork, ...defaultNetworks]
+    .filter((path) => path.includes('/'))
+    .map((path) => JSON.parse(delegateAt(path).list.bytes.toString('utf8')) as JsonObject);
+
 /** Does something whose errors get a prefix. */
 export function naming<T>(prefix: string, work: () => T): T {
   try {
@@ -66,7 +89,7 @@ function readNetworks({ conf, version }: Call<MultusConf>): readonly Delegate[] 
   return planDelegates(conf.delegates);
 }
 
-function clusterNetworks(call: Call<MultusConf>, namespace: string, log: Log): readonly Delegate[] {
+function clusterNetworks(call: Call<MultusConf>, namespace: string, log: Pick<Log, 'error'>): readonly Delegate[] {
   const { clusterNetwork, defaultNetworks, systemNamespaces, auxiliaryCNIChainName } = call.conf;
   const isSystem = (systemNamespaces ?? ['kube-system']).includes(namespace);
   const networks = naming('failed to get clusterNetwork/defaultNetworks', () =>

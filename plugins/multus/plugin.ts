@@ -5,6 +5,7 @@ import { MultusConf } from './config.ts';
 import { del } from './del.ts';
 import { examine } from './examine.ts';
 import { gc } from './gc.ts';
+import { networksAtPaths, refuseUnusable } from './networks.ts';
 import { recorded } from './recorded.ts';
 
 export const multus: Plugin<MultusConf> = {
@@ -18,4 +19,6 @@ export const multus: Plugin<MultusConf> = {
   gc,
   records: recorded,
   examine,
+  validate: refuseUnusable,
+  networksAt: networksAtPaths,
 };

@@ -38,12 +38,17 @@ describe('podOf', () => {
     expect(podOf('IP=10.0.0.1')).toEqual(NO_POD);
   });
 
-  it.each(['K8S_POD_NAME', 'K8S_POD_NAME=a=b', 'COLOR=red', 'IgnoreUnknown=0;COLOR=red', 'MAC=02:00:00:00:00:01'])(
-    'refuses %j',
-    (args) => {
-      expect(() => podOf(args)).toThrow(expect.objectContaining({ code: 4 }));
-    },
-  );
+  it.each([
+    'K8S_POD_NAME',
+    'K8S_POD_NAME=a=b',
+    'K8S_POD_NAME=a/b',
+    'K8S_POD_NAMESPACE=..//',
+    'COLOR=red',
+    'IgnoreUnknown=0;COLOR=red',
+    'MAC=02:00:00:00:00:01',
+  ])('refuses %j', (args) => {
+    expect(() => podOf(args)).toThrow(expect.objectContaining({ code: 4 }));
+  });
 });
 
 describe('capabilityArgs', () => {

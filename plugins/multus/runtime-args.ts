@@ -1,4 +1,4 @@
-import { parseCniArgs } from '../../lib/cni/args.ts';
+import { nameIn, parseCniArgs } from '../../lib/cni/args.ts';
 import type { Json, JsonObject } from '../../lib/cni/json.ts';
 import type { ArgPairs } from '../../lib/cni/result-cache.ts';
 import type { RuntimeConfigConf } from './config.ts';
@@ -31,12 +31,12 @@ const KEYS = {
   uid: 'K8S_POD_UID',
 } as const;
 
-/** @throws CniError badEnv when CNI_ARGS are malformed or hold unknown keys */
+/** @throws CniError badEnv when CNI_ARGS are malformed or hold unknown keys, or names that are none */
 export function podOf(cniArgs: string): Pod {
   const args = parseCniArgs(cniArgs, ['IP', ...Object.values(KEYS)]);
   return {
-    namespace: args[KEYS.namespace] ?? '',
-    name: args[KEYS.name] ?? '',
+    namespace: nameIn(args, KEYS.namespace),
+    name: nameIn(args, KEYS.name),
     infraContainerId: args[KEYS.infraContainerId] ?? '',
     uid: args[KEYS.uid] ?? '',
   };

@@ -2,6 +2,7 @@ import { existsSync, globSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import { examineLinkPath } from '../../lib/cli/link-path.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
 import { reopen } from '../../lib/cni/sandbox.ts';
 import { attributeOf, type BusDevice, driverOf, netNamesOf } from '../../lib/sys/bus-device.ts';
@@ -31,8 +32,20 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
     ...(await flatMapInTurn(pfs, (pf) => examinePf(host, pf))),
     ...examineIommu(host, pfs),
     ...(await flatMapInTurn(own, (conf) => forgotten(host, stateFolder(textIn(conf, 'dataDir'))))),
+    ...confs.filter((conf) => textIn(conf, 'type') === 'sriov').flatMap(examineDeviceId),
   ];
 }
+
+/** The device plugin passes it through multus, but not through every multus, and never to the pod's own network. */
+const examineDeviceId = (conf: JsonObject): readonly Finding[] =>
+  textIn(conf, 'deviceID') !== ''
+    ? []
+    : [
+        warning(
+          `network "${textIn(conf, 'name')}" names no VF: pods fail unless the caller of sriov fills in "deviceID"`,
+          'name one as "deviceID", or call it through the multus of Kubernetes, for a pod that asks for its resource',
+        ),
+      ];
 
 const physicalFunctions = (sysfs: string): readonly BusDevice[] =>
   globSync('bus/pci/devices/*/sriov_totalvfs', { cwd: sysfs })

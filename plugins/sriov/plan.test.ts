@@ -87,9 +87,16 @@ describe('planSriov', () => {
 
 describe('wantedMacOf', () => {
   it("takes the runtime's, then CNI_ARGS', then the configuration's", () => {
-    expect(wantedMacOf(conf({ mac: 'c', runtimeConfig: { mac: 'r' } }), { MAC: 'a' })).toBe('r');
-    expect(wantedMacOf(conf({ mac: 'c', RuntimeConfig: { Mac: '' } }), { MAC: 'a' })).toBe('a');
+    expect(wantedMacOf(conf({ mac: 'c', runtimeConfig: { mac: 'r' } }), { MAC: 'zz' })).toBe('r');
+    const MAC = '02:00:00:00:00:0a';
+    expect(wantedMacOf(conf({ mac: 'c', RuntimeConfig: { Mac: '' } }), { MAC })).toBe(MAC);
     expect(wantedMacOf(conf({ mac: 'c' }), {})).toBe('c');
+  });
+
+  it('blames CNI_ARGS for what they say', () => {
+    expect(() => wantedMacOf(conf({}), { MAC: 'zz' })).toThrow(
+      expect.objectContaining({ code: 4, message: 'cannot use MAC of CNI_ARGS: "zz" is not an Ethernet address' }),
+    );
   });
 });
 

@@ -1,3 +1,4 @@
+import { macIn } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
@@ -53,9 +54,13 @@ export function planSriov(conf: SriovConf, wantedMac: string): SriovPlan {
   };
 }
 
-/** The runtime's wish beats CNI_ARGS, which beats the configuration. */
+/**
+ * The runtime's wish beats CNI_ARGS, which beats the configuration.
+ *
+ * @throws CniError badEnv when CNI_ARGS decide, and what they say is no address
+ */
 export const wantedMacOf = (conf: SriovConf, args: Readonly<Record<string, string>>): string =>
-  conf.runtimeConfig?.mac || args['MAC'] || conf.mac;
+  conf.runtimeConfig?.mac || macIn(args) || conf.mac;
 
 /**
  * PCI address of the VF, lower case.

@@ -28,7 +28,14 @@ export const sriov: Plugin<SriovConf> = {
   gc,
   records: recorded,
   examine,
-  validate: (call) => void planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC']))),
+  validate: (call) => {
+    refuseUnprintable(call);
+    planSriov(call.conf, wantedMacOf(call.conf, {}));
+    if (call.conf.deviceID !== '') {
+      deviceIdOf(call.conf);
+    }
+  },
+  misnomers: { if0name: 'is a key of old versions: the caller names the interface (CNI_IFNAME)' },
   foresee,
 };
 

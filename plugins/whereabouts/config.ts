@@ -1,4 +1,17 @@
-import { type Conf, conf, dns, flag, list, object, oneOf, routes, section, text, whole } from '../../lib/cni/config.ts';
+import {
+  type Conf,
+  conf,
+  dns,
+  flag,
+  list,
+  object,
+  oneOf,
+  routes,
+  section,
+  text,
+  whole,
+  word,
+} from '../../lib/cni/config.ts';
 import { DEFAULT_DATA_DIR } from './place.ts';
 
 /** What says where reservations are kept. DEL reads nothing else, so that no other fault can stop it. */
@@ -10,7 +23,7 @@ const store = {
   ),
   data_dir: text(`folder of the "file" datastore; ${DEFAULT_DATA_DIR} when empty`),
   network_name: text('separates pools: the same range under two names is two pools'),
-  configuration_path: text('a flat file to read instead of those in the usual places'),
+  configuration_path: text('a flat file to read instead of those in the usual places; it must exist'),
   kubernetes: section(
     {
       kubeconfig: text('path of the kubeconfig for the "kubernetes" datastore'),
@@ -18,8 +31,10 @@ const store = {
     },
     'access to the "kubernetes" datastore',
   ),
-  log_file: text('also append what is logged to this file'),
-  log_level: text('"debug" (the default), "verbose", "error" or "panic"'),
+  log_file: text('append what is done, and what is wrong, to this file'),
+  log_level: text(
+    '"debug" (the default), "verbose", "error" or "panic"; without log_file, "debug" and "verbose" write what is done to stderr, where otherwise only is what is wrong',
+  ),
 };
 
 const bounds = {
@@ -30,7 +45,7 @@ const bounds = {
 };
 
 const ipam = {
-  type: text('must be "whereabouts"'),
+  type: word('whereabouts', 'must be "whereabouts"'),
   ...store,
   ...bounds,
   ipRanges: list(

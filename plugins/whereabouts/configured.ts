@@ -10,6 +10,7 @@ import { placeOf, type StorePlace } from './place.ts';
 import { type ConfiguredRange, readRanges } from './ranges.ts';
 import { readStatics } from './statics.ts';
 import { ipamsIn } from './stores.ts';
+import { type Suspect, suspectsIn } from './suspects.ts';
 
 /** What a configuration of this node says of the addresses in one store. */
 export interface Configured {
@@ -17,6 +18,7 @@ export interface Configured {
   readonly ranges: readonly ConfiguredRange[];
   /** addresses that are given as they are, and gateways */
   readonly statics: readonly Ip[];
+  readonly suspects: readonly Suspect[];
 }
 
 /** Configurations with the "file" datastore; one that cannot be used is told. */
@@ -27,11 +29,14 @@ export function configuredIn(confs: readonly JsonObject[], log: (line: string) =
       if (conf.datastore !== 'file') {
         return [];
       }
-      const given = readStatics(conf.addresses, {}, NEWEST).flatMap(({ address, gateway }) => [address, gateway]);
+      const statics = readStatics(conf.addresses, {}, NEWEST);
+      const given = statics.flatMap(({ address, gateway }) => [address, gateway]);
+      const ranges = readRanges(conf);
       return [
         {
           place: placeOf(conf.data_dir, conf.network_name),
-          ranges: readRanges(conf),
+          ranges,
+          suspects: suspectsIn({ ...conf, statics }, ranges),
           statics: [...given, conf.gateway].flatMap((text) => (text ? (ipIn(text) ?? []) : [])),
         },
       ];

@@ -1,4 +1,5 @@
 import { messageOf } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
 import { configuredIn } from './configured.ts';
 import { folderOf } from './place.ts';
@@ -9,7 +10,7 @@ import { viewsOf } from './views.ts';
 /** In percent of what may be handed out. */
 const NEARLY_FULL = 90n;
 
-/** Stores that are damaged or cannot be written, and pools that are full. */
+/** Stores that are damaged or cannot be written, pools that are full, and ranges that nobody can have meant. */
 export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
   const { views, faults } = await viewsOf(host, confs);
   const folders = new Set(configuredIn(confs, () => undefined).map(({ place }) => folderOf(place)));
@@ -23,8 +24,19 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
     ),
     ...[...folders].flatMap(examineFolder),
     ...views.flatMap(examinePool),
+    ...confs.flatMap(examineRanges),
   ];
 }
+
+/** What ADD says on stderr, where nobody looks, before any pod has such an address. */
+const examineRanges = (conf: JsonObject): readonly Finding[] =>
+  configuredIn([conf], () => undefined).flatMap(({ suspects }) =>
+    suspects.map(({ text, fix }) => ({
+      level: 'warning' as const,
+      text: `network "${String(conf['name'])}": ${text}`,
+      fix,
+    })),
+  );
 
 function examineFolder(folder: string): readonly Finding[] {
   try {

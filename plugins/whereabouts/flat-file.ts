@@ -3,6 +3,7 @@ import { readConf, type Schema } from '../../lib/cni/config.ts';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { isObject, type Json } from '../../lib/cni/json.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
+import { fault } from './place.ts';
 
 const FLAT_FILES: readonly string[] = [
   '/etc/kubernetes/cni/net.d/whereabouts.d/whereabouts.conf',
@@ -13,6 +14,9 @@ const FLAT_FILES: readonly string[] = [
 /** Always the configuration's own: a flat file must not switch the protection off for a whole node. */
 const NOT_FROM_FLAT_FILE = 'enable_overlapping_ranges';
 
+/** What to do where no datastore is named. */
+export const SET_FILE = 'set "datastore": "file" to keep addresses on this node';
+
 interface FromFlatFile {
   readonly datastore: string;
   readonly configuration_path: string;
@@ -20,13 +24,18 @@ interface FromFlatFile {
 }
 
 /**
- * The configuration with its gaps filled from the node's flat file: the first of the places that exists, alone.
+ * The configuration with its gaps filled from the node's flat file: the one that it names, else the first of the usual
+ * places that exists, alone.
  *
- * @throws CniError invalidNetworkConfig when there is no flat file and the configuration names no datastore either, or
- * when the file is malformed; ioFailure when it cannot be read
+ * @throws CniError invalidNetworkConfig when the file that is named is missing, when there is none at all and the
+ * configuration names no datastore either, or when it is malformed; ioFailure when it cannot be read
  */
 export function withFlatFile<T extends FromFlatFile>(schema: Schema<T>, conf: T, places = FLAT_FILES): T {
-  const path = [conf.configuration_path, ...places].find((place) => place !== '' && isThere(place));
+  const named = conf.configuration_path;
+  if (isFlatFileMissing(conf)) {
+    throw fault('ipam.configuration_path', named, 'there is no such file');
+  }
+  const path = named !== '' ? named : places.find(isThere);
   if (path !== undefined) {
     return filledFrom(conf, readConf(schema, readJson(path), path));
   }
@@ -35,9 +44,13 @@ export function withFlatFile<T extends FromFlatFile>(schema: Schema<T>, conf: T,
   }
   throw new CniError(
     'invalidNetworkConfig',
-    `config file not found: "ipam.datastore" is "${conf.datastore}" and there is no flat file that names a datastore`,
+    `config file not found: "ipam.datastore" is "${conf.datastore}" and there is no flat file that names a datastore; ${SET_FILE}`,
   );
 }
+
+/** Is the flat file that a configuration names missing? What it would have said, exclusions among it, is lost then. */
+export const isFlatFileMissing = ({ configuration_path: path }: Pick<FromFlatFile, 'configuration_path'>): boolean =>
+  path !== '' && !isThere(path);
 
 /** `conf`, with `more` where it has nothing: '', 0, false, an empty list. Sections are filled key by key. */
 export function filledFrom<T extends object>(conf: T, more: T): T {

@@ -7,15 +7,20 @@ export interface LogSettings {
 }
 
 export interface Log {
-  /** one line per step */
+  /** One line per step of a call that goes well: runtimes take what is on stderr for trouble, so it is kept out there. */
   step(line: string): void;
+  /** Something is wrong, and the call goes on. */
+  warn(line: string): void;
   /** A failure is answered on stdout anyway: it goes to the file only. */
   failure(line: string): void;
 }
 
 const LEVELS = ['panic', 'error', 'verbose', 'debug'];
 
-/** `log_file` and `log_level`: what cannot be used is told on stderr and never stops a call. */
+/**
+ * `log_file` and `log_level`: what cannot be used is told on stderr and never stops a call. Steps are on stderr only where
+ * a level asks for them and no file is named.
+ */
 export function openLog({ log_file: file, log_level: level }: LogSettings, stderr: (line: string) => void): Log {
   const depth = level === '' ? LEVELS.length : LEVELS.indexOf(level.toLowerCase());
   if (depth < 0) {
@@ -31,6 +36,14 @@ export function openLog({ log_file: file, log_level: level }: LogSettings, stder
   return {
     step: (line) => {
       if (isOn('verbose')) {
+        append(line);
+        if (file === '' && level !== '' && depth >= 0) {
+          stderr(line);
+        }
+      }
+    },
+    warn: (line) => {
+      if (isOn('error')) {
         stderr(line);
         append(line);
       }

@@ -21,7 +21,6 @@ describe('planReservation', () => {
   it.each([
     [{ range: '192.168.1.0/24', exclude: ['192.168.1.0/28', '192.168.1.16/28'] }, '192.168.1.32'],
     [{ range: '192.168.1.44/28' }, '192.168.1.33'],
-    [{ range: '192.0.2.0/24', range_start: '192.0.2.250', range_end: '192.0.2.9' }, '192.0.2.250'],
     [{ range: 'fd00::/64', exclude: ['fd00::/65'] }, 'fd00::8000:0:0:0'],
   ])('gives the lowest free address of %o', (keys, expected) => {
     expect(give('a/b net1 id', rangesOf(keys))).toEqual([expected]);
@@ -42,8 +41,28 @@ describe('planReservation', () => {
         code: 999,
         message:
           'Could not allocate IP in range: ip: 198.51.100.1 / - 198.51.100.2 / range: 198.51.100.0/30 / ' +
-          'excludeRanges: [198.51.100.2 10.0.0.0/8]',
+          'excludeRanges: [198.51.100.2 10.0.0.0/8]: held by x/other net1; ' +
+          '"braid ipam show 198.51.100.0/30 --json" lists them, "braid ipam check" finds leaks',
       }),
+    );
+  });
+
+  it.each([
+    [4, '- net9 c1', /: held by x\/p0 net1, x\/p1 net1, x\/p2 net1, 3 more; "braid ipam show/],
+    [0, '', /: all of it is excluded$/],
+  ])('names few of those who hold an exhausted range, %i pods among them', (pods, nobodys, holders) => {
+    const held = Array.from({ length: pods }, (_, i) => [String(i + 1), `x/p${i} net1 p${i}`]);
+    const others =
+      nobodys === ''
+        ? []
+        : [
+            ['5', nobodys],
+            ['6', nobodys],
+          ];
+    const state = stateOf({ '10.0.0.0/29': Object.fromEntries([...held, ...others]) });
+    const range = pods === 0 ? { range: '10.0.0.0/29', exclude: ['10.0.0.0/24'] } : '10.0.0.0/29';
+    expect(() => give('a/b net1 id', rangesOf(range), state)).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(holders) }),
     );
   });
 

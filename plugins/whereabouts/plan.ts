@@ -194,10 +194,27 @@ function lowestFreeIn(range: ConfiguredRange, pools: readonly Pool[], given: rea
     throw new CniError(
       'internal',
       `Could not allocate IP in range: ip: ${first} / - ${last} / range: ${formatCidr(range.cidr)} / ` +
-        `excludeRanges: [${range.excludedTexts.join(' ')}]`,
+        `excludeRanges: [${range.excludedTexts.join(' ')}]: ${holdersText(range, pools)}`,
     );
   }
   return { family, value };
+}
+
+/** Named in a message, which must stay short. */
+const NAMED_HOLDERS = 3;
+
+/** Who has the addresses of a range that has none left. */
+function holdersText(range: ConfiguredRange, pools: readonly Pool[]): string {
+  const holders = pools
+    .flatMap((pool) => heldIn(pool, () => true))
+    .filter(({ ip }) => includes(range.window, ip))
+    .map(({ entry: { id, podref, ifname } }) => `${podref || `container ${id}`} ${ifname}`.trimEnd());
+  if (holders.length === 0) {
+    return 'all of it is excluded';
+  }
+  const more = holders.length - NAMED_HOLDERS;
+  const named = [...holders.slice(0, NAMED_HOLDERS), ...(more > 0 ? [`${more} more`] : [])].join(', ');
+  return `held by ${named}; "braid ipam show ${formatCidr(range.cidr)} --json" lists them, "braid ipam check" finds leaks`;
 }
 
 const addition = (pool: Pool, ip: Ip, owner: Owner): Change => ({

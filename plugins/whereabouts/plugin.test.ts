@@ -110,7 +110,8 @@ describe('ADD', () => {
       code: 999,
       msg:
         'error at storage engine: Could not allocate IP in range: ip: 198.51.100.1 / - 198.51.100.2 / ' +
-        'range: 198.51.100.0/30 / excludeRanges: [198.51.100.2]',
+        'range: 198.51.100.0/30 / excludeRanges: [198.51.100.2]: held by container A eth0; ' +
+        '"braid ipam show 198.51.100.0/30 --json" lists them, "braid ipam check" finds leaks',
     });
   });
 
@@ -155,24 +156,119 @@ describe('ADD', () => {
     expect(isEmpty(plugin.node)).toBe(true);
   });
 
-  it('logs what it did, also to a file', async () => {
+  it('writes what it did to a file, and only what is wrong to stderr', async () => {
     using plugin = nodeWithStore();
     const file = join(plugin.node.binDir, 'log');
     await plugin.call('ADD', { ...FOUR, log_file: file, range_start: '10.0.0.0' });
     await plugin.call('ADD', { ...FOUR, log_file: file, exclude: ['10.0.0.0/24'] }, { env: attachment('B') });
-    expect(plugin.node.stderr).toEqual([
-      'start 10.0.0.0 is ignored: it is not within what range 10.0.0.0/24 can give',
-      'reserved [10.0.0.1] for container C1 eth0',
-    ]);
+    expect(plugin.node.stderr).toEqual(['start 10.0.0.0 is ignored: it is not within what range 10.0.0.0/24 can give']);
     const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
     expect(lines.map((line) => line.replace(/^\S+Z /, ''))).toEqual([
       ...plugin.node.stderr,
+      'reserved [10.0.0.1] for container C1 eth0',
       expect.stringContaining('error at storage engine: Could not allocate'),
     ]);
   });
 });
 
+describe('a configuration with nothing to give', () => {
+  const nothing =
+    'cannot use "ipam.range" "": there is no address to give: "range", "ipRanges" and "addresses" are empty, and ' +
+    'CNI_ARGS have no IP';
+  const hostLocal = (key: string, meant: string) => `; "${key}" is a key of host-local: write "${meant}"`;
+  it.each([
+    [{}, nothing],
+    [{ range: '' }, nothing],
+    [{ range: null, ipRanges: [], addresses: [] }, nothing],
+    [{ subnet: '10.0.0.0/24' }, nothing + hostLocal('subnet', 'range')],
+    [
+      { Subnet: '10.0.0.0/24', rangeStart: '10.0.0.9', rangeEnd: '10.0.0.20' },
+      nothing +
+        hostLocal('Subnet', 'range') +
+        hostLocal('rangeStart', 'range_start') +
+        hostLocal('rangeEnd', 'range_end'),
+    ],
+    [{ ranges: [[{ subnet: '10.0.0.0/24' }]] }, nothing + hostLocal('ranges', 'ipRanges')],
+  ])('is refused by ADD and CHECK: %j', async (ipam, msg) => {
+    using plugin = nodeWithStore();
+    expect(await plugin.call('ADD', ipam)).toEqual({ exitCode: 1, code: 7, msg });
+    expect(await plugin.call('CHECK', ipam)).toEqual({ exitCode: 1, code: 7, msg });
+    expect(isEmpty(plugin.node)).toBe(true);
+  });
+
+  it.each([
+    [{}, 0],
+    [{ subnet: '10.0.0.0/24' }, 1],
+  ])('may be meant for addresses in CNI_ARGS, which STATUS and GC have not: %j', async (ipam, exitCode) => {
+    using plugin = nodeWithStore();
+    const top = { 'cni.dev/valid-attachments': [] };
+    expect(await plugin.call('STATUS', ipam, { version: '1.1.0' })).toMatchObject({ exitCode });
+    expect(await plugin.call('GC', ipam, { version: '1.1.0', top })).toMatchObject({ exitCode });
+    expect(await plugin.call('ADD', ipam, { env: { CNI_ARGS: 'IP=10.0.0.9/24' } })).toMatchObject({ exitCode: 0 });
+    expect(await plugin.call('DEL', ipam)).toEqual({ exitCode: 0 });
+  });
+});
+
+describe('what nobody can have meant', () => {
+  it.each([
+    [{ ...FOUR, subnet: '10.9.0.0/24' }, ['"subnet" is a key of host-local: write "range"']],
+    [
+      { ipRanges: [{ range: '10.0.0.0/24', Gateway: '10.0.0.1', rangeStart: '10.0.0.7' }] },
+      [
+        '"ipRanges[0].rangeStart" is a key of host-local: write "range_start"',
+        '"ipRanges[0].Gateway" has no effect, ranges have none of their own here: write "gateway" beside "ipRanges"',
+      ],
+    ],
+    [
+      { ...FOUR, gateway: '10.0.0.1' },
+      ['gateway 10.0.0.1 may be given to a pod: range 10.0.0.0/24 does not exclude it'],
+    ],
+    [{ ...FOUR, gateway: '10.0.0.1', exclude: ['10.0.0.0/30'] }, []],
+    [{ ...FOUR, gateway: '10.0.0.1', range_start: '10.0.0.2' }, []],
+    [{ ...FOUR, gateway: '10.9.0.1' }, []],
+    [
+      {
+        ...FOUR,
+        routes: [{ dst: '0.0.0.0/0', gw: '10.0.0.254' }],
+        addresses: [{ address: '10.0.0.5/24', gateway: '10.0.0.6' }],
+      },
+      [
+        'gateway 10.0.0.254 may be given to a pod: range 10.0.0.0/24 does not exclude it',
+        'gateway 10.0.0.6 may be given to a pod: range 10.0.0.0/24 does not exclude it',
+        'static address 10.0.0.5 may be given to a pod: range 10.0.0.0/24 does not exclude it',
+      ],
+    ],
+    [{ range: '0.0.0.0/0' }, ['range 0.0.0.0/0 spans other networks too: pods get addresses that belong elsewhere']],
+    [
+      { range: '::/0', exclude: ['::/16'] },
+      ['range ::/0 spans other networks too: pods get addresses that belong elsewhere'],
+    ],
+    [{ range: '10.0.0.0/8', ipRanges: [{ range: 'fd00::/8' }] }, []],
+  ])('goes on, and is told on stderr: %j', async (ipam, lines) => {
+    using plugin = nodeWithStore();
+    expect(await plugin.call('ADD', ipam)).toMatchObject({ exitCode: 0 });
+    expect(plugin.node.stderr).toEqual(lines);
+  });
+});
+
 describe('DEL', () => {
+  it('frees what it can find when the flat file has gone since ADD, and says so', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', FOUR, { env: attachment('A') });
+    const gone = { ...FOUR, configuration_path: '/no/such/file' };
+    expect(await plugin.call('ADD', gone, { env: attachment('B') })).toEqual({
+      exitCode: 1,
+      code: 7,
+      msg: 'cannot use "ipam.configuration_path" "/no/such/file": there is no such file',
+    });
+    expect(await plugin.call('DEL', gone, { env: attachment('A') })).toEqual({ exitCode: 0 });
+    expect(plugin.node.stderr).toEqual([
+      `flat file "/no/such/file" is missing: addresses are freed in "${plugin.dataDir}/_"`,
+    ]);
+    expect((await plugin.call('ADD', FOUR, { env: attachment('C') })).ips).toEqual([{ address: '10.0.0.1/24' }]);
+    expect(await plugin.call('DEL', { datastore: '', configuration_path: '/no/such/file' })).toMatchObject({ code: 7 });
+  });
+
   it('frees every range, whatever the configuration says by now, and is content the second time', async () => {
     using plugin = nodeWithStore();
     await plugin.call('ADD', BOTH, { env: attachment('A') });

@@ -9,6 +9,7 @@ import { WhereaboutsConf } from './config.ts';
 import type { Datastore } from './datastore.ts';
 import { examine } from './examine.ts';
 import { openFileStore, type StoreHost } from './file-store.ts';
+import { MISNOMERS } from './host-local.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
 import { folderOf, type StorePlace } from './place.ts';
@@ -28,13 +29,14 @@ export const whereabouts: Plugin<WhereaboutsConf> = {
   records: recorded,
   examine,
   validate: (call) => void readSettings(call),
+  misnomers: MISNOMERS,
   commands,
 };
 
 async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
   const settings = readSettings(call);
   return withStore(settings, host, async (store, log) => {
-    logIgnored(settings, log);
+    settings.warnings.forEach(log.warn);
     const dynamic = await reserve(settings, store, host);
     log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
     return resultOf(settings, dynamic);
@@ -44,6 +46,7 @@ async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
 async function del(call: Call<JsonObject>, host: Host): Promise<void> {
   const settings = readPlace(call.document);
   await withStore(settings, host, async (store, log) => {
+    settings.warnings.forEach(log.warn);
     const attachment = { id: call.containerId, ifname: call.ifName };
     const freed = await host.gather(`release in ${folderOf(settings.place)}`, attachment, async (all) =>
       (await store.release(all)).map((value) => ({ status: 'fulfilled', value })),
@@ -139,14 +142,6 @@ function resultOf({ ranges, gateway, statics, routes, dns }: Settings, dynamic: 
     return ip === undefined ? [] : [{ address: formatCidr({ ip, prefix: cidr.prefix }), ...own }];
   });
   return { interfaces: [], ips: [...ips, ...statics], routes, dns };
-}
-
-function logIgnored({ ranges }: Settings, log: Log): void {
-  for (const { cidr, ignored } of ranges) {
-    for (const bound of ignored) {
-      log.step(`${bound} is ignored: it is not within what range ${formatCidr(cidr)} can give`);
-    }
-  }
 }
 
 const ownerText = (call: Call<unknown>, { owner }: Settings): string =>

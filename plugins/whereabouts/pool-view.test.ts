@@ -30,6 +30,7 @@ function configured(
   const { family } = parseCidr(range)?.ip ?? { family: 4 };
   const one: Configured = {
     place: PLACE,
+    suspects: [],
     ranges: [
       {
         cidr: storedRange(range),

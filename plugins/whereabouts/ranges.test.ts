@@ -20,14 +20,9 @@ describe('readRanges', () => {
       { range: '10.9.7.20-10.9.7.90/24', range_start: '10.9.7.1', range_end: '10.9.7.2' },
       '10.9.7.0/24 10.9.7.20 10.9.7.90',
     ],
-    [{ range: '10.9.7.90-10.9.7.20/24' }, '10.9.7.0/24 10.9.7.90 10.9.7.254'],
     [{ range: 'fd12:00ab::/64' }, 'fd12:ab::/64 fd12:ab::1 fd12:ab::ffff:ffff:ffff:fffe'],
     [{ range: 'fd21:40::10-fd21:40::ff/120' }, 'fd21:40::/120 fd21:40::10 fd21:40::fe'],
     [{ range: '010.001.000.000/16' }, '10.1.0.0/16 10.1.0.1 10.1.255.254'],
-    [
-      { range: '192.0.2.0/24', range_start: '192.0.2.250', range_end: '192.0.2.9' },
-      '192.0.2.0/24 192.0.2.250 192.0.2.254',
-    ],
     [
       { range: '192.0.2.0/24', range_start: '192.0.2.0', range_end: '192.0.2.255' },
       '192.0.2.0/24 192.0.2.1 192.0.2.254',
@@ -69,13 +64,33 @@ describe('readRanges', () => {
     expect(rangesOf('192.0.2.8/24')[0]?.ignored).toEqual([]);
   });
 
+  it('takes a window of one address, and bounds of several families, of which one is ignored', () => {
+    expect(rangesOf({ range: '192.0.2.7-192.0.2.7/24' }).map(seen)).toEqual(['192.0.2.0/24 192.0.2.7 192.0.2.7']);
+    expect(rangesOf({ range: '192.0.2.0/24', range_start: 'fd00::1', range_end: '192.0.2.9' }).map(seen)).toEqual([
+      '192.0.2.0/24 192.0.2.1 192.0.2.9',
+    ]);
+  });
+
   it('is content without a range', () => {
     expect(readRanges(ipam({}))).toEqual([]);
   });
 
   it.each([
     [{ range: '10.9.7.20' }, 'ipRanges[0].range" "10.9.7.20": invalid CIDR 10.9.7.20'],
-    [{ range: '' }, 'ipRanges[0].range" "": invalid CIDR '],
+    [{ range: '' }, 'cannot use "ipam.ipRanges[0].range" "": it is empty'],
+    [
+      { subnet: '10.9.7.0/24', rangestart: '10.9.7.4' },
+      '"ipam.ipRanges[0].range" "": it is empty; "subnet" is a key of host-local: write "range"; "rangestart" is a key of host-local: write "range_start"',
+    ],
+    [
+      { range: '10.9.7.90-10.9.7.20/24' },
+      'ipRanges[0].range" "10.9.7.90-10.9.7.20/24": 10.9.7.90 lies after the end, 10.9.7.20',
+    ],
+    [
+      { range: '192.0.2.0/24', range_start: '192.0.2.250', range_end: '192.0.2.9' },
+      'ipRanges[0].range_start" "192.0.2.250": 192.0.2.250 lies after the end, 192.0.2.9',
+    ],
+    [{ range: 'fd00::/64', range_start: 'fd01::2', range_end: 'fd00::1' }, 'fd01::2 lies after the end, fd00::1'],
     [{ range: '10.9.7.0/33' }, 'invalid CIDR 10.9.7.0/33'],
     [{ range: '10.9.7.20-10.9.7.90' }, 'invalid CIDR 10.9.7.90'],
     [{ range: '10.9.7.20 - 10.9.7.90/24' }, 'range" "10.9.7.20 - 10.9.7.90/24": invalid range start IP: "10.9.7.20 "'],

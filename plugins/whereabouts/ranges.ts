@@ -2,6 +2,7 @@ import { type Cidr, contains, formatCidr, masked, parseCidr, parseCidrLenient } 
 import { bitsOf, formatIp, type Ip, parseIp, parseIpLenient } from '../../lib/net/ip.ts';
 import { narrow, type Range, rangeOf, usableOf } from '../../lib/net/range.ts';
 import type { IpamConf } from './config.ts';
+import { hostLocalIn } from './host-local.ts';
 import { fault } from './place.ts';
 
 /** A range of the configuration, ready to be allocated from. */
@@ -34,7 +35,15 @@ export function readRanges(conf: IpamConf): readonly ConfiguredRange[] {
 function readRange(bounds: Bounds, where: string, parseBound: (text: string) => Ip | undefined): ConfiguredRange {
   const boundOf = (key: 'range_start' | 'range_end') => readBound(bounds[key], `${where}.${key}`, parseBound);
   const [wantedStart, wantedEnd] = [boundOf('range_start'), boundOf('range_end')];
+  if (bounds.range === '') {
+    throw fault(`${where}.range`, '', ['it is empty', ...hostLocalIn(bounds)].join('; '));
+  }
   const { cidr, start = wantedStart, end = wantedEnd } = readForm(bounds.range, `${where}.range`);
+  refuseReversed(
+    start,
+    end,
+    start === wantedStart ? [`${where}.range_start`, bounds.range_start] : [`${where}.range`, bounds.range],
+  );
   const usable = usableOf(cidr);
   if (usable === undefined) {
     throw fault(
@@ -54,6 +63,13 @@ function readRange(bounds: Bounds, where: string, parseBound: (text: string) => 
       ...(end === undefined || end.value === window.last ? [] : [`end ${formatIp(end)}`]),
     ],
   };
+}
+
+/** The lowest address of a window that ends before it begins would be given to nobody, and all above it to somebody. */
+function refuseReversed(start: Ip | undefined, end: Ip | undefined, [key, value]: readonly [string, string]): void {
+  if (start !== undefined && end !== undefined && start.family === end.family && start.value > end.value) {
+    throw fault(key, value, `${formatIp(start)} lies after the end, ${formatIp(end)}`);
+  }
 }
 
 /** `network/prefix`, or `first-last/prefix`, which is split at the first "-" and not trimmed. */

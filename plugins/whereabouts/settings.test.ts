@@ -14,7 +14,15 @@ import { ipam } from './testing/fixtures.ts';
 const FILE = { datastore: 'file', range: '10.0.0.0/24' };
 
 const call = (conf: WhereaboutsConf, args = ''): Call<WhereaboutsConf> =>
-  ({ conf, args, version: '1.0.0', network: 'net-a', containerId: 'id', ifName: 'net1' }) as Call<WhereaboutsConf>;
+  ({
+    verb: 'ADD',
+    conf,
+    args,
+    version: '1.0.0',
+    network: 'net-a',
+    containerId: 'id',
+    ifName: 'net1',
+  }) as Call<WhereaboutsConf>;
 
 const settings = (keys: JsonObject, args = '') => readSettings(call({ ipam: ipam(keys) }, args));
 
@@ -51,18 +59,26 @@ describe('readSettings', () => {
       'cannot use "ipam.type" "host-local": only interested in networks whose IPAM type is \'whereabouts\'',
     ],
     [FILE, 'A=b', 4, 'cannot use CNI_ARGS: unknown arguments ["A=b"]'],
+    [FILE, 'GATEWAY=10.1.1', 4, 'cannot use GATEWAY of CNI_ARGS: "10.1.1" is not an IP address'],
+    [FILE, 'K8S_POD_NAME=a/b', 4, 'cannot use K8S_POD_NAME of CNI_ARGS: "a/b" is not a name, it has a "/"'],
+    [
+      FILE,
+      'K8S_POD_NAME=b;K8S_POD_NAMESPACE=/',
+      4,
+      'cannot use K8S_POD_NAMESPACE of CNI_ARGS: "/" is not a name, it has a "/"',
+    ],
     [FILE, 'IP=10.1.1.1', 4, 'cannot use IP of CNI_ARGS: "10.1.1.1" is not a CIDR address'],
     [
       { range: '10.0.0.0/24' },
       '',
       7,
-      'config file not found: "ipam.datastore" is "" and there is no flat file that names a datastore',
+      'config file not found: "ipam.datastore" is "" and there is no flat file that names a datastore; set "datastore": "file" to keep addresses on this node',
     ],
     [
       { datastore: 'kubernetes' },
       '',
       7,
-      'config file not found: "ipam.datastore" is "kubernetes" and there is no flat file that names a datastore',
+      'config file not found: "ipam.datastore" is "kubernetes" and there is no flat file that names a datastore; set "datastore": "file" to keep addresses on this node',
     ],
     [
       { kubernetes: { kubeconfig: '/k' } },
@@ -150,7 +166,7 @@ describe('the flat file', () => {
   });
 
   it('never decides about overlapping ranges', () => {
-    const flat = { datastore: 'file', enable_overlapping_ranges: false };
+    const flat = { ...FILE, enable_overlapping_ranges: false };
     expect(withFile(flat, {}).protectOverlaps).toBe(true);
     expect(
       withFile({ ...flat, enable_overlapping_ranges: true }, { enable_overlapping_ranges: false }).protectOverlaps,
@@ -200,14 +216,14 @@ describe('the flat file', () => {
     ['[]', 7, 'is not an object'],
     [{ range: 7 }, 7, 'range": 7 is not a string'],
     [{}, 7, 'you have not configured the storage engine'],
-    [{ datastore: 'kubernetes' }, 7, 'you have not configured the storage engine'],
+    [{ datastore: 'kubernetes' }, 7, '; set "datastore": "file" to keep addresses on this node'],
   ])('is refused when it is %o', (flat, code, fragment) => {
     expect(() => withFile(flat, {})).toThrow(
       expect.objectContaining({ code, message: expect.stringContaining(fragment) }),
     );
   });
 
-  it('is the first of the places that exists', () => {
+  it('is the one that is named, else the first of the usual places that exists', () => {
     using folder = temporaryFolder();
     const [a, b, c] = ['a', 'b', 'c'].map((name) => join(folder.path, name)) as [string, string, string];
     writeFileSync(b, JSON.stringify({ network_name: 'b' }));
@@ -216,7 +232,12 @@ describe('the flat file', () => {
       withFlatFile(IpamConf, ipam({ datastore: 'file', configuration_path: path }), [a, b, c]);
     expect([read('').network_name, read('').data_dir]).toEqual(['b', '']);
     expect(read(c).network_name).toBe('c');
-    expect(read(join(folder.path, 'missing')).network_name).toBe('b');
+    expect(() => read(join(folder.path, 'missing'))).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: `cannot use "ipam.configuration_path" "${folder.path}/missing": there is no such file`,
+      }),
+    );
   });
 
   it('that is a folder or cannot be reached is an error that names it', () => {

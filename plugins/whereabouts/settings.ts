@@ -1,4 +1,4 @@
-import { parseCniArgs } from '../../lib/cni/args.ts';
+import { nameIn, parseCniArgs } from '../../lib/cni/args.ts';
 import { readConf } from '../../lib/cni/config.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
@@ -6,12 +6,14 @@ import type { Call } from '../../lib/cni/plugin.ts';
 import type { Dns, IpConfig, Route } from '../../lib/cni/result.ts';
 import { type Ip, parseIpLenient } from '../../lib/net/ip.ts';
 import { IpamConf, StoreConf, type WhereaboutsConf } from './config.ts';
-import { withFlatFile } from './flat-file.ts';
+import { isFlatFileMissing, SET_FILE, withFlatFile } from './flat-file.ts';
+import { hostLocalIn } from './host-local.ts';
 import type { LogSettings } from './log.ts';
-import { fault, placeOf, type StorePlace } from './place.ts';
+import { fault, folderOf, placeOf, type StorePlace } from './place.ts';
 import type { Owner } from './plan.ts';
 import { type ConfiguredRange, readRanges } from './ranges.ts';
 import { readStatics } from './statics.ts';
+import { suspectsIn } from './suspects.ts';
 
 /** The arguments that the Go plugin knows; any other needs IgnoreUnknown. */
 const KNOWN_ARGS = ['IP', 'GATEWAY', 'K8S_POD_NAME', 'K8S_POD_NAMESPACE', 'K8S_POD_INFRA_CONTAINER_ID'];
@@ -27,6 +29,8 @@ export interface Settings {
   readonly statics: readonly IpConfig[];
   readonly routes: readonly Route[];
   readonly dns: Dns;
+  /** what nobody can have meant, though a call goes on with it: one phrase each */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -44,28 +48,55 @@ export function readSettings(call: Call<WhereaboutsConf>): Settings {
   const ranges = readRanges(conf);
   const place = storeOf(conf);
   refuseClusterKeys(conf);
+  const gateway = readGateway(conf.gateway);
+  const statics = readStatics(conf.addresses, args, call.version);
+  const foreign = hostLocalIn(conf);
+  if (ranges.length === 0 && statics.length === 0) {
+    refuseNothing(call, foreign);
+  }
   return {
     place,
     log: conf,
     owner: { id: call.containerId, podref: podrefOf(args), ifname: call.ifName, network: call.network },
     ranges,
     protectOverlaps: conf.enable_overlapping_ranges,
-    gateway: readGateway(conf.gateway),
-    statics: readStatics(conf.addresses, args, call.version),
+    gateway,
+    statics,
     routes: conf.routes,
     dns: conf.dns,
+    warnings: [...foreign, ...suspectsIn({ ...conf, statics }, ranges).map(({ text }) => text)],
   };
 }
 
+/** CNI_ARGS may name an address for one pod, but STATUS and GC are about none, and have no CNI_ARGS. */
+function refuseNothing({ verb }: Call<unknown>, foreign: readonly string[]): void {
+  if (foreign.length > 0 || !['STATUS', 'GC'].includes(verb)) {
+    const why = 'there is no address to give: "range", "ipRanges" and "addresses" are empty, and CNI_ARGS have no IP';
+    throw fault('ipam.range', '', [why, ...foreign].join('; '));
+  }
+}
+
+/** What DEL needs to know. */
+export interface PlaceSettings {
+  readonly place: StorePlace;
+  readonly log: LogSettings;
+  readonly warnings: readonly string[];
+}
+
 /**
- * What DEL needs: where the store is. Whatever else is wrong with the configuration by now, the addresses come back.
+ * What DEL needs: where the store is. Whatever else is wrong with the configuration by now, the addresses come back: a
+ * flat file that has gone since ADD is passed over.
  *
  * @throws CniError
  */
-export function readPlace(document: JsonObject): { readonly place: StorePlace; readonly log: LogSettings } {
+export function readPlace(document: JsonObject): PlaceSettings {
   const ipam = lookUp(document, 'ipam');
-  const conf = withFlatFile(StoreConf, readConf(StoreConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam'));
-  return { place: storeOf(conf), log: conf };
+  const own = readConf(StoreConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam');
+  const isMissing = isFlatFileMissing(own);
+  const conf = withFlatFile(StoreConf, isMissing ? { ...own, configuration_path: '' } : own);
+  const place = storeOf(conf);
+  const warning = `flat file "${own.configuration_path}" is missing: addresses are freed in "${folderOf(place)}"`;
+  return { place, log: conf, warnings: isMissing ? [warning] : [] };
 }
 
 function ipamOf<T>(ipam: T | undefined): T {
@@ -83,7 +114,7 @@ function storeOf(conf: StoreConf): StorePlace {
     throw new CniError(
       'invalidNetworkConfig',
       'you have not configured the storage engine: ' +
-        'neither "ipam.datastore" is "file" nor "ipam.kubernetes.kubeconfig" is set',
+        `neither "ipam.datastore" is "file" nor "ipam.kubernetes.kubeconfig" is set; ${SET_FILE}`,
     );
   }
   const word = conf.datastore === '' ? 'kubernetes' : conf.datastore;
@@ -117,6 +148,6 @@ function readGateway(text: string): Ip | undefined {
 }
 
 function podrefOf(args: Readonly<Record<string, string>>): string {
-  const name = args['K8S_POD_NAME'] ?? '';
-  return name === '' ? '' : `${args['K8S_POD_NAMESPACE'] ?? ''}/${name}`;
+  const [namespace, name] = [nameIn(args, 'K8S_POD_NAMESPACE'), nameIn(args, 'K8S_POD_NAME')];
+  return name === '' ? '' : `${namespace}/${name}`;
 }

@@ -1,3 +1,4 @@
+import { badArg } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { IpConfig } from '../../lib/cni/result.ts';
 import type { Version } from '../../lib/cni/versions.ts';
@@ -56,7 +57,7 @@ const listIn = (args: Readonly<Record<string, string>>, key: string): readonly s
 function readArg<T>(key: string, text: string, parse: (text: string) => T | undefined, kind: string): T {
   const value = parse(text);
   if (value === undefined) {
-    throw new CniError('badEnv', `cannot use ${key} of CNI_ARGS: "${text}" is not ${kind}`);
+    throw badArg(key, text, `is not ${kind}`);
   }
   return value;
 }

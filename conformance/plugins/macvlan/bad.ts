@@ -131,8 +131,15 @@ export const BAD: readonly Row[] = [
     title: 'a malformed hardware address in CNI_ARGS',
     conf: macvlan({}),
     call: { args: 'MAC=nonsense' },
-    code: 7,
-    says: ['nonsense'],
+    code: 4,
+    says: ['MAC of CNI_ARGS', 'nonsense'],
+  },
+  {
+    title: 'a multicast hardware address in CNI_ARGS',
+    conf: macvlan({ mac: '02:00:00:00:00:07' }),
+    call: { args: 'IgnoreUnknown=1;MAC=01:00:5e:00:00:01' },
+    code: 4,
+    says: ['MAC of CNI_ARGS', '01:00:5e:00:00:01'],
   },
   ...['MAC', 'MAC=a=b', 'MAC=a;', ';', '='].map(
     (args): Row => ({ title: `CNI_ARGS ${args}`, conf: macvlan({}), call: { args }, code: 4, says: ['CNI_ARGS'] }),

@@ -41,6 +41,46 @@ export const BAD: readonly Row[] = [
       says: ['ipam.range', text, 'net mask is too short'],
     }),
   ),
+  ...['10.5.0.90-10.5.0.20/24', 'fd00::9-fd00::1/64'].map(
+    (text): Row => ({
+      title: `a window that is reversed: ${text}`,
+      shows: 'whereabouts/reversed',
+      conf: range(text),
+      code: 7,
+      says: ['ipam.range', text, 'after the end'],
+    }),
+  ),
+  {
+    title: 'bounds that are reversed',
+    conf: whereabouts({ range_start: '10.5.0.90', range_end: '10.5.0.20' }),
+    code: 7,
+    says: ['ipam.range_start', '10.5.0.90', '10.5.0.20'],
+  },
+  ...[
+    { range: '' },
+    { range: null, addresses: [], ipRanges: [] },
+    { range: undefined, subnet: '10.5.0.0/24' },
+    { range: undefined, ranges: [[{ subnet: '10.5.0.0/24' }]], rangeStart: '10.5.0.9' },
+  ].map(
+    (keys): Row => ({
+      title: `nothing to give: ${JSON.stringify(keys)}`,
+      shows: 'whereabouts/nothing',
+      conf: whereabouts(keys),
+      code: 7,
+      says: [
+        'ipam.range',
+        ...Object.keys(keys).flatMap((key) =>
+          /^(subnet|ranges|rangeStart)$/.test(key) ? [`"${key}" is a key of host-local`] : [],
+        ),
+      ],
+    }),
+  ),
+  {
+    title: 'a flat file that is missing',
+    conf: whereabouts({ configuration_path: '{dir}/missing.conf' }),
+    code: 7,
+    says: ['ipam.configuration_path', '/missing.conf'],
+  },
   ...['x', '10.5.0.300', '10.5.0.0/33', ''].map(
     (text): Row => ({
       title: `an exclude "${text}"`,
@@ -143,7 +183,12 @@ export const BAD: readonly Row[] = [
     code: 2,
     says: ['datastore', '"kubernetes"'],
   },
-  { title: 'no datastore at all', conf: whereabouts({ datastore: '', kubernetes: {} }), code: 7, says: ['datastore'] },
+  {
+    title: 'no datastore at all',
+    conf: whereabouts({ datastore: '', kubernetes: {} }),
+    code: 7,
+    says: ['set "datastore": "file"'],
+  },
   {
     title: 'both datastores',
     conf: whereabouts({ kubernetes: { kubeconfig: '/etc/kube' } }),
@@ -172,6 +217,14 @@ export const BAD: readonly Row[] = [
     says: ['K8S_POD_UID=1'],
   },
   {
+    title: 'a name of a pod in CNI_ARGS that is none',
+    shows: 'whereabouts/pod-name',
+    conf: whereabouts({}),
+    call: { args: 'K8S_POD_NAMESPACE=a;K8S_POD_NAME=b/c' },
+    code: 4,
+    says: ['K8S_POD_NAME of CNI_ARGS', 'b/c'],
+  },
+  {
     title: 'an address in CNI_ARGS without prefix',
     conf: whereabouts({}),
     call: { args: 'IP=10.9.9.9' },
@@ -187,7 +240,13 @@ export const BAD: readonly Row[] = [
       }
     },
     code: 999,
-    says: [/^error at storage engine: /, 'Could not allocate IP in range', '10.5.0.0/30'],
+    says: [
+      /^error at storage engine: /,
+      'Could not allocate IP in range',
+      '10.5.0.0/30',
+      'held by container a net1, container b net1',
+      'braid ipam show',
+    ],
   },
   {
     title: 'a range that is excluded as a whole',

@@ -115,7 +115,6 @@ describe.concurrent('the address that whereabouts gives', () => {
     { what: { range: '10.9.7.130/25', range_start: '10.9.7.200' }, given: ['10.9.7.200/25'] },
     { what: { range: '10.9.7.20-10.9.7.90/24' }, given: ['10.9.7.20/24', '10.9.7.21/24'] },
     { what: { range: '10.9.7.20-10.9.7.90/24', range_start: '10.9.7.50' }, given: ['10.9.7.20/24'] },
-    { what: { range: '10.9.7.90-10.9.7.20/24' }, given: ['10.9.7.90/24'] },
     { what: { range: 'fd12:00ab::/64' }, given: ['fd12:ab::1/64', 'fd12:ab::2/64'] },
     { what: { range: '010.009.007.000/24' }, given: ['10.9.7.1/24'] },
     { what: { range: '192.168.1.44/28' }, given: ['192.168.1.33/28'] },
@@ -125,10 +124,6 @@ describe.concurrent('the address that whereabouts gives', () => {
       given: ['192.168.1.2/24', '192.168.1.4/24'],
     },
     { what: { range: '192.168.1.0/24', exclude: ['10.0.0.0/8', 'fd00::/8'] }, given: ['192.168.1.1/24'] },
-    {
-      what: { range: '192.168.1.0/24', range_start: '192.168.1.250', range_end: '192.168.1.9' },
-      given: ['192.168.1.250/24'],
-    },
     { what: { range: '192.168.1.0/24', range_start: '10.0.0.1' }, given: ['192.168.1.1/24'] },
     { what: { range: 'fd00::/8', exclude: ['fd00::/9', 'fd80::/16'] }, given: ['fd81::/8'] },
     { what: { range: '10.0.0.0/8', exclude: ['10.0.0.0/9', '10.128.0.0/16'] }, given: ['10.129.0.0/8'] },

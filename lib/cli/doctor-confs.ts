@@ -1,0 +1,110 @@
+import { readCall } from '../cni/call.ts';
+import { readConf } from '../cni/config.ts';
+import { messageOf } from '../cni/errors.ts';
+import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
+import { refuseName } from '../cni/network.ts';
+import { type NetworkList, parseNetwork } from '../cni/network-list.ts';
+import type { Call, Finding, Host, Plugin } from '../cni/plugin.ts';
+import { type ConfFile, textIn } from './confs.ts';
+import { type Plugins, type UnreadKey, unreadKeys, unreadListKeys } from './doctor-keys.ts';
+
+/** The environment of an ADD, with what does not matter. */
+const ADD = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'doctor', CNI_IFNAME: 'eth0' };
+
+/**
+ * What is written in configurations: what every ADD would refuse, as the plugin itself says it, and what nobody reads.
+ * Delegates are configurations too.
+ */
+export async function examineConfs(host: Host, files: readonly ConfFile[]): Promise<readonly Finding[]> {
+  const loaded = await Promise.all(Object.values(host.registry).map((load) => load()));
+  const plugins = new Map(loaded.map((plugin) => [plugin.name, plugin]));
+  return files.flatMap(({ path, document }) =>
+    document === undefined ? [] : examineNetwork(document, { path, plugins, isDelegate: false }),
+  );
+}
+
+interface Examination {
+  /** of the file */
+  readonly path: string;
+  readonly plugins: Plugins;
+  /** its caller judges it too */
+  readonly isDelegate: boolean;
+}
+
+function examineNetwork(document: JsonObject, examination: Examination): readonly Finding[] {
+  const { path, plugins, isDelegate } = examination;
+  const report = reporter(textIn(document, 'name'), path);
+  let list: NetworkList;
+  try {
+    list = parseNetwork(document);
+    refuseName(list.name);
+  } catch (error) {
+    return isDelegate ? [] : [report.refused(error)];
+  }
+  const isList = textIn(document, 'type') === '';
+  const isOurs = list.plugins.some(({ type }) => plugins.has(type));
+  return [
+    ...(isList && isOurs ? unreadListKeys(document, plugins).map((key) => report.unread(key, 'the list')) : []),
+    ...list.plugins.flatMap(({ document: conf, type }, index) => [
+      ...refusals(handedOut(conf, list, index), plugins).map(report.refused),
+      ...unreadKeys(conf, plugins).map((key) => report.unread(key, type)),
+      ...networksBelow(conf, plugins.get(type)).flatMap((network) =>
+        examineNetwork(network, { ...examination, isDelegate: true }),
+      ),
+    ]),
+  ];
+}
+
+const reporter = (network: string, path: string) => ({
+  refused: (error: unknown): Finding => ({
+    level: 'fault',
+    text: `network "${network}": ${messageOf(error)}`,
+    fix: `correct "${path}": every pod that needs it fails`,
+  }),
+  unread: ({ path: key, fix }: UnreadKey, of: string): Finding => ({
+    level: 'warning',
+    text: `network "${network}": nobody reads this key of ${of}: "${key}"`,
+    fix: `${fix} ("${path}")`,
+  }),
+});
+
+/** A plugin's document as libcni makes it; that there is a result before it is all that matters of the result. */
+function handedOut(conf: JsonObject, { name, cniVersion }: NetworkList, index: number): JsonObject {
+  const version = cniVersion === '' ? {} : { cniVersion };
+  return { ...conf, ...version, name, ...(index === 0 ? {} : { prevResult: version }) };
+}
+
+/** What the plugin and the IPAM plugin that it asks say of the document, where they are ours. */
+function refusals(document: JsonObject, plugins: Plugins): readonly unknown[] {
+  const ipam = lookUp(document, 'ipam');
+  return [textIn(document, 'type'), isObject(ipam) ? textIn(ipam, 'type') : ''].flatMap((type) => {
+    const plugin = plugins.get(type);
+    try {
+      if (plugin !== undefined) {
+        validate(plugin, document);
+      }
+      return [];
+    } catch (error) {
+      return [error];
+    }
+  });
+}
+
+function validate(plugin: Plugin, document: JsonObject): void {
+  const call: Call<JsonObject> = readCall(ADD, Buffer.from(JSON.stringify(document)));
+  plugin.validate?.({ ...call, conf: readConf(plugin.conf, call.document) });
+}
+
+/** Those of multus: in the configuration, and in files that it names. */
+function networksBelow(conf: JsonObject, plugin: Plugin | undefined): readonly JsonObject[] {
+  const delegates = lookUp(conf, 'delegates');
+  const inline = Array.isArray(delegates) ? (delegates as readonly Json[]).filter(isObject) : [];
+  if (plugin?.networksAt === undefined) {
+    return inline;
+  }
+  try {
+    return [...inline, ...plugin.networksAt(readConf(plugin.conf, conf))];
+  } catch {
+    return inline; // the plugin says so itself, of the configuration that leads there
+  }
+}
