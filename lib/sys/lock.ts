@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { constants as os } from 'node:os';
-import { CniError } from '../cni/errors.ts';
+import { join } from 'node:path';
+import { asCniError, CniError, CODES } from '../cni/errors.ts';
 import { errnoError } from '../netlink/errno.ts';
 import type { Native } from '../netns/native.ts';
 import { ioError } from './io-error.ts';
@@ -78,6 +79,54 @@ export class FileLock implements Disposable {
       removeQuietly(this.transient); // those who wait for it see that it is gone, and make another
     }
     closeSync(this.fd);
+  }
+}
+
+/**
+ * A lock for what only gives back: on a full or read-only disk there is none to be had, and a pod must be able to go.
+ *
+ * @throws CniError tryAgainLater
+ */
+export async function lockForRelease(
+  log: (line: string) => void,
+  acquire: () => Promise<FileLock>,
+): Promise<FileLock | undefined> {
+  try {
+    return await acquire();
+  } catch (error) {
+    const { code, message } = asCniError(error);
+    if (code !== CODES.ioFailure) {
+      throw error;
+    }
+    log(`${message}: going on without a lock`);
+    return undefined;
+  }
+}
+
+/** Removes lock files that killed calls have left: those in the folder that nobody holds. Best effort. */
+export function removeStaleLocks(host: Pick<LockHost, 'native'>, folder: string): void {
+  for (const name of hiddenLocks(folder)) {
+    try {
+      const path = join(folder, name);
+      const fd = openSync(path, constants.O_RDWR);
+      try {
+        if (host.native.lock(fd, LOCK_EX) >= 0) {
+          unlinkSync(path);
+        }
+      } finally {
+        closeSync(fd);
+      }
+    } catch {
+      // another call was faster
+    }
+  }
+}
+
+function hiddenLocks(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.startsWith('.') && name.endsWith('.lock'));
+  } catch {
+    return [];
   }
 }
 

@@ -7,6 +7,7 @@ import { renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
+import { lockForRelease } from '../../lib/sys/lock.ts';
 import { lockDevice } from './claim.ts';
 import { bringHome, moveOutOf, openRecorded } from './home.ts';
 import { type DeviceRecord, nameOf, type Records, recordsIn } from './record.ts';
@@ -32,7 +33,7 @@ export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void
 
 /** Brings a device home from wherever it is, and forgets it. */
 export async function giveBackRecorded(host: Host, records: Records, record: DeviceRecord): Promise<void> {
-  using _lock = await lockDevice(host, records, record.picture.device);
+  using _lock = await lockForRelease(host.log, () => lockDevice(host, records, record.picture.device));
   using netns = await openRecorded(host, record);
   if (await bringHome(host, record, netns)) {
     records.remove(nameOf(record));
@@ -73,7 +74,8 @@ function isAskedFor(device: DeviceFacts, document: JsonObject): boolean {
   );
 }
 
-function dataDirOf(document: JsonObject): string {
+/** '' when the document says nothing that can be used. */
+export function dataDirOf(document: JsonObject): string {
   const value = lookUp(document, 'dataDir');
   return typeof value === 'string' ? value : '';
 }

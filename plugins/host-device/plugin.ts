@@ -7,12 +7,12 @@ import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
-
+import { removeStaleLocks } from '../../lib/sys/lock.ts';
 import { checkDevice } from './check.ts';
 import { claimDevice } from './claim.ts';
 import { HostDeviceConf } from './config.ts';
 import { examine } from './examine.ts';
-import { giveBack, giveBackRecorded } from './give-back.ts';
+import { dataDirOf, giveBack, giveBackRecorded } from './give-back.ts';
 import { bringHome, openRecorded } from './home.ts';
 import { beyondResult, inherited } from './inherit.ts';
 import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
@@ -101,7 +101,10 @@ async function addressOnly(call: Call<HostDeviceConf>, host: Host): Promise<Resu
 const dnsOf = (call: Call<HostDeviceConf>): Result['dns'] => (ipamType(call.document) === '' ? {} : call.conf.dns);
 
 function del(call: Call<JsonObject>, host: Host): Promise<void> {
-  return releaseAfter(call, host, () => giveBack(call, host));
+  return releaseAfter(call, host, async () => {
+    await giveBack(call, host);
+    removeStaleLocks(host, recordsIn(dataDirOf(call.document)).path);
+  });
 }
 
 async function check(call: Call<HostDeviceConf>, host: Host): Promise<void> {

@@ -8,6 +8,7 @@ import { findLink, listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { type Attachment, attachAll, attachmentsOf, detachAll, isFilled, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
+import { lockContainer } from './container-lock.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks, naming } from './networks.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
@@ -34,12 +35,15 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<Result> =>
     }
     const [first] = attachments;
     using netns = await adding(pod, first, () => host.openNetns(call.netnsPath));
+    const cniDir = cniDirOf(call.conf);
+    using _lock = await lockContainer(host, cniDir, call.containerId).catch((error: unknown) => {
+      throw within(`${prefix}: error saving the delegates`, error);
+    });
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
     await foreseeAll({ host, pod, netns, names }, attachments);
     await using undo = new Undo(host.log);
     const started: Attachment[] = [];
     naming(`${prefix}: error saving the delegates`, () => {
-      const cniDir = cniDirOf(call.conf);
       const before = readScratch(cniDir, call.containerId);
       // before the write, which may fail when the file is there already
       undo.push('delete what was attached', () =>

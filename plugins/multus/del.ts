@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs';
 import { readConf } from '../../lib/cni/config.ts';
 import { combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { readCached } from '../../lib/cni/result-cache.ts';
+import { lockForRelease, removeStaleLocks } from '../../lib/sys/lock.ts';
 import { type Attachment, detachAll, sharedRuntime, type Undetached } from './attachments.ts';
 import { CommonConf, cniDirOf, MultusConf, RuntimeConfigConf } from './config.ts';
+import { lockContainer } from './container-lock.ts';
 import type { Delegate } from './delegates.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks } from './networks.ts';
@@ -25,6 +28,10 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
     if (fault !== undefined) {
       log.verbose(() => `warning: ${fault}`);
     }
+    const cniDir = cniDirOf(common);
+    using _lock = existsSync(cniDir)
+      ? await lockForRelease(host.log, () => lockContainer(host, cniDir, call.containerId))
+      : undefined;
     const pod = orElse(NO_POD, () => podOf(call.args), log);
     const supplied = orElse(undefined, () => suppliedBy(call.document), log);
     const { attachments, doubts } = await recallAll({
@@ -39,11 +46,12 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
     const errors = [...failed.map(({ error }) => error), ...doubts];
     if (doubts.length === 0 && !failed.some(isForgotten) && !(common.retryDeleteOnError && isWorthRetrying(errors))) {
       try {
-        removeScratch(cniDirOf(common), call.containerId);
+        removeScratch(cniDir, call.containerId);
       } catch (error) {
         errors.push(error);
       }
     }
+    removeStaleLocks(host, cniDir);
     const failure = combined(errors, ' / ');
     if (failure !== undefined) {
       throw within('errors', failure);

@@ -1,4 +1,4 @@
-import { combined, messageOf, within } from '../../lib/cni/errors.ts';
+import { asCniError, CODES, combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { gcNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
 import type { Call, Host, Attachment as Valid } from '../../lib/cni/plugin.ts';
 import { recordName } from '../../lib/cni/record-name.ts';
@@ -6,6 +6,7 @@ import { type CacheListing, listCached } from '../../lib/cni/result-cache.ts';
 import { isShortage } from '../../lib/sys/io-error.ts';
 import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
+import { lockContainer } from './container-lock.ts';
 import { type Log, logged } from './log.ts';
 import { interfaceNames } from './names.ts';
 import { loadNetworks } from './networks.ts';
@@ -66,6 +67,7 @@ function deadContainers(memory: Memory, valid: readonly Valid[]): readonly strin
 async function collect(containerId: string, host: Host, memory: Memory): Promise<readonly unknown[]> {
   const errors: unknown[] = [];
   try {
+    using _lock = await lockContainer(host, memory.shared.cacheDir, containerId, 0);
     const attachments = attachedTo(containerId, memory);
     memory.log.verbose(() => `Gc: ${containerId}: ${attachments.map(({ list }) => list.name).join(' ')}`);
     errors.push(...(await detachAll(host, attachments)).map(({ error }) => error));
@@ -73,6 +75,10 @@ async function collect(containerId: string, host: Host, memory: Memory): Promise
       removeScratch(memory.shared.cacheDir, containerId);
     }
   } catch (error) {
+    if (asCniError(error).code === CODES.tryAgainLater && errors.length === 0) {
+      memory.log.verbose(() => `Gc: ${containerId} is left: ${messageOf(error)}`); // its ADD or DEL is on its way
+      return [];
+    }
     errors.push(error);
   }
   return errors.map((error) => within(`failed to delete stale container ${containerId}`, error));

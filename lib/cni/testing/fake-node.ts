@@ -116,6 +116,7 @@ function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
       return named as unknown as Netns;
     },
     log: (line) => node().stderr.push(line),
+    native: { lock: () => 0 } as unknown as Host['native'],
     livingNetns: () => [],
     bootId: 'this boot',
     registry,

@@ -1,0 +1,24 @@
+import { join } from 'node:path';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { makeFolder } from '../../lib/sys/atomic-file.ts';
+import { FileLock } from '../../lib/sys/lock.ts';
+
+const TIMEOUT_MS = 60_000;
+/** Names of files end at 255 bytes; IDs that differ only behind this wait for each other, which does no harm. */
+const LONGEST_PART = 200;
+
+/**
+ * Makes a container this call's own: several calls for one pod at once would take each other's records for left over.
+ *
+ * @throws CniError tryAgainLater when another call has kept it for too long, ioFailure where nothing can be written
+ */
+export function lockContainer(
+  host: Host,
+  cniDir: string,
+  containerId: string,
+  timeoutMs = TIMEOUT_MS,
+): Promise<FileLock> {
+  makeFolder(cniDir, { sync: false });
+  const path = join(cniDir, `.${containerId.slice(0, LONGEST_PART)}.lock`);
+  return FileLock.acquire(host, path, { timeoutMs, isTransient: true });
+}
