@@ -52,7 +52,7 @@ export function checkEnvironment(env: Env): void {
  * @throws CniError
  */
 export function readCall(env: Env, stdin: Buffer): Call<JsonObject> {
-  const document = parseDocument(stdin);
+  const document = documentIn(stdin);
   const network = nameOf(document);
   const verb = env['CNI_COMMAND'] ?? '';
   if (!VERBS.includes(verb)) {
@@ -105,6 +105,15 @@ export function identifierFault(text: string): string | undefined {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text)
     ? undefined
     : 'must begin with a letter or digit and hold only letters, digits, "_", "." and "-"';
+}
+
+/** An IPAM plugin gets the very bytes of the plugin that calls it, and so does ADD of what was foreseen: read once. */
+const parsed = new WeakMap<Buffer, JsonObject>();
+
+function documentIn(stdin: Buffer): JsonObject {
+  const document = parsed.get(stdin) ?? parseDocument(stdin);
+  parsed.set(stdin, document);
+  return document;
 }
 
 function parseDocument(stdin: Buffer): JsonObject {

@@ -55,8 +55,16 @@ export const callPlugin = (running: Running, verb: Verb, plugin: PluginEntry, in
  *
  * @throws CniError as the plugin would
  */
-export const foreseePlugin = (running: Running, plugin: PluginEntry, injected: Injected): Promise<void> =>
-  foreseeDelegate(running.host, delegationOf(running, 'ADD', plugin, injected));
+export function foreseePlugin(running: Running, plugin: PluginEntry, injected: Injected): Promise<void> {
+  const delegation = delegationOf(running, 'ADD', plugin, injected);
+  if (plugin === running.list.plugins[0]) {
+    foreseen.set(running.runtime, delegation.stdin);
+  }
+  return foreseeDelegate(running.host, delegation);
+}
+
+/** What the first plugin was asked with is what ADD calls it with. */
+const foreseen = new WeakMap<RuntimeConf, Buffer>();
 
 function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Delegation {
   const { containerId, netns, ifName, args, path } = runtime;
@@ -72,7 +80,9 @@ function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntr
       CNI_IFNAME: ifName,
       CNI_PATH: path.join(':'),
     },
-    stdin: stdinOf(list, plugin, runtime, injected),
+    stdin:
+      (verb === 'ADD' && plugin === list.plugins[0] ? foreseen.get(runtime) : undefined) ??
+      stdinOf(list, plugin, runtime, injected),
   };
 }
 

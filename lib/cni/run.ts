@@ -67,10 +67,17 @@ async function dispatch(plugin: Plugin, call: Call<JsonObject>, host: Host): Pro
 }
 
 /** The call, its configuration read. */
-export const configured = (plugin: Plugin, call: Call<JsonObject>): Call<unknown> => ({
-  ...call,
-  conf: readConf(plugin.conf, withPlainIntegers(call.document, call.stdin.toString('utf8'))),
-});
+export function configured(plugin: Plugin, call: Call<JsonObject>): Call<unknown> {
+  const known = confs.get(call.document) ?? new Map<Plugin, unknown>();
+  confs.set(call.document, known);
+  if (!known.has(plugin)) {
+    known.set(plugin, readConf(plugin.conf, withPlainIntegers(call.document, call.stdin.toString('utf8'))));
+  }
+  return { ...call, conf: known.get(plugin) };
+}
+
+/** A plugin that foresaw a call has read its configuration. */
+const confs = new WeakMap<JsonObject, Map<Plugin, unknown>>();
 
 function printed(outcome: Result | PrintedResult, version: Version): string {
   const { result, version: as } = 'result' in outcome ? outcome : { result: outcome, version };
