@@ -29,7 +29,7 @@ export interface AddressPlan {
  */
 export function planAddresses(result: Result, ifName: string): AddressPlan {
   const addresses = result.ips.filter((ip) => ip.interface !== undefined).map((ip) => addressOf(ip, result, ifName));
-  const gateways = result.ips.flatMap(({ gateway }) => parseIp(gateway ?? '') ?? []);
+  const gateways = result.ips.flatMap(({ gateway }) => (gateway === undefined ? [] : [gatewayOf(gateway)]));
   return { addresses, routes: result.routes.map((route) => planRoute(route, gateways)) };
 }
 
@@ -107,13 +107,21 @@ function planRoute(route: Route, gateways: readonly Ip[]): RoutePlan {
   const family: Family = destination.ip.family;
   return {
     destination: masked(destination),
-    gateway: route.gw === undefined ? gateways.find((ip) => ip.family === family) : parseIp(route.gw),
+    gateway: route.gw === undefined ? gateways.find((ip) => ip.family === family) : gatewayOf(route.gw),
     mtu: route.mtu,
     advmss: route.advmss,
     priority: route.priority,
     table: route.table || RT_TABLE_MAIN,
     scope: route.scope ?? 0,
   };
+}
+
+function gatewayOf(text: string): Ip {
+  const gateway = parseIp(text);
+  if (gateway === undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use gateway ${JSON.stringify(text)}: it is not an address`);
+  }
+  return gateway;
 }
 
 async function addAddress(netlink: Conversation, link: Named, address: Cidr): Promise<void> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Ip, parseIp } from '../net/ip.ts';
+import { macOf } from '../net/mac.ts';
 import { errnoError } from '../netlink/errno.ts';
 import type { Frame, Netns } from '../netns/netns.ts';
 import { announce, gratuitousArp, unsolicitedAdvertisement } from './announce.ts';
@@ -68,7 +69,7 @@ function wireWith({ attempts = 0, failure = '', from = '02:aa:00:00:00:07' } = {
       announce({
         netns,
         link: { index: 7, name: 'net1' },
-        mac: from,
+        mac: macOf(from) ?? '',
         addresses: [ip(address)],
         sleep: async (ms) => void slept.push(ms),
         log: (line) => lines.push(line),

@@ -1,6 +1,6 @@
 import { messageOf } from '../cni/errors.ts';
 import { type Ip, ipToBytes } from '../net/ip.ts';
-import { parseMac } from '../net/mac.ts';
+import { type Mac, macBytes } from '../net/mac.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import type { Frame, Netns } from '../netns/netns.ts';
 
@@ -21,7 +21,7 @@ const CARRIER_WAIT_MS = 200;
 export interface Announcement {
   readonly netns: Netns;
   readonly link: { readonly index: number; readonly name: string };
-  readonly mac: string;
+  readonly mac: Mac | '';
   readonly addresses: readonly Ip[];
   readonly sleep: (ms: number) => Promise<void>;
   readonly log: (line: string) => void;
@@ -32,8 +32,8 @@ export interface Announcement {
  * the link's carrier, but not for long. Best effort: what fails is logged.
  */
 export async function announce({ netns, link, mac, addresses, sleep, log }: Announcement): Promise<void> {
-  const bytes = parseMac(mac);
-  if (bytes === undefined || !isEthernet(bytes)) {
+  const bytes = mac === '' ? Buffer.alloc(0) : macBytes(mac);
+  if (!isEthernet(bytes)) {
     return;
   }
   try {

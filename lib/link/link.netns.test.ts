@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { makeHost } from '../cni/host.ts';
 import { type Cidr, parseCidr } from '../net/cidr.ts';
 import { ip, Lab, PARENT, stateOf } from '../testing/lab.ts';
+import { mac } from '../testing/mac.ts';
 import { configureLink } from './addressing.ts';
 import { createLink, type LinkPlan } from './link.ts';
 import { findLink, findLinkByIndex, listAddresses } from './observe.ts';
@@ -20,7 +21,7 @@ const planFor = (lab: Lab, name: string, parentIndex: number): LinkPlan => ({
   parent: { index: parentIndex, name: PARENT },
   mode: 'bridge',
   mtu: 1400,
-  mac: '02:00:00:00:00:07',
+  mac: mac('02:00:00:00:00:07'),
   broadcastQueueLength: lab.node === '' ? 1 : 0,
 });
 
@@ -31,7 +32,7 @@ describe('createLink', () => {
     const { netlink } = lab.host().netns;
     const parent = await findLink(netlink, PARENT);
     const made = await createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined);
-    expect(made).toMatchObject({ name: 'net1', kind: 'macvlan', mtu: 1400, mac: '02:00:00:00:00:07' });
+    expect(made).toMatchObject({ name: 'net1', kind: 'macvlan', mtu: 1400, mac: mac('02:00:00:00:00:07') });
     const [seen] = ip('-n', lab.pod, '-d', 'link', 'show', 'net1') as [Record<string, unknown>];
     expect(seen).toMatchObject({
       mtu: 1400,

@@ -1,4 +1,4 @@
-import { parseMac } from '../net/mac.ts';
+import { type Mac, macBytes } from '../net/mac.ts';
 import {
   encodeLink,
   IFF_UP,
@@ -27,7 +27,7 @@ export interface LinkPlan {
   /** undefined: as the parent */
   readonly mtu: number | undefined;
   /** undefined: the kernel's choice */
-  readonly mac: string | undefined;
+  readonly mac: Mac | undefined;
   /** undefined or 0: the kernel's default */
   readonly broadcastQueueLength: number | undefined;
 }
@@ -158,14 +158,13 @@ async function requestLink(from: Conversation, target: Netns, plan: LinkPlan, na
 }
 
 function attributesOf(plan: LinkPlan, name: string, netNsFd: number): LinkAttributes {
-  const address = plan.mac === undefined ? undefined : parseMac(plan.mac);
   const data = MacvlanTable.encode({
     mode: MACVLAN_MODES[plan.mode],
     ...(plan.broadcastQueueLength ? { bcQueueLen: plan.broadcastQueueLength } : {}),
   });
   return {
     link: plan.parent.index,
-    ...(address === undefined ? {} : { address }),
+    ...(plan.mac === undefined ? {} : { address: macBytes(plan.mac) }),
     ifName: name,
     ...(plan.mtu === undefined ? {} : { mtu: plan.mtu }),
     netNsFd,

@@ -1,4 +1,4 @@
-import { parseMac } from '../net/mac.ts';
+import { macBytes } from '../net/mac.ts';
 import { RTM_SETLINK } from '../netlink/codec/link.ts';
 import { encodeVf, LINK_STATES, type VfAttributes } from '../netlink/codec/vf.ts';
 import type { Conversation } from '../netlink/conversation.ts';
@@ -101,9 +101,8 @@ async function request(
 }
 
 function encoded(vf: number, { mac, vlan, rate, spoofCheck, trust, linkState }: VfChanges): VfAttributes {
-  const bytes = mac === undefined ? undefined : parseMac(mac);
   return {
-    ...(bytes === undefined ? {} : { mac: { vf, mac: bytes } }),
+    ...(mac === undefined ? {} : { mac: { vf, mac: macBytes(mac) } }),
     ...(vlan === undefined
       ? {}
       : { vlanList: { info: { vf, vlan: vlan.id, qos: vlan.qos, protocol: VLAN_PROTOCOLS[vlan.protocol] } } }),

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { type DeviceFacts, findDevice, listDevices } from '../../lib/link/device.ts';
-import { formatMac, parseMac } from '../../lib/net/mac.ts';
+import { macOf } from '../../lib/net/mac.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import {
   type BusDevice,
@@ -88,11 +88,10 @@ function busDeviceOf(conf: HostDeviceConf, id: string, sysfs: string): BusDevice
 }
 
 async function findByMac(netlink: Conversation, text: string): Promise<DeviceFacts | undefined> {
-  const bytes = parseMac(text);
-  if (bytes === undefined) {
+  const mac = macOf(text);
+  if (mac === undefined) {
     throw new CniError('invalidNetworkConfig', `cannot use "hwaddr" ${JSON.stringify(text)}: not a hardware address`);
   }
-  const mac = formatMac(bytes);
   return (await listDevices(netlink)).find((device) => device.mac === mac);
 }
 

@@ -2,10 +2,8 @@ import { macIn } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { LinkPlan } from '../../lib/link/link.ts';
 import type { LinkFacts } from '../../lib/link/observe.ts';
-import { formatMac, isMulticastMac, parseMac } from '../../lib/net/mac.ts';
+import { ethernetMacFault, formatMac, type Mac, parseMac } from '../../lib/net/mac.ts';
 import type { MacvlanConf } from './config.ts';
-
-const ETHERNET_BYTES = 6;
 
 /**
  * What the link should be.
@@ -18,7 +16,7 @@ export function planMacvlan(
   conf: MacvlanConf,
   name: string,
   parent: LinkFacts,
-  { wantedMac, freeMac }: { readonly wantedMac: string; readonly freeMac: () => string },
+  { wantedMac, freeMac }: { readonly wantedMac: string; readonly freeMac: () => Mac | undefined },
 ): LinkPlan {
   if (conf.mtu > parent.mtu) {
     throw new CniError(
@@ -62,16 +60,14 @@ export function parentFault(parent: LinkFacts): string | undefined {
  * @returns undefined for '', which asks for none
  * @throws CniError invalidNetworkConfig
  */
-export function readMac(text: string): string | undefined {
+export function readMac(text: string): Mac | undefined {
   if (text === '') {
     return undefined;
   }
   const bytes = parseMac(text);
-  if (bytes === undefined || bytes.length !== ETHERNET_BYTES) {
-    throw new CniError('invalidNetworkConfig', `cannot use "mac" "${text}": it is not an Ethernet address`);
-  }
-  if (isMulticastMac(bytes)) {
-    throw new CniError('invalidNetworkConfig', `cannot use "mac" "${text}": it is a multicast address`);
+  const fault = ethernetMacFault(bytes);
+  if (bytes === undefined || fault !== undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use "mac" ${JSON.stringify(text)}: it ${fault}`);
   }
   return formatMac(bytes);
 }

@@ -61,7 +61,7 @@ async function check(call: Call<MacvlanConf>, host: Host): Promise<void> {
   const args = parseCniArgs(call.args, ['MAC']);
   const plan = planMacvlan(call.conf, call.ifName, parent, {
     wantedMac: wantedMacOf(call.conf, args),
-    freeMac: () => '',
+    freeMac: () => undefined,
   });
   await ipamForward(call, host);
   await checkMacvlan(call, netns, parent, plan);

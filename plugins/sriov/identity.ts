@@ -8,6 +8,7 @@ import {
   setMac,
 } from '../../lib/link/device.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
+import type { Mac } from '../../lib/net/mac.ts';
 import { IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { errnoError, hasErrno } from '../../lib/netlink/errno.ts';
@@ -28,7 +29,7 @@ export function isInterfaceOf(device: DeviceFacts, { deviceId, mac, before, own 
   if (device.parentDev !== '' || known !== '') {
     return device.parentDev === (known || deviceId);
   }
-  return device.kind === '' && device.mac !== NO_MAC && [mac, before.mac].includes(device.mac);
+  return device.kind === '' && !['', NO_MAC].includes(device.mac) && [mac, before.mac].includes(device.mac);
 }
 
 /** The VF's interface in a namespace, whatever it is called there. */
@@ -54,7 +55,7 @@ export async function findInterface(
 export async function wearMac(
   netlink: Conversation,
   device: DeviceFacts,
-  mac: string,
+  mac: Mac,
   sleep: Sleep,
 ): Promise<DeviceFacts> {
   let seen = device;
