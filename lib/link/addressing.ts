@@ -7,7 +7,7 @@ import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 import { setUp } from './link.ts';
-import { addRoute, type RoutePlan, RT_TABLE_MAIN } from './routes.ts';
+import { addRoute, type RoutePlan } from './routes.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
 const AF_INET = 2;
@@ -75,7 +75,7 @@ export const routeText = (route: RoutePlan, ifName: string): string =>
     formatCidr(route.destination),
     ...(route.gateway === undefined ? [] : [`via ${formatIp(route.gateway)}`]),
     `dev ${ifName}`,
-    ...(route.table === RT_TABLE_MAIN ? [] : [`table ${route.table}`]),
+    ...(route.table === undefined ? [] : [`table ${route.table}`]),
     ...(route.priority ? [`metric ${route.priority}`] : []),
   ].join(' ');
 
@@ -111,7 +111,7 @@ function planRoute(route: Route, gateways: readonly Ip[]): RoutePlan {
     mtu: route.mtu,
     advmss: route.advmss,
     priority: route.priority,
-    table: route.table || RT_TABLE_MAIN,
+    table: route.table || undefined,
     scope: route.scope ?? 0,
   };
 }

@@ -32,7 +32,7 @@ export async function checkAddresses(netlink: Conversation, link: Named, plan: A
 function matches(route: RouteFacts, wanted: RoutePlan, index: number): boolean {
   return (
     sameCidr(route.destination, wanted.destination) &&
-    route.table === wanted.table &&
+    (wanted.table === undefined || route.table === wanted.table) && // a plugin after this one may have moved it (sbr)
     leadsTo(route, index) &&
     sameGateway(route, wanted) &&
     (!wanted.priority || route.priority === wanted.priority) &&

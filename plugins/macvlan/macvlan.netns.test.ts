@@ -214,4 +214,19 @@ describe('macvlan CHECK', () => {
     const { exitCode, stdout: error } = await attachment.run('CHECK', { mtu: 1400, prevResult });
     expect([exitCode, error]).toEqual([1, expect.stringContaining(message || 'cannot find route 0.0.0.0/0')]);
   });
+
+  it.each([
+    ['whichever table a later plugin has put it into', undefined, 0],
+    ['but not where the result says which one it is in', 254, 1],
+  ])('finds a route %s', async (_, table, expected) => {
+    using lab = new Lab();
+    const routes = [{ dst: '0.0.0.0/0', ...(table === undefined ? {} : { table }) }];
+    using attachment = new Attachment(lab, { ...ADDRESSED, routes });
+    const { stdout } = await attachment.run('ADD');
+    const prevResult = JSON.parse(stdout) as JsonObject;
+    expect((await attachment.run('CHECK', { prevResult })).exitCode).toBe(0);
+    ip('-n', lab.pod, 'route', 'del', 'default');
+    ip('-n', lab.pod, 'route', 'add', 'default', 'via', '192.0.2.1', 'dev', 'net1', 'table', '100');
+    expect((await attachment.run('CHECK', { prevResult })).exitCode).toBe(expected);
+  });
 });

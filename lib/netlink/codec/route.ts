@@ -5,6 +5,7 @@ import {
   nest,
   raw,
   table,
+  u8,
   u32,
   withoutAttributes,
 } from '../attributes.ts';
@@ -19,6 +20,8 @@ export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_RA = 9;
 export const RTM_F_CLONED = 0x200;
+/** tell the route as it stands in its table, not the way that it is for one packet */
+export const RTM_F_FIB_MATCH = 0x2000;
 export const RTN_UNICAST = 1;
 const RTAX_MTU = 2;
 const RTAX_ADVMSS = 8;
@@ -33,6 +36,7 @@ export const RouteTable = table({
   metrics: [8, nest(MetricsTable)],
   multipath: [9, raw],
   tableId: [15, u32],
+  preference: [20, u8],
 });
 export type RouteAttributes = AttributesOf<typeof RouteTable>;
 
@@ -44,6 +48,9 @@ export interface RtMessage {
   readonly protocol: number;
   readonly scope: number;
   readonly type: number;
+  readonly tos?: number;
+  /** RTM_F_…, RTNH_F_… */
+  readonly flags?: number;
 }
 
 const RTMSG_BYTES = 12;
@@ -52,17 +59,17 @@ const RTNEXTHOP_BYTES = 8;
 
 export function encodeRoute(head: RtMessage, attributes: RouteAttributes): Uint8Array[] {
   const bytes = Buffer.alloc(RTMSG_BYTES);
-  bytes.set([head.family, head.prefix, 0, 0, head.table, head.protocol, head.scope, head.type]);
+  bytes.set([head.family, head.prefix, 0, head.tos ?? 0, head.table, head.protocol, head.scope, head.type]);
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(FLAGS, head.flags ?? 0, LITTLE);
   return [bytes, ...RouteTable.encode(attributes)];
 }
 
-export function decodeRoute(
-  body: Buffer,
-): RtMessage & { readonly flags: number; readonly attributes: RouteAttributes } {
+export function decodeRoute(body: Buffer): Required<RtMessage> & { readonly attributes: RouteAttributes } {
   const attributes = RouteTable.decode(body.subarray(RTMSG_BYTES));
   return {
     family: body.readUInt8(0),
     prefix: body.readUInt8(1),
+    tos: body.readUInt8(3),
     table: attributes.tableId ?? body.readUInt8(4),
     protocol: body.readUInt8(5),
     scope: body.readUInt8(6),
@@ -76,6 +83,9 @@ const RTA_OIF = 4;
 const RTA_MULTIPATH = 9;
 const RTA_CACHEINFO = 12;
 const RTA_NH_ID = 30;
+/** a next hop whose link is down, or has no carrier */
+export const RTNH_F_DEAD = 1;
+export const RTNH_F_LINKDOWN = 16;
 /** the flags that a request may have; the others tell the route's state */
 const RTNH_F_PERVASIVE = 2;
 const RTNH_F_ONLINK = 4;
