@@ -139,7 +139,8 @@ async function getDevice(
 
 const NOTHING = Buffer.alloc(0);
 
-function deviceOf(body: Buffer): DeviceFacts {
+/** What an answer of the kernel says. */
+export function deviceOf(body: Buffer): DeviceFacts {
   const { flags, attributes } = decodeLink(body);
   const families = attributes.afSpec === undefined ? {} : AfSpecTable.decode(attributes.afSpec);
   return {

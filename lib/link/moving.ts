@@ -3,7 +3,9 @@ import { encodeLink, RTM_SETLINK } from '../netlink/codec/link.ts';
 import { errnoError, hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 import { change, type DeviceFacts, deleteAltName, findDevice, findDeviceByIndex, setDown } from './device.ts';
+import { isMovable } from './movable.ts';
 import { findLink } from './observe.ts';
+import { explained, holderOf } from './refusal.ts';
 
 /** Where a link goes, and what it is called there. */
 export interface Destination {
@@ -26,8 +28,9 @@ export interface Destination {
  */
 export async function moveLink(from: Netns, link: DeviceFacts, to: Destination): Promise<DeviceFacts> {
   const operation = `move link "${link.name}" to namespace "${to.netns.path}" as "${to.name}"`;
-  if ((await findLink(to.netns.netlink, to.name)) !== undefined) {
-    throw errnoError(operation, constants.errno.EEXIST, `"${to.name}" is taken there`);
+  const holder = await holderOf(to.netns.netlink, to.name);
+  if (holder !== undefined) {
+    throw errnoError(operation, constants.errno.EEXIST, holder);
   }
   try {
     await request(from, link, to, operation).catch((error: unknown) => {
@@ -39,13 +42,28 @@ export async function moveLink(from: Netns, link: DeviceFacts, to: Destination):
     });
   } catch (error) {
     await takeBack(from, link, to.netns);
-    throw error;
+    throw await explained(error, (code) => whyNotMoved(code, from, link, to));
   }
   const moved = await findDevice(to.netns.netlink, to.name);
   if (moved === undefined) {
     throw new Error(`cannot find link "${to.name}" just moved to "${to.netns.path}"`);
   }
   return moved;
+}
+
+/** What can be seen of a link that the kernel did not move. */
+async function whyNotMoved(code: string, from: Netns, link: DeviceFacts, to: Destination): Promise<string | undefined> {
+  if (code === 'EEXIST') {
+    for (const name of [to.name, ...link.altNames]) {
+      const holder = await holderOf(to.netns.netlink, name);
+      if (holder !== undefined) {
+        return holder;
+      }
+    }
+  }
+  return code === 'EINVAL' && !(await isMovable(from.netlink, link.index))
+    ? `a ${link.kind || 'device of this kind'} belongs to its namespace`
+    : undefined;
 }
 
 /**

@@ -42,14 +42,23 @@ export function planMacvlan(
 export const wantedMacOf = (conf: MacvlanConf, args: Readonly<Record<string, string>>): string =>
   conf.runtimeConfig?.mac || macIn(args) || conf.mac;
 
+/** Whoever takes all frames that a link gets: two cannot. A VRF is a master too, and takes none. */
+const TAKERS = ['bridge', 'bond', 'team', 'openvswitch', 'hsr'];
+const ETHERNET_LENGTH = '02:00:00:00:00:01'.length;
+
 /**
  * Why the parent cannot take a macvlan.
  *
  * @returns a phrase, or undefined
  */
 export function parentFault(parent: LinkFacts): string | undefined {
-  const takers = ['bridge', 'bond', 'team', 'openvswitch'];
-  return parent.masterIndex !== undefined && takers.includes(parent.slaveKind)
+  if (parent.name === 'lo') {
+    return 'is the loopback';
+  }
+  if (parent.mac.length !== ETHERNET_LENGTH) {
+    return 'is not an Ethernet device';
+  }
+  return parent.masterIndex !== undefined && TAKERS.includes(parent.slaveKind)
     ? `is enslaved to a ${parent.slaveKind}`
     : undefined;
 }

@@ -18,6 +18,7 @@ import { MacvlanConf } from './config.ts';
 import { examine } from './examine.ts';
 import { findParent } from './parent.ts';
 import { parentFault, planMacvlan, readMac, wantedMacOf } from './plan.ts';
+import { CREATION, GOING_UP, withReason } from './refusal.ts';
 
 export const macvlan: Plugin<MacvlanConf> = {
   name: 'macvlan',
@@ -41,7 +42,10 @@ async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
   const link = await makeLink(call, host, netns, plan, undo);
   const own: Interface = { name: link.name, mac: link.mac, sandbox: call.netnsPath };
   const takeAway = () => removeMacvlan(host, netns, link.name);
-  const result = await addressLink(call, host, { netns, link, own, dns: call.conf.dns, takeAway }, undo);
+  const asked = { from: parentNetns(call, host, netns).netlink, target: netns, plan };
+  const result = await withReason(asked, GOING_UP, () =>
+    addressLink(call, host, { netns, link, own, dns: call.conf.dns, takeAway }, undo),
+  );
   undo.commit();
   return result;
 }
@@ -104,9 +108,8 @@ async function makeLink(
   undo: Undo,
 ): Promise<LinkFacts> {
   const from = parentNetns(call, host, netns).netlink;
-  return createLink(from, netns, plan, tokenOf(call), (name) => {
-    undo.push(`delete link "${name}"`, () => removeMacvlan(host, netns, name));
-  });
+  const made = (name: string): void => undo.push(`delete link "${name}"`, () => removeMacvlan(host, netns, name));
+  return withReason({ from, target: netns, plan }, CREATION, () => createLink(from, netns, plan, tokenOf(call), made));
 }
 
 const parentNetns = (call: Call<MacvlanConf>, host: Host, netns: Netns): Netns =>
