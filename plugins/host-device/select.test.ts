@@ -5,7 +5,7 @@ import { readConf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { HostDeviceConf } from './config.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
-import { FakeNode } from './testing/fake-node.ts';
+import { type FakeLink, FakeNode } from './testing/fake-node.ts';
 
 const PCI = '0000:65:02.3';
 const FOLDER = `devices/pci0000:64/${PCI}`;
@@ -41,6 +41,53 @@ async function chosen(node: FakeNode, document: JsonObject): Promise<string | un
   return (await findWanted(wantedBy(readConf(HostDeviceConf, document), sysfs), { netlink: netns.netlink, sysfs }))
     ?.name;
 }
+
+describe('the device with a hardware address', () => {
+  const MAC = '02:00:00:00:00:01';
+  const links = (...all: readonly FakeLink[]): FakeNode => {
+    const node = new FakeNode();
+    node.node.links = all.map((link, index) => ({ index: index + 1, mac: MAC, ...link }));
+    return node;
+  };
+
+  it.each<[string, readonly FakeLink[], string]>([
+    ['not the bridge that it is a port of', [{ name: 'br0', kind: 'bridge' }, { name: 'eth0' }], 'eth0'],
+    [
+      'not what the kernel keeps in its namespace',
+      [
+        { name: 'rep0', isImmutable: true },
+        { name: 'eth0', isImmutable: false },
+      ],
+      'eth0',
+    ],
+    ['not a VLAN above it', [{ name: 'eth0.5', kind: 'vlan' }, { name: 'eth0' }], 'eth0'],
+    [
+      'the one of a bond that was born with it',
+      [{ name: 'bond0', kind: 'bond' }, { name: 'eth0' }, { name: 'eth1', permanentMac: MAC }],
+      'eth1',
+    ],
+    [
+      'a virtual link, when no other has it',
+      [
+        { name: 'br0', kind: 'bridge' },
+        { name: 'v0', kind: 'veth' },
+      ],
+      'v0',
+    ],
+  ])('is %s', async (_, all, name) => {
+    using node = links(...all);
+    expect(await chosen(node, { hwaddr: MAC })).toBe(name);
+  });
+
+  it.each<[readonly FakeLink[], string]>([
+    [[{ name: 'eth0' }, { name: 'eth1' }], `"${MAC}": "eth0", "eth1" have it; name one as "device"`],
+    [[{ name: 'br0', kind: 'bridge' }], `"${MAC}": only "br0" (bridge) has it, and cannot leave its namespace`],
+    [[{ name: 'lo', flags: 8 }], 'only "lo" has it'],
+  ])('cannot be found among %j', async (all, says) => {
+    using node = links(...all);
+    await expect(chosen(node, { hwaddr: MAC })).rejects.toThrow(says);
+  });
+});
 
 describe('the device that is wanted', () => {
   it.each<[JsonObject, string]>([

@@ -20,6 +20,9 @@ export interface FakeLink {
   readonly parentDev?: string;
   readonly altNames?: readonly string[];
   readonly flags?: number;
+  readonly permanentMac?: string;
+  /** undefined: the kernel does not say */
+  readonly isImmutable?: boolean;
 }
 
 const NODE = 3;
@@ -121,6 +124,7 @@ export class FakeNode implements Disposable {
 
 function answerOf({ index = 1, name, alias = '', mac = '02:00:00:00:00:01', ...link }: FakeLink): Buffer {
   const { kind = '', parentDev = kind === '' ? '0000:65:02.3' : '', altNames = [], flags = 0 } = link;
+  const { permanentMac = '', isImmutable } = link;
   return Buffer.concat(
     encodeLink(
       { index, flags },
@@ -132,6 +136,8 @@ function answerOf({ index = 1, name, alias = '', mac = '02:00:00:00:00:01', ...l
         ...(kind === '' ? {} : { linkInfo: { kind } }),
         ...(altNames.length === 0 ? {} : { propList: { altIfNames: [...altNames] } }),
         ...(parentDev === '' ? {} : { parentDevName: parentDev }),
+        ...(permanentMac === '' ? {} : { permAddress: Buffer.from(parseMac(permanentMac) ?? []) }),
+        ...(isImmutable === undefined ? {} : { netnsImmutable: Number(isImmutable) }),
       },
     ),
   );
