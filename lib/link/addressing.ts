@@ -107,7 +107,9 @@ function planRoute(route: Route, gateways: readonly Ip[]): RoutePlan {
   const family: Family = destination.ip.family;
   return {
     destination: masked(destination),
-    gateway: route.gw === undefined ? gateways.find((ip) => ip.family === family) : gatewayOf(route.gw),
+    ...(route.gw === undefined
+      ? { gateway: gateways.find((ip) => ip.family === family), isGuess: true }
+      : { gateway: gatewayOf(route.gw) }),
     mtu: route.mtu,
     advmss: route.advmss,
     priority: route.priority,

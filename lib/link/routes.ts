@@ -24,6 +24,8 @@ const FAMILIES: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 export interface RoutePlan {
   readonly destination: Cidr;
   readonly gateway: Ip | undefined;
+  /** the gateway is a guess: none was named */
+  readonly isGuess?: boolean;
   readonly mtu: number | undefined;
   readonly advmss: number | undefined;
   readonly priority: number | undefined;

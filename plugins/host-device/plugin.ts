@@ -6,7 +6,6 @@ import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
 import { removeStaleLocks } from '../../lib/sys/lock.ts';
 import { checkDevice } from './check.ts';
 import { claimDevice } from './claim.ts';
@@ -14,7 +13,7 @@ import { HostDeviceConf } from './config.ts';
 import { examine } from './examine.ts';
 import { dataDirOf, giveBack, giveBackRecorded } from './give-back.ts';
 import { bringHome, openRecorded } from './home.ts';
-import { beyondResult, inherited } from './inherit.ts';
+import { inheritedAddresses, inheritTheRest } from './inherit.ts';
 import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
 import { recorded } from './recorded.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
@@ -67,21 +66,11 @@ async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
   const { device, record } = await takeDevice(call, host, claimed.device, { netns, records, undo });
   const own: Interface = { name: device.name, mac: device.mac, sandbox: call.netnsPath };
   const { kept } = record.picture;
-  const more = conf.useInterfaceNetwork ? inherited(kept) : EMPTY_RESULT;
+  const more = conf.useInterfaceNetwork ? inheritedAddresses(kept) : EMPTY_RESULT;
   const takeAway = async () => void (await bringHome(host, { ...record, restore: true }, netns));
-  const result = await addressLink(call, host, { netns, link: device, own, dns: dnsOf(call), takeAway, more }, undo);
-  if (conf.useInterfaceNetwork) {
-    const faults = [
-      ...(await restoreRules(netns.netlink, kept)),
-      ...(await restoreRoutes(netns.netlink, beyondResult(kept), device.index)),
-    ];
-    if (faults.length > 0) {
-      throw new CniError(
-        'internal',
-        `cannot give the pod what "${record.picture.device.name}" had: ${faults.join('; ')}`,
-      );
-    }
-  }
+  const addressed = await addressLink(call, host, { netns, link: device, own, dns: dnsOf(call), takeAway, more }, undo);
+  const was = { name: record.picture.device.name, kept };
+  const result = conf.useInterfaceNetwork ? await inheritTheRest(netns.netlink, device, was, addressed) : addressed;
   undo.commit();
   return result;
 }

@@ -1,5 +1,6 @@
 import {
   type AttributesOf,
+  attribute,
   eachAttribute,
   HOST_IS_LITTLE as LITTLE,
   nest,
@@ -32,9 +33,14 @@ export const RouteTable = table({
   destination: [1, raw],
   gateway: [5, raw],
   priority: [6, u32],
+  source: [7, raw],
   outputIndex: [4, u32],
   metrics: [8, nest(MetricsTable)],
   multipath: [9, raw],
+  cacheInfo: [12, raw],
+  via: [18, raw],
+  encapsulation: [22, raw],
+  nexthopId: [30, u32],
   tableId: [15, u32],
   preference: [20, u8],
 });
@@ -82,7 +88,9 @@ export function decodeRoute(body: Buffer): Required<RtMessage> & { readonly attr
 const RTA_OIF = 4;
 const RTA_MULTIPATH = 9;
 const RTA_CACHEINFO = 12;
+const RTA_EXPIRES = 23;
 const RTA_NH_ID = 30;
+const TICKS_A_SECOND = 100;
 /** a next hop whose link is down, or has no carrier */
 export const RTNH_F_DEAD = 1;
 export const RTNH_F_LINKDOWN = 16;
@@ -91,13 +99,29 @@ const RTNH_F_PERVASIVE = 2;
 const RTNH_F_ONLINK = 4;
 
 /**
+ * In how many seconds a route ends that the kernel listed.
+ *
+ * @returns undefined when it does not end
+ */
+export function expiryOf({ cacheInfo }: RouteAttributes): number | undefined {
+  if (cacheInfo === undefined || cacheInfo.length < 12) {
+    return undefined;
+  }
+  const ticks = new DataView(cacheInfo.buffer, cacheInfo.byteOffset).getInt32(8, LITTLE); // struct rta_cacheinfo
+  return ticks === 0 ? undefined : Math.ceil(ticks / TICKS_A_SECOND);
+}
+
+/**
  * A route that the kernel listed, as it is asked for: without its state, and through a link that has another index now.
  * The id of a nexthop object is left out: that object went with the link.
+ *
+ * @param expires in how many seconds it shall end; undefined: it does not
  */
-export function askedRoute(body: Buffer, oldIndex: number, newIndex: number): Buffer {
+export function askedRoute(body: Buffer, oldIndex: number, newIndex: number, expires?: number): Buffer {
   const copy = Buffer.concat([
     body.subarray(0, RTMSG_BYTES),
     withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_CACHEINFO, RTA_NH_ID]),
+    ...(expires === undefined ? [] : [attribute(RTA_EXPIRES, u32.encode(expires) as Uint8Array, false)]),
   ]);
   const words = new DataView(copy.buffer, copy.byteOffset);
   words.setUint32(FLAGS, words.getUint32(FLAGS, LITTLE) & (RTNH_F_PERVASIVE | RTNH_F_ONLINK), LITTLE);
@@ -134,6 +158,26 @@ export function decodeNextHops(multipath: Buffer): readonly NextHop[] {
     index: words.getInt32(start + 4, LITTLE),
     flags: multipath.readUInt8(start + 2),
   }));
+}
+
+/**
+ * A route of several ways out with those alone that go through one link.
+ *
+ * @param each one route for each of them: the kernel keeps IPv6 routes so
+ */
+export function throughLink(body: Buffer, index: number, each: boolean): readonly Buffer[] {
+  const { multipath } = decodeRoute(body).attributes;
+  if (multipath === undefined) {
+    return [body];
+  }
+  const starts = nextHopStarts(multipath);
+  const own = decodeNextHops(multipath).flatMap((hop, nth) =>
+    hop.index === index ? [multipath.subarray(starts[nth], starts[nth + 1])] : [],
+  );
+  const others = withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_MULTIPATH]);
+  return (each ? own : [Buffer.concat(own)]).map((hops) =>
+    Buffer.concat([body.subarray(0, RTMSG_BYTES), others, attribute(RTA_MULTIPATH, hops, false)]),
+  );
 }
 
 function nextHopStarts(multipath: Buffer): readonly number[] {
