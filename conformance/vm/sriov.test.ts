@@ -267,7 +267,7 @@ describe('names in the way', () => {
     }
     const before = await lab.picture();
     expect(await lab.call('ADD', { conf: lab.conf(0), pod })).toMatchObject({ exitCode: 0 });
-    expect(await linkIn(pod, 'net1')).toMatchObject({ altnames: ['enp1s16f2'] });
+    expect(await linkIn(pod, 'net1')).not.toHaveProperty('altnames');
     await node.ip(`link property add dev net1 altname ${link}`, pod); // as udev does with predictable names
     expect(await lab.call('DEL', { conf: lab.conf(0), pod })).toMatchObject(OK);
     expect(await lab.picture()).toEqual(before);

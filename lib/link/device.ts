@@ -106,6 +106,27 @@ export async function addAltName(netlink: Conversation, link: Named, name: strin
   });
 }
 
+/** All of them with one request. Names that are not there are no failure. */
+export async function deleteAltNames(netlink: Conversation, link: Named, names: readonly string[]): Promise<void> {
+  if (names.length === 0) {
+    return;
+  }
+  try {
+    await netlink.change({
+      type: RTM_DELLINKPROP,
+      body: encodeLink({ index: link.index }, { propList: { altIfNames: names } }),
+      operation: `take the alternative names from link "${link.name}"`,
+    });
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) {
+      throw error;
+    }
+    for (const name of names) {
+      await deleteAltName(netlink, link, name); // the kernel stops at the first that is not there
+    }
+  }
+}
+
 /** A name that is not there is no failure. */
 export async function deleteAltName(netlink: Conversation, link: Named, name: string): Promise<void> {
   try {

@@ -3,8 +3,8 @@ import type { Host } from '../../lib/cni/plugin.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice, listDevices, setAlias, setDown } from '../../lib/link/device.ts';
 import { setUp } from '../../lib/link/link.ts';
-import { dropCollidingAltNames, findSame, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
-import { restorePicture } from '../../lib/link/picture.ts';
+import { findSame, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { restoreAltNames, restorePicture } from '../../lib/link/picture.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import type { DeviceRecord } from './record.ts';
@@ -99,7 +99,6 @@ export async function moveOutOf(
   to: { readonly name: string; readonly alias: string; readonly index?: number },
 ): Promise<DeviceFacts> {
   const destination = { netns: host.netns, ...to };
-  await dropCollidingAltNames(from, away, destination);
   try {
     return await moveLink(from, away, destination);
   } catch (error) {
@@ -131,6 +130,7 @@ async function callByName(netns: Netns, device: DeviceFacts, { picture }: Device
 }
 
 async function restoreNames(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): Promise<readonly string[]> {
+  await restoreAltNames(netns, device, picture.device);
   if (device.alias !== picture.device.alias) {
     await setAlias(netns.netlink, device, picture.device.alias);
   }

@@ -3,7 +3,7 @@ import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { identityOf } from '../../lib/cni/sandbox.ts';
 import type { Undo } from '../../lib/cni/undo.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
-import { dropCollidingAltNames, moveLink } from '../../lib/link/moving.ts';
+import { moveLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { takePicture } from '../../lib/link/picture.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
@@ -48,7 +48,6 @@ export async function takeDevice(
   });
   records.write(nameOf(record), record);
   const destination = { netns, name: call.ifName, alias: device.name };
-  await dropCollidingAltNames(host.netns, device, destination);
   return { device: await moveLink(host.netns, device, destination), record };
 }
 

@@ -6,10 +6,9 @@ import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.
 import type { Undo } from '../../lib/cni/undo.ts';
 import { announceWhenUp } from '../../lib/link/addressing.ts';
 import { announce } from '../../lib/link/announce.ts';
-import { type DeviceFacts, deleteAltName, setMtu } from '../../lib/link/device.ts';
-import { dropCollidingAltNames, moveLink } from '../../lib/link/moving.ts';
+import { type DeviceFacts, setMtu } from '../../lib/link/device.ts';
+import { moveLink } from '../../lib/link/moving.ts';
 import { parseCidr } from '../../lib/net/cidr.ts';
-import { hasErrno } from '../../lib/netlink/errno.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import type { SriovConf } from './config.ts';
 import { wearMac } from './identity.ts';
@@ -24,7 +23,7 @@ export async function moveIn(
   plan: SriovPlan,
   ifName: string,
 ): Promise<DeviceFacts> {
-  const moved = await moveUnderName(host, netns, device, ifName);
+  const moved = await moveLink(host.netns, device, { netns, name: ifName });
   const { mac, mtu } = plan;
   const worn = mac === undefined ? moved : await wearMac(netns.netlink, moved, mac, host.sleep);
   if (mtu === undefined || mtu === worn.mtu) {
@@ -32,21 +31,6 @@ export async function moveIn(
   }
   await patiently(host.sleep, () => setMtu(netns.netlink, worn, mtu));
   return { ...worn, mtu };
-}
-
-async function moveUnderName(host: Host, netns: Netns, device: DeviceFacts, ifName: string): Promise<DeviceFacts> {
-  const destination = { netns, name: ifName };
-  if (device.altNames.includes(ifName)) {
-    await deleteAltName(host.netns.netlink, device, ifName);
-  }
-  try {
-    return await moveLink(host.netns, device, destination);
-  } catch (error) {
-    if (!hasErrno(error, 'EEXIST') || (await dropCollidingAltNames(host.netns, device, destination)).length === 0) {
-      throw error;
-    }
-    return moveLink(host.netns, device, destination);
-  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { CniError, doAll } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice, findDeviceByIndex, setDown, setMtu } from '../../lib/link/device.ts';
-import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
 import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
@@ -60,7 +60,6 @@ async function moveHome(host: Host, record: SriovRecord, from: Netns, away: Devi
   await dress(host, record, from, away).catch(() => undefined); // tried again, and reported, when it is here
   const dressed = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
   const name = await freeName(host, record, dressed);
-  await dropCollidingAltNames(from, dressed, { netns: host.netns, name });
   const index = record.own?.device?.index;
   return moveLink(from, dressed, { netns: host.netns, name, ...(index === undefined ? {} : { index }) });
 }
