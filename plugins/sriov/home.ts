@@ -11,7 +11,7 @@ import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import type { Seen } from './discover.ts';
 import type { InterfaceLocation } from './give-back.ts';
 import { findInterface, isInterfaceOf, wearMac } from './identity.ts';
-import { awaited, patiently } from './patience.ts';
+import { awaited, isRefusal, orLog, patiently } from './patience.ts';
 import type { SriovRecord } from './record.ts';
 
 /** The kernel takes a moment to bring devices of a namespace back that has ended. */
@@ -57,7 +57,7 @@ async function fetchFrom(
 /** It gets its own address back before it is seen here. */
 async function moveHome(host: Host, record: SriovRecord, from: Netns, away: DeviceFacts): Promise<DeviceFacts> {
   await setDown(from.netlink, away);
-  await dress(host, record, from, away).catch(() => undefined); // tried again, and reported, when it is here
+  await dress({ log: () => undefined, sleep: host.sleep }, record, from, away).catch(() => undefined); // and again when it is here
   const dressed = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
   const name = await freeName(host, record, dressed);
   const index = record.own?.device?.index;
@@ -128,17 +128,24 @@ async function callByName(host: Host, record: SriovRecord, device: DeviceFacts):
   return name === record.before.name ? renameLink(host.netns, device, name) : device;
 }
 
-/** Hardware address and MTU. */
-async function dress(host: Host, { before }: SriovRecord, netns: Netns, device: DeviceFacts): Promise<void> {
+/** Hardware address and MTU, if the driver takes them back: an administrative address may have been set since it had its own. */
+async function dress(
+  { log, sleep }: Pick<Host, 'log' | 'sleep'>,
+  { before }: SriovRecord,
+  netns: Netns,
+  device: DeviceFacts,
+): Promise<void> {
+  const { mac, mtu } = before;
+  const back = (work: () => Promise<unknown>): Promise<void> => orLog(log, `link "${device.name}"`, isRefusal, work);
   await doAll([
     async () => {
-      if (before.mac !== '' && before.mac !== device.mac) {
-        await wearMac(netns.netlink, device, before.mac, host.sleep);
+      if (mac !== '' && mac !== device.mac) {
+        await back(() => wearMac(netns.netlink, device, mac, sleep));
       }
     },
     async () => {
-      if (before.mtu !== 0 && before.mtu !== device.mtu) {
-        await patiently(host.sleep, () => setMtu(netns.netlink, device, before.mtu));
+      if (mtu !== 0 && mtu !== device.mtu) {
+        await back(() => patiently(sleep, () => setMtu(netns.netlink, device, mtu)));
       }
     },
   ]);

@@ -1,4 +1,5 @@
-import { hasErrno } from '../../lib/netlink/errno.ts';
+import { messageOf } from '../../lib/cni/errors.ts';
+import { hasErrno, NoAnswer } from '../../lib/netlink/errno.ts';
 
 const DEADLINE_MS = 2_000;
 const LONGEST_PAUSE_MS = 64;
@@ -8,6 +9,33 @@ const FINAL = [
   ...['EINVAL', 'EPERM', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'EPROTONOSUPPORT', 'ENODEV', 'ERANGE'],
   ...['EADDRNOTAVAIL', 'EEXIST', 'EMSGSIZE'],
 ];
+
+/** A refusal that another try would not change. */
+export const isFinal = (error: unknown): boolean => hasErrno(error, ...FINAL);
+
+/** A refusal, and not the lack of an answer. */
+export const isRefusal = (error: unknown): boolean => hasErrnoOfKernel(error) && !(error instanceof NoAnswer);
+
+/**
+ * Puts something back that a driver may not take: that is logged, and stops nothing, or the VF would be lost.
+ *
+ * @param what it is about: `link "ens1f0v3"`
+ */
+export async function orLog(
+  log: (line: string) => void,
+  what: string,
+  refused: (error: unknown) => boolean,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!refused(error)) {
+      throw error;
+    }
+    log(`${what} is not quite as it was: ${messageOf(error)}`);
+  }
+}
 
 /** How a call waits. */
 export type Sleep = (ms: number) => Promise<void>;
@@ -22,7 +50,7 @@ export async function patiently<T>(sleep: Sleep, attempt: () => Promise<T>): Pro
     try {
       return await attempt();
     } catch (error) {
-      if (waited >= DEADLINE_MS || !hasErrnoOfKernel(error) || hasErrno(error, ...FINAL)) {
+      if (waited >= DEADLINE_MS || !hasErrnoOfKernel(error) || isFinal(error)) {
         throw error;
       }
     }

@@ -1,17 +1,16 @@
 import { doAll, messageOf } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
-import { findPf, NO_MAC, type PfFacts, vfOf } from '../../lib/link/vf.ts';
+import { findPf, type PfFacts, vfOf } from '../../lib/link/vf.ts';
 import { differing, setVf, type VfChanges } from '../../lib/link/vf-change.ts';
-import { hasErrno } from '../../lib/netlink/errno.ts';
 import type { Seen } from './discover.ts';
-import { patiently } from './patience.ts';
+import { isFinal, orLog, patiently } from './patience.ts';
 import { changesBack, type SriovRecord } from './record.ts';
 
 /**
- * Asks the PF to make the VF what it was. Where one attribute is refused the others are reset all the same. Without a
- * PF that can be asked there is nothing to do.
+ * Asks the PF to make the VF what it was. What its driver does not take back is logged, and stops nothing: it will not
+ * take it later either, and the VF would be lost. Without a PF that can be asked there is nothing to do.
  *
- * @throws CniError of everything that was refused
+ * @throws CniError of everything that may succeed another time
  */
 export async function resetVf(host: Host, seen: Seen, record: SriovRecord): Promise<void> {
   const pf = await findPfOf(host, seen, record);
@@ -30,16 +29,10 @@ export async function resetVf(host: Host, seen: Seen, record: SriovRecord): Prom
   }
 }
 
-async function resetOne(host: Host, pf: PfFacts, number: number, change: VfChanges): Promise<void> {
-  try {
-    await patiently(host.sleep, () => setVf(host.netns.netlink, pf, number, change));
-  } catch (error) {
-    if (change.mac !== NO_MAC || !hasErrno(error, 'EINVAL', 'EADDRNOTAVAIL', 'EOPNOTSUPP')) {
-      throw error;
-    }
-    host.log(`VF ${number} of "${pf.name}" keeps its hardware address: ${messageOf(error)}`); // some drivers insist on one
-  }
-}
+const resetOne = (host: Host, pf: PfFacts, number: number, change: VfChanges): Promise<void> =>
+  orLog(host.log, `VF ${number} of "${pf.name}"`, isFinal, () =>
+    patiently(host.sleep, () => setVf(host.netns.netlink, pf, number, change)),
+  );
 
 async function findPfOf(host: Host, { pf, pfName }: Seen, record: SriovRecord): Promise<PfFacts | undefined> {
   const name = pfName ?? record.pfName;
