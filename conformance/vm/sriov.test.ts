@@ -397,6 +397,23 @@ describe('files of the Go plugin', { tags: 'sriov/dataDir' }, () => {
   });
 });
 
+describe('a VF whose administrative address was set after its driver was bound', () => {
+  it('is free after DEL, although its driver does not take the former address back', async () => {
+    await using node = Node.open();
+    await using vfs = await Vfs.make(1);
+    const lab = new SriovLab(node, vfs);
+    const pod = await node.pod();
+    await node.ip(`link set ${CARD.link} vf 0 mac 02:00:00:00:00:98`);
+    for (const mac of [MAC, '']) {
+      expect(await lab.call('ADD', { conf: lab.conf(0, { mac }), pod })).toMatchObject({ exitCode: 0 });
+      expect(await lab.call('DEL', { conf: lab.conf(0, { mac }), pod })).toMatchObject(OK);
+      expect(lab.records()).toEqual([]);
+      expect(linksOf(vfs.at(0).pci)).toEqual([vfs.at(0).link]);
+      expect(await vfAttributes(CARD.link, 0)).toMatchObject({ address: '02:00:00:00:00:98' });
+    }
+  });
+});
+
 describe('a record that is lost', () => {
   it('is made up for by the allocation', async () => {
     await using node = Node.open();
