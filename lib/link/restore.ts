@@ -22,6 +22,7 @@ import { addressText, routeText, ruleText } from './told.ts';
  */
 
 const AF_INET6 = 10;
+const NLM_F_REPLACE = 0x100;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
 const NLM_F_APPEND = 0x800;
@@ -44,18 +45,23 @@ export const restoreRules = (netlink: Conversation, { rules }: Kept): Promise<re
   });
 
 /**
- * The link's routes, in the namespace that it comes back to. IPv6 routes of several ways out have lost those through the
- * link only; an IPv4 one is gone as a whole.
+ * The link's routes, in the namespace that it comes back to. Of several ways out an IPv6 route has lost those through the
+ * link: what is left of it is replaced, so that they have their order. An IPv4 route is gone as a whole.
  */
 export function restoreRoutes(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
-  const routes = kept.routes.flatMap((body) => (isIpv6Route(body) ? throughLink(body, kept.index, true) : [body]));
-  return askUntilAllIsSaid(netlink, { ...kept, routes }, index);
+  const isCut = (body: Buffer): boolean => isIpv6Route(body) && decodeRoute(body).attributes.multipath !== undefined;
+  const routes = kept.routes.flatMap((body) => asked(body, kept, index, isCut(body) ? NLM_F_REPLACE : NLM_F_APPEND));
+  return askUntilAllIsSaid(netlink, routes, index);
 }
 
 /** The link's routes in another namespace: without ways out through other links, which are not there. */
 export function copyRoutes(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
-  const routes = kept.routes.flatMap((body) => throughLink(body, kept.index, isIpv6Route(body)));
-  return askUntilAllIsSaid(netlink, { ...kept, routes }, index);
+  const own = kept.routes.flatMap((body) => throughLink(body, kept.index, isIpv6Route(body)));
+  return askUntilAllIsSaid(
+    netlink,
+    own.flatMap((body) => asked(body, kept, index, NLM_F_APPEND)),
+    index,
+  );
 }
 
 const isIpv6Route = (body: Buffer): boolean => decodeRoute(body).family === AF_INET6;
@@ -63,17 +69,20 @@ const isIpv6Route = (body: Buffer): boolean => decodeRoute(body).family === AF_I
 interface AskedRoute {
   readonly operation: string;
   readonly body: Buffer;
+  /** NLM_F_… */
+  readonly flags: number;
 }
 
 /**
  * A route may need another one to reach its gateway, and an IPv6 one its source address, which nobody can use while
  * duplicates of it are looked for: those that fail are tried again as long as some succeed, and when all is settled.
  */
-async function askUntilAllIsSaid(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
-  const first = await askWhileSomeSucceed(
-    netlink,
-    kept.routes.flatMap((body) => asked(body, kept, index)),
-  );
+async function askUntilAllIsSaid(
+  netlink: Conversation,
+  routes: readonly AskedRoute[],
+  index: number,
+): Promise<readonly string[]> {
+  const first = await askWhileSomeSucceed(netlink, routes);
   if (!first.waiting.some(({ body }) => isIpv6Route(body) && decodeRoute(body).attributes.source !== undefined)) {
     return first.faults;
   }
@@ -87,14 +96,13 @@ interface Asking {
 }
 
 async function askWhileSomeSucceed(netlink: Conversation, routes: readonly AskedRoute[]): Promise<Asking> {
-  const flags = NLM_F_CREATE | NLM_F_APPEND; // of equal ones the first is used
   let waiting = routes;
   let faults: readonly string[] = [];
   for (let before = waiting.length + 1; waiting.length < before && waiting.length > 0; ) {
     before = waiting.length;
     const tried = await mapInTurn(waiting, async (route) => ({
       route,
-      fault: await faultOf(netlink, { type: RTM_NEWROUTE, flags, operation: route.operation, body: [route.body] }),
+      fault: await faultOf(netlink, { ...route, type: RTM_NEWROUTE, body: [route.body] }),
     }));
     waiting = tried.flatMap(({ route, fault }) => (fault.length === 0 ? [] : [route]));
     faults = tried.flatMap(({ fault }) => fault);
@@ -111,12 +119,22 @@ async function settled(netlink: Conversation, index: number): Promise<void> {
   }
 }
 
-/** Not when it has ended by now. */
-function asked(body: Buffer, kept: Kept, index: number): readonly AskedRoute[] {
+/**
+ * Not when it has ended by now.
+ *
+ * @param how NLM_F_APPEND: of equal ones the first is used
+ */
+function asked(body: Buffer, kept: Kept, index: number, how: number): readonly AskedRoute[] {
   const expires = expiryOf(decodeRoute(body).attributes);
   const left = expires === undefined ? undefined : expires - ageOf(kept);
   return left === undefined || left > 0
-    ? [{ operation: `restore route ${routeText(body)}`, body: askedRoute(body, kept.index, index, left) }]
+    ? [
+        {
+          operation: `restore route ${routeText(body)}`,
+          body: askedRoute(body, kept.index, index, left),
+          flags: NLM_F_CREATE | how,
+        },
+      ]
     : [];
 }
 

@@ -82,7 +82,7 @@ describe('the device with a hardware address', () => {
   it.each<[readonly FakeLink[], string]>([
     [[{ name: 'eth0' }, { name: 'eth1' }], `"${MAC}": "eth0", "eth1" have it; name one as "device"`],
     [[{ name: 'br0', kind: 'bridge' }], `"${MAC}": only "br0" (bridge) has it, and cannot leave its namespace`],
-    [[{ name: 'lo', flags: 8 }], 'only "lo" has it'],
+    [[{ name: 'lo', flags: 8 }], 'only "lo" (loopback) has it'],
   ])('cannot be found among %j', async (all, says) => {
     using node = links(...all);
     await expect(chosen(node, { hwaddr: MAC })).rejects.toThrow(says);

@@ -4,6 +4,7 @@ import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { findByMac } from '../../lib/link/movable.ts';
 import { macOf } from '../../lib/net/mac.ts';
+import { IFF_LOOPBACK } from '../../lib/netlink/codec/link.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import {
   type BusDevice,
@@ -113,8 +114,12 @@ async function findByHwaddr(netlink: Conversation, text: string): Promise<Device
   return likeliest[0];
 }
 
-const namesOf = (devices: readonly DeviceFacts[]): string =>
-  devices.map(({ name, kind }) => `"${name}"${kind === '' ? '' : ` (${kind})`}`).join(', ');
+const namesOf = (devices: readonly DeviceFacts[]): string => devices.map(nameOf).join(', ');
+
+function nameOf({ name, kind, flags }: DeviceFacts): string {
+  const what = (flags & IFF_LOOPBACK) === 0 ? kind : 'loopback';
+  return what === '' ? `"${name}"` : `"${name}" (${what})`;
+}
 
 const invalid = (message: string): CniError => new CniError('invalidNetworkConfig', message);
 

@@ -398,8 +398,14 @@ describe.concurrent.each(checked)('macvlan CHECK, version %s', (version) => {
       says: /0\.0\.0\.0\/0/,
     },
     {
-      fault: 'the route is in another table',
-      commands: ['route del default', 'route add default via 10.1.2.1 table 100'],
+      fault: 'the route leads through another link',
+      commands: [
+        'link add other type bridge',
+        'link set other up',
+        'route add 10.1.2.1 dev other',
+        'route del default',
+        'route add default via 10.1.2.1 dev other',
+      ],
       says: /0\.0\.0\.0\/0/,
     },
   ])('fails when $fault', async ({ commands, says }) => {
@@ -411,6 +417,15 @@ describe.concurrent.each(checked)('macvlan CHECK, version %s', (version) => {
     }
     const { exitCode, stdout, stderr } = await one.run('check');
     expect({ exitCode, text: `${stdout}${stderr}` }).toEqual({ exitCode: 1, text: expect.stringMatching(says) });
+  });
+
+  it('finds a route in the table that a later plugin has put it into, as sbr does', async () => {
+    await using one = await Attachment.open(version);
+    one.configure({ ipam: STATIC });
+    await one.result();
+    await one.lab.ip(one.pod.name, 'route del default');
+    await one.lab.ip(one.pod.name, 'route add default via 10.1.2.1 dev net1 table 100');
+    expect(await one.run('check')).toMatchObject(OK);
   });
 
   it('tolerates addresses and routes that others added', async () => {
