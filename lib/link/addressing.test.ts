@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { EMPTY_RESULT, type Result } from '../cni/result.ts';
+import type { Result } from '../cni/result.ts';
 import { planAddresses } from './addressing.ts';
 
-const result = (parts: Partial<Result>): Result => ({ ...EMPTY_RESULT, interfaces: [{ name: 'net1' }], ...parts });
+const NOTHING = { interfaces: [{ name: 'net1' }], ips: [], routes: [], dns: {} };
+const result = (parts: Partial<Result>): Result => ({ ...NOTHING, ...parts });
 
 describe('planAddresses', () => {
   it.each<[string, Partial<Result>]>([

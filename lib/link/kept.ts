@@ -38,7 +38,7 @@ export interface Kept {
   /** index that the link had */
   readonly index: number;
   /** when they were told, in seconds since the node was started: lifetimes run from then on */
-  readonly takenAt?: number;
+  readonly takenAt?: number | undefined;
   readonly addresses: readonly Buffer[];
   readonly routes: readonly Buffer[];
   readonly rules: readonly Buffer[];

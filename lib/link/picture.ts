@@ -30,7 +30,7 @@ export interface Picture {
   /** name of what it is enslaved to; '' when it is not */
   readonly master: string;
   /** what that keeps of it when it is a bridge */
-  readonly port?: Buffer;
+  readonly port?: Buffer | undefined;
   readonly kept: Kept;
 }
 

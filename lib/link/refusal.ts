@@ -29,9 +29,9 @@ export async function explained(error: unknown, why: (code: string) => Promise<s
 }
 
 /**
- * What has a name in a namespace: a link that is called so, or has it as one of its alternative names.
+ * Who has a name in a namespace: a link that is called so, or has it as one of its alternative names.
  *
- * @returns a phrase, or undefined when nothing has it
+ * @returns a sentence, or undefined when nothing has it
  * @throws ErrnoError
  */
 export async function holderOf(netlink: Conversation, name: string): Promise<string | undefined> {
@@ -40,6 +40,6 @@ export async function holderOf(netlink: Conversation, name: string): Promise<str
     return undefined;
   }
   return link.name === name
-    ? `a ${link.kind || 'device'} has that name already`
-    : `"${name}" is an alternative name of link "${link.name}"`;
+    ? `"${name}" is taken there by a ${link.kind || 'device'}`
+    : `"${name}" is taken there, as an alternative name of link "${link.name}"`;
 }

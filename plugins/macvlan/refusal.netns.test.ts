@@ -55,12 +55,12 @@ describe('a macvlan that the kernel refuses', () => {
     {
       what: 'its name is taken',
       pod: ['link add net1 type bridge'],
-      says: 'EEXIST (file exists): a bridge has that name already',
+      says: 'EEXIST (file exists): "net1" is taken there by a bridge',
     },
     {
       what: 'its name is an alternative name',
       pod: ['link add br0 type bridge', 'link property add dev br0 altname net1'],
-      says: 'EEXIST (file exists): "net1" is an alternative name of link "br0"',
+      says: 'EEXIST (file exists): "net1" is taken there, as an alternative name of link "br0"',
     },
     {
       what: 'its parent has its hardware address',

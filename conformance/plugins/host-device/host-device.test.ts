@@ -4,7 +4,7 @@ import { settled } from '../../lab/eventually.ts';
 import { answer, fake, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { PARENT_MAC } from '../../lab/lab.ts';
 import { isOldest, OURS, VERSIONS } from '../../lab/programs.ts';
-import { addressTexts, filesIn, linkOf, routesOf } from '../../lab/state.ts';
+import { addressTexts, filesIn, linkOf, routesOf, stateOf } from '../../lab/state.ts';
 import { Attachment, DEVICE, pictureOf } from './lab.ts';
 
 const STATIC = {
@@ -79,6 +79,16 @@ describe.concurrent('the device of ADD', () => {
     await one.succeed('CHECK');
     await one.succeed('DEL');
     await one.expectHome(before);
+  });
+
+  it('is the port, not the bridge that has its hardware address', { tags: 'host-device/hwaddr-choice' }, async () => {
+    await using one = await Attachment.open();
+    await one.onNode('link add br0 type bridge');
+    await one.onNode(`link set ${DEVICE} master br0`);
+    one.configure({ device: undefined, hwaddr: PARENT_MAC });
+    expect(await one.add()).toMatchObject({ interfaces: [{ name: 'net1', mac: PARENT_MAC }] });
+    await one.succeed('DEL');
+    expect(linkOf(await stateOf(one.lab.node), DEVICE)).toMatchObject({ master: 'br0' });
   });
 
   it('may keep its name', async () => {
