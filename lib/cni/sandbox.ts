@@ -57,6 +57,10 @@ export function identityOf(host: Host, { identity, cookie }: Netns): NetnsIdenti
   return { boot: host.bootId, inode: identity, ...(cookie === undefined ? {} : { cookie }) };
 }
 
+/** Is an open namespace the one that was recorded? */
+export const isNetnsOf = (host: Host, netns: Netns, identity: NetnsIdentity): boolean =>
+  identity.boot === host.bootId && isSame(netns, identity);
+
 /** The sandbox of a call that has no record: the interface is that of prevResult. */
 export function sandboxOf(call: Call<unknown>): Sandbox {
   const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
