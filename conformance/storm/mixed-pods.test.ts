@@ -1,6 +1,6 @@
 /** Pods whose networks are of several plugins: what one waits for, another must not take away. */
 import { describe, expect, it } from 'vitest';
-import { interfacesIn, type Network, StormNode } from './storm-node.ts';
+import { ifNameOf, interfacesIn, type Network, StormNode } from './storm-node.ts';
 
 const SHAPES: readonly (readonly Network[])[] = [
   ['d0', 'm0', 'm1'],
@@ -15,7 +15,7 @@ const SHAPES: readonly (readonly Network[])[] = [
 
 const namesOf = (networks: readonly Network[]): readonly string[] => [
   'lo',
-  ...networks.map((_, index) => (index === 0 ? 'eth0' : `net${index}`)),
+  ...networks.map((_, index) => ifNameOf(index)),
 ];
 
 describe.concurrent.each(SHAPES.map((networks) => ({ networks, title: networks.join(' ') })))(

@@ -1,4 +1,5 @@
 /** A node with devices that its pods share, and multus in front of all plugins. */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { errorOf } from '../compare.ts';
@@ -45,7 +46,7 @@ interface Pool {
   readonly taken: readonly { readonly address: string; readonly id: string }[];
 }
 
-export const deviceName = (index: number): string => `dev${index}`;
+export const deviceName = (index: number): string => `nic${index}`;
 
 /** What is shared by all tests of this room. */
 export class StormNode implements AsyncDisposable {
@@ -54,12 +55,14 @@ export class StormNode implements AsyncDisposable {
   readonly cniDir: string;
   readonly store: string;
   readonly records: string;
+  private readonly macPrefix: string;
 
   private constructor(lab: Lab) {
     this.lab = lab;
     this.cniDir = lab.folder('cni');
     this.store = lab.folder('store');
     this.records = lab.folder('records');
+    this.macPrefix = ['02', ...(randomBytes(4).toString('hex').match(/../g) ?? [])].join(':');
   }
 
   /** Each device has something of everything that goes lost when one only moves it. */
@@ -82,7 +85,7 @@ export class StormNode implements AsyncDisposable {
   private async addDevice(index: number): Promise<void> {
     const name = deviceName(index);
     await batch(this.lab.node, [
-      `link add ${name} address 02:00:00:00:01:0${index} mtu 1400 type veth peer name ${name}-peer address 02:00:00:00:02:0${index}`,
+      `link add ${name} address ${this.macOf(index)} mtu 1400 type veth peer name ${name}-peer`,
       `link set ${name}-peer up`,
       `link property add dev ${name} altname second-${index}`,
       `link set ${name} up`,
@@ -99,6 +102,11 @@ export class StormNode implements AsyncDisposable {
       const { routes } = await stateOf(this.lab.node);
       return links.flat().filter((link) => !routes.some(({ dst, dev }) => dst === 'ff00::/8' && dev === link));
     }, []);
+  }
+
+  /** No other node of this machine has a device with that address: pods are told apart by it. */
+  macOf(index: number): string {
+    return `${this.macPrefix}:0${index}`;
   }
 
   async pod(): Promise<Pod> {
@@ -182,7 +190,7 @@ export class StormNode implements AsyncDisposable {
   async everything(): Promise<Everything> {
     const [node, settings, pods, taken] = await Promise.all([
       pictureOf(this.lab, PARENT),
-      this.lab.run(['sh', '-c', 'cd /proc/sys/net; grep -s "" ipv[46]/conf/dev*/* || true']),
+      this.lab.run(['sh', '-c', 'cd /proc/sys/net; grep -s "" ipv[46]/conf/nic*/* || true']),
       Promise.all(this.pods.map(({ name }) => stateOf(name))),
       this.taken(),
     ]);
@@ -200,6 +208,9 @@ export class StormNode implements AsyncDisposable {
 
 /** What a call says that has lost an answer of the kernel, or waited for one. */
 export const LOST = /no answer from the kernel|cannot undo/;
+
+/** What multus calls the interface of a network. */
+export const ifNameOf = (index: number): string => (index === 0 ? 'eth0' : `net${index}`);
 
 const podArgs = (id: string): string =>
   `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${id};K8S_POD_INFRA_CONTAINER_ID=${id};K8S_POD_UID=u-${id}`;

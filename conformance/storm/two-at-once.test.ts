@@ -112,7 +112,7 @@ const hasLink = (kind: string, addresses: readonly string[]) => async (winner: R
 describe.concurrent(`two pods ask at once, ${seeded(ROUNDS)}`, { timeout: TIMEOUT_MS }, () => {
   it('for the same device: it keeps all that it had', async () => {
     await using node = await StormNode.open(1);
-    const selectors = [{ device: deviceName(0) }, { device: 'second-0' }, { device: '', hwaddr: '02:00:00:00:01:00' }];
+    const selectors = [{ device: deviceName(0) }, { device: 'second-0' }, { device: '', hwaddr: node.macOf(0) }];
     const rivals = await twoPods(node, (_, random) => node.hostDevice(0, random.pick(selectors)));
     const why = /a pod may have it|another call has held it/;
     await contend(node, { rivals, why, has: hasLink('veth', ['10.6.0.1/24']) });
