@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { errorOf } from '../compare.ts';
-import { mustRun, type Outcome } from '../execute.ts';
-import { PARENT, type Pod } from '../lab.ts';
-import type { Entry } from '../state.ts';
+import { mustRun, type Outcome } from '../lab/execute.ts';
+import { PARENT, type Pod } from '../lab/lab.ts';
+import { errorOf } from '../lab/printed.ts';
+import type { Entry } from '../lab/state.ts';
 import { type Container, interfacesIn, OK, StormNode } from './storm-node.ts';
 
 /** A process in a pod, which keeps its namespace alive whatever becomes of the mount. */

@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { eventually } from '../eventually.ts';
-import { batch } from '../host-device-lab.ts';
-import { PARENT } from '../lab.ts';
-import { linkOf, stateOf } from '../state.ts';
+import { eventually } from '../lab/eventually.ts';
+import { PARENT } from '../lab/lab.ts';
+import { batch } from '../lab/picture.ts';
+import { linkOf, stateOf } from '../lab/state.ts';
 import { type Container, deviceName, type Everything, ifNameOf, interfacesIn, StormNode } from './storm-node.ts';
 
 const BEFORE = '11111111-2222-3333-4444-555555555555';

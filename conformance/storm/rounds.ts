@@ -1,5 +1,5 @@
 /** How often, and with which numbers, the tests of this room do what they do. */
-import { SEED } from '../random.ts';
+import { SEED } from '../lab/random.ts';
 
 /** BRAID_ROUNDS chooses another: usual are so many as an impatient developer waits for. */
 export const roundsOf = (usual: number): number => Number(process.env['BRAID_ROUNDS'] ?? usual);

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { errorOf } from '../compare.ts';
-import { fake } from '../fakes.ts';
+import { fake } from '../lab/fakes.ts';
+import { errorOf } from '../lab/printed.ts';
 import { roundsOf, seeded } from './rounds.ts';
 import { interfacesIn, LOST, type Network, OK, StormNode } from './storm-node.ts';
 

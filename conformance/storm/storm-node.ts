@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { errorOf } from '../compare.ts';
-import { eventually } from '../eventually.ts';
-import type { Env, Outcome } from '../execute.ts';
-import { batch, type Picture, pictureOf } from '../host-device-lab.ts';
-import { Lab, PARENT, type Pod } from '../lab.ts';
-import { type Call, OURS } from '../programs.ts';
-import { filesIn, type NetnsState, stateOf } from '../state.ts';
+import { eventually } from '../lab/eventually.ts';
+import type { Env, Outcome } from '../lab/execute.ts';
+import { Lab, PARENT, type Pod } from '../lab/lab.ts';
+import { batch, type Picture, pictureOf } from '../lab/picture.ts';
+import { errorOf } from '../lab/printed.ts';
+import { type Call, OURS } from '../lab/programs.ts';
+import { filesIn, type NetnsState, stateOf } from '../lab/state.ts';
 
 export const OK = { exitCode: 0, signal: undefined };
 

@@ -1,11 +1,11 @@
 /** Two calls that want the same thing at the same instant: one gets it, the other is told why not and undoes only its own. */
 import { describe, expect, it } from 'vitest';
-import { errorOf } from '../compare.ts';
-import { eventually } from '../eventually.ts';
-import type { Outcome } from '../execute.ts';
-import type { Pod } from '../lab.ts';
-import { Random, SEED } from '../random.ts';
-import { addressTexts, linkOf, stateOf } from '../state.ts';
+import { eventually } from '../lab/eventually.ts';
+import type { Outcome } from '../lab/execute.ts';
+import type { Pod } from '../lab/lab.ts';
+import { errorOf } from '../lab/printed.ts';
+import { Random, SEED } from '../lab/random.ts';
+import { addressTexts, linkOf, stateOf } from '../lab/state.ts';
 import { roundsOf, seeded } from './rounds.ts';
 import { type Container, deviceName, interfacesIn, LOST, OK, StormNode } from './storm-node.ts';
 
