@@ -8,10 +8,11 @@ import { killedAfter } from '../lab/steps.ts';
 import { roundsOf, seeded } from './rounds.ts';
 import { type Container, ifNameOf, LOST, type Network, OK, StormNode } from './storm-node.ts';
 
-const ROUNDS = roundsOf(240);
+const ROUNDS = roundsOf(1000);
 const CALLERS = 8;
-const NO_GC = process.env['NO_GC'] !== undefined;
 const DEVICES = 6;
+/** GC does not know where a pod is whose ADD was killed, and leaves its links: see gc.test.ts. */
+const COLLECTS_HALF_DONE = false;
 /** Every so many rounds somebody looks whether two pods have the same address. */
 const ROUNDS_BETWEEN_LOOKS = 20;
 /** More effects than a call has: some of the kills come too late. */
@@ -102,7 +103,7 @@ class Storm {
       case 'unknown':
         return random.chance(0.2)
           ? this.add(tenant, killing)
-          : this.takeAway(tenant, random.chance(0.75) || NO_GC ? 'DEL' : 'GC', killing);
+          : this.takeAway(tenant, random.chance(0.75) || !COLLECTS_HALF_DONE ? 'DEL' : 'GC', killing);
     }
   }
 

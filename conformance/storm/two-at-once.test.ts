@@ -10,7 +10,7 @@ import { roundsOf, seeded } from './rounds.ts';
 import { type Container, deviceName, interfacesIn, LOST, OK, StormNode } from './storm-node.ts';
 
 const ROUNDS = roundsOf(40);
-const TIMEOUT_MS = 1_200_000;
+const TIMEOUT_MS = 3_600_000;
 /** The codes of "another call is at it", and of whatever the world refuses. */
 const REFUSALS = [11, 999];
 
