@@ -93,6 +93,12 @@ describe('reopen', () => {
     expect(await pod.state({ identity: { ...identity, boot: 'an earlier one' } })).toBe('replaced');
     // without an identity a name that lasts is believed
     expect([await pod.state({}), await pod.state({ link })]).toEqual(['here false', 'here false']);
+    // unless it is plain that the interface there is another pod's
+    ip('-n', lab.pod, 'link', 'add', link.name, 'type', 'bridge');
+    const known = { ...link, addresses: ['192.0.2.7/24'] };
+    expect(await pod.state({ link: known })).toBe('replaced');
+    ip('-n', lab.pod, 'addr', 'add', '192.0.2.7/24', 'dev', link.name);
+    expect(await pod.state({ link: known })).toBe('here false');
   });
 
   it('believes no path of a process that leads to the node itself or to another pod', async () => {

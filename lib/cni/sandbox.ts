@@ -57,6 +57,10 @@ export function identityOf(host: Host, { identity, cookie }: Netns): NetnsIdenti
   return { boot: host.bootId, inode: identity, ...(cookie === undefined ? {} : { cookie }) };
 }
 
+/** Is an open namespace the one that was recorded? */
+export const isNetnsOf = (host: Host, netns: Netns, identity: NetnsIdentity): boolean =>
+  identity.boot === host.bootId && isSame(netns, identity);
+
 /** The sandbox of a call that has no record: the interface is that of prevResult. */
 export function sandboxOf(call: Call<unknown>): Sandbox {
   const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
@@ -87,6 +91,8 @@ export async function reopenIfHere(host: Host, sandbox: Sandbox): Promise<Netns 
   const { state, netns } = await reopen(host, sandbox);
   if (state === 'replaced') {
     host.log(`the pod's network namespace is gone: "${sandbox.path}" is another's now`);
+  } else if (state === 'gone' && existsSync(sandbox.path)) {
+    host.log(`the pod's network namespace is gone: nothing is mounted on "${sandbox.path}"`);
   }
   return netns;
 }
@@ -124,7 +130,8 @@ function findSame(host: Host, identity: NetnsIdentity): Netns | undefined {
 
 /**
  * Without a recorded identity a path is believed, unless it goes through a process and the interface is not there: that
- * process may be another one by now. Only where no path leads to a pod is the interface looked for elsewhere.
+ * process may be another one by now; or unless another pod's interface is there. Only where no path leads to the pod is
+ * the interface looked for elsewhere.
  */
 async function byLink(host: Host, { path, link, mayBeOwn = false }: Sandbox): Promise<Reopened> {
   const there = open(host, path);
@@ -146,7 +153,20 @@ async function isBelievable(host: Host, there: Netns, { path, link, mayBeOwn = f
   if (there.isSameAs(host.netns)) {
     return mayBeOwn;
   }
-  return !path.startsWith('/proc/') || link?.mac === undefined || (await hasLink(there, link));
+  if (link?.mac === undefined) {
+    return true;
+  }
+  return path.startsWith('/proc/') ? hasLink(there, link) : !(await hasAnothersLink(there, link));
+}
+
+/** Programs of a pod may change its interface's hardware address, or its addresses; both are another pod's. */
+async function hasAnothersLink({ netlink }: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
+  const link = addresses.length === 0 ? undefined : await findLink(netlink, name);
+  if (link === undefined || link.mac === mac) {
+    return false;
+  }
+  const found = await listAddresses(netlink, link.index);
+  return !found.some((address) => addresses.includes(formatCidr(address)));
 }
 
 async function findWithLink(host: Host, link: SandboxLink): Promise<Netns | undefined> {

@@ -65,7 +65,7 @@ export class Conversation {
    * A change.
    *
    * An answer that is lost (its socket overflowed, somebody flooded it) says nothing of the change: it is asked for once
-   * more on another socket, and `whenDone` tells that it had been carried out.
+   * more on a new socket, and `whenDone` tells that it had been carried out.
    *
    * @throws ErrnoError with the kernel's own sentence; NoAnswer when the kernel may still be at it
    */
@@ -106,6 +106,10 @@ export class Conversation {
   /** Closes the sockets that are idle; one that is busy is closed when its exchange is over. */
   close(): void {
     this.isClosed = true;
+    this.closeIdle();
+  }
+
+  private closeIdle(): void {
     for (const transport of this.idle.splice(0)) {
       transport.close();
     }
@@ -145,6 +149,7 @@ export class Conversation {
         this.keep(transport); // a refusal is an answer
       } else {
         transport.close();
+        this.closeIdle(); // whoever has flooded this one has flooded them all
       }
       throw error;
     }

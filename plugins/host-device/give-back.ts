@@ -1,7 +1,7 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Call, Host } from '../../lib/cni/plugin.ts';
-import { reopenIfHere, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
+import { isNetnsOf, reopenIfHere, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import { type DeviceFacts, findDevice, setAlias } from '../../lib/link/device.ts';
 import { renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
@@ -27,7 +27,11 @@ export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void
     return;
   }
   using netns = await reopenIfHere(host, sandboxOfDevice(call));
-  await (netns === undefined ? recallByAlias(call, host) : returnByAlias(call, host, netns));
+  if (netns === undefined) {
+    await recallByAlias(call, host);
+  } else if (!isAnothers(call, host, netns, records)) {
+    await returnByAlias(call, host, netns);
+  }
   records.remove(nameOf(call)); // one that could not be read
 }
 
@@ -39,6 +43,10 @@ export async function giveBackRecorded(host: Host, records: Records, record: Dev
     records.remove(nameOf(record));
   }
 }
+
+/** Two containers may share a namespace, and have asked for the same name: the one that got it has the record. */
+const isAnothers = ({ ifName }: Call<JsonObject>, host: Host, netns: Netns, records: Records): boolean =>
+  records.list(host.log).some(({ record }) => record.ifName === ifName && isNetnsOf(host, netns, record.namespace));
 
 /** The Go plugin keeps the name from before in the link's alias, and nothing else. */
 async function returnByAlias(call: Call<JsonObject>, host: Host, netns: Netns): Promise<void> {

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { settled } from '../../lab/eventually.ts';
 import { answer, fake, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { PARENT_MAC } from '../../lab/lab.ts';
+import { pictureOf } from '../../lab/picture.ts';
 import { isOldest, OURS, VERSIONS } from '../../lab/programs.ts';
 import { addressTexts, filesIn, linkOf, routesOf, stateOf } from '../../lab/state.ts';
-import { Attachment, DEVICE, pictureOf } from './lab.ts';
+import { Attachment, DEVICE } from './lab.ts';
 
 const STATIC = {
   type: 'static',

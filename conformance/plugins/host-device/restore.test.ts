@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { settled } from '../../lab/eventually.ts';
 import { type Lab, PARENT_MAC } from '../../lab/lab.ts';
+import { batch, pictureOf } from '../../lab/picture.ts';
 import { addressTexts, linkOf, routesOf } from '../../lab/state.ts';
-import { Attachment, batch, DEVICE, pictureOf } from './lab.ts';
+import { Attachment, DEVICE } from './lab.ts';
 
 /** Everything that a device can have, as far as this kernel has it. */
 async function furnish(lab: Lab): Promise<void> {
