@@ -28,19 +28,21 @@ export const sriov: Plugin<SriovConf> = {
   gc,
   records: recorded,
   examine,
-  validate: (call) => {
-    refuseUnprintable(call);
-    planSriov(call.conf, wantedMacOf(call.conf, {}));
-    if (call.conf.deviceID !== '') {
-      deviceIdOf(call.conf);
-    }
-  },
-  misnomers: { if0name: 'is a key of old versions: the caller names the interface (CNI_IFNAME)' },
+  validate,
   foresee,
+  misnomers: { if0name: 'is a key of old versions: the caller names the interface (CNI_IFNAME)' },
 };
 
-async function foresee(call: Call<SriovConf>, host: Host): Promise<void> {
+/** The caller may fill the device in. */
+function validate(call: Call<SriovConf>): void {
   refuseUnprintable(call);
+  planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
+  if (call.conf.deviceID !== '') {
+    deviceIdOf(call.conf);
+  }
+}
+
+async function foresee(call: Call<SriovConf>, host: Host): Promise<void> {
   refuseLongRecord({ containerId: call.containerId, ifName: call.ifName });
   deviceIdOf(call.conf);
   await ipamForesee(call, host);
