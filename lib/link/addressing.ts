@@ -61,13 +61,10 @@ export async function configureLink(
  * up. Best effort: a kernel without IPv6 has no such switch.
  */
 export function announceWhenUp(netns: Netns, ifName: string): void {
-  for (const name of [`net/ipv4/conf/${ifName}/arp_notify`, `net/ipv6/conf/${ifName}/ndisc_notify`]) {
-    try {
-      netns.writeSysctl(name, '1');
-    } catch {
-      // the link works without
-    }
-  }
+  netns.writeSysctls([
+    [`net/ipv4/conf/${ifName}/arp_notify`, '1'],
+    [`net/ipv6/conf/${ifName}/ndisc_notify`, '1'],
+  ]);
 }
 
 export const routeText = (route: RoutePlan, ifName: string): string =>

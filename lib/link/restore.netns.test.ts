@@ -19,7 +19,7 @@ const onNode = (lab: Lab, ...commands: readonly string[]): void => {
 
 /** The device goes to a pod and comes back as it was, so far as it can: what could not be restored. */
 async function journey(lab: Lab, change: (picture: Picture) => Picture = (picture) => picture) {
-  const { netns } = lab.host();
+  const { host: netns } = lab.scope().node;
   using pod = lab.openPod();
   const device = (await findDevice(netns.netlink, DEVICE)) ?? expect.fail('no device');
   const picture = await takePicture(netns, device);
@@ -78,7 +78,7 @@ describe('addresses of a device that was away', () => {
 
   it("and routes that the kernel made of a router's announcement are left to it", async () => {
     using lab = new Lab();
-    const { netns } = lab.host();
+    const { host: netns } = lab.scope().node;
     inNode(lab, `echo 0 > /proc/sys/net/ipv6/conf/${DEVICE}/addr_gen_mode`);
     inNode(lab, `echo 2 > /proc/sys/net/ipv6/conf/${DEVICE}/use_tempaddr`);
     const router = (await findLink(netns.netlink, 'up1')) ?? expect.fail('no router');
@@ -177,7 +177,7 @@ describe('alternative names of a device', () => {
 
   it('are there when it could not leave', async () => {
     using lab = new Lab();
-    const { netns } = lab.host();
+    const { host: netns } = lab.scope().node;
     using pod = lab.openPod();
     onNode(lab, 'link add br0 type bridge', 'link property add dev br0 altname net1 altname second');
     const bridge = (await findDevice(netns.netlink, 'br0')) ?? expect.fail('no bridge');
@@ -192,7 +192,7 @@ describe('alternative names of a device', () => {
 
   it('that udev has given back by then are no fault', async () => {
     using lab = new Lab();
-    const { netns } = lab.host();
+    const { host: netns } = lab.scope().node;
     onNode(lab, `link property add dev ${DEVICE} altname second`);
     const device = (await findDevice(netns.netlink, DEVICE)) ?? expect.fail('no device');
     const picture = await takePicture(netns, device);

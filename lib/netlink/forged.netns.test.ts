@@ -110,7 +110,7 @@ describe('a socket that was flooded', () => {
   it('and all others too: a change is made once and succeeds', async () => {
     using lab = new Lab();
     using pod = await opened(lab);
-    using node = lab.host().openNetns(`/run/netns/${lab.node}`);
+    using node = lab.open(lab.node);
     // several sockets, which wait for their next exchange
     await Promise.all([1, 2, 3].map((group) => deleteLink(pod.netlink, 1000 + group)));
     const flooded = async <T>(change: () => Promise<T>): Promise<T> => {

@@ -2,25 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { anyObject, conf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Plugin } from '../../lib/cni/plugin.ts';
 import { EMPTY_RESULT } from '../../lib/cni/result.ts';
 import { runPlugin } from '../../lib/cni/run.ts';
+import { fakePlugin } from '../../lib/cni/testing/fake-plugin.ts';
 import { PARENT as DEVICE, ip, Lab } from '../../lib/testing/lab.ts';
 import { hostDevice } from './plugin.ts';
 
-const nothing = async (): Promise<void> => undefined;
-const ipam: Plugin = {
-  name: 'fake-ipam',
-  about: '',
-  conf: conf({ ipam: anyObject('') }) as Plugin['conf'],
+const ipam: Plugin = fakePlugin('fake-ipam', {
   add: async () => ({ ...EMPTY_RESULT, ips: [{ address: '10.9.0.5/24', gateway: '10.9.0.1' }] }),
-  del: nothing,
-  check: nothing,
-  status: nothing,
-  gc: nothing,
-};
+});
 
 class Attachment implements Disposable {
   readonly lab = new Lab();
@@ -41,9 +33,9 @@ class Attachment implements Disposable {
     };
     const attachment = { CNI_CONTAINERID: 'c1', CNI_NETNS: this.lab.podPath, CNI_IFNAME: 'net1' };
     const env = { CNI_COMMAND: verb, CNI_PATH: this.folder, ...attachment };
-    const host = this.lab.host({ 'fake-ipam': ipam });
+    const scope = this.lab.scope({ 'fake-ipam': ipam });
     const readStdin = () => Buffer.from(JSON.stringify(document));
-    const { stdout, exitCode } = await runPlugin(hostDevice as Plugin, { env, readStdin }, host);
+    const { stdout, exitCode } = await runPlugin(hostDevice as Plugin, { env, readStdin }, scope);
     return { exitCode, said: stdout === '' ? {} : (JSON.parse(stdout) as JsonObject) };
   }
 

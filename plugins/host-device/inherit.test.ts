@@ -28,8 +28,8 @@ const kept = (more: Partial<Kept>): Kept => ({ index: 7, addresses: [], routes: 
 describe('what a pod inherits of a device', () => {
   it('is its global addresses', () => {
     const link = 253;
-    const host = 254;
-    const addresses = [address(V4, 24), address(V6, 64), address(V4, 16, link), address(V6, 128, host)];
+    const scope = 254;
+    const addresses = [address(V4, 24), address(V6, 64), address(V4, 16, link), address(V6, 128, scope)];
     expect(inheritedAddresses(kept({ addresses })).ips).toEqual([
       { address: '192.0.2.5/24' },
       { address: '2001:db8::5/64' },

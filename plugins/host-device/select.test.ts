@@ -15,7 +15,7 @@ const SF = 'mlx5_core.sf.4';
 function nodeWith(names: readonly string[], driver = 'iavf'): FakeNode {
   const node = new FakeNode();
   node.node.links = names.map((name, index) => ({ index: index + 1, name, mac: `02:00:00:00:00:0${index + 1}` }));
-  const path = (name: string): string => join(node.host.sysfs, name);
+  const path = (name: string): string => join(node.scope.node.sysfs, name);
   for (const folder of [
     `${FOLDER}/net/b0`,
     `${FOLDER}/net/a0`,
@@ -37,9 +37,9 @@ function nodeWith(names: readonly string[], driver = 'iavf'): FakeNode {
 }
 
 async function chosen(node: FakeNode, document: JsonObject): Promise<string | undefined> {
-  const { sysfs, netns } = node.host;
-  return (await findWanted(wantedBy(readConf(HostDeviceConf, document), sysfs), { netlink: netns.netlink, sysfs }))
-    ?.name;
+  const { sysfs, host } = node.scope.node;
+  const wanted = wantedBy(readConf(HostDeviceConf, document), sysfs);
+  return (await findWanted(wanted, { netlink: host.netlink, sysfs }))?.name;
 }
 
 describe('the device with a hardware address', () => {
@@ -137,13 +137,14 @@ describe('the device that is wanted', () => {
 
   it.each(['vfio-pci', 'uio_pci_generic', 'igb_uio', 'iavf'])('is for a program with driver %s, or not', (driver) => {
     using node = nodeWith([], driver);
-    const { isUserspace } = wantedBy(readConf(HostDeviceConf, { pciBusID: PCI }), node.host.sysfs);
+    const { isUserspace } = wantedBy(readConf(HostDeviceConf, { pciBusID: PCI }), node.scope.node.sysfs);
     expect(isUserspace).toBe(driver !== 'iavf');
   });
 
   it('is named in messages by the selector that counts', () => {
     using node = nodeWith([]);
-    const text = (document: JsonObject) => selectorText(wantedBy(readConf(HostDeviceConf, document), node.host.sysfs));
+    const text = (document: JsonObject) =>
+      selectorText(wantedBy(readConf(HostDeviceConf, document), node.scope.node.sysfs));
     expect([
       text({ device: 'eth0', pciBusID: PCI }),
       text({ hwaddr: 'x' }),

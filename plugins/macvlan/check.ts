@@ -1,4 +1,4 @@
-import type { Call } from '../../lib/cni/plugin.ts';
+import type { PodCall } from '../../lib/cni/call.ts';
 import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
 import type { Interface } from '../../lib/cni/result.ts';
 import { planAddresses } from '../../lib/link/addressing.ts';
@@ -15,7 +15,7 @@ import type { MacvlanConf } from './config.ts';
  * @throws CniError internal naming what differs
  */
 export async function checkMacvlan(
-  call: Call<MacvlanConf>,
+  call: PodCall<MacvlanConf>,
   netns: Netns,
   parent: LinkFacts,
   plan: LinkPlan,
@@ -44,7 +44,7 @@ function asOfResult({ mode, mac, mtu }: LinkPlan, own: Interface): Parameters<ty
 }
 
 /** A macvlan on a macvlan is put on the device below by the kernel. */
-function parentFault(call: Call<MacvlanConf>, link: LinkFacts, parent: LinkFacts): string | undefined {
+function parentFault(call: PodCall<MacvlanConf>, link: LinkFacts, parent: LinkFacts): string | undefined {
   const real = parent.kind === 'macvlan' ? parent.parentIndex : parent.index;
   return call.conf.master === '' || link.parentIndex === real ? undefined : `is not on parent "${parent.name}"`;
 }

@@ -30,7 +30,7 @@ function wire(lab: Lab): void {
 const run = (lab: Lab, text: string): unknown => ip('-n', lab.node, ...text.split(' '));
 
 async function chosenBy(lab: Lab): Promise<string> {
-  return (await findParent(lab.host().netns.netlink, '')).name;
+  return (await findParent(lab.scope().node.host.netlink, '')).name;
 }
 
 describe('the default parent', () => {
@@ -100,7 +100,7 @@ describe('the default parent', () => {
     ['medium', 'low', PARENT],
   ] as const)('is that of the router with the higher preference: %s and %s', async (one, other, expected) => {
     using lab = new Lab();
-    const { netns } = lab.host();
+    const { host: netns } = lab.scope().node;
     wire(lab);
     const ends = [await findLink(netns.netlink, OTHER), await findLink(netns.netlink, PARENT)];
     for (const [index, preference] of [one, other].entries()) {

@@ -16,7 +16,7 @@ function run(lab: Lab, verb: string, conf: JsonObject = {}) {
   const document = { cniVersion: '1.1.0', name: 'n', type: 'macvlan', master: PARENT, ...conf };
   const attachment = { CNI_CONTAINERID: 'c1', CNI_NETNS: lab.podPath, CNI_IFNAME: 'net1' };
   const env = { CNI_COMMAND: verb, CNI_PATH: '/nowhere', ...(verb === 'STATUS' ? {} : attachment) };
-  return runPlugin(macvlan as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, lab.host());
+  return runPlugin(macvlan as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, lab.scope());
 }
 
 interface Case {
@@ -99,7 +99,7 @@ describe('a macvlan that the kernel refuses', () => {
 
   it('for a reason that nobody sees is refused in the words of the kernel alone', async () => {
     using lab = new Lab();
-    const { netns } = lab.host();
+    const { host: netns } = lab.scope().node;
     using target = lab.openPod();
     const parent = (await findLink(netns.netlink, PARENT)) ?? expect.fail('no parent');
     const none = { mtu: undefined, mac: undefined, broadcastQueueLength: undefined };

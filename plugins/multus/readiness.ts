@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CniError, type CodeWord } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 
 const POLL_MS = 1000;
 const TRIES = 45;
@@ -11,13 +11,13 @@ const TRIES = 45;
  *
  * @throws CniError of that code after 45 seconds
  */
-export async function waitReady(file: string, host: Host, code: CodeWord): Promise<void> {
+export async function waitReady(file: string, scope: Scope, code: CodeWord): Promise<void> {
   for (let tries = 0; file !== '' && !existsSync(resolve(file)); tries++) {
     if (tries === TRIES) {
       const why = 'timed out waiting for the condition';
       throw new CniError(code, `cannot find readiness indicator file "${file}": ${why}`);
     }
-    await host.sleep(POLL_MS);
+    await scope.sleep(POLL_MS);
   }
 }
 

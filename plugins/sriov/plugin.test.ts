@@ -1,17 +1,20 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readConf } from '../../lib/cni/config.ts';
+import type { PodCall } from '../../lib/cni/call.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Call } from '../../lib/cni/plugin.ts';
-import { SriovConf } from './config.ts';
 import { sriov } from './plugin.ts';
 import { ALL, attached, Bench, messageIn, OK } from './testing/bench.ts';
 import { link, OWN_MAC } from './testing/fake-nic.ts';
 
 describe('validate', () => {
   const refused = (conf: JsonObject, args: string) => () =>
-    sriov.validate?.({ conf: readConf(SriovConf, conf), document: conf, args, version: '1.1.0' } as Call<SriovConf>);
+    sriov.validate({
+      document: conf,
+      stdin: Buffer.from(JSON.stringify(conf)),
+      args,
+      version: '1.1.0',
+    } as PodCall<JsonObject>);
 
   it('looks at CNI_ARGS too: multus asks it before any network of a pod is attached', () => {
     expect(refused({ type: 'sriov' }, 'IgnoreUnknown=1;MAC=02:00:00:00:00:07')).not.toThrow();

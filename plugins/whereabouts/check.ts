@@ -4,7 +4,7 @@ import { readOptions } from '../../lib/cli/options.ts';
 import { scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/scan.ts';
 import { count, table } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { audit, type Trouble } from './audit.ts';
 import { openFileStore } from './file-store.ts';
 import { folderOf } from './place.ts';
@@ -16,7 +16,7 @@ import { viewsOf } from './views.ts';
 type Print = (line: string) => void;
 
 /** `braid ipam check`. The exit code is 0 when nothing is wrong, or nothing any more. */
-export async function check(args: readonly string[], host: Host, print: Print): Promise<number> {
+export async function check(args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     ...NODE_OPTIONS,
     ...CRI_OPTION,
@@ -28,14 +28,14 @@ export async function check(args: readonly string[], host: Host, print: Print): 
   const tell: Print = values.json ? () => undefined : print;
   const places = { ...placesIn(values), confs: confsFor(values['data-dir']) };
   const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
-  const { node, containers, evidence } = await scanTwice(host, options, tell);
-  const { views, faults } = await viewsOf(host, node.confs);
+  const { node, containers, evidence } = await scanTwice(scope, options, tell);
+  const { views, faults } = await viewsOf(scope, node.confs);
   const known = { containers, namespaces: evidence.namespaces, located: evidence.located };
   const troubles = audit(views, known);
-  const repaired = values.repair ? await repair(host, troubles) : { done: new Set<Trouble>(), faults: [] };
-  const rest = repaired.done.size === 0 ? troubles : audit((await viewsOf(host, node.confs)).views, known);
+  const repaired = values.repair ? await repair(scope, troubles) : { done: new Set<Trouble>(), faults: [] };
+  const rest = repaired.done.size === 0 ? troubles : audit((await viewsOf(scope, node.confs)).views, known);
   for (const fault of [...faults, ...repaired.faults]) {
-    host.log(fault);
+    scope.log(fault);
   }
   if (values.json) {
     const brief = ({ dead, ...trouble }: Trouble) => ({ ...trouble, repairable: dead !== undefined });
@@ -48,7 +48,7 @@ export async function check(args: readonly string[], host: Host, print: Print): 
 }
 
 /** Frees what is reserved for containers that are gone, one step for each store, and nothing else. */
-async function repair(host: Host, troubles: readonly Trouble[]) {
+async function repair(scope: Scope, troubles: readonly Trouble[]) {
   const leaks = troubles.flatMap((trouble) => (trouble.dead === undefined ? [] : [{ trouble, ...trouble.dead }]));
   const done = new Set<Trouble>();
   const faults: string[] = [];
@@ -57,7 +57,7 @@ async function repair(host: Host, troubles: readonly Trouble[]) {
     try {
       if (first !== undefined) {
         await free(
-          host,
+          scope,
           first.view,
           group.map(({ held }) => held),
         );
@@ -73,8 +73,8 @@ async function repair(host: Host, troubles: readonly Trouble[]) {
 }
 
 /** Only what is still as it was seen: a pod may have come back under its address meanwhile. */
-const free = (host: Host, { place }: PoolView, held: readonly Held[]): Promise<void> =>
-  openFileStore(place, host).change((state) => ({
+const free = (scope: Scope, { place }: PoolView, held: readonly Held[]): Promise<void> =>
+  openFileStore(place, scope).change((state) => ({
     changes: held
       .filter(({ range, key, entry }) => {
         const now = state.pool(range).entries.get(key);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../../lib/cni/errors.ts';
 import { makeFolder } from '../../lib/sys/atomic-file.ts';
 import { Journal, type JournalCalls } from '../../lib/sys/journal.ts';
-import { FileLock, type LockHost } from '../../lib/sys/lock.ts';
+import { FileLock, type LockUser } from '../../lib/sys/lock.ts';
 import type { Datastore } from './datastore.ts';
 import { folderOf, type StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservations } from './plan.ts';
@@ -20,7 +20,7 @@ const RECORDS_BEFORE_SNAPSHOT = 64;
 const BYTES_BEFORE_SNAPSHOT = 16 * 1024;
 const PART_OF_SNAPSHOT = 1 / 4;
 
-export interface StoreHost extends LockHost {
+export interface StoreHost extends LockUser {
   readonly log: (line: string) => void;
 }
 

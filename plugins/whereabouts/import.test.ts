@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { WrongUsage } from '../../lib/cli/options.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { importCommand } from './import.ts';
 import { rangesOf, reserved, storeHost, storeIn } from './testing/fixtures.ts';
@@ -17,7 +16,7 @@ function hostLocal(files: Readonly<Record<string, string>>) {
   }
   const run = async (...args: readonly string[]) => {
     const lines: string[] = [];
-    const code = await importCommand.run(args, storeHost() as unknown as Host, (line) => lines.push(line));
+    const code = await importCommand.run(args, storeHost(), (line) => lines.push(line));
     return { code, lines };
   };
   const take = (range: string, ...more: readonly string[]) =>
@@ -35,8 +34,8 @@ const FILES = {
 
 describe('braid ipam import', () => {
   it('takes over the addresses of the range, and prints what it did', async () => {
-    using host = hostLocal({ ...FILES, notes: 'x', '10.0.0.4': '' });
-    expect(await host.take('10.0.0.0/24')).toEqual({
+    using scope = hostLocal({ ...FILES, notes: 'x', '10.0.0.4': '' });
+    expect(await scope.take('10.0.0.0/24')).toEqual({
       code: 0,
       lines: [
         'skipped "10.0.0.4": names no container',
@@ -45,9 +44,9 @@ describe('braid ipam import', () => {
         'imported 2 addresses of range 10.0.0.0/24; 0 already there',
       ],
     });
-    expect((await host.take('fd00::/64')).lines.at(-1)).toBe('imported 1 address of range fd00::/64; 0 already there');
+    expect((await scope.take('fd00::/64')).lines.at(-1)).toBe('imported 1 address of range fd00::/64; 0 already there');
     const ranges = rangesOf('10.0.0.0/24', 'fd00::/64');
-    const store = storeIn(host.dataDir);
+    const store = storeIn(scope.dataDir);
     expect(await reserved(store, 'a/new eth0 idN', ranges)).toEqual(['10.0.0.1', 'fd00::1']);
     expect(await reserved(store, 'a/next eth0 idO', ranges)).toEqual(['10.0.0.4', 'fd00::2']);
     expect((await store.find({ id: 'idA', ifname: 'eth0' }, ranges)).map((ip) => ip?.value)).toEqual([
@@ -58,18 +57,18 @@ describe('braid ipam import', () => {
   });
 
   it('changes nothing the second time', async () => {
-    using host = hostLocal(FILES);
-    await host.take('10.0.0.0/24', '--network-name', 'blue');
-    expect((await host.take('10.0.0.9/24', '--network-name', 'blue')).lines.at(-1)).toBe(
+    using scope = hostLocal(FILES);
+    await scope.take('10.0.0.0/24', '--network-name', 'blue');
+    expect((await scope.take('10.0.0.9/24', '--network-name', 'blue')).lines.at(-1)).toBe(
       'imported 0 addresses of range 10.0.0.0/24; 2 already there',
     );
-    expect(readdirSync(host.dataDir)).toEqual(['blue']);
+    expect(readdirSync(scope.dataDir)).toEqual(['blue']);
   });
 
   it('lets the collection of the network free them, since the folder bears its name', async () => {
-    using host = hostLocal(FILES);
-    await host.take('10.0.0.0/24');
-    const freed = await storeIn(host.dataDir).collect('net-a', rangesOf('10.0.0.0/24'), [
+    using scope = hostLocal(FILES);
+    await scope.take('10.0.0.0/24');
+    const freed = await storeIn(scope.dataDir).collect('net-a', rangesOf('10.0.0.0/24'), [
       { id: 'idB', ifname: 'eth0' },
     ]);
     expect(freed).toHaveLength(1);
@@ -79,29 +78,29 @@ describe('braid ipam import', () => {
     [{ '10.0.0.1': 'idA\neth0' }, 'cannot import 10.0.0.1 of container idA: container idX net1 holds it'],
     [{ 'fd00::7': 'idA', 'fd00:0::7': 'idB' }, 'cannot import fd00::7 of container idA: there are two files for it'],
   ])('refuses an address with two owners: %o', async (files, message) => {
-    using host = hostLocal({ '10.0.0.200': 'idZ', ...files } as Record<string, string>);
-    await reserved(storeIn(host.dataDir), 'a/x net1 idX', rangesOf('10.0.0.0/16'));
+    using scope = hostLocal({ '10.0.0.200': 'idZ', ...files } as Record<string, string>);
+    await reserved(storeIn(scope.dataDir), 'a/x net1 idX', rangesOf('10.0.0.0/16'));
     const range = message.includes('fd00') ? 'fd00::/64' : '10.0.0.0/24';
-    await expect(host.take(range)).rejects.toThrow(message);
-    expect(await storeIn(host.dataDir).release([{ id: 'idZ', ifname: '' }])).toEqual([[]]);
+    await expect(scope.take(range)).rejects.toThrow(message);
+    expect(await storeIn(scope.dataDir).release([{ id: 'idZ', ifname: '' }])).toEqual([[]]);
   });
 
   it('creates nothing when there is nothing to import', async () => {
-    using host = hostLocal({ lock: '' });
-    expect(await host.take('10.0.0.0/24')).toEqual({ code: 0, lines: [`nothing to import from "${host.source}"`] });
-    expect(existsSync(host.dataDir)).toBe(false);
+    using scope = hostLocal({ lock: '' });
+    expect(await scope.take('10.0.0.0/24')).toEqual({ code: 0, lines: [`nothing to import from "${scope.source}"`] });
+    expect(existsSync(scope.dataDir)).toBe(false);
   });
 
   it('names a folder that it cannot read', async () => {
-    using host = hostLocal({});
-    await expect(host.run('/missing', '--range', '10.0.0.0/24')).rejects.toThrow(
+    using scope = hostLocal({});
+    await expect(scope.run('/missing', '--range', '10.0.0.0/24')).rejects.toThrow(
       'cannot read folder "/missing": ENOENT (no such file or directory)',
     );
   });
 
   it('prints JSON when asked to', async () => {
-    using host = hostLocal({ ...FILES, notes: 'x' });
-    const { lines } = await host.take('fd00::/64', '--json');
+    using scope = hostLocal({ ...FILES, notes: 'x' });
+    const { lines } = await scope.take('fd00::/64', '--json');
     expect(JSON.parse(lines.join('\n'))).toEqual({
       range: 'fd00::/64',
       added: 1,
@@ -129,8 +128,8 @@ describe('braid ipam import', () => {
     [['a', '--range', '10.0.0.0/8', '--network-name', '../x'], 'cannot use "ipam.network_name" "../x"'],
     [['a', '--what'], 'unknown option "--what"'],
   ])('refuses %o as wrong usage', async (args, fragment) => {
-    using host = hostLocal({});
-    await expect(host.run(...args)).rejects.toThrow(new RegExp(fragment.replaceAll(/[.?]/g, '\\$&')));
-    await expect(host.run(...args)).rejects.toBeInstanceOf(WrongUsage);
+    using scope = hostLocal({});
+    await expect(scope.run(...args)).rejects.toThrow(new RegExp(fragment.replaceAll(/[.?]/g, '\\$&')));
+    await expect(scope.run(...args)).rejects.toBeInstanceOf(WrongUsage);
   });
 });

@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { readOptions, WrongUsage } from '../../lib/cli/options.ts';
 import { count } from '../../lib/cli/table.ts';
+import type { Command } from '../../lib/cni/command.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
-import type { Command, Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type Cidr, contains, formatCidr, masked, parseCidrLenient } from '../../lib/net/cidr.ts';
 import { parseIp } from '../../lib/net/ip.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
@@ -25,9 +26,9 @@ export const importCommand: Command = {
     ['--data-dir FOLDER', `"ipam.data_dir" of the new configuration (default ${DEFAULT_DATA_DIR})`],
     ['--json', 'print JSON'],
   ],
-  run: async (args, host, print) => {
+  run: async (args, scope, print) => {
     const wanted = readWanted(args);
-    const imported = await importFolder(wanted, host);
+    const imported = await importFolder(wanted, scope);
     if (wanted.asJson) {
       print(JSON.stringify(imported, null, 2));
     } else {
@@ -93,13 +94,13 @@ function placeIn(dataDir: string, networkName: string): StorePlace {
 }
 
 /** All of it or nothing. No store is made when there is nothing to import. */
-async function importFolder({ folder, cidr, place }: Wanted, host: Host): Promise<Imported> {
+async function importFolder({ folder, cidr, place }: Wanted, scope: Scope): Promise<Imported> {
   const range = formatCidr(cidr);
   const { addresses, skipped } = readHostLocal(folder, cidr);
   if (addresses.length === 0) {
     return { range, added: 0, present: 0, skipped };
   }
-  const store = openFileStore(place, host);
+  const store = openFileStore(place, scope);
   return { range, ...(await store.change((state) => planImport(addresses, range, state))), skipped };
 }
 

@@ -2,14 +2,15 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import type { Env, Verb } from '../../lib/cni/plugin.ts';
+import type { Verb } from '../../lib/cni/call.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import type { Env } from '../../lib/sys/execute.ts';
 import { whereabouts } from './plugin.ts';
 
 /** A node with a store, and a way to call the plugin as a runtime does. */
 function nodeWithStore() {
   const node = fakeNode();
-  Object.assign(node.host, { native: { lock: () => 0 } });
+  Object.assign(node.scope, { native: { lock: () => 0 } });
   const dataDir = join(node.cniDir, 'whereabouts');
   const call = async (verb: Verb, ipam: object, { version = '1.0.0', env = {}, top = {} }: CallExtra = {}) => {
     const keys = { type: 'whereabouts', datastore: 'file', data_dir: dataDir, ...ipam };
@@ -122,7 +123,7 @@ describe('ADD', () => {
       now += 900;
       return now;
     });
-    Object.assign(plugin.node.host, { native: { lock: () => -constants.errno.EAGAIN } });
+    Object.assign(plugin.node.scope.node, { native: { lock: () => -constants.errno.EAGAIN } });
     expect(await plugin.call('ADD', FOUR)).toEqual({
       exitCode: 1,
       code: 11,

@@ -10,7 +10,7 @@ describe.each(RECORDED)('whereabouts called for a pod of $runtime', (recorded) =
     'reserves for the %s pod by its name, and frees with no namespace left',
     async (pod) => {
       using node = fakeNode();
-      Object.assign(node.host, { native: { lock: () => 0 } });
+      Object.assign(node.scope, { native: { lock: () => 0 } });
       const dataDir = join(node.cniDir, 'whereabouts');
       const ipam = { type: 'whereabouts', datastore: 'file', data_dir: dataDir, range: '10.6.0.0/24' };
       const repeat = ({ env, stdin }: RecordedCall) => {

@@ -1,6 +1,7 @@
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import type { AttachmentRecord } from '../../lib/cni/records.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { openFileStore } from './file-store.ts';
@@ -9,21 +10,21 @@ import { type Held, heldIn, type Pool } from './pool.ts';
 import { dataDirsIn, storesIn } from './stores.ts';
 
 /** The reservations of every network's store. One that cannot be read is told. */
-export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   const found: AttachmentRecord[] = [];
   for (const place of storesIn(dataDirsIn(confs))) {
     try {
-      found.push(...recordsOf(place, await poolsOf(host, place)));
+      found.push(...recordsOf(place, await poolsOf(scope, place)));
     } catch (error) {
-      host.log(messageOf(error));
+      scope.log(messageOf(error));
     }
   }
   return found;
 }
 
 /** The pools of a network's store that have reservations. */
-export async function poolsOf(host: Host, place: StorePlace): Promise<readonly Pool[]> {
-  const pools = await openFileStore(place, host).look((state) => state.ranges.map((range) => state.pool(range)));
+export async function poolsOf(scope: Scope, place: StorePlace): Promise<readonly Pool[]> {
+  const pools = await openFileStore(place, scope).look((state) => state.ranges.map((range) => state.pool(range)));
   return pools.filter(({ entries }) => entries.size > 0);
 }
 

@@ -1,6 +1,6 @@
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { formatCidr, networkOf } from '../../lib/net/cidr.ts';
 import { configuredIn } from './configured.ts';
 import { folderOf, type StorePlace } from './place.ts';
@@ -16,8 +16,8 @@ export interface Views {
 }
 
 /** Every pool of the node: those that have reservations, and those that are only configured yet. */
-export async function viewsOf(host: Host, confs: readonly JsonObject[]): Promise<Views> {
-  const configured = configuredIn(confs, host.log);
+export async function viewsOf(scope: Scope, confs: readonly JsonObject[]): Promise<Views> {
+  const configured = configuredIn(confs, scope.log);
   const places = [...storesIn(dataDirsIn(confs)), ...configured.map(({ place }) => place)];
   const views: PoolView[] = [];
   const faults: string[] = [];
@@ -25,7 +25,7 @@ export async function viewsOf(host: Host, confs: readonly JsonObject[]): Promise
     const here = configured.filter((one) => folderOf(one.place) === folderOf(place));
     try {
       for (const pool of await allPools(
-        host,
+        scope,
         place,
         here.flatMap(({ ranges }) => ranges.map(({ cidr }) => cidr)),
       )) {
@@ -54,9 +54,9 @@ export function chosen(views: readonly PoolView[], wanted: string | undefined): 
   return found;
 }
 
-async function allPools(host: Host, place: StorePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
+async function allPools(scope: Scope, place: StorePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
   const stored = storesIn([place.dataDir]).some((one) => folderOf(one) === folderOf(place))
-    ? await poolsOf(host, place)
+    ? await poolsOf(scope, place)
     : [];
   const empty = cidrs
     .map((cidr): Pool => ({ range: formatCidr(cidr), cidr, network: networkOf(cidr).value, entries: new Map() }))

@@ -1,5 +1,7 @@
 import { readConf } from '../../../lib/cni/config.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
+import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { formatIp, type Ip, parseIp } from '../../../lib/net/ip.ts';
 import type { JournalCalls } from '../../../lib/sys/journal.ts';
 import { IpamConf } from '../config.ts';
@@ -35,9 +37,9 @@ export function stateOf(pools: Readonly<Record<string, Readonly<Record<string, s
 }
 
 /** A host on which every lock is free. */
-export function storeHost(): StoreHost & { readonly lines: string[] } {
+export function storeHost(): Scope & { readonly lines: string[] } {
   const lines: string[] = [];
-  return { native: { lock: () => 0 }, sleep: async () => {}, log: (line) => lines.push(line), lines };
+  return Object.assign(fakeScope({ log: (line) => lines.push(line), sleep: async () => undefined }), { lines });
 }
 
 export const storeIn = (dataDir: string, host: StoreHost = storeHost(), calls?: JournalCalls): FileStore =>
