@@ -9,7 +9,7 @@ import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './atta
 import { cniDirOf, type MultusConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import { type Log, logged } from './log.ts';
-import { interfaceNames } from './names.ts';
+import { interfaceNames, possibleNames } from './names.ts';
 import { loadNetworks } from './networks.ts';
 import { recallAttachments, recalledRuntime, withOthers } from './recall.ts';
 import { NO_POD } from './runtime-args.ts';
@@ -122,7 +122,8 @@ async function forward(
 
 /**
  * The attachments of live containers, by network: as configured, as stored, as cached. One too many keeps a leftover
- * until it dies; one too few would take the address of a running pod.
+ * until it dies; one too few would take the address of a running pod. A container that is not recorded may be added while
+ * we collect, with other networks than are configured here: then each of them may have any name there.
  *
  * @throws CniError when the records cannot be read for now
  */
@@ -132,8 +133,17 @@ function validByNetwork(networks: readonly StoredDelegate[], memory: Memory, val
     const known = found.get(network) ?? new Map<string, Valid>();
     found.set(network, known.set(`${containerID} ${ifname}`, { containerID, ifname }));
   };
+  const cached = new Set(memory.listing.attachments.map(({ containerId }) => containerId));
   for (const { containerID, ifname } of valid) {
-    for (const known of [networks, storedFor(containerID, memory)]) {
+    const stored = storedFor(containerID, memory);
+    if (stored.length === 0 && !cached.has(containerID)) {
+      for (const { list } of networks) {
+        for (const name of possibleNames(ifname)) {
+          note(list.name, containerID, name);
+        }
+      }
+    }
+    for (const known of [networks, stored]) {
       const requested = known.map(({ requests }) => requests.ifName);
       for (const [index, name] of interfaceNames(requested, ifname).entries()) {
         note(known[index]?.list.name ?? '', containerID, name);
