@@ -1,9 +1,9 @@
 import { removeLinks } from '../link/remover.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { Node } from '../node/node.ts';
+import { type Clock, clockOf } from '../sys/clock.ts';
 import type { Executed, Execution } from '../sys/execute.ts';
 import type { Together } from '../sys/gather.ts';
-import { sleep } from '../sys/sleep.ts';
 import { bounded } from './errors.ts';
 import type { Suite } from './suite.ts';
 
@@ -11,7 +11,7 @@ import type { Suite } from './suite.ts';
  * One call: what it may touch, what it says, and when it must end. Whatever waits goes through here, so that the call can
  * be told to end.
  */
-export interface Scope {
+export interface Scope extends Clock {
   readonly node: Node;
   /** plugins of this build */
   readonly suite: Suite;
@@ -21,8 +21,6 @@ export interface Scope {
   readonly unending: Scope;
   /** One line on stderr; never a secret. */
   log(line: string): void;
-  /** @throws the signal's reason */
-  sleep(ms: number): Promise<void>;
   /**
    * Runs a program to its end.
    *
@@ -56,7 +54,7 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
       return signal === NEVER ? scope : makeScope({ node, suite, log });
     },
     log: (line) => log(bounded(line)),
-    sleep: (ms) => sleep(ms, signal),
+    ...clockOf(signal),
     execute: (execution) => node.execute(execution, signal),
     gather: (key, item, work) => node.gather(key, item, work),
     removeLink: async (netns, index) => {

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { Flags, FlagsGet } from 'netlink/dist/constants.js';
-import { Contention } from './contention.ts';
+import { type Contention, PATIENT } from './contention.ts';
 import { ErrnoError, hasErrno, NoAnswer } from './errno.ts';
 import {
   encode,
@@ -49,9 +49,9 @@ export class Conversation {
 
   /**
    * @param open opens a socket; called at the first exchange
-   * @param contention of all conversations of the process
+   * @param contention of all conversations of a process that must not wait with all of its calls
    */
-  constructor(open: () => Transport, contention = new Contention(), deadlineMs = DEADLINE_MS) {
+  constructor(open: () => Transport, contention = PATIENT, deadlineMs = DEADLINE_MS) {
     this.open = open;
     this.contention = contention;
     this.deadlineMs = deadlineMs;

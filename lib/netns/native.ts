@@ -5,8 +5,8 @@ import { writeAll } from '../sys/write-all.ts';
 
 /**
  * The native part (folder `native`). Every function returns, or promises, a descriptor, a length or 0, and -errno on
- * failure: -EINVAL for arguments that are not what it takes. None throws or rejects, and none leaves the calling thread in
- * another network namespace.
+ * failure: -EINVAL for arguments that are not what it takes, -ENOTRECOVERABLE when the kernel does not let the thread back
+ * from another network namespace. None throws or rejects.
  */
 export interface Native {
   /** A netlink socket with extended acks and strict checking, born in the namespace behind `nsFd`. */

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
-import { Contention } from '../netlink/contention.ts';
+import { type Contention, PATIENT } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { errnoError } from '../netlink/errno.ts';
 import { openTransport, type Transport } from '../netlink/transport.ts';
@@ -215,11 +215,15 @@ class Shared {
 export class OpenNamespaces {
   private readonly native: () => Native;
   private readonly open = new Map<string, Shared>();
-  private readonly contention = new Contention();
+  private readonly contention: Contention;
 
-  /** @param native called at first use */
-  constructor(native: () => Native) {
+  /**
+   * @param native called at first use
+   * @param contention where the process serves several calls at once
+   */
+  constructor(native: () => Native, contention: Contention = PATIENT) {
     this.native = native;
+    this.contention = contention;
   }
 
   /**

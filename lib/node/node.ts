@@ -1,3 +1,4 @@
+import { ContentionMeter, PATIENT } from '../netlink/contention.ts';
 import { type LivingNetns, listLivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import { type Netns, OpenNamespaces } from '../netns/netns.ts';
@@ -43,11 +44,13 @@ export interface Node {
 export interface NodeParts {
   /** called at first use: VERSION needs no native part */
   readonly loadNative: () => Native;
+  /** It serves several calls at once: none may keep the others waiting. */
+  readonly servesMany?: boolean;
   readonly observe?: (name: string, ms: number) => void;
 }
 
 /** The real one. What costs a system call is asked for at first use. */
-export function makeNode({ loadNative, observe }: NodeParts): Node {
+export function makeNode({ loadNative, servesMany = false, observe }: NodeParts): Node {
   const gatherer = new Gatherer();
   let native: Native | undefined;
   let host: Netns | undefined;
@@ -73,6 +76,6 @@ export function makeNode({ loadNative, observe }: NodeParts): Node {
     gather: (key, item, work) => gatherer.gather(key, item, work),
     observe,
   };
-  const namespaces = new OpenNamespaces(() => node.native);
+  const namespaces = new OpenNamespaces(() => node.native, servesMany ? new ContentionMeter() : PATIENT);
   return node;
 }

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { loadNativeFile } from '../netns/native.ts';
+import { clockOf } from './clock.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
 import { FileLock, type LockUser } from './lock.ts';
-import { sleep } from './sleep.ts';
 import { temporaryFolder } from './testing/temporary.ts';
 
 const ADDON = join(import.meta.dirname, `../../dist/native/linux-${process.arch}.node`);
@@ -15,7 +16,7 @@ describe('FileLock', () => {
     // two processes, as far as the lock can tell
     const [one, other] = [1, 2].map((): LockUser => {
       const node = { native: loadNativeFile(ADDON), locks: new KeyedMutex() };
-      return { node, signal: new AbortController().signal, sleep };
+      return { node, signal: new AbortController().signal, ...clockOf() };
     }) as [LockUser, LockUser];
     const order: string[] = [];
     const first = await FileLock.acquire(one, path);

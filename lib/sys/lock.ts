@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { asCniError, CniError, CODES } from '../cni/errors.ts';
 import { errnoError } from '../netlink/errno.ts';
 import type { Native } from '../netns/native.ts';
+import type { Clock } from './clock.ts';
 import { ioError } from './io-error.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
 
@@ -11,11 +12,9 @@ const LOCK_EX = 2;
 const LONGEST_PAUSE_MS = 16;
 
 /** Who waits for a lock: a call, and the process that it shares with others. */
-export interface LockUser {
+export interface LockUser extends Clock {
   readonly node: { readonly native: Pick<Native, 'lock'>; readonly locks: KeyedMutex };
   readonly signal: AbortSignal;
-  /** @throws the signal's reason */
-  sleep(ms: number): Promise<void>;
 }
 
 export interface LockOptions {
@@ -52,7 +51,7 @@ export class FileLock implements Disposable {
     path: string,
     { timeoutMs = 10_000, isTransient = false }: LockOptions = {},
   ): Promise<FileLock> {
-    const deadline = performance.now() + timeoutMs;
+    const deadline = user.now() + timeoutMs;
     const held = (): CniError =>
       new CniError('tryAgainLater', `cannot lock "${path}": another call has held it for ${timeoutMs} ms`);
     const turn = await turnFor(user, path, timeoutMs, held);
@@ -70,7 +69,7 @@ export class FileLock implements Disposable {
           fd = open(path);
           continue;
         }
-        if (performance.now() >= deadline) {
+        if (user.now() >= deadline) {
           throw held();
         }
         await user.sleep(Math.ceil(Math.random() * pauseMs));

@@ -119,7 +119,7 @@ const KEYS: Readonly<Record<VfAttribute, string>> = {
 
 async function changeVf(scope: Scope, { found, pf }: Observed, changes: VfChanges): Promise<void> {
   try {
-    await patiently(scope.sleep, () => setVf(scope.node.host.netlink, pf, found.number, changes));
+    await patiently(scope, () => setVf(scope.node.host.netlink, pf, found.number, changes));
   } catch (error) {
     if (!(error instanceof VfRefused)) {
       throw error;

@@ -26,11 +26,11 @@ export async function moveIn(
 ): Promise<DeviceFacts> {
   const moved = await moveLink(scope.node.host, device, { netns, name: ifName });
   const { mac, mtu } = plan;
-  const worn = mac === undefined ? moved : await wearMac(netns.netlink, moved, mac, scope.sleep);
+  const worn = mac === undefined ? moved : await wearMac(netns.netlink, moved, mac, scope);
   if (mtu === undefined || mtu === worn.mtu) {
     return worn;
   }
-  await patiently(scope.sleep, () => setMtu(netns.netlink, worn, mtu));
+  await patiently(scope, () => setMtu(netns.netlink, worn, mtu));
   return { ...worn, mtu };
 }
 
@@ -60,7 +60,7 @@ export async function announceResult(scope: Scope, netns: Netns, device: DeviceF
     link: device,
     mac: device.mac,
     addresses: ips.flatMap(({ address }) => parseCidr(address)?.ip ?? []),
-    sleep: scope.sleep,
+    clock: scope,
     log: scope.log,
   });
 }

@@ -1,17 +1,18 @@
 import { CniError, doAll } from '../../lib/cni/errors.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
-import type { Scope } from '../../lib/cni/scope.ts';
+import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice, findDeviceByIndex, setDown, setMtu } from '../../lib/link/device.ts';
 import { moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
 import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { driverOf, isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
+import { poll } from '../../lib/sys/clock.ts';
 import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import type { Seen } from './discover.ts';
 import type { InterfaceLocation } from './give-back.ts';
 import { findInterface, isInterfaceOf, wearMac } from './identity.ts';
-import { awaited, isRefusal, orLog, patiently } from './patience.ts';
+import { isRefusal, orLog, patiently, RHYTHM } from './patience.ts';
 import type { SriovRecord } from './record.ts';
 
 /** The kernel takes a moment to bring devices of a namespace back that has ended. */
@@ -58,7 +59,8 @@ async function fetchFrom(
 /** It gets its own address back before it is seen here. */
 async function moveHome(scope: Scope, record: SriovRecord, from: Netns, away: DeviceFacts): Promise<DeviceFacts> {
   await setDown(from.netlink, away);
-  await dress({ log: () => undefined, sleep: scope.sleep }, record, from, away).catch(() => undefined); // and again when it is here
+  const silent = scopeWith(scope, () => ({ log: () => undefined }));
+  await dress(silent, record, from, away).catch(() => undefined); // and again when it is here
   const dressed = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
   const name = await freeName(scope, record, dressed);
   const index = record.own?.device?.index;
@@ -86,7 +88,7 @@ async function awaitHere(scope: Scope, seen: Seen, record: SriovRecord): Promise
     const devices = await mapInTurn(netNamesOf(seen.device), (name) => findDevice(scope.node.host.netlink, name));
     return devices.find((device) => device !== undefined && isInterfaceOf(device, record));
   };
-  const found = await awaited(scope.sleep, look, RETURN_MS);
+  const found = await poll(scope, RETURN_MS, RHYTHM, look);
   if (found === undefined) {
     throw new CniError(
       'tryAgainLater',
@@ -130,23 +132,19 @@ async function callByName(scope: Scope, record: SriovRecord, device: DeviceFacts
 }
 
 /** Hardware address and MTU, if the driver takes them back: an administrative address may have been set since it had its own. */
-async function dress(
-  { log, sleep }: Pick<Scope, 'log' | 'sleep'>,
-  { before }: SriovRecord,
-  netns: Netns,
-  device: DeviceFacts,
-): Promise<void> {
+async function dress(scope: Scope, { before }: SriovRecord, netns: Netns, device: DeviceFacts): Promise<void> {
   const { mac, mtu } = before;
-  const back = (work: () => Promise<unknown>): Promise<void> => orLog(log, `link "${device.name}"`, isRefusal, work);
+  const back = (work: () => Promise<unknown>): Promise<void> =>
+    orLog(scope.log, `link "${device.name}"`, isRefusal, work);
   await doAll([
     async () => {
       if (mac !== '' && mac !== device.mac) {
-        await back(() => wearMac(netns.netlink, device, mac, sleep));
+        await back(() => wearMac(netns.netlink, device, mac, scope));
       }
     },
     async () => {
       if (mtu !== 0 && mtu !== device.mtu) {
-        await back(() => patiently(sleep, () => setMtu(netns.netlink, device, mtu)));
+        await back(() => patiently(scope, () => setMtu(netns.netlink, device, mtu)));
       }
     },
   ]);

@@ -12,7 +12,8 @@ import type { Mac } from '../../lib/net/mac.ts';
 import { IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { errnoError, hasErrno } from '../../lib/netlink/errno.ts';
-import { awaited, patiently, type Sleep } from './patience.ts';
+import { type Clock, poll } from '../../lib/sys/clock.ts';
+import { patiently, RHYTHM } from './patience.ts';
 import type { SriovRecord } from './record.ts';
 
 const EAGAIN = 11;
@@ -56,7 +57,7 @@ export async function wearMac(
   netlink: Conversation,
   device: DeviceFacts,
   mac: Mac,
-  sleep: Sleep,
+  clock: Clock,
 ): Promise<DeviceFacts> {
   let seen = device;
   const hasIt = async (): Promise<true | undefined> => {
@@ -64,7 +65,7 @@ export async function wearMac(
     return seen.mac === mac || undefined;
   };
   try {
-    await patiently(sleep, async () => {
+    await patiently(clock, async () => {
       if (seen.mac !== mac) {
         await setMac(netlink, seen, mac);
         if (!(await hasIt())) {
@@ -82,7 +83,7 @@ export async function wearMac(
       await setDown(netlink, seen);
       return hasIt();
     };
-    if (!hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') || !(await awaited(sleep, asksPf, ADOPTION_MS))) {
+    if (!hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') || !(await poll(clock, ADOPTION_MS, RHYTHM, asksPf))) {
       throw error;
     }
   }

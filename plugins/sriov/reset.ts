@@ -22,7 +22,7 @@ export async function resetVf(scope: Scope, seen: Seen, record: SriovRecord): Pr
   const number = seen.number;
   const changes = stillToDo(scope, pf, number, changesBack(record));
   try {
-    await patiently(scope.sleep, () => setVf(netlink, pf, number, changes));
+    await patiently(scope, () => setVf(netlink, pf, number, changes));
   } catch {
     const attributes = Object.keys(changes) as readonly (keyof VfChanges)[];
     await doAll(attributes.map((attribute) => () => resetOne(scope, pf, number, { [attribute]: changes[attribute] })));
@@ -31,7 +31,7 @@ export async function resetVf(scope: Scope, seen: Seen, record: SriovRecord): Pr
 
 const resetOne = (scope: Scope, pf: PfFacts, number: number, change: VfChanges): Promise<void> =>
   orLog(scope.log, `VF ${number} of "${pf.name}"`, isFinal, () =>
-    patiently(scope.sleep, () => setVf(scope.node.host.netlink, pf, number, change)),
+    patiently(scope, () => setVf(scope.node.host.netlink, pf, number, change)),
   );
 
 async function findPfOf(scope: Scope, { pf, pfName }: Seen, record: SriovRecord): Promise<PfFacts | undefined> {

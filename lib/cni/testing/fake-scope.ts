@@ -3,6 +3,7 @@ import { NetnsMissing } from '../../netns/netns.ts';
 import type { Node } from '../../node/node.ts';
 import { Gatherer } from '../../sys/gather.ts';
 import { KeyedMutex } from '../../sys/keyed-mutex.ts';
+import { fakeClock } from '../../sys/testing/fake-clock.ts';
 import { makeScope, type Scope, scopeWith } from '../scope.ts';
 import type { Registry, Suite } from '../suite.ts';
 
@@ -12,7 +13,8 @@ export interface FakeParts {
   readonly registry?: Registry;
   readonly isOwnBuild?: (path: string) => boolean;
   readonly log?: (line: string) => void;
-  readonly sleep?: Scope['sleep'];
+  /** told of each wait, which takes no time but by the call's clock; absent: the real clock */
+  readonly sleep?: (ms: number) => void | Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -21,7 +23,7 @@ export function fakeScope(parts: FakeParts = {}): Scope {
   const { registry = {}, isOwnBuild = () => false, log = () => undefined, sleep, signal } = parts;
   const suite: Suite = { registry, isOwnBuild };
   const scope = makeScope({ node: fakeNodeOf(parts.node ?? {}), suite, log, ...(signal && { signal }) });
-  return sleep === undefined ? scope : scopeWith(scope, () => ({ sleep }));
+  return sleep === undefined ? scope : scopeWith(scope, () => fakeClock(sleep));
 }
 
 /** @param paths namespaces by their paths */

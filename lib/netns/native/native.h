@@ -3,8 +3,7 @@
  * answer with a deadline, wait for the kernel without keeping the event loop waiting, lock a file.
  *
  * Every function returns a number, or a promise of one: a descriptor, a length or zero; -errno on failure, -EINVAL for
- * arguments that are not what it takes. None throws, none ends the process, and none leaves the calling thread in
- * another namespace.
+ * arguments that are not what it takes. None throws, and none but endProcess ends the process.
  */
 #ifndef BRAID_NATIVE_H
 #define BRAID_NATIVE_H
@@ -41,8 +40,11 @@ napi_value number(napi_env env, int64_t value);
 /* Something to do there: returns what the caller gets, -errno on failure. */
 typedef int64_t (*errand)(void *with);
 
-/* Runs an errand in the network namespace behind nsfd, which the calling thread never enters. */
+/* Runs an errand in the network namespace behind nsfd; -ENOTRECOVERABLE on a thread that has lost its way. */
 int64_t run_inside(int nsfd, errand run, void *with);
+
+/* Is the calling thread still in another namespace, since the kernel has not let it back? */
+bool has_lost_its_way(void);
 
 /* ---- netlink and packet sockets (sockets.c) ---- */
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define MAX_THREADS 16
+#define MAX_THREADS 64
 #define IDLE_SECONDS 10
 #define STACK_BYTES (256 * 1024)
 
@@ -59,6 +59,8 @@ static struct job *next_job(void)
 	return job;
 }
 
+static bool have_thread(void);
+
 static void *serve(void *arg)
 {
 	(void)arg;
@@ -69,8 +71,12 @@ static void *serve(void *arg)
 						   : receive_datagram(job->fd, job->data, job->size, job->timeout_ms);
 		napi_call_threadsafe_function(finished, job, napi_tsfn_nonblocking);
 		pthread_mutex_lock(&guard);
+		if (has_lost_its_way())
+			break; /* another thread takes its place */
 	}
 	threads--;
+	if (queued > 0)
+		have_thread();
 	pthread_mutex_unlock(&guard);
 	return NULL;
 }
