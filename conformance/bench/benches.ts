@@ -140,7 +140,7 @@ async function kernel(tools: Tools): Promise<Bench> {
 
 async function warmPod(tools: Tools, networks: number, targets: { readonly add?: number } = {}): Promise<Bench> {
   const { manyNetworks, oneNetwork, spansText, warmPods, warmServer } = await import('./warm.ts');
-  const warm = warmServer(tools);
+  const warm = await warmServer(tools);
   const line = (verb: 'add' | 'del', subject: string) =>
     ({ ours: [subject, verb], peer: ['go', verb], how: 'ratio', unit: 'ms' }) as const;
   return {
@@ -177,7 +177,7 @@ async function warmSinglePods(tools: Tools): Promise<Bench> {
     name: `warm-pods-${pods}`,
     about: `one process that serves ${pods} pods at once, one network each ÷ as many Go programs`,
     subjects: {
-      braid: warmPods(warmServer(tools), tools, pods, oneNetwork(tools)),
+      braid: warmPods(await warmServer(tools), tools, pods, oneNetwork(tools)),
       go: subjects.manyPods('go', tools, pods),
     },
     lines: [
@@ -198,7 +198,7 @@ async function warmSinglePods(tools: Tools): Promise<Bench> {
 
 async function warmManyPods(tools: Tools, pods: number, networks: number, part: number): Promise<Bench> {
   const { manyNetworks, spansText, warmPods, warmServer } = await import('./warm.ts');
-  const warm = warmServer(tools);
+  const warm = await warmServer(tools);
   const line = (figure: string) => ({ ours: ['braid', figure], how: 'value' }) as const;
   return {
     name: `warm-pods-${pods}x${networks}`,
@@ -220,7 +220,7 @@ async function warmLoop(tools: Tools): Promise<Bench> {
     name: 'warm-loop',
     about:
       'how late the event loop of that process is while another process deletes 100 links at once, each in a namespace',
-    subjects: { braid: loopDelay(tools) },
+    subjects: { braid: await loopDelay(tools) },
     lines: [
       { title: '99th percentile', ours: ['braid', 'p99'], how: 'value', unit: 'ms', target: 50 },
       { title: 'longest', ours: ['braid', 'longest'], how: 'value', unit: 'ms' },

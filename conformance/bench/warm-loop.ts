@@ -11,8 +11,8 @@ const RESOLUTION_MS = 5;
 const NANOSECONDS_PER_MS = 1e6;
 
 /** Pods come and go, one after another, while links are deleted elsewhere; and for as long again. */
-export function loopDelay(tools: Tools): Subject {
-  const attach = warmPods(warmServer(tools), tools, 1, oneNetwork(tools));
+export async function loopDelay(tools: Tools): Promise<Subject> {
+  const attach = warmPods(await warmServer(tools), tools, 1, oneNetwork(tools));
   return async () => {
     await attach();
     const busy = tools.lab.newPods(DELETIONS);

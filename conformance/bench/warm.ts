@@ -26,7 +26,7 @@ export interface WarmServer {
   readonly spans: Spans;
 }
 
-export function warmServer({ ours }: Tools): WarmServer {
+export async function warmServer({ ours }: Tools): Promise<WarmServer> {
   const spans: Spans = new Map();
   const observe = (name: string, ms: number): void => {
     const known = spans.get(name) ?? { count: 0, ms: 0 };
@@ -40,13 +40,17 @@ export function warmServer({ ours }: Tools): WarmServer {
         servesMany: true,
         observe,
       }),
-      suite: makeSuite(registry(), mark === undefined ? [] : [mark]),
+      suite: makeSuite(await registry(), mark === undefined ? [] : [mark]),
     },
     spans,
   };
 }
 
-const registry = (): Registry => Object.fromEntries(pluginNames().map((name) => [name, () => loadPlugin(name)]));
+/** As in the bundle, a plugin that is loaded is there at once. */
+async function registry(): Promise<Registry> {
+  const plugins = await Promise.all(pluginNames().map(async (name) => [name, await loadPlugin(name)] as const));
+  return Object.fromEntries(plugins.map(([name, plugin]) => [name, async () => plugin]));
+}
 
 /** Pods at once, one call each: until the last is done. */
 export const warmPods =
