@@ -101,4 +101,26 @@ describe('callDelegate', () => {
     });
     expect(tries).toBe(6);
   });
+
+  it('says so with code 11 when one has to be killed, and shows what it said', async () => {
+    program('slow', 'echo looking >&2; sleep 1000');
+    const outcome = callDelegate(scope(), {
+      type: 'slow',
+      path: [folder],
+      env: { CNI_COMMAND: 'ADD', PATH: '/usr/bin:/bin' },
+      stdin: Buffer.from('{}'),
+      timeoutMs: 300,
+    });
+    await expect(outcome).rejects.toMatchObject({
+      code: 11,
+      message: expect.stringMatching(/^cannot wait for plugin ".*slow": it has not ended in 0.3 s, and was killed/),
+    });
+  });
+
+  it('logs what a delegate says on stderr when it fails, too', async () => {
+    program('sad', `echo why >&2; echo '{"code":7,"msg":"no"}'; exit 1`);
+    logged.length = 0;
+    await expect(call('sad')).rejects.toMatchObject({ code: 7, message: 'no' });
+    expect(logged).toEqual(['why']);
+  });
 });

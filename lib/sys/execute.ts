@@ -23,7 +23,7 @@ export interface Executed {
 /** A program was killed, since its time was over. */
 export class ExecutionTimeout extends Error {
   constructor(path: string, timeoutMs: number) {
-    super(`"${path}" has not ended in ${timeoutMs / 1000} s and was killed`);
+    super(`"${path}": it has not ended in ${timeoutMs / 1000} s, and was killed`);
     this.name = 'ExecutionTimeout';
   }
 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
@@ -18,6 +19,8 @@ const PODS = 64;
 class ManyPods implements Disposable {
   readonly lab = new Lab();
   readonly server: Server;
+  /** how long the last pod waits for its address */
+  patienceMs = 1;
   private readonly folder = temporaryFolder();
   private readonly names: readonly string[];
 
@@ -28,7 +31,7 @@ class ManyPods implements Disposable {
     const ipam = fakePlugin('telling-ipam', {
       add: async ({ containerId }, scope) => {
         scope.log(`address for ${containerId}`);
-        await scope.sleep(1);
+        await scope.sleep(containerId === 'c63' ? this.patienceMs : 1);
         scope.log(`given to ${containerId}`);
         return { ...EMPTY_RESULT, ips: [{ address: '192.0.2.5/24' }] };
       },
@@ -38,7 +41,7 @@ class ManyPods implements Disposable {
     this.server = { node, suite };
   }
 
-  call(verb: string, pod: number): Promise<Outcome> {
+  call(verb: string, pod: number, signal?: AbortSignal): Promise<Outcome> {
     const env = {
       CNI_COMMAND: verb,
       CNI_CONTAINERID: `c${pod}`,
@@ -53,7 +56,7 @@ class ManyPods implements Disposable {
       master: PARENT,
       ipam: { type: 'telling-ipam' },
     };
-    return serve(this.server, macvlan, { env, readStdin: () => Buffer.from(JSON.stringify(conf)) });
+    return serve(this.server, macvlan, { env, readStdin: () => Buffer.from(JSON.stringify(conf)) }, signal);
   }
 
   all(verb: string): Promise<readonly Outcome[]> {
@@ -93,6 +96,24 @@ describe('calls of one process', () => {
     expect(openFiles()).toBe(files);
     expect(pods.server.node.locks.size).toBe(0);
     expect(ip('-n', `${pods.lab.pod}-7`, 'link')).toHaveLength(1);
+  });
+
+  it('are taken back when their caller goes, and keep no other', async () => {
+    using pods = new ManyPods();
+    pods.patienceMs = 1_000_000;
+    const caller = new AbortController();
+    const waiting = pods.call('ADD', PODS - 1, caller.signal);
+    expect((await pods.call('ADD', 0)).exitCode).toBe(0);
+    const links = (): unknown => ip('-n', `${pods.lab.pod}-${PODS - 1}`, 'link');
+    while ((links() as readonly unknown[]).length < 2) {
+      await sleep(5);
+    }
+    caller.abort(new Error('the caller has gone'));
+    const { stdout, stderr, exitCode } = await waiting;
+    expect([exitCode, JSON.parse(stdout).msg]).toEqual([1, expect.stringContaining('the caller has gone')]);
+    expect(stderr).toContain(`address of c${PODS - 1} is free`);
+    expect(links()).toHaveLength(1);
+    expect((await pods.call('DEL', 0)).exitCode).toBe(0);
   });
 
   it('take no memory that they do not give back, ten thousand of them', async () => {
