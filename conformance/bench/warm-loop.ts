@@ -22,9 +22,8 @@ export async function loopDelay(tools: Tools): Promise<Subject> {
     );
     const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
     delay.enable();
-    const deleting = deletedAtOnce(busy);
     let isOver = false;
-    deleting.finally(() => {
+    const deleting = deletedAtOnce(busy).finally(() => {
       isOver = true;
     });
     let adds = 0;
