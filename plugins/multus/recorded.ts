@@ -54,17 +54,18 @@ function scratchRecords(
 ): readonly AttachmentRecord[] {
   const place = scratchFile(cniDir, containerId);
   try {
-    const stored = readStored(cniDir, containerId, NEWEST) ?? [];
+    const { delegates, pod } = readStored(cniDir, containerId, NEWEST) ?? { delegates: [], pod: undefined };
     const names = interfaceNames(
-      stored.map(({ requests }) => requests.ifName),
-      USUAL_NAME,
+      delegates.map(({ requests }) => requests.ifName),
+      pod?.ifName ?? USUAL_NAME,
     );
-    return stored.map(({ list }, index) => ({
+    return delegates.map(({ list }, index) => ({
       containerId,
       ifName: names[index] ?? '',
       network: list.name,
       pod: '',
-      netns: '',
+      netns: pod?.netns ?? '',
+      ...(pod === undefined ? {} : { namespace: pod.namespace }),
       addresses: [],
       device: '',
       sinceMs: statSync(place, { throwIfNoEntry: false })?.mtimeMs,
