@@ -45,7 +45,7 @@ export const routesOf = (state: NetnsState, name: string): readonly Entry[] =>
   state.routes.filter(({ dev, protocol }) => dev === name && protocol !== 'kernel');
 
 /** What a link says that we made for a pod: node, container ID, interface. */
-export const MARK = /^braid \d+ (\S+) (\S+)$/;
+export const MARK = /^braid \d+ (\S+) (.+)$/;
 
 /**
  * The same in two namespaces that went through the same: indexes, marks and chosen hardware addresses are left out.

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import { type DeviceFacts, findDevice, listDevices } from '../link/device.ts';
 import { listAddresses } from '../link/observe.ts';
 import { formatCidr } from '../net/cidr.ts';
@@ -52,23 +52,33 @@ export const REPLACED: Reopened = { state: 'replaced' };
  * @throws CniError invalidNetns when it cannot be told whether it lives
  */
 export async function reopenByLink(scope: Scope, sandbox: LinkSandbox): Promise<Reopened> {
+  const there = openAt(scope, sandbox.path);
+  let found: Netns | undefined;
+  try {
+    found = await findPod(scope, sandbox, there);
+  } finally {
+    if (found !== there) {
+      there?.[Symbol.dispose]();
+    }
+  }
+  return found === undefined ? (there === undefined ? GONE : REPLACED) : { state: 'here', netns: found };
+}
+
+/** @param there where the path leads */
+async function findPod(scope: Scope, sandbox: LinkSandbox, there: Netns | undefined): Promise<Netns | undefined> {
   const { path, link } = sandbox;
-  const there = openAt(scope, path);
   const told = there && (await tellsOf(scope, there, sandbox));
-  if (there !== undefined && told === 'it') {
-    return { state: 'here', netns: there };
+  if (told === 'it') {
+    return there;
   }
   const marked = await findMarked(scope, link);
   if (marked !== undefined) {
-    there?.[Symbol.dispose]();
-    return { state: 'here', netns: marked };
+    return marked;
   }
   if (there !== undefined && told === 'maybe' && (await isBelievable(there, sandbox))) {
-    return { state: 'here', netns: there };
+    return there;
   }
-  there?.[Symbol.dispose]();
-  const elsewhere = link && (await findUnmarked(scope, link, there === undefined ? path : undefined));
-  return elsewhere === undefined ? (there === undefined ? GONE : REPLACED) : { state: 'here', netns: elsewhere };
+  return link && findUnmarked(scope, link, there === undefined ? path : undefined);
 }
 
 /** `maybe`: nothing there says whose it is. */
@@ -174,7 +184,7 @@ async function addressesOf({ netlink }: Netns, { index }: DeviceFacts): Promise<
 /** The first namespace that somebody keeps, not the node's own, of which something is true. */
 async function findLiving(scope: Scope, isIt: (netns: Netns) => Promise<boolean>): Promise<Netns | undefined> {
   for (const { path } of scope.node.livingNetns()) {
-    const netns = openAt(scope, path);
+    const netns = openLiving(scope, path);
     if (netns !== undefined && !netns.isSameAs(scope.node.host) && (await isTrue(isIt(netns)))) {
       return netns;
     }
@@ -193,6 +203,23 @@ const unproved = (path: string, { name }: SandboxLink, suspect: Netns): CniError
     `cannot tell whether the pod of "${path}" lives: its mount is lost, there is no prevResult, and namespace ` +
       `"${suspect.path}" has an interface "${name}"; end its processes, or call DEL with the namespace's path`,
   );
+
+/**
+ * A namespace that was listed a moment ago.
+ *
+ * @returns undefined when the process that was in it has ended: the kernel then says EACCES, too
+ * @throws CniError invalidNetns when it cannot be looked at
+ */
+export function openLiving(scope: Scope, path: string): Netns | undefined {
+  try {
+    return openAt(scope, path);
+  } catch (error) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) {
+      return undefined;
+    }
+    throw error;
+  }
+}
 
 /**
  * A namespace by its path.

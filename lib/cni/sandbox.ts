@@ -10,6 +10,7 @@ import {
   GONE,
   type LinkSandbox,
   openAt,
+  openLiving,
   REPLACED,
   type Reopened,
   reopenByLink,
@@ -122,7 +123,7 @@ const isSame = (netns: Netns, { inode, cookie }: NetnsIdentity): boolean =>
 function findSame(scope: Scope, identity: NetnsIdentity): Netns | undefined {
   const name = `net:[${identity.inode.split(':')[1] ?? ''}]`;
   for (const { path } of scope.node.livingNetns().filter((living) => living.name === name)) {
-    const netns = openAt(scope, path);
+    const netns = openLiving(scope, path);
     if (netns !== undefined && isSame(netns, identity)) {
       return netns;
     }

@@ -79,10 +79,20 @@ export const DIFFERENCES = [
     reason: 'the interface says whose it is, a path proves nothing',
     covers: (deviation) =>
       deviation.verb === 'DEL' &&
-      deviation.aspect === 'pod' &&
+      isState(deviation) &&
       !failed(deviation.ours) &&
       deviation.ours.isUntouched &&
       (deviation.case.meanwhile ?? []).some((command) => / net1 name net9$/.test(command)),
+  },
+  {
+    id: 'del-no-netns',
+    ours: 'DEL succeeds when CNI_NETNS is no network namespace and no other has the interface',
+    go: 'fails',
+    reason: 'a file is what a lost mount leaves, and a pod must be able to go',
+    covers: (deviation) =>
+      isExit(deviation, 'DEL') &&
+      onlyGoFailed(deviation) &&
+      /unknown FS magic|Error switching to ns .*: invalid argument/.test(deviation.go.message),
   },
   {
     id: 'mark',
