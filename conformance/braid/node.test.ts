@@ -160,9 +160,29 @@ describe('braid gc', () => {
       await withPods(node, 1);
       const multusDir = join(node.lab.dir, 'multus');
       const [scratch = ''] = readdirSync(multusDir).filter((name) => name !== 'results');
-      writeFileSync(join(multusDir, 'begun'), readFileSync(join(multusDir, scratch)));
+      const [{ braid: _, ...first }, ...others] = JSON.parse(readFileSync(join(multusDir, scratch), 'utf8'));
+      writeFileSync(join(multusDir, 'begun'), JSON.stringify([first, ...others])); // as the Go plugin writes it
       expect(await node.json<Collected>(GC)).toMatchObject({ collected: [], left: [{ containerId: 'begun' }] });
       expect(existsSync(join(multusDir, 'begun'))).toBe(true);
+    }),
+  );
+
+  it(
+    'removes locks of killed calls, whoever they were about',
+    onNode(async (node) => {
+      await withPods(node, 1);
+      const pod = await node.pod();
+      node.configure(node.hostDevice());
+      await node.cnitool('add', pod);
+      const folders = ['multus', 'devices'].map((name) => join(node.lab.dir, name));
+      for (const folder of folders) {
+        writeFileSync(join(folder, '.somebody.lock'), '');
+      }
+      const locks = () => folders.filter((folder) => existsSync(join(folder, '.somebody.lock')));
+      await node.about(`${GC} --dry-run`);
+      expect(locks()).toEqual(folders);
+      expect(await node.json<Collected>(GC)).toMatchObject({ collected: [] });
+      expect(locks()).toEqual([]);
     }),
   );
 

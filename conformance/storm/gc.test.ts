@@ -1,5 +1,5 @@
 /** GC of multus while the node is not at rest: after an ADD that was killed, and beside one that is on its way. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -45,6 +45,33 @@ describe.concurrent.each([
       expect(left).toEqual([]);
     },
     600_000,
+  );
+});
+
+describe.concurrent("GC of a pod of the Go plugin's, whose ADD was killed before a result was kept", () => {
+  it.each([true, false])(
+    'frees its address when the interface is gone, and it is: the pod lives: %s',
+    async (isAlive) => {
+      await using node = await StormNode.open(0);
+      const container = await node.container('c1', ['m0']);
+      const other = await node.container('c2', ['m0']);
+      await node.must('ADD', container);
+      await node.must('ADD', other);
+      for (const { pod } of [container, other]) {
+        await node.lab.ip(pod.name, 'link set eth0 alias unmarked');
+      }
+      const scratch = join(node.cniDir, 'c1');
+      const [{ braid: _, ...delegate }] = JSON.parse(readFileSync(scratch, 'utf8'));
+      writeFileSync(scratch, JSON.stringify([delegate]));
+      rmSync(join(node.cniDir, 'results/rail-0-c1-eth0'));
+      if (!isAlive) {
+        await node.lab.remove(container.pod);
+      }
+      await node.must('GC', other, { more: valid('c2'), netns: '' });
+      expect(await node.taken()).toEqual(['10.5.0.0-24: 10.5.0.2 of c2']);
+      expect(isAlive ? await interfacesIn(container.pod) : ['lo']).toEqual(['lo']);
+      await node.must('CHECK', other);
+    },
   );
 });
 

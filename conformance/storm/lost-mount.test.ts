@@ -3,8 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { mustRun, type Outcome } from '../lab/execute.ts';
+import { answer, fake, RECORD, recordedVerbs } from '../lab/fakes.ts';
 import { PARENT, type Pod } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
+import { OURS } from '../lab/programs.ts';
 import type { Entry } from '../lab/state.ts';
 import { type Container, interfacesIn, OK, StormNode } from './storm-node.ts';
 
@@ -63,15 +65,17 @@ interface Attached {
   readonly containerId: string;
   readonly pod: Pod;
   readonly ifName?: string;
+  /** CNI_PATH */
+  readonly path?: readonly string[];
 }
 
 const call = (
   node: StormNode,
   verb: string,
-  { conf, containerId, pod, ifName = 'net1' }: Attached,
+  { conf, containerId, pod, ifName = 'net1', path = OURS.path }: Attached,
   more: object = {},
   netns = pod.path,
-) => node.plugin(verb, { ...conf, ...more }, { netns, containerId, ifName });
+) => node.plugin(verb, { ...conf, ...more }, { netns, containerId, ifName, path });
 
 async function added(node: StormNode, attached: Attached, netns?: string): Promise<Result> {
   const outcome = await call(node, 'ADD', attached, {}, netns);
@@ -145,25 +149,94 @@ describe.concurrent('DEL when the mount of a living pod is lost', () => {
     await node.expectAsBefore(before);
   });
 
-  it('keeps the address while nothing proves where the pod is, and says so', async () => {
+  it('takes the interface away where the pod is, though others have one of that name: macvlan without prevResult', async () => {
     await using node = await StormNode.open(2);
-    const { lone: some, next } = await prepared(node);
-    const lone = { ...some, ifName: `n${some.pod.name.slice(-13, -5)}` }; // any pod of the machine with such an interface could be it
+    const { lone, next } = await prepared(node);
     const before = await node.everything();
     await using process = await Inhabitant.of(lone.pod);
     const prevResult = await added(node, lone);
+    const theirs = await added(node, next);
+    await loseMount(lone.pod);
+    succeeded(await call(node, 'DEL', lone));
+    expect(await process.interfaces()).toEqual(['lo']);
+    expect(await call(node, 'CHECK', next, { prevResult: theirs })).toMatchObject(OK);
+    succeeded(await call(node, 'DEL', next));
+    await node.expectAsBefore(before);
+    expect(addressOf(await added(node, next))).toBe(addressOf(prevResult));
+  });
+
+  it('gives the address back when the pod has ended, though others have an interface of that name', async () => {
+    await using node = await StormNode.open(2);
+    const { lone, next } = await prepared(node);
+    const process = await Inhabitant.of(lone.pod);
+    const prevResult = await added(node, lone);
+    const theirs = await added(node, next);
+    await loseMount(lone.pod);
+    await process.end();
+    succeeded(await call(node, 'DEL', lone));
+    expect(await call(node, 'CHECK', next, { prevResult: theirs })).toMatchObject(OK);
+    expect(addressOf(await added(node, { ...lone, pod: await node.pod() }))).toBe(addressOf(prevResult));
+  });
+
+  it('finds an interface that the Go plugin made by the address that is kept for it', async () => {
+    await using node = await StormNode.open(2);
+    const { lone, next } = await prepared(node);
+    const before = await node.everything();
+    await using process = await Inhabitant.of(lone.pod);
+    await added(node, lone);
+    await added(node, next);
+    await node.lab.ip(lone.pod.name, 'link set net1 alias unmarked');
+    await node.lab.ip(next.pod.name, 'link set net1 alias unmarked');
+    await loseMount(lone.pod);
+    succeeded(await call(node, 'DEL', lone));
+    expect(await process.interfaces()).toEqual(['lo']);
+    expect(await interfacesIn(next.pod)).toEqual(['lo', 'net1']);
+    succeeded(await call(node, 'DEL', next));
+    await node.expectAsBefore(before);
+  });
+
+  it('keeps the address while nothing proves where the pod is, and says so', async () => {
+    await using node = await StormNode.open(2);
+    const { lone: some } = await prepared(node);
+    const result = { cniVersion: '1.1.0', ips: [{ address: '10.9.0.1/24' }] };
+    const folder = fake(node.lab, 'secretive', `${RECORD}\n${answer(result)}`);
+    const conf = { ...node.macvlan(0), ipam: { type: 'secretive' } };
+    const ifName = `n${some.pod.name.slice(-13, -5)}`; // any pod of the machine with such an interface could be it
+    const lone = { ...some, conf, ifName, path: [folder, ...OURS.path] };
+    await using process = await Inhabitant.of(lone.pod);
+    await added(node, lone);
+    await node.lab.ip(lone.pod.name, `link set ${ifName} alias unmarked`);
     await loseMount(lone.pod);
     const error = errorOf(await call(node, 'DEL', lone));
     expect(error.message).toMatch(/cannot tell whether the pod .* lives.*stay reserved/s);
     expect(await process.interfaces()).toEqual(['lo', lone.ifName]);
-    expect(addressOf(await added(node, next))).not.toBe(addressOf(prevResult));
-    succeeded(await call(node, 'DEL', next));
+    expect(recordedVerbs(node.lab)).toEqual(['ADD']);
     await process.end();
-    const after = await call(node, 'DEL', lone);
-    succeeded(after);
-    expect(after.stderr).toMatch(/gone/);
-    await node.expectAsBefore(before);
-    expect(addressOf(await added(node, next))).toBe(addressOf(prevResult));
+    succeeded(await call(node, 'DEL', lone));
+    expect(recordedVerbs(node.lab)).toEqual(['ADD', 'DEL']);
+  });
+});
+
+describe.concurrent('DEL when a new pod has come to the path of a dead one', () => {
+  const layer2 = (node: StormNode): object => ({ ...node.macvlan(0), ipam: undefined });
+
+  it.each([
+    { what: 'no addresses in prevResult', make: layer2, hasResult: true },
+    { what: 'no addresses and no prevResult', make: layer2, hasResult: false },
+    { what: 'no prevResult', make: (node: StormNode) => node.macvlan(0), hasResult: false },
+  ])('leaves its interface: $what', async ({ make, hasResult }) => {
+    await using node = await StormNode.open(1);
+    const name = `${node.lab.node}-again`;
+    const dead = { conf: make(node), containerId: 'c1', pod: await node.lab.pod({ name }) };
+    const prevResult = await added(node, dead);
+    await node.lab.remove(dead.pod);
+    const heir = { ...dead, containerId: 'c2', pod: await node.lab.pod({ name }) };
+    const theirs = await added(node, heir);
+    succeeded(await call(node, 'DEL', dead, hasResult ? { prevResult } : {}));
+    expect(await call(node, 'CHECK', heir, { prevResult: theirs })).toMatchObject(OK);
+    succeeded(await call(node, 'DEL', heir, hasResult ? { prevResult: theirs } : {}));
+    expect(await interfacesIn(heir.pod)).toEqual(['lo']);
+    expect(await node.taken()).toEqual([]);
   });
 });
 

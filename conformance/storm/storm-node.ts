@@ -217,12 +217,8 @@ const podArgs = (id: string): string =>
 
 const timed = ({ killAfterMs }: Calling) => (killAfterMs === undefined ? {} : { killAfterMs });
 
-/**
- * Files, also hidden ones; folders are made once and stay. A lock that a killed call has left is nobody's: it goes with
- * the next call that is about the same device.
- */
-const kept = (folder: string): readonly string[] =>
-  Object.keys(filesIn(folder)).filter((name) => !name.endsWith('/') && !/^\..*\.lock$/.test(name));
+/** Files, also hidden ones; folders are made once and stay. */
+const kept = (folder: string): readonly string[] => Object.keys(filesIn(folder)).filter((name) => !name.endsWith('/'));
 
 /** Names of the interfaces of a pod. */
 export async function interfacesIn(pod: Pod): Promise<readonly string[]> {

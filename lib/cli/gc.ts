@@ -6,6 +6,7 @@ import { parseNetwork } from '../cni/network-list.ts';
 import { listCached } from '../cni/result-cache.ts';
 import { runPlugin } from '../cni/run.ts';
 import { type Scope, scopeWith } from '../cni/scope.ts';
+import { removeStaleLocks } from '../sys/lock.ts';
 import { textIn } from './confs.ts';
 import { CRI_OPTION } from './cri.ts';
 import { attachedIn, shortId } from './list.ts';
@@ -47,6 +48,9 @@ export async function gc(program: Program, args: readonly string[], scope: Scope
     path: values.bin.split(':'),
   };
   const failures = values['dry-run'] ? new Map() : await collectAll(collecting, dead);
+  if (!values['dry-run']) {
+    await removeLocks(scope, node.confs);
+  }
   const outcome: Outcome = {
     collected: dead.filter(({ containerId }) => !failures.has(containerId)),
     left: [...containers.filter((one) => isLeft(node.homes, one)), ...dead.flatMap((one) => failed(one, failures))],
@@ -57,6 +61,15 @@ export async function gc(program: Program, args: readonly string[], scope: Scope
     scope.log(fault);
   }
   return faults.length > 0 ? 1 : 0;
+}
+
+/** Those of killed calls, which no later call may be about. */
+async function removeLocks(scope: Scope, confs: readonly JsonObject[]): Promise<void> {
+  for (const load of Object.values(scope.suite.registry)) {
+    for (const folder of (await load()).lockFolders?.(confs) ?? []) {
+      removeStaleLocks(scope, folder);
+    }
+  }
 }
 
 /** What could not be taken back, by container. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Executed, execute } from '../sys/execute.ts';
-import { callDelegate, findPlugin } from './delegate.ts';
+import { callDelegate, findPlugin, ownDelegate, runsInProcess } from './delegate.ts';
 import type { Scope } from './scope.ts';
 import { type FakeParts, fakeScope } from './testing/fake-scope.ts';
 
@@ -73,6 +73,19 @@ describe('callDelegate', () => {
     program('bad', script);
     await expect(call('bad')).rejects.toMatchObject(error);
   });
+
+  it.each(['toString', 'constructor', '__proto__', 'hasOwnProperty'])(
+    'executes what is called %s: no plugin of this build is',
+    async (type) => {
+      program(type, 'echo executed');
+      const path = [folder];
+      const own = { isOwnBuild: () => true };
+      expect(await call(type, own)).toBe('executed\n');
+      expect(runsInProcess(scope(own), type, path, {})).toBe(false);
+      expect(await ownDelegate(scope(own), { type, path })).toBeUndefined();
+      await expect(call(`${type}s`, own)).rejects.toMatchObject({ message: expect.stringContaining('failed to find') });
+    },
+  );
 
   it('does not mind a delegate that reads no input', async () => {
     program('deaf', 'exec <&-; echo done');

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { type Env, type Executed, ExecutionTimeout } from '../sys/execute.ts';
 import { CniError, messageOf } from './errors.ts';
 import { isObject, type JsonObject, lookUp } from './json.ts';
+import type { Plugin } from './plugin.ts';
 import { checkEnvironment, readCall } from './read-call.ts';
 import { runPlugin } from './run.ts';
 import type { Scope } from './scope.ts';
@@ -73,6 +74,15 @@ export async function foreseeDelegate(scope: Scope, { type, path, env, stdin }: 
       await plugin.foresee(call, scope);
     }
   }
+}
+
+/** The plugin of this build that a type leads to; undefined for another's, and where it is not found. */
+export async function ownDelegate(
+  scope: Scope,
+  { type, path }: Pick<Delegation, 'type' | 'path'>,
+): Promise<Plugin | undefined> {
+  const file = type.includes('/') ? undefined : fileIn(path, type);
+  return file === undefined ? undefined : ownPlugin(scope, file)?.();
 }
 
 /** Would `callDelegate` run this plugin inside the process? Not when it cannot be found. */

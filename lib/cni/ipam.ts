@@ -1,16 +1,19 @@
-import type { Call, Verb } from './call.ts';
-import { callDelegate, type Delegation, delegateTimeoutMs, foreseeDelegate } from './delegate.ts';
+import type { AttachmentCall, Call, Verb } from './call.ts';
+import { callDelegate, type Delegation, delegateTimeoutMs, foreseeDelegate, ownDelegate } from './delegate.ts';
 import { CniError, messageOf } from './errors.ts';
+import { hostLocalAddresses } from './host-local.ts';
 import { isObject, type JsonObject, lookUp } from './json.ts';
 import { parseResult, type Result } from './result.ts';
 import type { Scope } from './scope.ts';
 import type { Undo } from './undo.ts';
 
 /** `ipam.type` of a configuration; '' when the link gets no addresses. */
-export function ipamType(document: JsonObject): string {
+export const ipamType = (document: JsonObject): string => ipamText(document, 'type');
+
+function ipamText(document: JsonObject, key: string): string {
   const ipam = lookUp(document, 'ipam');
-  const type = isObject(ipam) ? lookUp(ipam, 'type') : undefined;
-  return typeof type === 'string' ? type : '';
+  const value = isObject(ipam) ? lookUp(ipam, key) : undefined;
+  return typeof value === 'string' ? value : '';
 }
 
 /**
@@ -59,6 +62,27 @@ export async function ipamForesee(call: Call<unknown>, scope: Scope): Promise<vo
   if (ipamType(call.document) !== '') {
     await foreseeDelegate(scope, delegationOf(call, 'ADD'));
   }
+}
+
+/**
+ * The addresses that are kept for an attachment, without their prefix lengths.
+ *
+ * @returns undefined when the IPAM plugin has records that only itself can read
+ */
+export async function reservedFor(call: AttachmentCall<unknown>, scope: Scope): Promise<readonly string[] | undefined> {
+  const { containerId, ifName, document, network } = call;
+  const type = ipamType(document);
+  if (type === '' || type === 'static') {
+    return []; // nothing that somebody else could get
+  }
+  if (type === 'host-local') {
+    return hostLocalAddresses({ dataDir: ipamText(document, 'dataDir'), network, containerId, ifName });
+  }
+  const plugin = await ownDelegate(scope, { type, path: call.path });
+  const records = await plugin?.records?.(scope, [document]);
+  return records
+    ?.filter((record) => record.containerId === containerId && record.ifName === ifName)
+    .flatMap(({ addresses }) => addresses.map((address) => address.replace(/\/\d+$/, '')));
 }
 
 function ipamCall(call: Call<unknown>, verb: Verb, scope: Scope): Promise<string> {

@@ -46,20 +46,25 @@ export function withPlainIntegers(document: JsonObject, text: string): JsonObjec
   );
 }
 
-/** Is there a number in it that no double holds, such as `1e309`? It would be passed on as null. */
-export function hasHugeNumber(value: unknown): boolean {
-  const pending = [value]; // a call for each level would run out of stack
-  for (let next = pending.pop(); pending.length > 0 || next !== undefined; next = pending.pop()) {
-    if (next === Number.POSITIVE_INFINITY || next === Number.NEGATIVE_INFINITY) {
-      return true;
+/**
+ * Where a number is that no double holds, such as `1e309`: it would be passed on as null.
+ *
+ * @returns its keys, separated by dots; undefined when there is none
+ */
+export function hugeNumberIn(value: unknown): string | undefined {
+  const pending = [{ part: value, at: '' }]; // a call for each level would run out of stack
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { part, at } = next;
+    if (part === Number.POSITIVE_INFINITY || part === Number.NEGATIVE_INFINITY) {
+      return at;
     }
-    if (isStructure(next)) {
-      for (const part of Object.values(next)) {
-        pending.push(part);
+    if (isStructure(part)) {
+      for (const [key, inner] of Object.entries(part)) {
+        pending.push({ part: inner, at: at === '' ? key : `${at}.${key}` });
       }
     }
   }
-  return false;
+  return undefined;
 }
 
 /** One line, as Go's `json.Marshal` prints it: keys in the order given. */

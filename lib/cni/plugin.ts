@@ -23,6 +23,12 @@ interface Common {
    * @param confs what plugins of this node, also others, are configured with: they say where records are
    */
   records?(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]>;
+  /**
+   * Folders in which calls of the plugin make locks that go with them, for `braid gc`: those of killed calls stay.
+   *
+   * @param confs as for `records`
+   */
+  lockFolders?(confs: readonly JsonObject[]): readonly string[];
   /** What makes the plugin fail or run slowly here, for `braid doctor`. Reads only. */
   examine?(scope: Scope, node: Examined): Promise<readonly Finding[]>;
 }

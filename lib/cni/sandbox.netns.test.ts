@@ -45,6 +45,11 @@ class Pod implements Disposable {
     expect(existsSync(this.path)).toBe(true);
   }
 
+  /** ip(8) where the process is. */
+  ip(...args: readonly string[]): void {
+    execFileSync('nsenter', [`--net=/proc/${this.process.pid}/ns/net`, 'ip', ...args]);
+  }
+
   async state(sandbox: Partial<Sandbox>): Promise<string> {
     const { state, netns } = await reopen(this.scope, { path: this.path, ...sandbox });
     netns?.[Symbol.dispose]();
@@ -124,5 +129,69 @@ describe('reopen', () => {
     const { identity } = pod;
     expect(identity.cookie).toBeGreaterThan(0);
     expect(await pod.state({ identity: { ...identity, cookie: (identity.cookie ?? 0) + 1 } })).toBe('replaced');
+  });
+});
+
+describe('reopen of a sandbox whose link is marked', () => {
+  const mark = `braid 1 ${MAC} net1`; // others test on this machine too
+  const marked = (name: string, reserved?: readonly string[]) => ({
+    link: { name, mac: undefined, marked: { kind: 'bridge', mark, reserved: async () => reserved } },
+  });
+
+  function addLink(pod: Pod, name: string, alias: string): void {
+    ip('-n', pod.lab.pod, 'link', 'add', name, 'type', 'bridge');
+    ip('-n', pod.lab.pod, 'link', 'set', name, 'alias', alias);
+  }
+
+  /** No other test has a link of that name. */
+  const nameIn = ({ lab }: Pod): string => `n${lab.pod.slice(-8)}`;
+
+  it.each(['lost', 'nowhere', 'nobody says'])('finds it wherever it is: the path is %s', async (what) => {
+    using lab = new Lab();
+    using pod = new Pod(lab);
+    await pod.started();
+    addLink(pod, 'other', mark); // renamed by a program of the pod
+    if (what === 'lost') {
+      pod.loseMount();
+    }
+    const path = { lost: pod.path, nowhere: '/run/netns/nothing', 'nobody says': '' }[what];
+    expect(await pod.state({ path, ...marked(nameIn(pod)) })).toBe('here true');
+    await pod.end();
+    if (what === 'lost') {
+      expect(await pod.state({ path, ...marked(nameIn(pod)) })).toBe('gone');
+    }
+  });
+
+  it('believes no path where another link of that name is, whatever else is not known', async () => {
+    using lab = new Lab();
+    using pod = new Pod(lab);
+    const name = nameIn(pod);
+    expect(await pod.state(marked(name))).toBe('here true');
+    addLink(pod, name, 'braid 1 c9 net1');
+    expect(await pod.state(marked(name))).toBe('replaced');
+    expect(await pod.state({ link: { ...marked(name).link, mac: MAC } })).toBe('replaced');
+    ip('-n', lab.pod, 'link', 'set', name, 'alias', 'a text of somebody');
+    expect(await pod.state(marked(name))).toBe('here true');
+  });
+
+  it('knows an unmarked one by the addresses that are kept for it, else cannot tell', async () => {
+    using lab = new Lab();
+    using pod = new Pod(lab);
+    await pod.started();
+    const name = nameIn(pod);
+    pod.loseMount();
+    pod.ip('link', 'add', name, 'type', 'bridge');
+    expect(await pod.state(marked(name))).toBe('gone'); // no address could be in use
+    pod.ip('addr', 'add', '192.0.2.7/24', 'dev', name);
+    await expect(pod.state(marked(name))).rejects.toMatchObject({ code: 8, message: expect.stringContaining(name) });
+    expect(await pod.state(marked(name, []))).toBe('gone');
+    expect(await pod.state(marked(name, ['192.0.2.8']))).toBe('gone');
+    expect(await pod.state(marked(name, ['192.0.2.8', '192.0.2.7']))).toBe('here true');
+    expect(await pod.state({ path: '', ...marked(name, ['192.0.2.7']) })).toBe('here true');
+    expect(await pod.state({ path: '', ...marked(name) })).toBe('gone');
+    pod.ip('link', 'set', name, 'alias', 'braid 1 c9 net1');
+    expect(await pod.state(marked(name, ['192.0.2.7']))).toBe('gone');
+    await pod.end();
+    expect(await pod.state(marked(name))).toBe('gone');
   });
 });

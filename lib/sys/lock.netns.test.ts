@@ -1,23 +1,43 @@
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { loadNativeFile } from '../netns/native.ts';
 import { clockOf } from './clock.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
-import { FileLock, type LockUser } from './lock.ts';
+import { FileLock, type LockUser, removeStaleLocks } from './lock.ts';
 import { temporaryFolder } from './testing/temporary.ts';
 
 const ADDON = join(import.meta.dirname, `../../dist/native/linux-${process.arch}.node`);
+
+/** A process, as far as a lock can tell. */
+function user(): LockUser {
+  const node = { native: loadNativeFile(ADDON), locks: new KeyedMutex() };
+  return { node, signal: new AbortController().signal, ...clockOf() };
+}
+
+describe('removeStaleLocks', () => {
+  it('removes hidden locks that nobody holds, and nothing else', async () => {
+    using folder = temporaryFolder();
+    for (const name of ['.stale.lock', 'lock', 'seen.lock', '.unfinished.tmp']) {
+      writeFileSync(join(folder.path, name), '');
+    }
+    {
+      using _held = await FileLock.acquire(user(), join(folder.path, '.held.lock'), { isTransient: true });
+      removeStaleLocks(user(), folder.path);
+      const left = ['.held.lock', '.unfinished.tmp', 'lock', 'seen.lock'];
+      expect(readdirSync(folder.path).sort()).toEqual(left);
+    }
+    expect(readdirSync(folder.path)).not.toContain('.held.lock');
+    removeStaleLocks(user(), join(folder.path, 'missing'));
+  });
+});
 
 describe('FileLock', () => {
   it('excludes a second holder in the same process, in the kernel', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'lock');
-    // two processes, as far as the lock can tell
-    const [one, other] = [1, 2].map((): LockUser => {
-      const node = { native: loadNativeFile(ADDON), locks: new KeyedMutex() };
-      return { node, signal: new AbortController().signal, ...clockOf() };
-    }) as [LockUser, LockUser];
+    const [one, other] = [user(), user()];
     const order: string[] = [];
     const first = await FileLock.acquire(one, path);
     await expect(FileLock.acquire(other, path, { timeoutMs: 5 })).rejects.toMatchObject({ code: 11 });

@@ -16,7 +16,7 @@ import { dataDirOf, giveBack, giveBackRecorded } from './give-back.ts';
 import { bringHome, openRecorded } from './home.ts';
 import { inheritedAddresses, inheritTheRest } from './inherit.ts';
 import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
-import { recorded } from './recorded.ts';
+import { recorded, recordFolders } from './recorded.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
 import { refuseTakenName, takeDevice } from './take.ts';
 
@@ -30,6 +30,7 @@ export const hostDevice: Plugin = definePlugin<HostDeviceConf>({
   status,
   gc,
   records: recorded,
+  lockFolders: recordFolders,
   examine,
   foresee,
   validate: (call) => {
@@ -149,6 +150,7 @@ async function gc(
     .filter((record) => record.network === call.network && !isValid(record));
   await doAll([
     ...invalid.map((record) => () => giveBackRecorded(scope, records, record)),
+    async () => removeStaleLocks(scope, records.path),
     () => ipamForward(call, scope),
   ]);
 }

@@ -6,6 +6,10 @@ import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { recordsIn } from './record.ts';
 
+/** Where records are, and the locks of devices. */
+export const recordFolders = (confs: readonly JsonObject[]): readonly string[] =>
+  confsOfType(confs, 'host-device', {}, folderIn).map((conf) => recordsIn(folderIn(conf)).path);
+
 /** The devices that pods have. */
 export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'host-device', {}, folderIn).flatMap((conf) => {

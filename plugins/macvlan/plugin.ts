@@ -3,17 +3,17 @@ import { parseCniArgs } from '../../lib/cni/args.ts';
 import type { AttachmentCall, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { ipamForesee, ipamForward } from '../../lib/cni/ipam.ts';
+import { isMark, markOf } from '../../lib/cni/mark.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import type { Interface, Result } from '../../lib/cni/result.ts';
-import { reopenIfHere, sandboxOf } from '../../lib/cni/sandbox.ts';
+import { reopenIfHere, sandboxOfMarked } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { listDevices } from '../../lib/link/device.ts';
+import { findDevice, listDevices, setAlias } from '../../lib/link/device.ts';
 import { createLink, type LinkPlan, temporaryName } from '../../lib/link/link.ts';
 import { findLink, type LinkFacts } from '../../lib/link/observe.ts';
 import { formatMac, randomMac } from '../../lib/net/mac.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
-import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import { checkMacvlan } from './check.ts';
 import { MacvlanConf } from './config.ts';
 import { examine } from './examine.ts';
@@ -111,31 +111,50 @@ async function makeLink(
   const from = parentNetns(call, scope, netns).netlink;
   const made = (name: string): void =>
     undo.push(`delete link "${name}"`, (unending) => removeMacvlan(unending, netns, name));
-  return withReason({ from, target: netns, plan }, CREATION, () => createLink(from, netns, plan, tokenOf(call), made));
+  const link = await withReason({ from, target: netns, plan }, CREATION, () =>
+    createLink(from, netns, plan, tokenOf(call), made),
+  );
+  await setAlias(netns.netlink, link, markOf(call, scope.node.host)); // before it gets addresses: none is on a link that is nobody's
+  return link;
 }
 
 const parentNetns = (call: PodCall<MacvlanConf>, scope: Scope, netns: Netns): Netns =>
   call.conf.linkInContainer ? netns : scope.node.host;
 
 async function removeOwnLink(call: DeletionCall, scope: Scope): Promise<void> {
-  const sandbox = sandboxOf(call);
+  const sandbox = sandboxOfMarked(call, scope, 'macvlan');
   using netns = await reopenIfHere(scope, sandbox);
-  if (netns === undefined) {
-    return;
-  }
-  const found = await mapInTurn([call.ifName, temporaryName(tokenOf(call))], (name) => findLink(netns.netlink, name));
-  const links = found.filter((link) => link !== undefined).filter(({ kind }) => kind === 'macvlan');
-  const renamed = links.length > 0 ? undefined : await findByMac(netns, sandbox.link?.mac);
-  for (const link of renamed === undefined ? links : [renamed]) {
-    await scope.removeLink(netns, link.index);
+  if (netns !== undefined) {
+    for (const link of await findOwn(call, scope, netns, sandbox.link?.mac)) {
+      await scope.removeLink(netns, link.index);
+    }
   }
 }
 
-/** Programs of the pod may have renamed it: it has its addresses all the same. */
-async function findByMac({ netlink }: Netns, mac: string | undefined): Promise<LinkFacts | undefined> {
-  return mac === undefined
-    ? undefined
-    : (await listDevices(netlink)).find((link) => link.kind === 'macvlan' && link.mac === mac);
+/**
+ * The link of an attachment. Programs of the pod may have renamed it: it has its addresses all the same. One that the Go
+ * plugin made, or a killed ADD just had made, is not marked.
+ */
+async function findOwn(
+  call: DeletionCall,
+  scope: Scope,
+  { netlink }: Netns,
+  mac: string | undefined,
+): Promise<readonly Pick<LinkFacts, 'index'>[]> {
+  const mark = markOf(call, scope.node.host);
+  const named = await findDevice(netlink, call.ifName);
+  if (named?.alias === mark) {
+    return [named];
+  }
+  const links = (await listDevices(netlink)).filter(({ kind }) => kind === 'macvlan');
+  const unmarked = links.filter(({ alias }) => !isMark(alias));
+  const names = [call.ifName, temporaryName(tokenOf(call))];
+  const ways = [
+    links.filter(({ alias }) => alias === mark),
+    unmarked.filter(({ name, altNames }) => [name, ...altNames].some((one) => names.includes(one))),
+    unmarked.filter((link) => link.mac === mac).slice(0, 1),
+  ];
+  return ways.find((found) => found.length > 0) ?? [];
 }
 
 async function removeMacvlan(scope: Scope, netns: Netns, name: string): Promise<void> {

@@ -78,7 +78,7 @@ describe('multus ADD', () => {
     };
     await node.run(multus, 'ADD', confOf(node, { delegates: [lan('a', 'alpha')] }));
     expect(scratch).toBe(
-      '[{"Conf":{"cniVersion":"1.0.0","ipam":{},"name":"a","type":"alpha"},"ConfList":{},"Name":"a","IsFilterV4Gateway":false,"IsFilterV6Gateway":false,"Bytes":"eyJjbmlWZXJzaW9uIjoiMS4wLjAiLCJuYW1lIjoiYSIsInR5cGUiOiJhbHBoYSJ9"}]',
+      '[{"Conf":{"cniVersion":"1.0.0","ipam":{},"name":"a","type":"alpha"},"ConfList":{},"Name":"a","IsFilterV4Gateway":false,"IsFilterV6Gateway":false,"Bytes":"eyJjbmlWZXJzaW9uIjoiMS4wLjAiLCJuYW1lIjoiYSIsInR5cGUiOiJhbHBoYSJ9","braid":{"netns":"/run/netns/n1","namespace":{"boot":"this boot","inode":"4:1","cookie":1},"ifName":"eth0","args":""}}]',
     );
   });
 

@@ -12,6 +12,7 @@ import { cniDirOf, type MultusConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks, naming } from './networks.ts';
+import { podRecordOf } from './pod-record.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
 import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from './scratch.ts';
 
@@ -50,7 +51,7 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
       undo.push('delete what was attached', (unending) =>
         takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
       );
-      writeScratch(cniDir, call.containerId, delegates);
+      writeScratch(cniDir, call.containerId, delegates, podRecordOf(call, scope, netns));
     });
     const attach = attacher({ pod, netns, started, log });
     const [{ result }] = await attachAll(scope, attachments, attach);

@@ -75,6 +75,10 @@ export function attachmentsOf(delegates: readonly Wanted[], shared: RuntimeConf,
   });
 }
 
+/** The same in the namespace that a path leads to; '' where it is gone. */
+export const inNetns = (attachments: readonly Attachment[], netns: string): readonly Attachment[] =>
+  attachments.map((attachment) => ({ ...attachment, runtime: { ...attachment.runtime, netns } }));
+
 /**
  * Attaches in order. Neighbours that run inside this process overlap: they wait together for what one of them would wait
  * for, a lock and a sync to disk, or the kernel's look for duplicate addresses. Plugins that are executed run alone.

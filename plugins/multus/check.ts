@@ -8,7 +8,8 @@ import { cniDirOf, type MultusConf } from './config.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks, naming } from './networks.ts';
 import { podLabel, podOf } from './runtime-args.ts';
-import { readStored, type StoredDelegate } from './scratch.ts';
+import { readStored } from './scratch.ts';
+import type { StoredDelegate } from './scratch-form.ts';
 
 /** Checks every network that the pod was attached to, or would be if that is not known, and reports all failures. */
 export const check = (call: PodCall<MultusConf>, scope: Scope): Promise<void> =>
@@ -52,7 +53,7 @@ export const status = (call: NetworkCall<MultusConf>, scope: Scope): Promise<voi
 
 function attached(call: PodCall<MultusConf>, log: Log): readonly StoredDelegate[] | undefined {
   try {
-    return readStored(cniDirOf(call.conf), call.containerId, call.version);
+    return readStored(cniDirOf(call.conf), call.containerId, call.version)?.delegates;
   } catch (error) {
     if (isShortage(error)) {
       throw error;

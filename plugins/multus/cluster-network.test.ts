@@ -6,7 +6,7 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import { fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { auxiliaryChain, delegateAt } from './cluster-network.ts';
 import { multus } from './plugin.ts';
-import { formatScratch } from './scratch.ts';
+import { formatScratch } from './scratch-form.ts';
 
 let dir: string;
 beforeEach(() => {

@@ -1,9 +1,19 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import { compact, type JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import { NetnsMissing } from '../../lib/netns/netns.ts';
 import { multus } from './plugin.ts';
 
 const lan = (name: string, type: string): JsonObject => ({ cniVersion: '1.0.0', name, type });
@@ -29,6 +39,11 @@ const failDel = (node: FakeNode, ...types: string[]): void => {
   node.fail = (verb, type) => (verb === 'DEL' && types.includes(type) ? new CniError(42, `${type} stuck`) : undefined);
 };
 
+const errorOf = ({ stdout }: { stdout: string }) => JSON.parse(stdout) as { code: number; msg: string };
+
+/** As the Go plugin writes it. */
+const withoutPod = (scratch: string): string => scratch.replace(/,"braid":\{.*?\}[^}]*\}/, '');
+
 const msgOf = ({ stdout }: { stdout: string }): string => (JSON.parse(stdout) as { msg: string }).msg;
 
 describe('multus DEL', () => {
@@ -49,10 +64,39 @@ describe('multus DEL', () => {
     expect(node.seen).toEqual([]);
   });
 
-  it('works without a namespace', async () => {
+  const nowhere = new NetnsMissing('/run/netns/n1');
+
+  it.each([
+    { what: 'nobody says where the namespace is, and it lives', told: '', gives: '/run/netns/n1' },
+    { what: 'the namespace is gone', failToOpen: () => nowhere, gives: '' },
+    { what: 'the path leads to another namespace', cookie: 2, gives: '' },
+    { what: 'the namespace is gone with an earlier boot', boot: 'an earlier one', gives: '' },
+  ])('tells its delegates where the pod is: $what', async ({ told, gives, failToOpen, cookie = 1, boot }) => {
     using node = await attached();
-    expect((await node.run(multus, 'DEL', confOf(node), { CNI_NETNS: '' })).exitCode).toBe(0);
-    expect(node.seen.map(({ env }) => env['CNI_NETNS'])).toEqual(['', '', '']);
+    Object.assign(node, { cookie, ...(failToOpen && { failToOpen }) });
+    const scratch = join(node.cniDir, 'C1');
+    writeFileSync(scratch, readFileSync(scratch, 'utf8').replace('this boot', boot ?? 'this boot'));
+    const env = told === undefined ? {} : { CNI_NETNS: told };
+    expect((await node.run(multus, 'DEL', confOf(node), env)).exitCode).toBe(0);
+    expect(node.seen.map(({ env }) => env['CNI_NETNS'])).toEqual([gives, gives, gives]);
+    expect(node.files()).toEqual({});
+  });
+
+  it('touches nothing and forgets nothing while it cannot be told whether the pod lives', async () => {
+    using node = await attached();
+    const before = node.files();
+    node.failToOpen = () => new CniError('invalidNetns', 'cannot open network namespace: EIO');
+    expect(errorOf(await node.run(multus, 'DEL', confOf(node)))).toMatchObject({ code: 8 });
+    expect(node.seen).toEqual([]);
+    expect(node.files()).toEqual(before);
+  });
+
+  it.each(['', '/run/netns/n1'])('takes the word of its caller for a pod of the Go plugin: "%s"', async (told) => {
+    using node = await attached();
+    writeFileSync(join(node.cniDir, 'C1'), withoutPod(node.files()['C1'] ?? ''));
+    rmSync(join(node.cniDir, 'results'), { recursive: true });
+    expect((await node.run(multus, 'DEL', confOf(node), { CNI_NETNS: told })).exitCode).toBe(0);
+    expect(node.seen.map(({ env }) => env['CNI_NETNS'])).toEqual([told, told, told]);
   });
 
   it('hands on the result and the capabilities of today', async () => {

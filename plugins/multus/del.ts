@@ -6,12 +6,13 @@ import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import { readCached } from '../../lib/cni/result-cache.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { lockForRelease, removeStaleLocks } from '../../lib/sys/lock.ts';
-import { type Attachment, detachAll, sharedRuntime, type Undetached } from './attachments.ts';
+import { type Attachment, detachAll, inNetns, sharedRuntime, type Undetached } from './attachments.ts';
 import { CommonConf, cniDirOf, MultusConf, RuntimeConfigConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import type { Delegate } from './delegates.ts';
 import { type Log, logged } from './log.ts';
 import { loadNetworks } from './networks.ts';
+import { openPod } from './pod-record.ts';
 import { readinessFault } from './readiness.ts';
 import { recallAll } from './recall.ts';
 import { logLabel, NO_POD, type Pod, podOf } from './runtime-args.ts';
@@ -35,13 +36,16 @@ export async function del(call: DeletionCall, scope: Scope): Promise<void> {
       : undefined;
     const pod = orElse(NO_POD, () => podOf(call.args), log);
     const supplied = orElse(undefined, () => suppliedBy(call.document), log);
-    const { attachments, doubts } = await recallAll({
+    const recalled = await recallAll({
       shared: sharedRuntime(call, common),
       pod: { pod, cniArgs: call.args, supplied },
       cniVersion: call.version,
       log,
       configured: () => configuredNetworks(call, scope, log),
     });
+    const { pod: record, doubts } = recalled;
+    using netns = record && (await openPod(scope, record, call.netnsPath ?? ''));
+    const attachments = record ? inNetns(recalled.attachments, netns?.path ?? '') : recalled.attachments;
     logAttachments(call, pod, attachments, log);
     const failed = await detachAll(scope, attachments);
     const errors = [...failed.map(({ error }) => error), ...doubts];

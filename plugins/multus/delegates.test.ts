@@ -69,6 +69,27 @@ describe('planDelegates', () => {
   });
 });
 
+describe('planDelegates, given a number that no double holds', () => {
+  it.each([
+    ['{"name":"n","type":"alpha","mtu":1e309}', '"delegates.0.mtu"'],
+    ['{"name":"n","type":"alpha","a":{"b":[0,-1e309]}}', '"delegates.0.a.b.1"'],
+    ['{"name":"n","x":1e309,"plugins":[{"type":"alpha"}]}', '"delegates.0.x"'],
+    ['{"name":"n","plugins":[{"type":"alpha"},{"type":"beta","x":1e309}]}', '"delegates.0.plugins.1.x"'],
+  ])('refuses %s and says which number', (text, key) => {
+    const document = JSON.parse(text) as JsonObject;
+    expect(() => planDelegates([document])).toThrow(`cannot use ${key}: a number out of range`);
+    expect(() => planDelegate(document, '')).toThrow(`cannot use ${key.replace('delegates.0.', '')}`);
+  });
+
+  it('says so in few words, however deep the number is and however long its key', () => {
+    const deep = `${'{"a":'.repeat(5000)}1e309${'}'.repeat(5000)}`;
+    for (const inner of [`"x":${deep}`, `"${'k'.repeat(200_000)}":1e309`]) {
+      const document = JSON.parse(`{"name":"n","type":"alpha",${inner}}`) as JsonObject;
+      expect(() => planDelegates([document])).toThrow(/^cannot use "delegates\.0\..{0,500}: a number out of range$/);
+    }
+  });
+});
+
 describe('recallDelegate', () => {
   it('gives a list without a version that of the configuration, and only a list', () => {
     const recall = (document: JsonObject) => recallDelegate(Buffer.from(JSON.stringify(document)), '1.0.0').list;

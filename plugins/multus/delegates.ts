@@ -1,5 +1,5 @@
-import { CniError } from '../../lib/cni/errors.ts';
-import { hasHugeNumber, isObject, type Json, type JsonObject, lookUp, parseJson, sorted } from '../../lib/cni/json.ts';
+import { CniError, quoted } from '../../lib/cni/errors.ts';
+import { hugeNumberIn, isObject, type Json, type JsonObject, lookUp, parseJson, sorted } from '../../lib/cni/json.ts';
 import { refuseName } from '../../lib/cni/network.ts';
 import { invalid, type NetworkList, objectAt, parseNetwork, pathOf, textAt } from '../../lib/cni/network-list.ts';
 import { parseDns } from '../../lib/cni/result.ts';
@@ -38,6 +38,7 @@ export function planDelegates(documents: readonly JsonObject[]): readonly Delega
  */
 export function planDelegate(document: JsonObject, what: string, bytes?: Buffer): Delegate {
   const list = parseNetwork(document, what, bytes);
+  refuseHugeNumbers(document, what);
   refuse(list, what);
   const isSingle = textAt(document, 'type', what) !== '';
   return {
@@ -54,12 +55,15 @@ export const fromFiles = (delegate: Delegate): Delegate => ({ ...delegate, conf:
 
 export const isOurselves = (list: NetworkList): boolean => list.plugins.some(({ type }) => OURSELVES.includes(type));
 
+function refuseHugeNumbers(document: JsonObject, what: string): void {
+  const key = hugeNumberIn(document);
+  if (key !== undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use ${quoted(pathOf(what, key))}: a number out of range`);
+  }
+}
+
 function refuse(list: NetworkList, what: string): void {
   const at = what === '' ? '' : `${what}.`;
-  const huge = list.plugins.find(({ document }) => hasHugeNumber(document));
-  if (huge !== undefined) {
-    throw new CniError('invalidNetworkConfig', `cannot use "${what}": a number of "${huge.type}" is out of range`);
-  }
   const ourselves = list.plugins.find(({ type }) => OURSELVES.includes(type));
   if (ourselves !== undefined) {
     throw new CniError('invalidNetworkConfig', `cannot use "${at}type" "${ourselves.type}": multus would call itself`);

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import { NetnsMissing } from '../../lib/netns/netns.ts';
+import { lockContainer } from './container-lock.ts';
 import { multus } from './plugin.ts';
 
 const lan = (name: string, type: string, cniVersion = '1.1.0'): JsonObject => ({ cniVersion, name, type });
@@ -24,6 +26,15 @@ async function twoPods(): Promise<FakeNode> {
   await node.run(multus, 'ADD', confOf(node), { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=one' });
   node.links.clear(); // the second pod has a namespace of its own
   await node.run(multus, 'ADD', confOf(node), { CNI_CONTAINERID: 'C2', CNI_IFNAME: 'ext0' });
+  node.seen.length = 0;
+  return node;
+}
+
+/** A pod whose ADD was killed before a result was recorded. */
+async function killed(): Promise<FakeNode> {
+  const node = fakeNode();
+  await node.run(multus, 'ADD', confOf(node), { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=one', CNI_IFNAME: 'ext0' });
+  rmSync(join(node.cniDir, 'results'), { recursive: true });
   node.seen.length = 0;
   return node;
 }
@@ -116,6 +127,48 @@ describe('multus GC', () => {
         .sort(),
     ).toEqual(['DEL alpha eth0', 'DEL alpha ext0', 'DEL beta net1', 'DEL beta net1']);
     expect(node.files()).toEqual({});
+  });
+
+  it.each([
+    { what: 'lives', gives: '/run/netns/n1' },
+    { what: 'is gone', failToOpen: () => new NetnsMissing('/run/netns/n1'), gives: '' },
+    { what: 'is another by now', cookie: 2, gives: '' },
+  ])('deletes what a killed ADD has left with what it was called with: its pod $what', async (pod) => {
+    using node = await killed();
+    const { gives, cookie = 1, failToOpen = () => undefined } = pod;
+    Object.assign(node, { cookie, failToOpen });
+    expect((await node.run(multus, 'GC', confOf(node, naming()))).exitCode).toBe(0);
+    expect(node.log().slice(0, 2)).toEqual(['DEL beta net1', 'DEL alpha ext0']);
+    for (const { env } of node.seen.slice(0, 2)) {
+      expect(env).toMatchObject({ CNI_CONTAINERID: 'C1', CNI_NETNS: gives });
+      expect(env['CNI_ARGS']).toContain('K8S_POD_NAME=one');
+    }
+    expect(node.files()).toEqual({});
+  });
+
+  it('touches nothing and forgets nothing of a pod while it cannot be told whether it lives', async () => {
+    using node = await killed();
+    const before = node.files();
+    node.failToOpen = () => new CniError('invalidNetns', 'cannot open network namespace: EIO');
+    const { stdout } = await node.run(multus, 'GC', confOf(node, naming()));
+    expect(JSON.parse(stdout)).toMatchObject({ code: 8, msg: expect.stringContaining('stale container C1') });
+    expect(node.log()).toEqual(['GC alpha', 'GC beta']);
+    expect(node.files()).toEqual(before);
+  });
+
+  it('removes what killed calls have left of files, and leaves those of calls that are on their way', async () => {
+    using node = await twoPods();
+    for (const name of ['.C3.tmp', '.C3.lock', '.C4.tmp', '.C5.lock']) {
+      writeFileSync(join(node.cniDir, name), '');
+    }
+    {
+      using _busy = await lockContainer(node.scope, node.cniDir, 'C4');
+      await node.run(multus, 'GC', confOf(node, naming(['C1', 'eth0'], ['C2', 'ext0'])));
+      expect(Object.keys(node.files()).filter((name) => name.startsWith('.'))).toContain('.C4.tmp');
+      expect(Object.keys(node.files()).filter((name) => /C[35]/.test(name))).toEqual([]);
+    }
+    await node.run(multus, 'GC', confOf(node, naming(['C1', 'eth0'], ['C2', 'ext0'])));
+    expect(Object.keys(node.files()).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   it('leaves files alone that are no scratch files', async () => {

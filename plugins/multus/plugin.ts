@@ -6,7 +6,7 @@ import { del } from './del.ts';
 import { examine } from './examine.ts';
 import { gc } from './gc.ts';
 import { networksAtPaths, refuseUnusable } from './networks.ts';
-import { recorded } from './recorded.ts';
+import { recorded, scratchFolders } from './recorded.ts';
 
 export const multus: Plugin = definePlugin<MultusConf>({
   name: 'multus',
@@ -18,6 +18,7 @@ export const multus: Plugin = definePlugin<MultusConf>({
   status,
   gc,
   records: recorded,
+  lockFolders: scratchFolders,
   examine,
   validate: refuseUnusable,
   networksAt: networksAtPaths,

@@ -12,7 +12,9 @@ import { isShortage } from '../../lib/sys/io-error.ts';
 import { type Attachment, attachmentsOf, type PodFacts } from './attachments.ts';
 import { recallDelegate } from './delegates.ts';
 import type { Log } from './log.ts';
-import { readStored, type StoredDelegate, scratchFile } from './scratch.ts';
+import type { PodRecord } from './pod-record.ts';
+import { readStored, scratchFile } from './scratch.ts';
+import type { StoredDelegate } from './scratch-form.ts';
 
 /** What DEL finds out about a container. */
 export interface Recollection {
@@ -20,6 +22,8 @@ export interface Recollection {
   readonly attachments: readonly Attachment[];
   /** why it cannot be said that these are all */
   readonly doubts: readonly CniError[];
+  /** where the scratch file says the container is */
+  readonly pod?: PodRecord | undefined;
 }
 
 /** What a container is recalled with. */
@@ -47,7 +51,7 @@ export async function recallAll(recalling: Recalling): Promise<Recollection> {
   try {
     const stored = readStored(cacheDir, containerId, cniVersion);
     if (stored !== undefined) {
-      return { attachments: attachmentsOf(stored, shared, pod), doubts: [] };
+      return { attachments: attachmentsOf(stored.delegates, shared, pod), doubts: [], pod: stored.pod };
     }
   } catch (error) {
     if (isShortage(error)) {

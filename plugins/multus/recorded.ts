@@ -13,12 +13,18 @@ import { readStored, scratchFile, scratchNames } from './scratch.ts';
 /** A container whose first interface is not recorded anywhere: what every runtime calls it. */
 const USUAL_NAME = 'eth0';
 
+/** Where scratch files are, and the locks of containers. */
+export const scratchFolders = (confs: readonly JsonObject[]): readonly string[] =>
+  confsIn(confs).map((conf) => folderIn(conf));
+
 /** What multus attached: the records of its networks, and scratch files of containers that have none. */
 export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+  return confsIn(confs).flatMap((conf) => recordsIn(folderIn(conf), { ...conf, logToStderr: false }, scope.log));
+}
+
+function confsIn(confs: readonly JsonObject[]): readonly JsonObject[] {
   const fallback = { type: 'multus', name: 'multus', cniVersion: NEWEST, logToStderr: false };
-  return confsOfType(confs, 'multus', fallback, (conf) => folderIn(conf)).flatMap((conf) =>
-    recordsIn(folderIn(conf), { ...conf, logToStderr: false }, scope.log),
-  );
+  return confsOfType(confs, 'multus', fallback, (conf) => folderIn(conf));
 }
 
 const folderIn = (conf: JsonObject): string => cniDirOf({ cniDir: textIn(conf, 'cniDir') });
@@ -54,17 +60,18 @@ function scratchRecords(
 ): readonly AttachmentRecord[] {
   const place = scratchFile(cniDir, containerId);
   try {
-    const stored = readStored(cniDir, containerId, NEWEST) ?? [];
+    const { delegates, pod } = readStored(cniDir, containerId, NEWEST) ?? { delegates: [], pod: undefined };
     const names = interfaceNames(
-      stored.map(({ requests }) => requests.ifName),
-      USUAL_NAME,
+      delegates.map(({ requests }) => requests.ifName),
+      pod?.ifName ?? USUAL_NAME,
     );
-    return stored.map(({ list }, index) => ({
+    return delegates.map(({ list }, index) => ({
       containerId,
       ifName: names[index] ?? '',
       network: list.name,
       pod: '',
-      netns: '',
+      netns: pod?.netns ?? '',
+      ...(pod === undefined ? {} : { namespace: pod.namespace }),
       addresses: [],
       device: '',
       sinceMs: statSync(place, { throwIfNoEntry: false })?.mtimeMs,

@@ -1,9 +1,11 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Delegate, fromFiles, planDelegate } from './delegates.ts';
-import { formatScratch, parseScratch, readScratch, removeScratch, restoreScratch, writeScratch } from './scratch.ts';
+import type { PodRecord } from './pod-record.ts';
+import { readScratch, removeScratch, restoreScratch, scratchNames, unfinishedNames, writeScratch } from './scratch.ts';
+import { formatScratch, parseScratch } from './scratch-form.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -39,6 +41,13 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 const GOLDEN = `[{"Conf":{"cniVersion":"1.0.0","ipam":{"type":"host-local"},"name":"cl","type":"ptp"},"ConfList":{},"Name":"cl","IsFilterV4Gateway":false,"IsFilterV6Gateway":false,"Bytes":"${base64(SINGLE_BYTES)}"},{"Conf":{"cniVersion":"0.4.0","ipam":{},"name":"lst"},"ConfList":{"cniVersion":"0.4.0","name":"lst","plugins":[{"capabilities":{"mac":true},"ipam":{},"type":"bridge"},{"ipam":{},"type":"tuning"}]},"Name":"ns1/nad1","ifnameRequest":"lan0","macRequest":"02:00:00:00:00:01","ipRequest":["10.1.0.9/24"],"default-route":["10.1.0.1","fd00::1"],"IsFilterV4Gateway":false,"IsFilterV6Gateway":false,"deviceID":"0000:01:00.1","resourceName":"v.com/x","Bytes":"${base64(LIST_BYTES)}"}]`;
 
+const POD: PodRecord = {
+  netns: '/run/netns/p1',
+  namespace: { boot: 'b1', inode: '4:4026532246', cookie: 7 },
+  ifName: 'eth0',
+  args: 'IgnoreUnknown=1;K8S_POD_NAME=one',
+};
+
 describe('the scratch file', () => {
   it('has the bytes of the Go plugin', () => {
     expect(formatScratch([planDelegate(SINGLE, ''), requested])).toBe(GOLDEN);
@@ -51,7 +60,9 @@ describe('the scratch file', () => {
   });
 
   it('is read back for DEL: what to run, and the interface', () => {
-    const [first, second] = parseScratch(Buffer.from(GOLDEN), '1.1.0');
+    const { delegates, pod } = parseScratch(Buffer.from(GOLDEN), '1.1.0');
+    const [first, second] = delegates;
+    expect(pod).toBeUndefined();
     expect(first).toMatchObject({ name: 'cl', requests: {}, list: { name: 'cl', cniVersion: '1.0.0' } });
     expect(first?.list.plugins[0]?.document).toEqual(SINGLE);
     expect(second).toMatchObject({ name: 'ns1/nad1', requests: { ifName: 'lan0' }, list: { name: 'lst' } });
@@ -65,9 +76,28 @@ describe('the scratch file', () => {
     },
   );
 
+  it('says in a key of its own where the pod is and what ADD was called with', () => {
+    const text = formatScratch([planDelegate(SINGLE, ''), requested], POD);
+    const own = `,"braid":${JSON.stringify(POD)}`;
+    expect(text.replace(own, '')).toBe(GOLDEN);
+    expect(parseScratch(Buffer.from(text), '1.1.0').pod).toEqual(POD);
+    for (const broken of ['7', '{}', '{"netns":"/run/netns/p1"}', 'null']) {
+      const content = Buffer.from(text.replace(own, `,"braid":${broken}`));
+      expect(parseScratch(content, '1.1.0')).toMatchObject({ delegates: [{ name: 'cl' }, {}], pod: undefined });
+    }
+  });
+
+  it('that a killed call was about to write is told from others', () => {
+    for (const name of ['C1', '.C2.tmp', '.C2.lock', '.tmp', '..tmp', 'C3.tmp']) {
+      writeFileSync(join(dir, name), '');
+    }
+    expect(unfinishedNames(dir)).toEqual(['C2']);
+    expect(scratchNames(dir).toSorted()).toEqual(['C1', 'C3.tmp']);
+  });
+
   it('is written whole, for root only, and nothing else is left', () => {
     const cniDir = join(dir, 'deep/cni');
-    writeScratch(cniDir, 'C1', [planDelegate(SINGLE, '')]);
+    writeScratch(cniDir, 'C1', [planDelegate(SINGLE, '')], POD);
     expect(statSync(cniDir).mode & 0o777).toBe(0o700);
     expect(statSync(join(cniDir, 'C1')).mode & 0o777).toBe(0o600);
     expect(readdirSync(cniDir)).toEqual(['C1']);
@@ -75,9 +105,9 @@ describe('the scratch file', () => {
 
   it('can be put back as it was', () => {
     expect(readScratch(dir, 'C1')).toBeUndefined();
-    writeScratch(dir, 'C1', [planDelegate(SINGLE, '')]);
+    writeScratch(dir, 'C1', [planDelegate(SINGLE, '')], POD);
     const before = readScratch(dir, 'C1');
-    writeScratch(dir, 'C1', [requested]);
+    writeScratch(dir, 'C1', [requested], POD);
     restoreScratch(dir, 'C1', before);
     expect(readScratch(dir, 'C1')).toEqual(before);
     restoreScratch(dir, 'C1', undefined);

@@ -1,17 +1,14 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { CniError, within } from '../../lib/cni/errors.ts';
-import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
-import { depthFault } from '../../lib/cni/nesting.ts';
 import { identifierFault } from '../../lib/cni/read-call.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
+import { temporaryNameOf } from '../../lib/sys/file-name.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';
-import { type Delegate, recallDelegate } from './delegates.ts';
-import type { Requests } from './runtime-args.ts';
-
-/** A delegate as the scratch file of its container remembers it. */
-export type StoredDelegate = Pick<Delegate, 'name' | 'list' | 'requests'>;
+import type { Delegate } from './delegates.ts';
+import type { PodRecord } from './pod-record.ts';
+import { formatScratch, parseScratch, type Stored } from './scratch-form.ts';
 
 /** The folder of the result cache, which libcni keeps beside the scratch files. */
 const RESULTS = 'results';
@@ -31,13 +28,18 @@ export function refuseUnscratchable(containerId: string): void {
 export const scratchFile = (cniDir: string, containerId: string): string => join(cniDir, containerId);
 
 /**
- * Writes the delegates of a container, durably, before any of them runs.
+ * Writes the delegates of a container, and where it is, durably, before any of them runs.
  *
  * @throws CniError ioFailure
  */
-export function writeScratch(cniDir: string, containerId: string, delegates: readonly Delegate[]): void {
+export function writeScratch(
+  cniDir: string,
+  containerId: string,
+  delegates: readonly Delegate[],
+  pod: PodRecord,
+): void {
   makeFolder(cniDir);
-  writeAtomically(scratchFile(cniDir, containerId), formatScratch(delegates), { mode: 0o600 });
+  writeAtomically(scratchFile(cniDir, containerId), formatScratch(delegates, pod), { mode: 0o600 });
 }
 
 /**
@@ -59,17 +61,13 @@ export function readScratch(cniDir: string, containerId: string): Buffer | undef
 }
 
 /**
- * The delegates that the file names.
+ * What the file tells.
  *
  * @param cniVersion for lists that name none
  * @returns undefined when there is no file
- * @throws CniError ioFailure when it cannot be read, internal when it does not name any
+ * @throws CniError ioFailure when it cannot be read, internal when it names no delegate
  */
-export function readStored(
-  cniDir: string,
-  containerId: string,
-  cniVersion: string,
-): readonly StoredDelegate[] | undefined {
+export function readStored(cniDir: string, containerId: string, cniVersion: string): Stored | undefined {
   const content = readScratch(cniDir, containerId);
   try {
     return content && parseScratch(content, cniVersion);
@@ -84,10 +82,13 @@ export function readStored(
  *
  * @throws CniError ioFailure when the folder cannot be read
  */
-export function scratchNames(cniDir: string): readonly string[] {
+export const scratchNames = (cniDir: string): readonly string[] =>
+  filesIn(cniDir).filter((name) => identifierFault(name) === undefined);
+
+function filesIn(cniDir: string): readonly string[] {
   try {
     return readdirSync(cniDir, { withFileTypes: true })
-      .filter((entry) => entry.isFile() && identifierFault(entry.name) === undefined)
+      .filter((entry) => entry.isFile())
       .map(({ name }) => name);
   } catch (error) {
     if (isMissing(error)) {
@@ -97,6 +98,17 @@ export function scratchNames(cniDir: string): readonly string[] {
   }
 }
 
+/**
+ * The containers whose scratch file a killed call was about to write, as far as names tell.
+ *
+ * @throws CniError ioFailure when the folder cannot be read
+ */
+export const unfinishedNames = (cniDir: string): readonly string[] =>
+  filesIn(cniDir).flatMap((file) => {
+    const [, name = ''] = /^\.(.+)\.tmp$/.exec(file) ?? [];
+    return identifierFault(name) === undefined && file === temporaryNameOf(name) ? [name] : [];
+  });
+
 /** Puts back what was there before; undefined: nothing. */
 export function restoreScratch(cniDir: string, containerId: string, before: Buffer | undefined): void {
   if (before === undefined) {
@@ -105,6 +117,10 @@ export function restoreScratch(cniDir: string, containerId: string, before: Buff
     writeAtomically(scratchFile(cniDir, containerId), before, { mode: 0o600 });
   }
 }
+
+/** Removes what a killed call was about to write. */
+export const removeUnfinished = (cniDir: string, containerId: string): void =>
+  rmSync(join(cniDir, temporaryNameOf(containerId)), { force: true });
 
 /** @throws CniError ioFailure */
 export function removeScratch(cniDir: string, containerId: string): void {
@@ -121,63 +137,3 @@ export function removeScratch(cniDir: string, containerId: string): void {
 /** A container whose ID is the name of that folder has no scratch file: ADD refuses it. */
 const isResultCache = (containerId: string, error: unknown): boolean =>
   containerId === RESULTS && (error as NodeJS.ErrnoException).code === 'EISDIR';
-
-/**
- * One line, keys in the order of the Go plugin, which reads the file too.
- *
- * @throws CniError decodeFailure when DEL could not read it again
- */
-export function formatScratch(delegates: readonly Delegate[]): string {
-  const text = compact(
-    delegates.map(({ name, list, requests, conf, confList }) => ({
-      Conf: conf,
-      ConfList: confList,
-      Name: name,
-      ...(requests.ifName ? { ifnameRequest: requests.ifName } : {}),
-      ...(requests.mac ? { macRequest: requests.mac } : {}),
-      ...(requests.infinibandGuid ? { infinibandGUIDRequest: requests.infinibandGuid } : {}),
-      ...(requests.ips?.length ? { ipRequest: requests.ips } : {}),
-      ...(requests.defaultRoute ? { 'default-route': requests.defaultRoute } : {}),
-      IsFilterV4Gateway: false,
-      IsFilterV6Gateway: false,
-      ...(requests.deviceId ? { deviceID: requests.deviceId } : {}),
-      ...(requests.resourceName ? { resourceName: requests.resourceName } : {}),
-      Bytes: list.bytes.toString('base64'),
-    })),
-  );
-  const fault = depthFault(text);
-  if (fault !== undefined) {
-    throw new CniError('decodeFailure', `cannot record the delegates: ${fault}`);
-  }
-  return text;
-}
-
-/**
- * Reads the content of a scratch file, ours or the Go plugin's.
- *
- * @param cniVersion for lists that name none
- * @throws CniError, SyntaxError when it is corrupt or holds no delegate
- */
-export function parseScratch(content: Buffer, cniVersion: string): readonly StoredDelegate[] {
-  const entries: unknown = parseJson(content.toString('utf8'));
-  if (!Array.isArray(entries) || entries.length === 0) {
-    throw new CniError('internal', 'it is not a list of delegates');
-  }
-  return entries.map((entry: Json) => parseEntry(entry, cniVersion));
-}
-
-function parseEntry(entry: Json, cniVersion: string): StoredDelegate {
-  const bytes = isObject(entry) ? entry['Bytes'] : undefined;
-  if (!isObject(entry) || typeof bytes !== 'string') {
-    throw new CniError('internal', 'an entry has no "Bytes"');
-  }
-  const { name, list } = recallDelegate(Buffer.from(bytes, 'base64'), cniVersion);
-  const given = entry['Name'];
-  return { name: typeof given === 'string' && given !== '' ? given : name, list, requests: requestsOf(entry) };
-}
-
-/** Only the name of the interface matters once the network is attached. */
-function requestsOf(entry: JsonObject): Requests {
-  const ifName = entry['ifnameRequest'];
-  return typeof ifName === 'string' && ifName !== '' ? { ifName } : {};
-}

@@ -9,7 +9,7 @@ import { type Attachment, detachAll } from './attachments.ts';
 import type { Log } from './log.ts';
 import { attachmentNamed, recallAttachments } from './recall.ts';
 import { NO_POD } from './runtime-args.ts';
-import type { StoredDelegate } from './scratch.ts';
+import type { StoredDelegate } from './scratch-form.ts';
 
 /** What is known while results that cannot be used are swept. */
 export interface Sweeping {

@@ -1,4 +1,6 @@
 /** host-device with the built program, a veth for the device, and `ip -j` for witness. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { settled } from '../../lab/eventually.ts';
 import { answer, fake, RECORD, recordedVerbs } from '../../lab/fakes.ts';
@@ -348,6 +350,16 @@ describe.concurrent('a pod that is gone', () => {
     await gc([]);
     await one.expectHome(picture);
     expect(one.recorded()).toEqual([]);
+  });
+
+  it('GC removes the locks of killed calls', async () => {
+    const { one } = await inLivingPod();
+    await using _ = one;
+    const lock = join(one.records, '.0000:01:00.0.lock');
+    writeFileSync(lock, '');
+    await one.succeed('GC');
+    expect(existsSync(lock)).toBe(false);
+    await one.succeed('DEL');
   });
 });
 

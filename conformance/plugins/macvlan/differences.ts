@@ -73,6 +73,35 @@ export const DIFFERENCES = [
       (deviation.aspect === 'pod' ? keepsForeignLink(deviation) : /failed to delete "lo"/.test(deviation.go.message)),
   },
   {
+    id: 'del-renamed',
+    ours: "DEL deletes the interface that ADD made, also when the pod has renamed it, and never another pod's of that name",
+    go: 'whatever has the name by then',
+    reason: 'the interface says whose it is, a path proves nothing',
+    covers: (deviation) =>
+      deviation.verb === 'DEL' &&
+      isState(deviation) &&
+      !failed(deviation.ours) &&
+      deviation.ours.isUntouched &&
+      (deviation.case.meanwhile ?? []).some((command) => / net1 name net9$/.test(command)),
+  },
+  {
+    id: 'del-no-netns',
+    ours: 'DEL succeeds when CNI_NETNS is no network namespace and no other has the interface',
+    go: 'fails',
+    reason: 'a file is what a lost mount leaves, and a pod must be able to go',
+    covers: (deviation) =>
+      isExit(deviation, 'DEL') &&
+      onlyGoFailed(deviation) &&
+      /unknown FS magic|Error switching to ns .*: invalid argument/.test(deviation.go.message),
+  },
+  {
+    id: 'mark',
+    ours: 'the interface has an alias that says whose it is: `braid <node> <container ID> <interface>`',
+    go: 'none',
+    reason: 'DEL finds it wherever the pod is, and an address is free only when it is gone',
+    shownBy: 'conformance',
+  },
+  {
     id: 'del-order',
     ours: 'DEL deletes the link before it gives addresses back, and does the second when the first failed',
     go: 'the other way round, stopping at a failure',

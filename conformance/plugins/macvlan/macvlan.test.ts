@@ -5,7 +5,7 @@ import { answer, fake, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { type CnitoolCall, cnitool, Lab, PARENT, PARENT_MAC, type Pod, writeNetwork } from '../../lab/lab.ts';
 import { errorOf, parsed } from '../../lab/printed.ts';
 import { isOldest, OURS, VERSIONS } from '../../lab/programs.ts';
-import { addressTexts, filesIn, linkOf, type NetnsState, routesOf, stateOf } from '../../lab/state.ts';
+import { addressTexts, filesIn, linkOf, MARK, type NetnsState, routesOf, stateOf } from '../../lab/state.ts';
 
 const MAC = '02:5e:00:00:00:07';
 const STATIC = {
@@ -201,6 +201,14 @@ describe.concurrent.each(VERSIONS)('macvlan, version %s', (version) => {
       env: { CNI_ARGS: 'IgnoreUnknown=1;MAC=02:5e:00:00:00:02', CAP_ARGS: JSON.stringify({ mac: MAC }) },
     });
     expect(linkOf(await one.state(), 'net1')?.['address']).toBe(MAC);
+  });
+
+  it('says on the interface whose it is', { tags: 'macvlan/mark' }, async () => {
+    await using attachment = await Attachment.open(version);
+    attachment.configure({ ipam: STATIC });
+    await attachment.result();
+    const [, containerId, ifName] = MARK.exec(String(linkOf(await attachment.state(), 'net1')?.['ifalias'])) ?? [];
+    expect([containerId, ifName]).toEqual([expect.stringMatching(/^cnitool-/), 'net1']);
   });
 
   it('DEL without ADD succeeds', async () => {

@@ -87,6 +87,13 @@ export const DIFFERENCES = [
       /could not parse prevResult: .* unmarshalled CNIVersion is ""/.test(deviation.go.message),
   },
   {
+    id: 'scratch-pod',
+    ours: 'the first delegate in the scratch file has a key `braid`: where the pod is',
+    go: 'no such key, and passes over it',
+    reason: 'DEL and GC find a pod whose path is lost, and do not take another for it',
+    shownBy: 'conformance',
+  },
+  {
     id: 'scratch-form',
     ours: 'the scratch file has no `CNINetworkConfigList`',
     go: 'has it up to 4.3.0',
@@ -262,8 +269,10 @@ declare module 'vitest' {
   }
 }
 
+/** Nor with the key that only ours has. */
 function withoutConfigList({ store }: Step): string {
+  const own = /"CNINetworkConfigList":\{"Name":"".*?"Bytes":null\},|,"braid":\{"netns".*?\},"ifName":.*?\}/g;
   return Object.entries(store)
-    .map(([name, content]) => `${name} ${content.replace(/"CNINetworkConfigList":\{"Name":"".*?"Bytes":null\},/g, '')}`)
+    .map(([name, content]) => `${name} ${content.replace(own, '')}`)
     .join('\n');
 }

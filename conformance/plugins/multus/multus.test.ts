@@ -298,6 +298,19 @@ describe.concurrent('what multus keeps and passes on', () => {
     expect(readdirSync(multus.cniDir).sort()).toEqual(['c1', 'results']);
   });
 
+  it('records where the pod is, and what ADD was called with', { tags: 'multus/scratch-pod' }, async () => {
+    await using multus = await Multus.open(rails(2));
+    await multus.must('ADD');
+    const [first, second] = JSON.parse(readFileSync(join(multus.cniDir, 'c1'), 'utf8'));
+    const { dev, ino } = statSync(multus.pod.path);
+    expect(first.braid).toMatchObject({
+      netns: multus.pod.path,
+      namespace: { inode: `${dev}:${ino}` },
+      ifName: 'eth0',
+    });
+    expect(second).not.toHaveProperty('braid');
+  });
+
   it('keeps keys of a result that it does not know', { tags: 'multus/prev-result' }, async () => {
     const result = { cniVersion: '1.1.0', ips: [{ address: '10.9.9.9/24', mood: 'good' }], extra: { b: 1, a: [null] } };
     await using multus = await Multus.open((own) => [

@@ -41,6 +41,10 @@ export interface FakeNode extends Disposable {
   answer: (type: string, call: PodCall<unknown>) => Partial<Result>;
   /** what an executed plugin prints on ADD instead of what it would in this process */
   print: (type: string) => string | undefined;
+  /** the kernel's number of the namespace: with another one the path leads to another namespace */
+  cookie: number;
+  /** called when the namespace is opened: what opening it should fail with, or undefined */
+  failToOpen: () => unknown;
   /** called at every sleep */
   onSleep: () => void;
   /** `ADD alpha eth0`, in the order of the calls */
@@ -60,7 +64,7 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
   }
   const plugins = new Map([...own, ...foreign].map((type) => [type, notingPlugin(type, () => node)]));
   const links = new Set<string>();
-  const netns = { path: '/run/netns/n1', netlink: new Conversation(() => new FakeLinks(links)) };
+  const netns = { path: '/run/netns/n1', identity: '4:1', netlink: new Conversation(() => new FakeLinks(links)) };
   const node: FakeNode = {
     scope: fakeScopeOf(() => node, { own, plugins, netns }),
     binDir,
@@ -74,6 +78,8 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
     refuse: () => undefined,
     answer: (_, { ifName, netnsPath }) => ({ interfaces: [{ name: ifName, sandbox: netnsPath }] }),
     print: () => undefined,
+    cookie: 1,
+    failToOpen: () => undefined,
     onSleep: () => {},
     log: () => node.seen.map(({ verb, type, ifName }) => `${verb} ${type} ${ifName}`.trim()),
     files: () => filesBelow(cniDir),
@@ -101,15 +107,26 @@ export const callEnv = (verb: Verb, netns: string): Record<string, string> => ({
 interface Parts {
   readonly own: readonly string[];
   readonly plugins: ReadonlyMap<string, Plugin>;
-  readonly netns: Pick<Netns, 'path' | 'netlink'>;
+  readonly netns: Pick<Netns, 'path' | 'identity' | 'netlink'>;
 }
 
 function fakeScopeOf(node: () => FakeNode, { own, plugins, netns }: Parts): Scope {
-  const pod = { ...netns, isSameAs: () => false, [Symbol.dispose]: () => {} } as unknown as Netns;
+  const pod = {
+    ...netns,
+    isSameAs: () => false,
+    [Symbol.dispose]: () => {},
+  } as unknown as Netns;
   const scope = fakeScope({
     node: {
       host: { ...pod, path: 'own' } as unknown as Netns,
-      openNetns: openingOf({ [netns.path]: pod }),
+      openNetns: (path) => {
+        const failure = node().failToOpen();
+        if (failure !== undefined) {
+          throw failure;
+        }
+        const opened = Object.assign(pod, { cookie: node().cookie });
+        return openingOf({ [netns.path]: opened })(path);
+      },
       execute: async ({ path, env, stdin }) => {
         const executed = await execute(plugins.get(basename(path)), env, stdin, scope);
         const printed = env['CNI_COMMAND'] === 'ADD' ? node().print(basename(path)) : undefined;

@@ -1,0 +1,84 @@
+import { CniError } from '../../lib/cni/errors.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
+import { depthFault } from '../../lib/cni/nesting.ts';
+import { type Delegate, recallDelegate } from './delegates.ts';
+import { type PodRecord, parsePodRecord } from './pod-record.ts';
+import type { Requests } from './runtime-args.ts';
+
+/** A delegate as the scratch file of its container remembers it. */
+export type StoredDelegate = Pick<Delegate, 'name' | 'list' | 'requests'>;
+
+/** What a scratch file tells. */
+export interface Stored {
+  readonly delegates: readonly StoredDelegate[];
+  /** undefined in a file of the Go plugin */
+  readonly pod: PodRecord | undefined;
+}
+
+/** Where the first entry has the pod: no key that the Go plugin reads, which ignores all others. */
+const POD_KEY = 'braid';
+
+/**
+ * One line, keys in the order of the Go plugin, which reads the file too.
+ *
+ * @throws CniError decodeFailure when DEL could not read it again
+ */
+export function formatScratch(delegates: readonly Delegate[], pod?: PodRecord): string {
+  const text = compact(
+    delegates.map(({ name, list, requests, conf, confList }, index) => ({
+      Conf: conf,
+      ConfList: confList,
+      Name: name,
+      ...(requests.ifName ? { ifnameRequest: requests.ifName } : {}),
+      ...(requests.mac ? { macRequest: requests.mac } : {}),
+      ...(requests.infinibandGuid ? { infinibandGUIDRequest: requests.infinibandGuid } : {}),
+      ...(requests.ips?.length ? { ipRequest: requests.ips } : {}),
+      ...(requests.defaultRoute ? { 'default-route': requests.defaultRoute } : {}),
+      IsFilterV4Gateway: false,
+      IsFilterV6Gateway: false,
+      ...(requests.deviceId ? { deviceID: requests.deviceId } : {}),
+      ...(requests.resourceName ? { resourceName: requests.resourceName } : {}),
+      Bytes: list.bytes.toString('base64'),
+      ...(index === 0 && pod !== undefined ? { [POD_KEY]: pod } : {}),
+    })),
+  );
+  const fault = depthFault(text);
+  if (fault !== undefined) {
+    throw new CniError('decodeFailure', `cannot record the delegates: ${fault}`);
+  }
+  return text;
+}
+
+/**
+ * Reads the content of a scratch file, ours or the Go plugin's.
+ *
+ * @param cniVersion for lists that name none
+ * @throws CniError, SyntaxError when it is corrupt or holds no delegate
+ */
+export function parseScratch(content: Buffer, cniVersion: string): Stored {
+  const entries: unknown = parseJson(content.toString('utf8'));
+  if (!Array.isArray(entries) || entries.length === 0) {
+    throw new CniError('internal', 'it is not a list of delegates');
+  }
+  const [first] = entries as readonly Json[];
+  return {
+    delegates: entries.map((entry: Json) => parseEntry(entry, cniVersion)),
+    pod: isObject(first) ? parsePodRecord(first[POD_KEY]) : undefined,
+  };
+}
+
+function parseEntry(entry: Json, cniVersion: string): StoredDelegate {
+  const bytes = isObject(entry) ? entry['Bytes'] : undefined;
+  if (!isObject(entry) || typeof bytes !== 'string') {
+    throw new CniError('internal', 'an entry has no "Bytes"');
+  }
+  const { name, list } = recallDelegate(Buffer.from(bytes, 'base64'), cniVersion);
+  const given = entry['Name'];
+  return { name: typeof given === 'string' && given !== '' ? given : name, list, requests: requestsOf(entry) };
+}
+
+/** Only the name of the interface matters once the network is attached. */
+function requestsOf(entry: JsonObject): Requests {
+  const ifName = entry['ifnameRequest'];
+  return typeof ifName === 'string' && ifName !== '' ? { ifName } : {};
+}
