@@ -116,7 +116,7 @@ describe('calls of one process', () => {
     expect((await pods.call('DEL', 0)).exitCode).toBe(0);
   });
 
-  it('take no memory that they do not give back, ten thousand of them', async () => {
+  it('take no memory that they do not give back, ten thousand of them', { timeout: 300_000 }, async () => {
     using pods = new ManyPods();
     const rounds = async (count: number): Promise<void> => {
       for (let round = 0; round < count; round++) {
