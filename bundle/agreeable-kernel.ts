@@ -9,7 +9,6 @@ import {
   RTM_DELLINK,
   RTM_GETLINK,
   RTM_NEWLINK,
-  RTM_SETLINK,
 } from '../lib/netlink/codec/link.ts';
 import type { Native } from '../lib/netns/native.ts';
 
@@ -82,7 +81,7 @@ function answerTo(request: Buffer, links: Map<string, Link>): Buffer {
   if ((flags & NLM_F_DUMP) === NLM_F_DUMP && (flags & NLM_F_CREATE) === 0) {
     return type === RTM_GETLINK ? Buffer.concat([linkMessage(sequence, PARENT, { index: PARENT_INDEX }), done]) : done;
   }
-  const isLink = [RTM_NEWLINK, RTM_SETLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
+  const isLink = [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
   const { index, attributes } = isLink ? decodeLink(request.subarray(HEADER_BYTES)) : { index: 0, attributes: {} };
   const { ifName: name, ifAlias }: LinkAttributes = attributes;
   const found = [...links].find(([known, its]) => known === name || its.index === index);
@@ -90,10 +89,7 @@ function answerTo(request: Buffer, links: Map<string, Link>): Buffer {
     case RTM_NEWLINK:
       if (name !== undefined) {
         links.set(name, { index: PARENT_INDEX + links.size });
-      }
-      return agreed;
-    case RTM_SETLINK:
-      if (found !== undefined && ifAlias !== undefined) {
+      } else if (found !== undefined && ifAlias !== undefined) {
         links.set(found[0], { ...found[1], ifAlias });
       }
       return agreed;

@@ -1,5 +1,5 @@
 import { announceWhenUp, configureLink, planAddresses } from '../link/addressing.ts';
-import { setUp } from '../link/link.ts';
+import { type Rising, setUp } from '../link/link.ts';
 import { settle } from '../link/settle.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { AttachmentCall, DeletionCall } from './call.ts';
@@ -13,7 +13,7 @@ import { familyOf } from './versions.ts';
 /** A link in the pod that is there but not yet up. */
 export interface MadeLink {
   readonly netns: Netns;
-  readonly link: { readonly index: number; readonly name: string };
+  readonly link: Rising;
   /** its entry of the result */
   readonly own: Interface;
   /** of the configuration; absent takes that of the IPAM plugin */

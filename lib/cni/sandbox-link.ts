@@ -2,6 +2,7 @@ import { existsSync, lstatSync } from 'node:fs';
 import { type DeviceFacts, findDevice, listDevices } from '../link/device.ts';
 import { listAddresses } from '../link/observe.ts';
 import { formatCidr } from '../net/cidr.ts';
+import { hasErrno } from '../netlink/errno.ts';
 import { type Netns, NetnsMissing, NotANetns } from '../netns/netns.ts';
 import { CniError } from './errors.ts';
 import { isMark } from './mark.ts';
@@ -71,9 +72,9 @@ async function findPod(scope: Scope, sandbox: LinkSandbox, there: Netns | undefi
   if (told === 'it') {
     return there;
   }
-  const marked = await findMarked(scope, link);
-  if (marked !== undefined) {
-    return marked;
+  const sure = link?.marked && (await findLiving(scope, (netns) => isSurely(netns, link)));
+  if (sure !== undefined) {
+    return sure;
   }
   if (there !== undefined && told === 'maybe' && (await isBelievable(there, sandbox))) {
     return there;
@@ -97,18 +98,15 @@ async function tellsOf(scope: Scope, there: Netns, sandbox: LinkSandbox): Promis
   if (found !== undefined && isMark(found.alias)) {
     return 'another';
   }
-  const isIt = (await hasMarked(there, link.marked.mark)) || (link.mac !== undefined && (await hasLink(there, link)));
-  return isIt ? 'it' : 'maybe';
+  return (await isSurely(there, link)) ? 'it' : 'maybe';
 }
 
-async function findMarked(scope: Scope, link: SandboxLink | undefined): Promise<Netns | undefined> {
-  const mark = link?.marked?.mark;
-  return mark === undefined ? undefined : findLiving(scope, (netns) => hasMarked(netns, mark));
+/** Our mark, under whatever name, which programs of a pod may change; or all that prevResult tells of one without. */
+async function isSurely(netns: Netns, link: SandboxLink): Promise<boolean> {
+  const mark = link.marked?.mark;
+  const hasMark = mark !== undefined && (await listDevices(netns.netlink)).some(({ alias }) => alias === mark);
+  return hasMark || (link.mac !== undefined && (await hasLink(netns, link)));
 }
-
-/** Under whatever name: programs of a pod may have given it another. */
-const hasMarked = async ({ netlink }: Netns, mark: string): Promise<boolean> =>
-  (await listDevices(netlink)).some(({ alias }) => alias === mark);
 
 async function isBelievable(there: Netns, { path, link }: LinkSandbox): Promise<boolean> {
   if (link?.mac === undefined) {
@@ -129,9 +127,8 @@ async function hasAnothersLink(netns: Netns, { name, mac, addresses = [] }: Sand
 
 /** @param lost where nothing is mounted any more */
 async function findUnmarked(scope: Scope, link: SandboxLink, lost: string | undefined): Promise<Netns | undefined> {
-  const known = link.mac === undefined ? undefined : await findLiving(scope, (netns) => hasLink(netns, link));
-  if (known !== undefined || (link.mac !== undefined && link.marked === undefined)) {
-    return known;
+  if (link.mac !== undefined && link.marked === undefined) {
+    return findLiving(scope, (netns) => hasLink(netns, link));
   }
   using suspect = await findLiving(scope, (netns) => isSuspect(netns, link));
   if (suspect === undefined) {
@@ -177,24 +174,38 @@ const LINK_LOCAL = /^fe[89ab]/;
 
 /** Those that somebody gave it, with their prefix lengths. */
 async function addressesOf({ netlink }: Netns, { index }: DeviceFacts): Promise<readonly string[]> {
-  const found = (await listAddresses(netlink, index)).map(({ ip, prefix }) => formatCidr({ ip, prefix }));
-  return found.filter((address) => !LINK_LOCAL.test(address));
+  try {
+    const found = (await listAddresses(netlink, index)).map(({ ip, prefix }) => formatCidr({ ip, prefix }));
+    return found.filter((address) => !LINK_LOCAL.test(address));
+  } catch (error) {
+    if (hasErrno(error, 'ENODEV')) {
+      return []; // it has gone since
+    }
+    throw error;
+  }
 }
 
-/** The first namespace that somebody keeps, not the node's own, of which something is true. */
+/**
+ * The first namespace that somebody keeps, not the node's own, of which something is true. None ends while we look, since
+ * it is open: whatever fails leaves us in doubt.
+ */
 async function findLiving(scope: Scope, isIt: (netns: Netns) => Promise<boolean>): Promise<Netns | undefined> {
   for (const { path } of scope.node.livingNetns()) {
     const netns = openLiving(scope, path);
-    if (netns !== undefined && !netns.isSameAs(scope.node.host) && (await isTrue(isIt(netns)))) {
+    let isFound = false;
+    try {
+      isFound = netns !== undefined && !netns.isSameAs(scope.node.host) && (await isIt(netns));
+    } finally {
+      if (!isFound) {
+        netns?.[Symbol.dispose]();
+      }
+    }
+    if (isFound) {
       return netns;
     }
-    netns?.[Symbol.dispose]();
   }
   return undefined;
 }
-
-/** It may end while we look. */
-const isTrue = (answer: Promise<boolean>): Promise<boolean> => answer.catch(() => false);
 
 /** A file without a namespace is what a lost mount leaves: the pod may live on, and nothing tells which one it is. */
 const unproved = (path: string, { name }: SandboxLink, suspect: Netns): CniError =>

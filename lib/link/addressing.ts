@@ -6,7 +6,7 @@ import { type Family, formatIp, type Ip, ipToBytes, parseIp } from '../net/ip.ts
 import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
-import { setUp } from './link.ts';
+import { type Rising, setUp } from './link.ts';
 import { addRoute, type RoutePlan } from './routes.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
@@ -40,7 +40,7 @@ export function planAddresses(result: Result, ifName: string): AddressPlan {
  */
 export async function configureLink(
   netns: Netns,
-  link: Named,
+  link: Rising,
   plan: AddressPlan,
   log: (line: string) => void,
 ): Promise<void> {

@@ -122,12 +122,18 @@ async function wearing(netlink: Conversation, link: LinkFacts, { mac, mode, pare
 /** The name under which an older kernel makes a link before it is renamed. */
 export const temporaryName = (token: string): string => `veth${fnv1a(token).toString(16).padStart(8, '0')}`;
 
+/** A link that is to be set up. */
+export interface Rising {
+  readonly index: number;
+  readonly name: string;
+  /** the alias that it gets with the same request; undefined leaves it as it is */
+  readonly mark?: string;
+}
+
 /** @throws ErrnoError */
-export async function setUp(
-  netlink: Conversation,
-  link: { readonly index: number; readonly name: string },
-): Promise<void> {
-  const body = encodeLink({ index: link.index, flags: IFF_UP, change: IFF_UP }, {});
+export async function setUp(netlink: Conversation, link: Rising): Promise<void> {
+  const attributes = link.mark === undefined ? {} : { ifAlias: link.mark };
+  const body = encodeLink({ index: link.index, flags: IFF_UP, change: IFF_UP }, attributes);
   await netlink.change({ type: RTM_NEWLINK, body, operation: `set link "${link.name}" up` });
 }
 

@@ -9,7 +9,7 @@ import type { Interface, Result } from '../../lib/cni/result.ts';
 import { reopenIfHere, sandboxOfMarked } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { findDevice, listDevices, setAlias } from '../../lib/link/device.ts';
+import { findDevice, listDevices } from '../../lib/link/device.ts';
 import { createLink, type LinkPlan, temporaryName } from '../../lib/link/link.ts';
 import { findLink, type LinkFacts } from '../../lib/link/observe.ts';
 import { formatMac, randomMac } from '../../lib/net/mac.ts';
@@ -40,9 +40,10 @@ async function add(call: PodCall<MacvlanConf>, scope: Scope): Promise<Result> {
   using netns = scope.node.openNetns(call.netnsPath);
   await using undo = new Undo(scope);
   const plan = await planOf(call, scope, netns);
-  const link = await makeLink(call, scope, netns, plan, undo);
-  const own: Interface = { name: link.name, mac: link.mac, sandbox: call.netnsPath };
-  const takeAway = (unending: Scope) => removeMacvlan(unending, netns, link.name);
+  const { index, name, mac } = await makeLink(call, scope, netns, plan, undo);
+  const link = { index, name, mark: markOf(call, scope.node.host) };
+  const own: Interface = { name, mac, sandbox: call.netnsPath };
+  const takeAway = (unending: Scope) => removeMacvlan(unending, netns, name);
   const asked = { from: parentNetns(call, scope, netns).netlink, target: netns, plan };
   const result = await withReason(asked, GOING_UP, () =>
     addressLink(call, scope, { netns, link, own, dns: call.conf.dns, takeAway }, undo),
@@ -111,11 +112,7 @@ async function makeLink(
   const from = parentNetns(call, scope, netns).netlink;
   const made = (name: string): void =>
     undo.push(`delete link "${name}"`, (unending) => removeMacvlan(unending, netns, name));
-  const link = await withReason({ from, target: netns, plan }, CREATION, () =>
-    createLink(from, netns, plan, tokenOf(call), made),
-  );
-  await setAlias(netns.netlink, link, markOf(call, scope.node.host)); // before it gets addresses: none is on a link that is nobody's
-  return link;
+  return withReason({ from, target: netns, plan }, CREATION, () => createLink(from, netns, plan, tokenOf(call), made));
 }
 
 const parentNetns = (call: PodCall<MacvlanConf>, scope: Scope, netns: Netns): Netns =>
@@ -133,7 +130,7 @@ async function removeOwnLink(call: DeletionCall, scope: Scope): Promise<void> {
 
 /**
  * The link of an attachment. Programs of the pod may have renamed it: it has its addresses all the same. One that the Go
- * plugin made, or a killed ADD just had made, is not marked.
+ * plugin made, or an ADD that was killed before the link was up, is not marked.
  */
 async function findOwn(
   call: DeletionCall,
