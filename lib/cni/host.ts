@@ -7,6 +7,7 @@ import { readMark } from '../sys/build-id.ts';
 import { execute } from '../sys/execute.ts';
 import { Gatherer } from '../sys/gather.ts';
 import { logStream } from '../sys/log-stream.ts';
+import { Shared } from '../sys/shared.ts';
 import { bounded } from './errors.ts';
 import type { Host, Registry } from './plugin.ts';
 
@@ -38,6 +39,7 @@ export const hostWith = (host: Host, changes: Partial<Host>): Host =>
 /** The real host, for the time of one call: what it has seen of a file it does not look at again. */
 export function makeHost({ loadNative, registry, mark }: HostParts): Host {
   const gatherer = new Gatherer();
+  const shared = new Shared();
   const write = logStream(STDERR);
   let native: Native | undefined;
   let netns: Netns | undefined;
@@ -68,7 +70,8 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
       return known;
     },
     execute,
-    gather: (key, item, work) => gatherer.gather(key, item, work),
+    shared: (slot) => shared.get(slot),
+    join: (joiner, item) => joiner.join(item),
     removeLink: async (where, index) => {
       await gatherer.gather(`remove links of ${where.identity}`, index, (all) => removeLinks(where.netlink, all));
     },

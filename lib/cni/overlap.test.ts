@@ -1,12 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import { Gatherer } from '../sys/gather.ts';
+import { Joiner } from '../sys/joiner.ts';
+import { Shared } from '../sys/shared.ts';
 import { overlap, type Task } from './overlap.ts';
 import type { Host } from './plugin.ts';
 
+/** Tells each of a round who was in it. */
+const ROUNDS = {
+  make: () =>
+    new Joiner<string, string>(async (names) =>
+      names.map(() => ({ status: 'fulfilled' as const, value: names.join('+') })),
+    ),
+};
+
 function fakeHost(): Host {
-  const gatherer = new Gatherer();
+  const shared = new Shared();
   const host: Partial<Host> = {
-    gather: (key, item, work) => gatherer.gather(key, item, work),
+    shared: (slot) => shared.get(slot),
+    join: (joiner, item) => joiner.join(item),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
   };
   return host as Host;
@@ -24,9 +34,7 @@ const task =
       throw new Error(name);
     }
     notes.push(`${name} waits`);
-    const together = await host.gather('all', name, async (names) =>
-      names.map(() => ({ status: 'fulfilled' as const, value: names.join('+') })),
-    );
+    const together = await host.join(host.shared(ROUNDS), name);
     notes.push(`${name} ends`);
     return together;
   };

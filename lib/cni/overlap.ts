@@ -35,9 +35,9 @@ export async function overlap<T>(host: Host, tasks: readonly Task<T>[]): Promise
 /** The same host, which tells when its user begins to wait. */
 function telling(host: Host, waits: () => void): Host {
   return hostWith(host, {
-    gather: (key, item, work) => {
+    join: (joiner, item) => {
       waits();
-      return host.gather(key, item, work);
+      return host.join(joiner, item);
     },
     removeLink: (netns, index) => {
       waits();

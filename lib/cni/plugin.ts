@@ -1,7 +1,8 @@
 import type { LivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import type { Netns } from '../netns/netns.ts';
-import type { Together } from '../sys/gather.ts';
+import type { Joiner } from '../sys/joiner.ts';
+import type { Slot } from '../sys/shared.ts';
 import type { Schema } from './config.ts';
 import type { JsonObject } from './json.ts';
 import type { Result } from './result.ts';
@@ -185,8 +186,10 @@ export interface Host {
   isOwnBuild(path: string): boolean;
   /** Executes a program to its end. */
   execute(path: string, env: Env, stdin: Buffer): Promise<Executed>;
-  /** Does together what calls within this one ask for at the same time; see Gatherer. */
-  gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O>;
+  /** Something that all calls of the process share. */
+  shared<T>(slot: Slot<T>): T;
+  /** Waits for a round of a joiner, and lets it be known that this call now waits. */
+  join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
   /** Deletes a link; what is asked for at the same time shares one request. */
   removeLink(netns: Netns, index: number): Promise<void>;
   sleep(ms: number): Promise<void>;

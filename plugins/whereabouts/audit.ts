@@ -4,7 +4,7 @@ import type { Container } from '../../lib/cli/scan.ts';
 import { contains } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp } from '../../lib/net/ip.ts';
 import { folderOf } from './place.ts';
-import { type Held, heldIn } from './pool.ts';
+import type { Held } from './pool.ts';
 import type { PoolView } from './pool-view.ts';
 import { has } from './spans.ts';
 
@@ -42,7 +42,7 @@ export function audit(views: readonly PoolView[], known: Known): readonly Troubl
   ];
 }
 
-const heldOf = (view: PoolView): readonly Held[] => heldIn(view.pool, () => true);
+const heldOf = (view: PoolView): readonly Held[] => view.pool.held;
 
 const ownerOf = ({ entry }: Held): string =>
   `${entry.podref === '' ? `container ${entry.id}` : entry.podref} ${entry.ifname}`.trim();

@@ -6,9 +6,9 @@ import { count, table } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { audit, type Trouble } from './audit.ts';
-import { openFileStore } from './file-store.ts';
+import { openDatastore } from './datastore.ts';
 import { folderOf } from './place.ts';
-import type { Held } from './pool.ts';
+import { type Held, isOf } from './pool.ts';
 import type { PoolView } from './pool-view.ts';
 import { confsFor } from './stores.ts';
 import { viewsOf } from './views.ts';
@@ -74,13 +74,12 @@ async function repair(host: Host, troubles: readonly Trouble[]) {
 
 /** Only what is still as it was seen: a pod may have come back under its address meanwhile. */
 const free = (host: Host, { place }: PoolView, held: readonly Held[]): Promise<void> =>
-  openFileStore(place, host).change((state) => ({
+  openDatastore(place, host).free((pools) => ({
     changes: held
-      .filter(({ range, key, entry }) => {
-        const now = state.pool(range).entries.get(key);
-        return now?.id === entry.id && now.ifname === entry.ifname;
-      })
-      .map(({ range, key }) => ({ range, op: 'remove', k: key })),
+      .filter(({ range, ip, entry }) =>
+        pools.holdersOf(ip).some((now) => now.range === range && isOf(entry)(now.entry)),
+      )
+      .map((one) => ({ op: 'remove', ...one })),
     answer: undefined,
   }));
 

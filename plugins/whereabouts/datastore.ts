@@ -1,21 +1,36 @@
+import { existsSync } from 'node:fs';
+import type { Host } from '../../lib/cni/plugin.ts';
+import { formatCidr } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
-import type { Reservation } from './plan.ts';
-import type { AttachmentId, Held } from './pool.ts';
+import { Joiner } from '../../lib/sys/joiner.ts';
+import type { Slot } from '../../lib/sys/shared.ts';
+import type { Engine, Step } from './engine.ts';
+import { fileEngine, type StoreHost } from './file-engine.ts';
+import { folderOf, type StorePlace } from './place.ts';
+import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
+import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
+import { probeFolder } from './probe.ts';
 import type { ConfiguredRange } from './ranges.ts';
+import { transact } from './transact.ts';
 
-/** Where reservations are kept. Every answer is durable when it is given. */
+/** What a datastore needs of the host. */
+export interface DatastoreHost extends StoreHost, Pick<Host, 'shared' | 'join'> {}
+
+/** Where the reservations of one network are kept. Every answer is durable when it is given. */
 export interface Datastore {
   /**
-   * For each of the requests one address of every range, in their order; all or none. Requests are served in their order
-   * and in one step; one that cannot be served does not keep the others from it.
+   * One address of every range, in their order; all or none.
    *
-   * @returns outcomes; a request is rejected with CniError internal when a range is exhausted
-   * @throws CniError tryAgainLater, ioFailure
+   * @throws CniError internal when a range is exhausted; tryAgainLater, ioFailure
    */
-  reserve(requests: readonly Reservation[]): Promise<readonly PromiseSettledResult<readonly Ip[]>[]>;
+  reserve(request: Reservation): Promise<readonly Ip[]>;
 
-  /** Frees all that each of the attachments holds, in one step; nothing held is no failure. */
-  release(attachments: readonly AttachmentId[]): Promise<readonly (readonly Held[])[]>;
+  /**
+   * Frees all that the attachment holds; nothing held is no failure.
+   *
+   * @param ranges where that can be; undefined when nobody knows any more
+   */
+  release(attachment: AttachmentId, ranges?: readonly ConfiguredRange[]): Promise<readonly Held[]>;
 
   /** The address that the attachment holds in each of the ranges. */
   find(attachment: AttachmentId, ranges: readonly ConfiguredRange[]): Promise<readonly (Ip | undefined)[]>;
@@ -27,6 +42,122 @@ export interface Datastore {
     valid: readonly AttachmentId[],
   ): Promise<readonly Held[]>;
 
+  /** All that is held, by range: for people. */
+  pools(): Promise<readonly Pool[]>;
+
+  /** Carries out a plan that only takes away, of whatever is in the network. */
+  free<T>(plan: (pools: Pools) => Plan<T>): Promise<T>;
+
+  /** Carries out a plan that adds to the ranges. */
+  add<T>(ranges: readonly string[], plan: (pools: Pools) => Plan<T>): Promise<T>;
+
   /** @throws CniError when a reservation could not be made now */
   probe(): Promise<void>;
 }
+
+const EVERYTHING = { asked: { ranges: 'all', containers: [] }, isLook: true, isRelease: false } as const;
+
+/** What is done for one transaction keeps the event loop waiting. */
+const MOST_STEPS = 64;
+
+/** One store of this process, and who waits for it. */
+interface Store {
+  readonly engine: Engine;
+  readonly joiner: Joiner<Step, void>;
+}
+
+const STORES: Slot<Map<string, Store>> = { make: () => new Map() };
+
+export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore {
+  const store = storeAt(place, host);
+  const ask = <T>(step: Omit<Question<T>, 'networkName'>): Promise<T> =>
+    answerOf({ ...step, networkName: place.networkName }, (one) => host.join(store.joiner, one));
+  return {
+    reserve: (request) => {
+      const asked = { ranges: namesOf(request.ranges), containers: [request.owner.id, request.owner.podref] };
+      return ask({ asked, isLook: false, isRelease: false, plan: (pools) => planReservation(request, pools) });
+    },
+    release: (attachment, ranges) => {
+      const asked = { ranges: ranges === undefined ? ('held' as const) : namesOf(ranges), containers: [attachment.id] };
+      return ask({ asked, isLook: false, isRelease: true, plan: (pools) => planRelease(attachment, pools) });
+    },
+    find: (attachment, ranges) => {
+      const asked = { ranges: namesOf(ranges), containers: [attachment.id] };
+      const plan = (pools: Pools) => ({ changes: [], answer: findHeld(attachment, ranges, pools) });
+      return ask({ asked, isLook: true, isRelease: false, plan });
+    },
+    collect: (network, ranges, valid) => {
+      const asked = { ranges: namesOf(ranges), containers: [] };
+      const plan = (pools: Pools) => planCollection(network, ranges, valid, pools);
+      return ask({ asked, isLook: false, isRelease: true, plan });
+    },
+    pools: async () =>
+      isThere(place)
+        ? poolsOf(await ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: pools.all() }) }))
+        : [],
+    free: (plan) => ask({ ...EVERYTHING, isLook: false, isRelease: true, plan }),
+    add: (ranges, plan) => ask({ asked: { ranges, containers: [] }, isLook: false, isRelease: false, plan }),
+    probe: async () => {
+      probeFolder(folderOf(place));
+      if (isThere(place)) {
+        await ask({ ...EVERYTHING, plan: () => ({ changes: [], answer: undefined }) });
+      }
+    },
+  };
+}
+
+const isThere = (place: StorePlace): boolean => existsSync(folderOf(place));
+
+function storeAt(place: StorePlace, host: DatastoreHost): Store {
+  const stores = host.shared(STORES);
+  const known = stores.get(folderOf(place));
+  if (known !== undefined) {
+    return known;
+  }
+  const engine = fileEngine(folderOf(place), host);
+  const store = {
+    engine,
+    joiner: new Joiner((steps: readonly Step[]) => serve(engine, steps, (ms) => host.sleep(ms)), MOST_STEPS),
+  };
+  stores.set(folderOf(place), store);
+  return store;
+}
+
+/** Together if that works, else one by one: what fails for one, such as a full disk for ADD, may work for another. */
+async function serve(engine: Engine, steps: readonly Step[], sleep: (ms: number) => Promise<void>) {
+  try {
+    return await transact(engine, steps, sleep);
+  } catch (error) {
+    if (steps.length === 1) {
+      throw error;
+    }
+  }
+  const outcomes: PromiseSettledResult<void>[] = [];
+  for (const step of steps) {
+    outcomes.push(...(await Promise.allSettled([transact(engine, [step], sleep).then(([only]) => unwrapped(only))])));
+  }
+  return outcomes;
+}
+
+function unwrapped(outcome: PromiseSettledResult<void> | undefined): void {
+  if (outcome?.status === 'rejected') {
+    throw outcome.reason;
+  }
+}
+
+type Question<T> = Omit<Step, 'plan'> & { plan(pools: Pools): Plan<T> };
+
+async function answerOf<T>({ plan, ...step }: Question<T>, take: (step: Step) => Promise<void>): Promise<T> {
+  const answers: T[] = []; // of each try; the last one was recorded
+  await take({
+    ...step,
+    plan: (pools) => {
+      const { changes, answer } = plan(pools);
+      answers.push(answer);
+      return changes;
+    },
+  });
+  return answers.at(-1) as T;
+}
+
+const namesOf = (ranges: readonly ConfiguredRange[]): readonly string[] => ranges.map(({ cidr }) => formatCidr(cidr));

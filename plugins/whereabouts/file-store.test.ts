@@ -1,11 +1,10 @@
-import { ftruncateSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { seeded } from '../../lib/sys/testing/seeded.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
-import { rangesOf, reserved, storeHost, storeIn } from './testing/fixtures.ts';
+import { rangesOf, reserved, storeIn } from './testing/fixtures.ts';
 
-const FOUR = rangesOf('10.0.0.0/24');
 const BOTH = rangesOf('10.0.0.0/24', 'fd00::/64');
 
 describe('the file store', () => {
@@ -14,7 +13,7 @@ describe('the file store', () => {
     expect(await reserved(storeIn(folder.path), 'a/a net1 idA', BOTH)).toEqual(['10.0.0.1', 'fd00::1']);
     expect(await reserved(storeIn(folder.path), 'a/b net1 idB', BOTH)).toEqual(['10.0.0.2', 'fd00::2']);
     expect(await reserved(storeIn(folder.path), 'a/a net1 idA', BOTH)).toEqual(['10.0.0.1', 'fd00::1']);
-    await storeIn(folder.path).release([{ id: 'idA', ifname: 'net1' }]);
+    await storeIn(folder.path).release({ id: 'idA', ifname: 'net1' });
     expect(await reserved(storeIn(folder.path), 'a/c net1 idC', BOTH)).toEqual(['10.0.0.1', 'fd00::1']);
   });
 
@@ -50,7 +49,7 @@ describe('the file store', () => {
   it('creates nothing to read, free or collect', async () => {
     using folder = temporaryFolder();
     const store = storeIn(join(folder.path, 'data'));
-    expect(await store.release([{ id: 'id', ifname: 'net1' }])).toEqual([[]]);
+    expect(await store.release({ id: 'id', ifname: 'net1' })).toEqual([]);
     expect(await store.collect('net-a', BOTH, [])).toEqual([]);
     expect(await store.find({ id: 'id', ifname: 'net1' }, BOTH)).toEqual([undefined, undefined]);
     await store.probe();
@@ -81,30 +80,6 @@ describe('the file store', () => {
     }
   });
 
-  it('gives nothing away when the disk is full, and the same address when there is room again', async () => {
-    using folder = temporaryFolder();
-    await reserved(storeIn(folder.path), 'a/a net1 idA', FOUR);
-    let room = 20;
-    const write = (fd: number, bytes: Uint8Array, offset: number, length: number, position: number): number => {
-      if (room === 0) {
-        throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-      }
-      const part = Math.min(room, length);
-      room -= part;
-      return writeSync(fd, bytes, offset, part, position);
-    };
-    const calls = { write, datasync: () => {}, truncate: ftruncateSync };
-    const path = join(folder.path, '_', 'journal');
-    const before = readFileSync(path);
-    await expect(reserved(storeIn(folder.path, storeHost(), calls), 'a/b net1 idB', FOUR)).rejects.toMatchObject({
-      code: 5,
-      message: `cannot append to "${path}": ENOSPC (no space left on device)`,
-    });
-    expect(readFileSync(path)).toEqual(before);
-    room = 1000;
-    expect(await reserved(storeIn(folder.path, storeHost(), calls), 'a/c net1 idC', FOUR)).toEqual(['10.0.0.2']);
-  });
-
   it('does the same as a plain model in 600 random calls', async () => {
     using folder = temporaryFolder();
     const random = seeded();
@@ -114,7 +89,7 @@ describe('the file store', () => {
       const [pod, ifname] = [random.below(12), `net${random.below(3)}`];
       const [who, what] = [`a/p${pod} ${ifname} id${pod}`, `seed ${random.seed}, round ${round}`];
       if (random.below(3) === 0) {
-        const [freed = []] = await storeIn(folder.path).release([{ id: `id${pod}`, ifname }]);
+        const freed = await storeIn(folder.path).release({ id: `id${pod}`, ifname });
         expect(freed.length, what).toBe(held.get(who)?.length ?? 0);
         held.delete(who);
       } else if (!held.has(who)) {

@@ -54,7 +54,7 @@ describe('braid ipam import', () => {
       0x0a000002n,
       (0xfd00n << 112n) + 5n,
     ]);
-    expect((await store.release([{ id: 'idB', ifname: 'eth0' }])).flat()).toHaveLength(1);
+    expect(await store.release({ id: 'idB', ifname: 'eth0' })).toHaveLength(1);
   });
 
   it('changes nothing the second time', async () => {
@@ -77,13 +77,13 @@ describe('braid ipam import', () => {
 
   it.each([
     [{ '10.0.0.1': 'idA\neth0' }, 'cannot import 10.0.0.1 of container idA: container idX net1 holds it'],
-    [{ 'fd00::7': 'idA', 'fd00:0::7': 'idB' }, 'cannot import fd00::7 of container idA: there are two files for it'],
+    [{ 'fd00::7': 'idA', 'fd00:0::7': 'idB' }, 'cannot import fd00::7 of container idA: it is named twice'],
   ])('refuses an address with two owners: %o', async (files, message) => {
     using host = hostLocal({ '10.0.0.200': 'idZ', ...files } as Record<string, string>);
     await reserved(storeIn(host.dataDir), 'a/x net1 idX', rangesOf('10.0.0.0/16'));
     const range = message.includes('fd00') ? 'fd00::/64' : '10.0.0.0/24';
     await expect(host.take(range)).rejects.toThrow(message);
-    expect(await storeIn(host.dataDir).release([{ id: 'idZ', ifname: '' }])).toEqual([[]]);
+    expect(await storeIn(host.dataDir).release({ id: 'idZ', ifname: '' })).toEqual([]);
   });
 
   it('creates nothing when there is nothing to import', async () => {

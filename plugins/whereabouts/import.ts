@@ -7,7 +7,7 @@ import type { Command, Host } from '../../lib/cni/plugin.ts';
 import { type Cidr, contains, formatCidr, masked, parseCidrLenient } from '../../lib/net/cidr.ts';
 import { parseIp } from '../../lib/net/ip.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
-import { openFileStore } from './file-store.ts';
+import { openDatastore } from './datastore.ts';
 import { type ImportedAddress, planImport } from './import-plan.ts';
 import { DEFAULT_DATA_DIR, placeOf, type StorePlace } from './place.ts';
 
@@ -99,8 +99,8 @@ async function importFolder({ folder, cidr, place }: Wanted, host: Host): Promis
   if (addresses.length === 0) {
     return { range, added: 0, present: 0, skipped };
   }
-  const store = openFileStore(place, host);
-  return { range, ...(await store.change((state) => planImport(addresses, range, state))), skipped };
+  const store = openDatastore(place, host);
+  return { range, ...(await store.add([range], (pools) => planImport(addresses, pools))), skipped };
 }
 
 function report({ folder }: Wanted, { range, added, present, skipped }: Imported, print: Print): void {
@@ -128,7 +128,7 @@ function readHostLocal(folder: string, cidr: Cidr) {
     } else if (id === '') {
       skipped.push({ file, reason: 'names no container' });
     } else {
-      addresses.push({ ip, entry: { id, podref: '', ifname, network } });
+      addresses.push({ range: formatCidr(cidr), ip, entry: { id, podref: '', ifname, network } });
     }
   }
   return { addresses, skipped };

@@ -10,8 +10,12 @@ const LONGEST_NAME = 253;
 /** The folder of ranges that belong to no named network; no name can be this. */
 const UNNAMED = '_';
 
-/** Where the "file" datastore keeps a network. */
-export interface StorePlace {
+/** Where a network is kept. */
+export type StorePlace = FilePlace;
+
+/** On this node. */
+export interface FilePlace {
+  readonly kind: 'file';
   readonly dataDir: string;
   /** '' for ranges that belong to no named network */
   readonly networkName: string;
@@ -25,7 +29,7 @@ export function placeOf(dataDir: string, networkName: string): StorePlace {
   if (networkName !== '' && (networkName.length > LONGEST_NAME || !OBJECT_NAME.test(networkName))) {
     throw fault('ipam.network_name', networkName, 'it is not a lower case RFC 1123 name');
   }
-  return { dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
+  return { kind: 'file', dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
 }
 
 export const folderOf = ({ dataDir, networkName }: StorePlace): string =>

@@ -6,13 +6,12 @@ import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
-import type { Datastore } from './datastore.ts';
+import { type Datastore, type DatastoreHost, openDatastore } from './datastore.ts';
 import { examine } from './examine.ts';
-import { openFileStore, type StoreHost } from './file-store.ts';
 import { MISNOMERS } from './host-local.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
-import { folderOf, type StorePlace } from './place.ts';
+import type { StorePlace } from './place.ts';
 import type { Held } from './pool.ts';
 import { recorded } from './recorded.ts';
 import { readPlace, readSettings, type Settings } from './settings.ts';
@@ -37,7 +36,7 @@ async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
   const settings = readSettings(call);
   return withStore(settings, host, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const dynamic = await reserve(settings, store, host);
+    const dynamic = await reserve(settings, store);
     log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
     return resultOf(settings, dynamic);
   });
@@ -47,10 +46,7 @@ async function del(call: Call<JsonObject>, host: Host): Promise<void> {
   const settings = readPlace(call.document);
   await withStore(settings, host, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const attachment = { id: call.containerId, ifname: call.ifName };
-    const freed = await host.gather(`release in ${folderOf(settings.place)}`, attachment, async (all) =>
-      (await store.release(all)).map((value) => ({ status: 'fulfilled', value })),
-    );
+    const freed = await store.release({ id: call.containerId, ifname: call.ifName });
     log.step(`freed ${heldText(freed)} of container ${call.containerId} ${call.ifName}`);
   });
 }
@@ -102,7 +98,7 @@ interface StoreSettings {
 async function withStore<T>(settings: StoreSettings, host: Host, work: (store: Datastore, log: Log) => Promise<T>) {
   const log = openLog(settings.log, host.log);
   try {
-    return await work(openFileStore(settings.place, storeHost(host, log)), log);
+    return await work(openDatastore(settings.place, storeHost(host, log)), log);
   } catch (error) {
     log.failure(messageOf(error));
     throw error;
@@ -110,11 +106,13 @@ async function withStore<T>(settings: StoreSettings, host: Host, work: (store: D
 }
 
 /** Troubles of the store that fail no call are told whatever the log level is. */
-const storeHost = (host: Host, log: Log): StoreHost => ({
+const storeHost = (host: Host, log: Log): DatastoreHost => ({
   get native() {
     return host.native; // loaded at first use
   },
   sleep: (ms) => host.sleep(ms),
+  shared: (slot) => host.shared(slot),
+  join: (joiner, item) => host.join(joiner, item),
   log: (line) => {
     host.log(line);
     log.failure(line);
@@ -122,14 +120,13 @@ const storeHost = (host: Host, log: Log): StoreHost => ({
 });
 
 /** Static addresses alone need no store. */
-async function reserve(settings: Settings, store: Datastore, host: Host): Promise<readonly Ip[]> {
-  const { owner, ranges, protectOverlaps, place } = settings;
+async function reserve(settings: Settings, store: Datastore): Promise<readonly Ip[]> {
+  const { owner, ranges, protectOverlaps } = settings;
   if (ranges.length === 0) {
     return [];
   }
   try {
-    const request = { owner, ranges, protectOverlaps };
-    return await host.gather(`reserve in ${folderOf(place)}`, request, (all) => store.reserve(all));
+    return await store.reserve({ owner, ranges, protectOverlaps });
   } catch (error) {
     throw within('error at storage engine', error);
   }

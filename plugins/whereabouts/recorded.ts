@@ -3,9 +3,9 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { formatIp } from '../../lib/net/ip.ts';
-import { openFileStore } from './file-store.ts';
+import { openDatastore } from './datastore.ts';
 import { folderOf, type StorePlace } from './place.ts';
-import { type Held, heldIn, type Pool } from './pool.ts';
+import type { Held, Pool } from './pool.ts';
 import { dataDirsIn, storesIn } from './stores.ts';
 
 /** The reservations of every network's store. One that cannot be read is told. */
@@ -13,7 +13,7 @@ export async function recorded(host: Host, confs: readonly JsonObject[]): Promis
   const found: AttachmentRecord[] = [];
   for (const place of storesIn(dataDirsIn(confs))) {
     try {
-      found.push(...recordsOf(place, await poolsOf(host, place)));
+      found.push(...recordsOf(place, await openDatastore(place, host).pools()));
     } catch (error) {
       host.log(messageOf(error));
     }
@@ -21,16 +21,14 @@ export async function recorded(host: Host, confs: readonly JsonObject[]): Promis
   return found;
 }
 
-/** The pools of a network's store that have reservations. */
-export async function poolsOf(host: Host, place: StorePlace): Promise<readonly Pool[]> {
-  const pools = await openFileStore(place, host).look((state) => state.ranges.map((range) => state.pool(range)));
-  return pools.filter(({ entries }) => entries.size > 0);
-}
-
 /** One for each interface: its addresses together. */
 function recordsOf(place: StorePlace, pools: readonly Pool[]): readonly AttachmentRecord[] {
-  const all = pools.flatMap((pool) => heldIn(pool, () => true));
-  return [...Map.groupBy(all, ({ entry }) => `${entry.id} ${entry.ifname}`).values()].map((held) => {
+  return [
+    ...Map.groupBy(
+      pools.flatMap(({ held }) => held),
+      ({ entry }) => `${entry.id} ${entry.ifname}`,
+    ).values(),
+  ].map((held) => {
     const { id: containerId = '', ifname = '', podref = '', network = '' } = held[0]?.entry ?? {};
     return {
       containerId,

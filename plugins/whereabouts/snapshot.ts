@@ -1,7 +1,8 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import { isObject } from '../../lib/cni/json.ts';
 import { crc32c } from '../../lib/sys/crc32c.ts';
-import type { Entry, Pool } from './pool.ts';
+import type { Entry } from './pool.ts';
+import type { KeyedPool } from './state.ts';
 
 /**
  * A snapshot is lines of JSON: the checksum of the second line; sequence number, and range, length and checksum of each
@@ -80,7 +81,7 @@ export function readPool(stored: StoredPool, range: string): ReadonlyMap<string,
  */
 export function formatSnapshot(
   seq: number,
-  pools: readonly (Pool | (StoredPool & { readonly range: string }))[],
+  pools: readonly (KeyedPool | (StoredPool & { readonly range: string }))[],
 ): Buffer {
   const lines = pools
     .filter((pool) => !('entries' in pool) || pool.entries.size > 0)
@@ -96,7 +97,7 @@ export function formatSnapshot(
   return Buffer.concat([check, header, ...lines.map(({ line }) => line)].flatMap((line) => [line, Buffer.of(NEWLINE)]));
 }
 
-const formatPool = ({ range, entries }: Pool): Buffer =>
+const formatPool = ({ range, entries }: KeyedPool): Buffer =>
   Buffer.from(JSON.stringify({ range, allocations: Object.fromEntries(entries) }));
 
 function checked({ bytes, crc32c: sum }: StoredPool, range: string): Buffer {

@@ -1,10 +1,36 @@
-import { networkOf } from '../../lib/net/cidr.ts';
-import { storedRange } from './names.ts';
-import type { Change, Entry, Pool, Pools } from './pool.ts';
+import { type Cidr, networkOf } from '../../lib/net/cidr.ts';
+import { addressOf, keyOf, storedRange } from './names.ts';
+import type { Entry, Held, Change as PoolChange } from './pool.ts';
 import { formatSnapshot, parseObject, readPool, type Snapshot, StoreDamaged } from './snapshot.ts';
 
+/** A change as a record has it. */
+export type Change =
+  | { readonly range: string; readonly op: 'add' | 'replace'; readonly k: string; readonly v: Entry }
+  | { readonly range: string; readonly op: 'remove'; readonly k: string };
+
+export const recordOf = ({ op, range, ip, entry }: PoolChange): Change => {
+  const k = keyOf(networkOf(storedRange(range)).value, ip.value);
+  return op === 'remove' ? { range, op, k } : { range, op, k, v: entry };
+};
+
+/** A pool as a snapshot has it. */
+export interface KeyedPool {
+  readonly range: string;
+  readonly cidr: Cidr;
+  readonly network: bigint;
+  readonly entries: ReadonlyMap<string, Entry>;
+}
+
+export const heldIn = ({ range, cidr, entries }: KeyedPool): readonly Held[] =>
+  [...entries].flatMap(([key, entry]) => {
+    const ip = addressOf(cidr, key);
+    return ip === undefined ? [] : [{ range, ip, entry }];
+  });
+
 /** What a network's store holds: a snapshot and the changes since. */
-export interface State extends Pools {
+export interface State {
+  readonly ranges: readonly string[];
+  pool(range: string): KeyedPool;
   /** number of the last record */
   readonly seq: number;
   /** bytes of the snapshot it was read from */
@@ -70,9 +96,6 @@ function stateOf(seq: number, snapshot: Snapshot, changes: Changes): State {
     read.set(range, known);
     return known;
   };
-  const mentions = (range: string, text: string): boolean =>
-    (snapshot.pools.get(range)?.bytes.includes(text) ?? false) ||
-    (changes.get(range) ?? []).some((change) => change.op !== 'remove' && change.v.id === text);
   return {
     seq,
     snapshotSize: snapshot.size,
@@ -80,16 +103,6 @@ function stateOf(seq: number, snapshot: Snapshot, changes: Changes): State {
       return ranges();
     },
     pool,
-    mentioning: (text) =>
-      ranges()
-        .filter((range) => mentions(range, text))
-        .map(pool),
-    apply: (more) => {
-      note(changes, more);
-      for (const change of more) {
-        carryOut(change, read.get(change.range)?.entries);
-      }
-    },
     format: () =>
       formatSnapshot(
         seq,
@@ -102,7 +115,7 @@ function stateOf(seq: number, snapshot: Snapshot, changes: Changes): State {
 }
 
 /** A pool whose entries nobody else has. */
-type OwnPool = Pool & { readonly entries: Map<string, Entry> };
+type OwnPool = KeyedPool & { readonly entries: Map<string, Entry> };
 
 function upToDate(range: string, snapshot: Snapshot, changes: readonly Change[]): OwnPool {
   const stored = snapshot.pools.get(range);

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { crc32c } from '../../lib/sys/crc32c.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
-import { findHeld } from './plan.ts';
 import { ip, rangesOf, reserved, storeHost, storeIn } from './testing/fixtures.ts';
 
 const BOTH = rangesOf('10.0.0.0/24', 'fd00::/64');
@@ -20,16 +19,14 @@ async function fill(path: string, from: number, to: number): Promise<string> {
 
 /** All of them are there, and the next one gets what follows. */
 async function expectAll(path: string, count: number, host = storeHost()): Promise<void> {
-  const held = await storeIn(path, host).change((state) => ({
-    changes: [],
-    answer: Array.from({ length: count }, (_, i) => findHeld({ id: `id${i}`, ifname: 'net1' }, BOTH, state)),
-  }));
+  const store = storeIn(path, host);
+  const held = await Promise.all(
+    Array.from({ length: count }, (_, i) => store.find({ id: `id${i}`, ifname: 'net1' }, BOTH)),
+  );
   expect(held).toEqual(
     Array.from({ length: count }, (_, i) => [ip(`10.0.0.${i + 1}`), ip(`fd00::${(i + 1).toString(16)}`)]),
   );
-  expect(await reserved(storeIn(path, host), 'a/next net1 idN', rangesOf('10.0.0.0/24'))).toEqual([
-    `10.0.0.${count + 1}`,
-  ]);
+  expect(await reserved(store, 'a/next net1 idN', rangesOf('10.0.0.0/24'))).toEqual([`10.0.0.${count + 1}`]);
 }
 
 const filesIn = (place: string): Files =>
@@ -73,7 +70,7 @@ describe('the snapshot', () => {
   it('leaves out ranges that are empty', async () => {
     using folder = temporaryFolder();
     const place = await fill(folder.path, 0, 1);
-    await storeIn(folder.path).release([{ id: 'id0', ifname: 'net1' }]);
+    await storeIn(folder.path).release({ id: 'id0', ifname: 'net1' });
     for (let i = 0; !existsSync(join(place, 'snapshot.json')); i++) {
       await reserved(storeIn(folder.path), `a/p net1 id${i}`, rangesOf('10.9.0.0/16'));
     }

@@ -26,7 +26,7 @@ export const confsFor = (dataDirs: readonly string[]): readonly JsonObject[] =>
 export function storesIn(dataDirs: readonly string[]): readonly StorePlace[] {
   return dataDirs.flatMap((dataDir) =>
     foldersIn(dataDir)
-      .map((name): StorePlace => ({ dataDir, networkName: networkNameOf(name) }))
+      .map((name): StorePlace => ({ kind: 'file', dataDir, networkName: networkNameOf(name) }))
       .filter((place) => isStore(folderOf(place))),
   );
 }

@@ -1,12 +1,12 @@
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
-import { formatCidr, networkOf } from '../../lib/net/cidr.ts';
+import { formatCidr } from '../../lib/net/cidr.ts';
 import { configuredIn } from './configured.ts';
+import { openDatastore } from './datastore.ts';
 import { folderOf, type StorePlace } from './place.ts';
 import type { Pool } from './pool.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
-import { poolsOf } from './recorded.ts';
 import { dataDirsIn, storesIn } from './stores.ts';
 
 export interface Views {
@@ -55,11 +55,9 @@ export function chosen(views: readonly PoolView[], wanted: string | undefined): 
 }
 
 async function allPools(host: Host, place: StorePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
-  const stored = storesIn([place.dataDir]).some((one) => folderOf(one) === folderOf(place))
-    ? await poolsOf(host, place)
-    : [];
+  const stored = await openDatastore(place, host).pools();
   const empty = cidrs
-    .map((cidr): Pool => ({ range: formatCidr(cidr), cidr, network: networkOf(cidr).value, entries: new Map() }))
+    .map((cidr): Pool => ({ range: formatCidr(cidr), cidr, held: [] }))
     .filter(({ range }) => !stored.some((pool) => pool.range === range));
   return [...stored, ...new Map(empty.map((pool) => [pool.range, pool])).values()];
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { Conversation } from '../../netlink/conversation.ts';
 import { type Netns, NetnsMissing } from '../../netns/netns.ts';
-import { Gatherer } from '../../sys/gather.ts';
+import { Shared } from '../../sys/shared.ts';
 import { conf } from '../config.ts';
 import type { Call, Env, Executed, Host, Plugin, Registry, Verb } from '../plugin.ts';
 import { EMPTY_RESULT, type Result } from '../result.ts';
@@ -105,9 +105,10 @@ interface Parts {
 function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
   const named = { path: netns.path, netlink: netns.netlink, isSameAs: () => false, [Symbol.dispose]: () => {} };
   const registry: Registry = Object.fromEntries([...plugins].map(([type, plugin]) => [type, async () => plugin]));
-  const gatherer = new Gatherer();
+  const shared = new Shared();
   const host: Partial<Host> = {
-    gather: (key, item, work) => gatherer.gather(key, item, work),
+    shared: (slot) => shared.get(slot),
+    join: (joiner, item) => joiner.join(item),
     netns: { ...named, path: 'own' } as unknown as Netns,
     openNetns: (path) => {
       if (path !== netns.path) {

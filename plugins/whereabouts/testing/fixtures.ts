@@ -1,14 +1,14 @@
 import { readConf } from '../../../lib/cni/config.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
 import { formatIp, type Ip, parseIp } from '../../../lib/net/ip.ts';
-import type { JournalCalls } from '../../../lib/sys/journal.ts';
+import { Shared } from '../../../lib/sys/shared.ts';
 import { IpamConf } from '../config.ts';
-import { type FileStore, openFileStore, type StoreHost } from '../file-store.ts';
+import { type Datastore, type DatastoreHost, openDatastore } from '../datastore.ts';
+import { LoadedPools } from '../loaded-pools.ts';
+import { addressOf, storedRange } from '../names.ts';
 import type { Owner } from '../plan.ts';
 import type { Entry } from '../pool.ts';
 import { type ConfiguredRange, readRanges } from '../ranges.ts';
-import { EMPTY_SNAPSHOT } from '../snapshot.ts';
-import { formatRecord, replay, type State } from '../state.ts';
 
 export const ip = (text: string): Ip => parseIp(text) as Ip;
 
@@ -26,33 +26,39 @@ export function owner(text: string): Owner {
 
 export const entry = (text: string): Entry => owner(text);
 
-/** A state that holds, for each range, these entries by key. */
-export function stateOf(pools: Readonly<Record<string, Readonly<Record<string, string>>>>): State {
-  const ops = Object.entries(pools).flatMap(([range, entries]) =>
-    Object.entries(entries).map(([k, text]) => ({ range, op: 'add', k, v: entry(text) }) as const),
+/** Pools that hold, for each range, these entries by key. */
+export const poolsWith = (pools: Readonly<Record<string, Readonly<Record<string, string>>>>): LoadedPools =>
+  new LoadedPools(
+    Object.entries(pools).flatMap(([range, entries]) =>
+      Object.entries(entries).map(([key, text]) => ({
+        range,
+        ip: addressOf(storedRange(range), key) as Ip,
+        entry: entry(text),
+      })),
+    ),
   );
-  return replay(EMPTY_SNAPSHOT, [formatRecord(1, ops)]);
-}
 
-/** A host on which every lock is free. */
-export function storeHost(): StoreHost & { readonly lines: string[] } {
+/** A process on which every lock is free. */
+export function storeHost(): DatastoreHost & { readonly lines: string[] } {
   const lines: string[] = [];
-  return { native: { lock: () => 0 }, sleep: async () => {}, log: (line) => lines.push(line), lines };
+  const shared = new Shared();
+  return {
+    native: { lock: () => 0 },
+    sleep: async () => {},
+    log: (line) => lines.push(line),
+    shared: (slot) => shared.get(slot),
+    join: (joiner, item) => joiner.join(item),
+    lines,
+  };
 }
 
-export const storeIn = (dataDir: string, host: StoreHost = storeHost(), calls?: JournalCalls): FileStore =>
-  openFileStore({ dataDir, networkName: '' }, host, calls);
+export const storeIn = (dataDir: string, host: DatastoreHost = storeHost()): Datastore =>
+  openDatastore({ kind: 'file', dataDir, networkName: '' }, host);
 
 /** Reserves and gives the addresses as text. */
-export async function reserved(
-  store: FileStore,
+export const reserved = async (
+  store: Datastore,
   who: string,
   ranges: readonly ConfiguredRange[],
   protectOverlaps = true,
-): Promise<readonly string[]> {
-  const [outcome] = await store.reserve([{ owner: owner(who), ranges, protectOverlaps }]);
-  if (outcome?.status !== 'fulfilled') {
-    throw outcome?.reason;
-  }
-  return outcome.value.map(formatIp);
-}
+): Promise<readonly string[]> => (await store.reserve({ owner: owner(who), ranges, protectOverlaps })).map(formatIp);
