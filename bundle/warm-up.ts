@@ -9,10 +9,12 @@ import type { JsonObject } from '../lib/cni/json.ts';
 import type { Host, Registry } from '../lib/cni/plugin.ts';
 import { runPlugin } from '../lib/cni/run.ts';
 import { MARK_BYTES, markOf } from '../lib/sys/build-id.ts';
+import type { OpenDatabase } from '../lib/sys/database.ts';
+import { agreeableDatabase } from './agreeable-database.ts';
 import { agreeableNative, PARENT } from './agreeable-kernel.ts';
 import { claimFolder } from './claim.ts';
 
-/** Enough for the address store to write a snapshot and read it back. */
+/** Enough for V8 to find out what is called often. */
 const ROUNDS = 15;
 
 /** Always the same, since its name stays in the snapshot, and the same input gives the same bytes. */
@@ -117,6 +119,8 @@ async function rehearse(verb: string, conf: Rehearsed, host: Host, results: Map<
 
 function agreeableHost(registry: Registry, folder: string): Host {
   const native = agreeableNative(folder);
+  const database = agreeableDatabase();
   const host = makeHost({ loadNative: () => native, registry, mark: MARK });
-  return hostWith(host, { log: () => undefined, sleep: () => Promise.resolve() });
+  const openDatabase: OpenDatabase = async () => database;
+  return hostWith(host, { log: () => undefined, sleep: () => Promise.resolve(), openDatabase });
 }

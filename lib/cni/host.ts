@@ -4,6 +4,7 @@ import type { Native } from '../netns/native.ts';
 import { type Netns, openNetns, openOwnNetns } from '../netns/netns.ts';
 import { readBootId } from '../sys/boot.ts';
 import { readMark } from '../sys/build-id.ts';
+import { openDatabase } from '../sys/database.ts';
 import { execute } from '../sys/execute.ts';
 import { Gatherer } from '../sys/gather.ts';
 import { logStream } from '../sys/log-stream.ts';
@@ -70,6 +71,7 @@ export function makeHost({ loadNative, registry, mark }: HostParts): Host {
       return known;
     },
     execute,
+    openDatabase,
     shared: (slot) => shared.get(slot),
     join: (joiner, item) => joiner.join(item),
     removeLink: async (where, index) => {

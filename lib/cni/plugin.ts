@@ -1,6 +1,7 @@
 import type { LivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import type { Netns } from '../netns/netns.ts';
+import type { OpenDatabase } from '../sys/database.ts';
 import type { Joiner } from '../sys/joiner.ts';
 import type { Slot } from '../sys/shared.ts';
 import type { Schema } from './config.ts';
@@ -186,6 +187,8 @@ export interface Host {
   isOwnBuild(path: string): boolean;
   /** Executes a program to its end. */
   execute(path: string, env: Env, stdin: Buffer): Promise<Executed>;
+  /** Opens a database file, which is made when it is missing. */
+  readonly openDatabase: OpenDatabase;
   /** Something that all calls of the process share. */
   shared<T>(slot: Slot<T>): T;
   /** Waits for a round of a joiner, and lets it be known that this call now waits. */

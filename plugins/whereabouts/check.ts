@@ -7,7 +7,7 @@ import { messageOf } from '../../lib/cni/errors.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { audit, type Trouble } from './audit.ts';
 import { openDatastore } from './datastore.ts';
-import { folderOf } from './place.ts';
+import { placeKey } from './place.ts';
 import { type Held, isOf } from './pool.ts';
 import type { PoolView } from './pool-view.ts';
 import { confsFor } from './stores.ts';
@@ -52,7 +52,7 @@ async function repair(host: Host, troubles: readonly Trouble[]) {
   const leaks = troubles.flatMap((trouble) => (trouble.dead === undefined ? [] : [{ trouble, ...trouble.dead }]));
   const done = new Set<Trouble>();
   const faults: string[] = [];
-  for (const group of Map.groupBy(leaks, ({ view }) => folderOf(view.place)).values()) {
+  for (const group of Map.groupBy(leaks, ({ view }) => placeKey(view.place)).values()) {
     const [first] = group;
     try {
       if (first !== undefined) {

@@ -1,20 +1,18 @@
-import { existsSync } from 'node:fs';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
 import { Joiner } from '../../lib/sys/joiner.ts';
 import type { Slot } from '../../lib/sys/shared.ts';
-import type { Engine, Step } from './engine.ts';
-import { fileEngine, type StoreHost } from './file-engine.ts';
-import { folderOf, type StorePlace } from './place.ts';
+import { EmbeddedEngine, type EmbeddedHost, isNoRoom } from './embedded/engine.ts';
+import type { Step } from './engine.ts';
+import type { StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
 import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
-import { probeFolder } from './probe.ts';
 import type { ConfiguredRange } from './ranges.ts';
 import { transact } from './transact.ts';
 
 /** What a datastore needs of the host. */
-export interface DatastoreHost extends StoreHost, Pick<Host, 'shared' | 'join'> {}
+export interface DatastoreHost extends EmbeddedHost, Pick<Host, 'shared' | 'join'> {}
 
 /** Where the reservations of one network are kept. Every answer is durable when it is given. */
 export interface Datastore {
@@ -45,6 +43,9 @@ export interface Datastore {
   /** All that is held, by range: for people. */
   pools(): Promise<readonly Pool[]>;
 
+  /** Names of all networks that are kept in the same place. */
+  networks(): Promise<readonly string[]>;
+
   /** Carries out a plan that only takes away, of whatever is in the network. */
   free<T>(plan: (pools: Pools) => Plan<T>): Promise<T>;
 
@@ -62,7 +63,7 @@ const MOST_STEPS = 64;
 
 /** One store of this process, and who waits for it. */
 interface Store {
-  readonly engine: Engine;
+  readonly engine: EmbeddedEngine;
   readonly joiner: Joiner<Step, void>;
 }
 
@@ -72,6 +73,8 @@ export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore
   const store = storeAt(place, host);
   const ask = <T>(step: Omit<Question<T>, 'networkName'>): Promise<T> =>
     answerOf({ ...step, networkName: place.networkName }, (one) => host.join(store.joiner, one));
+  const look = <T>(question: (pools: Pools) => T): Promise<T> =>
+    ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
   return {
     reserve: (request) => {
       const asked = { ranges: namesOf(request.ranges), containers: [request.owner.id, request.owner.podref] };
@@ -91,58 +94,65 @@ export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore
       const plan = (pools: Pools) => planCollection(network, ranges, valid, pools);
       return ask({ asked, isLook: false, isRelease: true, plan });
     },
-    pools: async () =>
-      isThere(place)
-        ? poolsOf(await ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: pools.all() }) }))
-        : [],
+    pools: async () => poolsOf(await look((pools) => pools.all())),
+    networks: () => look((pools) => pools.networks()),
     free: (plan) => ask({ ...EVERYTHING, isLook: false, isRelease: true, plan }),
     add: (ranges, plan) => ask({ asked: { ranges, containers: [] }, isLook: false, isRelease: false, plan }),
     probe: async () => {
-      probeFolder(folderOf(place));
-      if (isThere(place)) {
-        await ask({ ...EVERYTHING, plan: () => ({ changes: [], answer: undefined }) });
-      }
+      store.engine.probe();
+      await look((pools) => pools.verify());
     },
   };
 }
 
-const isThere = (place: StorePlace): boolean => existsSync(folderOf(place));
-
 function storeAt(place: StorePlace, host: DatastoreHost): Store {
   const stores = host.shared(STORES);
-  const known = stores.get(folderOf(place));
+  const known = stores.get(place.dataDir);
   if (known !== undefined) {
     return known;
   }
-  const engine = fileEngine(folderOf(place), host);
+  const engine = new EmbeddedEngine(place.dataDir, host);
   const store = {
     engine,
     joiner: new Joiner((steps: readonly Step[]) => serve(engine, steps, (ms) => host.sleep(ms)), MOST_STEPS),
   };
-  stores.set(folderOf(place), store);
+  stores.set(place.dataDir, store);
   return store;
 }
 
 /** Together if that works, else one by one: what fails for one, such as a full disk for ADD, may work for another. */
-async function serve(engine: Engine, steps: readonly Step[], sleep: (ms: number) => Promise<void>) {
+async function serve(engine: EmbeddedEngine, steps: readonly Step[], sleep: (ms: number) => Promise<void>) {
   try {
     return await transact(engine, steps, sleep);
   } catch (error) {
-    if (steps.length === 1) {
+    if (steps.length === 1 && !isNoRoom(error)) {
       throw error;
     }
   }
   const outcomes: PromiseSettledResult<void>[] = [];
   for (const step of steps) {
-    outcomes.push(...(await Promise.allSettled([transact(engine, [step], sleep).then(([only]) => unwrapped(only))])));
+    outcomes.push(await serveAlone(engine, step, sleep));
   }
   return outcomes;
 }
 
-function unwrapped(outcome: PromiseSettledResult<void> | undefined): void {
-  if (outcome?.status === 'rejected') {
-    throw outcome.reason;
+/** A release may use the space that is kept for it. */
+async function serveAlone(engine: EmbeddedEngine, step: Step, sleep: (ms: number) => Promise<void>) {
+  const attempt = async (): Promise<PromiseSettledResult<void>> => {
+    try {
+      const [outcome] = await transact(engine, [step], sleep);
+      return outcome ?? { status: 'fulfilled', value: undefined };
+    } catch (reason) {
+      return { status: 'rejected', reason };
+    }
+  };
+  const outcome = await attempt();
+  if (outcome.status === 'fulfilled' || !step.isRelease || !isNoRoom(outcome.reason) || !engine.makeRoom()) {
+    return outcome;
   }
+  const second = await attempt();
+  engine.restoreRoom();
+  return second;
 }
 
 type Question<T> = Omit<Step, 'plan'> & { plan(pools: Pools): Plan<T> };

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { WrongUsage } from '../../lib/cli/options.ts';
@@ -63,7 +63,7 @@ describe('braid ipam import', () => {
     expect((await host.take('10.0.0.9/24', '--network-name', 'blue')).lines.at(-1)).toBe(
       'imported 0 addresses of range 10.0.0.0/24; 2 already there',
     );
-    expect(readdirSync(host.dataDir)).toEqual(['blue']);
+    expect(await storeIn(host.dataDir).networks()).toEqual(['blue']);
   });
 
   it('lets the collection of the network free them, since the folder bears its name', async () => {

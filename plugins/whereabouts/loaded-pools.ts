@@ -26,6 +26,14 @@ export class LoadedPools implements Pools {
     return this.matching(() => true);
   }
 
+  verify(): void {
+    // loading has
+  }
+
+  networks(): readonly string[] {
+    return [];
+  }
+
   ofNetwork(network: string, range: string): readonly Held[] {
     return this.matching(({ entry }) => entry.network === network, range);
   }

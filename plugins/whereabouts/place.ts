@@ -1,4 +1,4 @@
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
 import { CniError } from '../../lib/cni/errors.ts';
 
 export const DEFAULT_DATA_DIR = '/var/lib/cni/whereabouts';
@@ -6,9 +6,6 @@ export const DEFAULT_DATA_DIR = '/var/lib/cni/whereabouts';
 /** Kubernetes' rule for names of objects (RFC 1123), so that the same configuration fits both datastores. */
 const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const LONGEST_NAME = 253;
-
-/** The folder of ranges that belong to no named network; no name can be this. */
-const UNNAMED = '_';
 
 /** Where a network is kept. */
 export type StorePlace = FilePlace;
@@ -32,11 +29,8 @@ export function placeOf(dataDir: string, networkName: string): StorePlace {
   return { kind: 'file', dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
 }
 
-export const folderOf = ({ dataDir, networkName }: StorePlace): string =>
-  join(dataDir, networkName === '' ? UNNAMED : networkName);
-
-/** The network that a folder within a data directory keeps. */
-export const networkNameOf = (folder: string): string => (folder === UNNAMED ? '' : folder);
+/** The same for two places that are one. */
+export const placeKey = ({ dataDir, networkName }: StorePlace): string => `${dataDir} ${networkName}`;
 
 /** A value of the configuration that cannot be used. */
 export const fault = (key: string, value: string, why: string): CniError =>

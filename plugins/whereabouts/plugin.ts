@@ -107,9 +107,7 @@ async function withStore<T>(settings: StoreSettings, host: Host, work: (store: D
 
 /** Troubles of the store that fail no call are told whatever the log level is. */
 const storeHost = (host: Host, log: Log): DatastoreHost => ({
-  get native() {
-    return host.native; // loaded at first use
-  },
+  openDatabase: (path) => host.openDatabase(path),
   sleep: (ms) => host.sleep(ms),
   shared: (slot) => host.shared(slot),
   join: (joiner, item) => host.join(joiner, item),

@@ -71,6 +71,10 @@ export interface Pools {
   ofPod(podref: string, ifname: string, range: string): readonly Held[];
   /** Everything, for people. */
   all(): readonly Held[];
+  /** @throws CniError when the store as a whole is not what was written: takes long where it is large */
+  verify(): void;
+  /** Names of all networks of the store, for people. */
+  networks(): readonly string[];
   /** What a configuration has reserved. */
   ofNetwork(network: string, range: string): readonly Held[];
   /** Who has exactly this address: one for each range that holds it. */

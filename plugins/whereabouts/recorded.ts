@@ -4,16 +4,19 @@ import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { openDatastore } from './datastore.ts';
-import { folderOf, type StorePlace } from './place.ts';
+import { databaseIn } from './embedded/engine.ts';
+import type { StorePlace } from './place.ts';
 import type { Held, Pool } from './pool.ts';
-import { dataDirsIn, storesIn } from './stores.ts';
+import { dataDirsIn, networksIn } from './stores.ts';
 
 /** The reservations of every network's store. One that cannot be read is told. */
 export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   const found: AttachmentRecord[] = [];
-  for (const place of storesIn(dataDirsIn(confs))) {
+  for (const dataDir of dataDirsIn(confs)) {
     try {
-      found.push(...recordsOf(place, await openDatastore(place, host).pools()));
+      for (const place of await networksIn(dataDir, host)) {
+        found.push(...recordsOf(place, await openDatastore(place, host).pools()));
+      }
     } catch (error) {
       host.log(messageOf(error));
     }
@@ -39,7 +42,7 @@ function recordsOf(place: StorePlace, pools: readonly Pool[]): readonly Attachme
       addresses: held.map(addressText),
       device: '',
       sinceMs: undefined,
-      place: folderOf(place),
+      place: databaseIn(place.dataDir),
       release: releaseOf(place, network),
     };
   });

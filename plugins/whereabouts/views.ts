@@ -2,12 +2,12 @@ import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
-import { configuredIn } from './configured.ts';
+import { type Configured, configuredIn } from './configured.ts';
 import { openDatastore } from './datastore.ts';
-import { folderOf, type StorePlace } from './place.ts';
+import { placeKey, type StorePlace } from './place.ts';
 import type { Pool } from './pool.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
-import { dataDirsIn, storesIn } from './stores.ts';
+import { dataDirsIn, networksIn } from './stores.ts';
 
 export interface Views {
   readonly views: readonly PoolView[];
@@ -18,24 +18,27 @@ export interface Views {
 /** Every pool of the node: those that have reservations, and those that are only configured yet. */
 export async function viewsOf(host: Host, confs: readonly JsonObject[]): Promise<Views> {
   const configured = configuredIn(confs, host.log);
-  const places = [...storesIn(dataDirsIn(confs)), ...configured.map(({ place }) => place)];
-  const views: PoolView[] = [];
   const faults: string[] = [];
-  for (const place of new Map(places.map((one) => [folderOf(one), one])).values()) {
-    const here = configured.filter((one) => folderOf(one.place) === folderOf(place));
+  const views: PoolView[] = [];
+  const dataDirs = new Set([...dataDirsIn(confs), ...configured.map(({ place }) => place.dataDir)]);
+  for (const dataDir of dataDirs) {
+    const here = configured.filter(({ place }) => place.dataDir === dataDir);
     try {
-      for (const pool of await allPools(
-        host,
-        place,
-        here.flatMap(({ ranges }) => ranges.map(({ cidr }) => cidr)),
-      )) {
-        views.push(viewOf(place, pool, here));
+      const places = [...(await networksIn(dataDir, host)), ...here.map(({ place }) => place)];
+      for (const place of new Map(places.map((one) => [placeKey(one), one])).values()) {
+        views.push(...(await viewsAt(place, here, host)));
       }
     } catch (error) {
       faults.push(messageOf(error));
     }
   }
   return { views, faults };
+}
+
+async function viewsAt(place: StorePlace, all: readonly Configured[], host: Host): Promise<readonly PoolView[]> {
+  const configured = all.filter((one) => placeKey(one.place) === placeKey(place));
+  const cidrs = configured.flatMap(({ ranges }) => ranges.map(({ cidr }) => cidr));
+  return (await allPools(host, place, cidrs)).map((pool) => viewOf(place, pool, configured));
 }
 
 /**

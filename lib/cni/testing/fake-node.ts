@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { Conversation } from '../../netlink/conversation.ts';
 import { type Netns, NetnsMissing } from '../../netns/netns.ts';
+import { openDatabase } from '../../sys/database.ts';
 import { Shared } from '../../sys/shared.ts';
 import { conf } from '../config.ts';
 import type { Call, Env, Executed, Host, Plugin, Registry, Verb } from '../plugin.ts';
@@ -107,6 +108,7 @@ function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
   const registry: Registry = Object.fromEntries([...plugins].map(([type, plugin]) => [type, async () => plugin]));
   const shared = new Shared();
   const host: Partial<Host> = {
+    openDatabase,
     shared: (slot) => shared.get(slot),
     join: (joiner, item) => joiner.join(item),
     netns: { ...named, path: 'own' } as unknown as Netns,

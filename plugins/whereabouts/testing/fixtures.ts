@@ -1,6 +1,7 @@
 import { readConf } from '../../../lib/cni/config.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
 import { formatIp, type Ip, parseIp } from '../../../lib/net/ip.ts';
+import { openDatabase } from '../../../lib/sys/database.ts';
 import { Shared } from '../../../lib/sys/shared.ts';
 import { IpamConf } from '../config.ts';
 import { type Datastore, type DatastoreHost, openDatastore } from '../datastore.ts';
@@ -43,7 +44,7 @@ export function storeHost(): DatastoreHost & { readonly lines: string[] } {
   const lines: string[] = [];
   const shared = new Shared();
   return {
-    native: { lock: () => 0 },
+    openDatabase,
     sleep: async () => {},
     log: (line) => lines.push(line),
     shared: (slot) => shared.get(slot),
