@@ -6,10 +6,12 @@ import type { Host } from './plugin.ts';
 
 /** Tells each of a round who was in it. */
 const ROUNDS = {
-  make: () =>
-    new Joiner<string, string>(async (names) =>
+  make: () => ({
+    joiner: new Joiner<string, string>(async (names) =>
       names.map(() => ({ status: 'fulfilled' as const, value: names.join('+') })),
     ),
+    [Symbol.dispose]: () => {},
+  }),
 };
 
 function fakeHost(): Host {
@@ -34,7 +36,7 @@ const task =
       throw new Error(name);
     }
     notes.push(`${name} waits`);
-    const together = await host.join(host.shared(ROUNDS), name);
+    const together = await host.join(host.shared(ROUNDS).joiner, name);
     notes.push(`${name} ends`);
     return together;
   };

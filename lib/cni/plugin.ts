@@ -190,7 +190,7 @@ export interface Host {
   /** Opens a database file, which is made when it is missing. */
   readonly openDatabase: OpenDatabase;
   /** Something that all calls of the process share. */
-  shared<T>(slot: Slot<T>): T;
+  shared<T extends Disposable>(slot: Slot<T>): T;
   /** Waits for a round of a joiner, and lets it be known that this call now waits. */
   join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
   /** Deletes a link; what is asked for at the same time shares one request. */

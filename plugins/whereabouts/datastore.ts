@@ -3,7 +3,7 @@ import { formatCidr } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
 import { Joiner } from '../../lib/sys/joiner.ts';
 import type { Slot } from '../../lib/sys/shared.ts';
-import { EmbeddedEngine, type EmbeddedHost, isNoRoom } from './embedded/engine.ts';
+import { EmbeddedEngine, type EmbeddedHost, isDamage, isNoRoom } from './embedded/engine.ts';
 import type { Step } from './engine.ts';
 import type { StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
@@ -67,10 +67,27 @@ interface Store {
   readonly joiner: Joiner<Step, void>;
 }
 
-const STORES: Slot<Map<string, Store>> = { make: () => new Map() };
+/** By folder. */
+class Stores implements Disposable {
+  private readonly stores = new Map<string, Store>();
+
+  at({ dataDir }: StorePlace, host: EmbeddedHost): Store {
+    const store = this.stores.get(dataDir) ?? makeStore(dataDir, host);
+    this.stores.set(dataDir, store);
+    return store;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { engine } of this.stores.values()) {
+      engine[Symbol.dispose]();
+    }
+  }
+}
+
+const STORES: Slot<Stores> = { make: () => new Stores() };
 
 export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore {
-  const store = storeAt(place, host);
+  const store = host.shared(STORES).at(place, host);
   const ask = <T>(step: Omit<Question<T>, 'networkName'>): Promise<T> =>
     answerOf({ ...step, networkName: place.networkName }, (one) => host.join(store.joiner, one));
   const look = <T>(question: (pools: Pools) => T): Promise<T> =>
@@ -105,27 +122,17 @@ export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore
   };
 }
 
-function storeAt(place: StorePlace, host: DatastoreHost): Store {
-  const stores = host.shared(STORES);
-  const known = stores.get(place.dataDir);
-  if (known !== undefined) {
-    return known;
-  }
-  const engine = new EmbeddedEngine(place.dataDir, host);
-  const store = {
-    engine,
-    joiner: new Joiner((steps: readonly Step[]) => serve(engine, steps, (ms) => host.sleep(ms)), MOST_STEPS),
-  };
-  stores.set(place.dataDir, store);
-  return store;
+function makeStore(dataDir: string, host: EmbeddedHost): Store {
+  const engine = new EmbeddedEngine(dataDir, host);
+  return { engine, joiner: new Joiner((steps) => serve(engine, steps, (ms) => host.sleep(ms)), MOST_STEPS) };
 }
 
-/** Together if that works, else one by one: what fails for one, such as a full disk for ADD, may work for another. */
+/** Together if that works, else one by one: a full disk or a damaged row that one meets is no reason to fail another. */
 async function serve(engine: EmbeddedEngine, steps: readonly Step[], sleep: (ms: number) => Promise<void>) {
   try {
     return await transact(engine, steps, sleep);
   } catch (error) {
-    if (steps.length === 1 && !isNoRoom(error)) {
+    if (!isNoRoom(error) && !(isDamage(error) && steps.length > 1)) {
       throw error;
     }
   }

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { type Cidr, contains, formatCidr, masked, networkOf, parseCidr } from '../../lib/net/cidr.ts';
 import { bitsOf, formatIp, type Ip } from '../../lib/net/ip.ts';
+import { openDatabase } from '../../lib/sys/database.ts';
 import { type Seeded, seeded } from '../../lib/sys/testing/seeded.ts';
+import { Connection } from './embedded/connection.ts';
+import { SqlPools } from './embedded/sql-pools.ts';
 import { LoadedPools } from './loaded-pools.ts';
 import { planRelease, planReservation } from './plan.ts';
 import type { Pools } from './pool.ts';
@@ -73,10 +76,20 @@ function wanted(random: Seeded): Wanted {
   };
 }
 
-describe('reserving and releasing', () => {
-  it('does what a plain model does, 10,000 times', () => {
+const KINDS = {
+  'pools that are loaded': async () => new LoadedPools([]),
+  'the database': async () => {
+    const store = await Connection.open(':memory:', openDatabase);
+    store.makeTables();
+    store.exec('BEGIN');
+    return new SqlPools(store, 'blue');
+  },
+};
+
+describe.each(Object.entries(KINDS))('reserving and releasing in %s', (_, make) => {
+  it('does what a plain model does, 10,000 times', async () => {
     const random = seeded();
-    const pools = new LoadedPools([]);
+    const pools = await make();
     let holdings: readonly Holding[] = [];
     for (let round = 0; round < 10_000; round++) {
       const what = `seed ${random.seed}, round ${round}`;

@@ -60,8 +60,9 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
   const plugins = new Map([...own, ...foreign].map((type) => [type, fakePlugin(type, () => node)]));
   const links = new Set<string>();
   const netns = { path: '/run/netns/n1', netlink: new Conversation(() => new FakeLinks(links)) };
+  const shared = new Shared();
   const node: FakeNode = {
-    host: fakeHost(() => node, { own, plugins, netns }),
+    host: fakeHost(() => node, { own, plugins, netns, shared }),
     binDir,
     cniDir,
     netnsPath: netns.path,
@@ -85,6 +86,7 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
       );
     },
     [Symbol.dispose]: () => {
+      shared[Symbol.dispose]();
       chmodSync(dir, 0o700);
       rmSync(dir, { recursive: true, force: true });
     },
@@ -100,13 +102,13 @@ export const callEnv = (verb: Verb, netns: string): Record<string, string> => ({
 interface Parts {
   readonly own: readonly string[];
   readonly plugins: ReadonlyMap<string, Plugin>;
+  readonly shared: Shared;
   readonly netns: Pick<Netns, 'path' | 'netlink'>;
 }
 
-function fakeHost(node: () => FakeNode, { own, plugins, netns }: Parts): Host {
+function fakeHost(node: () => FakeNode, { own, plugins, netns, shared }: Parts): Host {
   const named = { path: netns.path, netlink: netns.netlink, isSameAs: () => false, [Symbol.dispose]: () => {} };
   const registry: Registry = Object.fromEntries([...plugins].map(([type, plugin]) => [type, async () => plugin]));
-  const shared = new Shared();
   const host: Partial<Host> = {
     openDatabase,
     shared: (slot) => shared.get(slot),

@@ -269,3 +269,4 @@ class Transaction implements Loaded {
 }
 
 export const isNoRoom = (error: unknown): boolean => error instanceof NoRoom;
+export const isDamage = (error: unknown): boolean => error instanceof StoreDamaged;

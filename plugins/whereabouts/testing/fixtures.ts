@@ -39,8 +39,8 @@ export const poolsWith = (pools: Readonly<Record<string, Readonly<Record<string,
     ),
   );
 
-/** A process on which every lock is free. */
-export function storeHost(): DatastoreHost & { readonly lines: string[] } {
+/** A process. Disposing of it closes what it has open, as its end would. */
+export function storeHost(): DatastoreHost & Disposable & { readonly lines: string[] } {
   const lines: string[] = [];
   const shared = new Shared();
   return {
@@ -50,16 +50,18 @@ export function storeHost(): DatastoreHost & { readonly lines: string[] } {
     shared: (slot) => shared.get(slot),
     join: (joiner, item) => joiner.join(item),
     lines,
+    [Symbol.dispose]: () => shared[Symbol.dispose](),
   };
 }
 
-export const storeIn = (dataDir: string, host: DatastoreHost = storeHost()): Datastore =>
-  openDatastore({ kind: 'file', dataDir, networkName: '' }, host);
+export const storeIn = (dataDir: string, host: DatastoreHost = storeHost(), networkName = ''): Datastore =>
+  openDatastore({ kind: 'file', dataDir, networkName }, host);
 
 /** Reserves and gives the addresses as text. */
 export const reserved = async (
-  store: Datastore,
+  store: Datastore | undefined,
   who: string,
   ranges: readonly ConfiguredRange[],
   protectOverlaps = true,
-): Promise<readonly string[]> => (await store.reserve({ owner: owner(who), ranges, protectOverlaps })).map(formatIp);
+): Promise<readonly string[]> =>
+  ((await store?.reserve({ owner: owner(who), ranges, protectOverlaps })) ?? []).map(formatIp);
