@@ -23,7 +23,12 @@ export function agreeableDatabase(): Database {
       const pragma = /^PRAGMA (\w+)/.exec(sql)?.[1];
       const all = (...values: SqlValue[]): readonly SqlRow[] =>
         pragma === undefined ? select(sql, table(sql), values) : [{ [pragma]: pragmas[pragma] ?? 0 }];
-      return { all, get: (...values) => all(...values)[0], run: (...values) => change(sql, table(sql), values) };
+      return {
+        all,
+        iterate: all,
+        get: (...values) => all(...values)[0],
+        run: (...values) => change(sql, table(sql), values),
+      };
     },
     close: () => undefined,
   };

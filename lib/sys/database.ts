@@ -5,6 +5,7 @@ export type SqlRow = Readonly<Record<string, SqlValue>>;
 export interface Statement {
   get(...values: SqlValue[]): SqlRow | undefined;
   all(...values: SqlValue[]): readonly SqlRow[];
+  iterate(...values: SqlValue[]): Iterable<SqlRow>;
   run(...values: SqlValue[]): unknown;
 }
 

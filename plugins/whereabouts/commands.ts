@@ -29,7 +29,7 @@ export const commands: readonly Command[] = [
     usage: 'braid ipam check [--repair]',
     about: 'check reservations against records and namespaces: leaked, duplicate and unreserved addresses',
     options: [
-      ['--repair', 'free the addresses of dead containers, and nothing else'],
+      ['--repair', 'free the addresses of dead containers, and rebuild a damaged store from what can be proved'],
       ['--cri SOCKET', 'the runtime\'s CRI socket (default: detected); "none" asks no runtime'],
       ['--wait SECONDS', 'pause before the second scan, where one is needed (default 30)'],
       ...PLACES,

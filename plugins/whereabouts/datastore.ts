@@ -54,6 +54,13 @@ export interface Datastore {
 
   /** @throws CniError when a reservation could not be made now */
   probe(): Promise<void>;
+
+  /**
+   * Looks at every row of the store.
+   *
+   * @throws CniError when it is not what was written
+   */
+  inspect(): Promise<void>;
 }
 
 const EVERYTHING = { asked: { ranges: 'all', containers: [] }, isLook: true, isRelease: false } as const;
@@ -115,9 +122,10 @@ export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore
     networks: () => look((pools) => pools.networks()),
     free: (plan) => ask({ ...EVERYTHING, isLook: false, isRelease: true, plan }),
     add: (ranges, plan) => ask({ asked: { ranges, containers: [] }, isLook: false, isRelease: false, plan }),
+    inspect: () => look((pools) => pools.verify(true)),
     probe: async () => {
       store.engine.probe();
-      await look((pools) => pools.verify());
+      await look((pools) => pools.verify(false));
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Env, Verb } from '../../lib/cni/plugin.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { openDatabase } from '../../lib/sys/database.ts';
 import { openDatastore } from './datastore.ts';
+import { databasesIn } from './embedded/place.ts';
 import { whereabouts } from './plugin.ts';
 
 /** A node with a store, and a way to call the plugin as a runtime does. */
@@ -125,12 +126,12 @@ describe('ADD', () => {
       return now;
     });
     await plugin.call('ADD', FOUR, { env: attachment('A') });
-    const other = await openDatabase(join(plugin.dataDir, 'whereabouts.db'));
+    const other = await openDatabase(databasesIn(plugin.dataDir)[0] ?? '');
     other.exec('BEGIN IMMEDIATE');
     expect(await plugin.call('ADD', FOUR)).toEqual({
       exitCode: 1,
       code: 11,
-      msg: `error at storage engine: cannot lock "${plugin.dataDir}/whereabouts.db": others have held it for 10000 ms`,
+      msg: `error at storage engine: cannot lock the store in "${plugin.dataDir}": others have held it for 10000 ms`,
     });
     expect(plugin.node.slept.length).toBeGreaterThan(5);
     other.exec('ROLLBACK');
@@ -381,10 +382,10 @@ describe('STATUS', () => {
   it('answers 50 when the store is damaged', async () => {
     using plugin = nodeWithStore();
     await plugin.call('ADD', FOUR);
-    rmSync(join(plugin.dataDir, 'whereabouts.db-wal'));
+    rmSync(`${databasesIn(plugin.dataDir)[0]}-wal`);
     expect(await plugin.call('STATUS', FOUR, { version })).toMatchObject({
       code: 50,
-      msg: expect.stringContaining(`cannot trust the store "${plugin.dataDir}/whereabouts.db"`),
+      msg: expect.stringContaining(`cannot trust the store "${plugin.dataDir}/whereabouts-`),
     });
   });
 

@@ -71,8 +71,11 @@ export interface Pools {
   ofPod(podref: string, ifname: string, range: string): readonly Held[];
   /** Everything, for people. */
   all(): readonly Held[];
-  /** @throws CniError when the store as a whole is not what was written: takes long where it is large */
-  verify(): void;
+  /**
+   * @param isThorough look at every row: takes long where the store is large
+   * @throws CniError when the store as a whole is not what was written
+   */
+  verify(isThorough: boolean): void;
   /** Names of all networks of the store, for people. */
   networks(): readonly string[];
   /** What a configuration has reserved. */

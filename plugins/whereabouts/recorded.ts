@@ -4,7 +4,6 @@ import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { openDatastore } from './datastore.ts';
-import { databaseIn } from './embedded/engine.ts';
 import type { StorePlace } from './place.ts';
 import type { Held, Pool } from './pool.ts';
 import { dataDirsIn, networksIn } from './stores.ts';
@@ -42,7 +41,7 @@ function recordsOf(place: StorePlace, pools: readonly Pool[]): readonly Attachme
       addresses: held.map(addressText),
       device: '',
       sinceMs: undefined,
-      place: databaseIn(place.dataDir),
+      place: place.dataDir,
       release: releaseOf(place, network),
     };
   });

@@ -15,13 +15,20 @@ export interface Views {
   readonly faults: readonly string[];
 }
 
+/** Data directories whose stores are known to be damaged. */
+type Except = ReadonlySet<string>;
+
+/** Data directories of the node: the usual one, and those that are configured, also by a flat file. */
+export const allDataDirs = (confs: readonly JsonObject[], configured = configuredIn(confs, () => undefined)) => [
+  ...new Set([...dataDirsIn(confs), ...configured.map(({ place }) => place.dataDir)]),
+];
+
 /** Every pool of the node: those that have reservations, and those that are only configured yet. */
-export async function viewsOf(host: Host, confs: readonly JsonObject[]): Promise<Views> {
+export async function viewsOf(host: Host, confs: readonly JsonObject[], except: Except = new Set()): Promise<Views> {
   const configured = configuredIn(confs, host.log);
   const faults: string[] = [];
   const views: PoolView[] = [];
-  const dataDirs = new Set([...dataDirsIn(confs), ...configured.map(({ place }) => place.dataDir)]);
-  for (const dataDir of dataDirs) {
+  for (const dataDir of allDataDirs(confs, configured).filter((one) => !except.has(one))) {
     const here = configured.filter(({ place }) => place.dataDir === dataDir);
     try {
       const places = [...(await networksIn(dataDir, host)), ...here.map(({ place }) => place)];

@@ -55,6 +55,27 @@ export class Connection {
     }
   }
 
+  /**
+   * The same for a database that may be new.
+   *
+   * @throws as the methods do, and CniError ioFailure
+   */
+  static async create(path: string, openDatabase: OpenDatabase): Promise<Connection> {
+    try {
+      closeSync(openSync(path, 'a', 0o600)); // its log and index get the same mode
+    } catch (error) {
+      throw ioError('create', path, error);
+    }
+    const connection = await Connection.open(path, openDatabase);
+    try {
+      connection.useLog();
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
   /** Has somebody put another file in its place, or deleted the log? */
   get isStale(): boolean {
     return inodeOf(this.path) !== this.inode || (this.log !== undefined && inodeOf(`${this.path}-wal`) !== this.log);
@@ -77,6 +98,11 @@ export class Connection {
     return this.attempt(() => this.statement(sql).all(...values));
   }
 
+  /** Row by row, so that those before a damaged page can be had. */
+  *each(sql: string): Generator<SqlRow> {
+    yield* this.statement(sql).iterate();
+  }
+
   run(sql: string, ...values: SqlValue[]): void {
     this.attempt(() => void this.statement(sql).run(...values));
   }
@@ -95,7 +121,7 @@ export class Connection {
    *
    * @throws CniError ioFailure where the file system does not let it
    */
-  useLog(): void {
+  private useLog(): void {
     const mode = this.get('PRAGMA journal_mode = WAL');
     if (mode?.['journal_mode'] !== 'wal') {
       throw new CniError(

@@ -1,30 +1,43 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openDatabase } from '../../../lib/sys/database.ts';
-import { seeded } from '../../../lib/sys/testing/seeded.ts';
+import { type Seeded, seeded } from '../../../lib/sys/testing/seeded.ts';
 import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 import type { Datastore } from '../datastore.ts';
 import { owner, rangesOf, reserved, storeHost, storeIn } from '../testing/fixtures.ts';
+import { makeSequence } from './sequence.ts';
 
 const FOUR = rangesOf('10.0.0.0/24');
 const BOTH = rangesOf('10.0.0.0/24', 'fd00::/64');
-const [DATABASE, LOG, SEQUENCE] = ['whereabouts.db', 'whereabouts.db-wal', 'sequence'];
+const [DATABASE, LOG, SEQUENCE] = ['database', 'database-wal', 'sequence'];
 const ALL = [DATABASE, LOG, SEQUENCE];
 
-type Files = Readonly<Record<string, Buffer | undefined>>;
+interface Files {
+  readonly id: string;
+  readonly contents: Readonly<Record<string, Buffer | undefined>>;
+}
 
-const filesIn = (folder: string): Files =>
-  Object.fromEntries(
-    ALL.filter((name) => existsSync(join(folder, name))).map((name) => [name, readFileSync(join(folder, name))]),
-  );
+const idIn = (folder: string): string => readFileSync(join(folder, SEQUENCE), 'utf8').split(' ')[0] ?? '';
 
-function restore(folder: string, files: Files): void {
+/** `database`, `database-wal` and `sequence` as they are called in the folder. */
+const fileIn = (folder: string, name: string, id = idIn(folder)): string =>
+  join(folder, name.replace(/^database/, `whereabouts-${id}.db`));
+
+const filesIn = (folder: string): Files => {
+  const contents = ALL.filter((name) => existsSync(fileIn(folder, name))).map((name) => [
+    name,
+    readFileSync(fileIn(folder, name)),
+  ]);
+  return { id: idIn(folder), contents: Object.fromEntries(contents) };
+};
+
+function restore(folder: string, files: Files | undefined, changes: Files['contents'] = {}): void {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
-  for (const [name, bytes] of Object.entries(files)) {
+  for (const [name, bytes] of Object.entries({ ...files?.contents, ...changes })) {
     if (bytes !== undefined) {
-      writeFileSync(join(folder, name), bytes);
+      writeFileSync(fileIn(folder, name, files?.id), bytes);
     }
   }
 }
@@ -78,7 +91,7 @@ describe('the embedded store', () => {
     const modes = readdirSync(path).map((name) => [name, (statSync(join(path, name)).mode & 0o777).toString(8)]);
     expect(Object.fromEntries(modes)).toEqual({
       ...Object.fromEntries(
-        [...ALL, 'whereabouts.db-shm', 'kept-space.1', 'kept-space.2'].map((name) => [name, '600']),
+        [...ALL, 'database-shm', 'kept-space.1', 'kept-space.2'].map((name) => [basename(fileIn(path, name)), '600']),
       ),
     });
     expect(statSync(path).mode & 0o777).toBe(0o700);
@@ -118,7 +131,7 @@ describe('the embedded store', () => {
         await reserved(store, who, BOTH);
       }
     });
-    const database = await openDatabase(join(folder.path, DATABASE));
+    const database = await openDatabase(fileIn(folder.path, DATABASE));
     const rows = database.prepare('SELECT range, address, container, interface, pod, conf FROM reservation').all();
     expect(rows.map((row) => Object.values(row).join(' '))).toEqual([
       '10.0.0.0/24 10.0.0.1 idA net1 a/a net-a',
@@ -142,7 +155,7 @@ describe('the embedded store', () => {
       restore(folder.path, filesIn(copy));
     }
     rmSync(copy, { recursive: true });
-    expect(statSync(join(folder.path, LOG)).size).toBeLessThan(600 * 1024);
+    expect(statSync(fileIn(folder.path, LOG)).size).toBeLessThan(600 * 1024);
     expect(await add(folder.path, 'a/new net1 idN')).toEqual(['10.0.0.21', 'fd00::15']);
   });
 });
@@ -151,19 +164,18 @@ describe('a power cut', () => {
   it('takes nothing that was answered, wherever it cuts the log', async () => {
     using folder = temporaryFolder(true);
     const all = await history(folder.path, 3);
-    const whole = all.at(-1)?.[LOG] ?? Buffer.alloc(0);
-    const ends = all.map((files) => files[LOG]?.length ?? 0);
+    const whole = all.at(-1)?.contents[LOG] ?? Buffer.alloc(0);
+    const ends = all.map((files) => files.contents[LOG]?.length ?? 0);
     const frames = Array.from({ length: Math.floor(whole.length / 4120) + 1 }, (_, frame) => 32 + frame * 4120);
     const borders = frames.flatMap((at) => [at - 1, at, at + 1, at + 23, at + 24, at + 25]);
     const sample = Array.from({ length: Math.floor(whole.length / 331) }, (_, index) => index * 331);
     const path = join(folder.path, 'cut');
     for (const cut of new Set([0, 1, 31, ...borders, ...sample].filter((at) => at >= 0 && at <= whole.length))) {
       const answered = ends.filter((end) => end <= cut).length;
-      const sequence = answered === 0 ? all[0]?.[SEQUENCE]?.toString().replace(/ \d+ \w+/, '') : undefined;
-      if (sequence !== undefined) {
-        continue; // before the first answer there was no store: tested below
+      if (answered === 0) {
+        continue; // there was no store before the first answer: tested below
       }
-      restore(path, { ...all[answered - 1], [LOG]: whole.subarray(0, cut) });
+      restore(path, all[answered - 1], { [LOG]: whole.subarray(0, cut) });
       const got = await add(path, 'a/new net1 idN', FOUR);
       expect(got, `cut at ${cut}`).toEqual([`10.0.0.${answered + 1}`]);
       for (let i = 0; i < answered; i++) {
@@ -178,14 +190,14 @@ describe('a power cut', () => {
   it('takes nothing while the log is written back, whichever pages were written', async () => {
     using folder = temporaryFolder(true);
     const random = seeded();
-    const files = (await history(folder.path, 10)).at(-1) ?? {};
+    const files = (await history(folder.path, 10)).at(-1);
     const path = join(folder.path, 'cut');
     restore(path, files);
-    const database = await openDatabase(join(path, DATABASE));
+    const database = await openDatabase(fileIn(path, DATABASE));
     database.exec('PRAGMA wal_checkpoint(FULL)');
-    const done = readFileSync(join(path, DATABASE));
+    const done = readFileSync(fileIn(path, DATABASE));
     database.close();
-    const before = files[DATABASE] ?? Buffer.alloc(0);
+    const before = files?.contents[DATABASE] ?? Buffer.alloc(0);
     const pages = done.length / 4096;
     const some = (isWritten: (page: number) => boolean): Buffer =>
       Buffer.concat(
@@ -200,7 +212,7 @@ describe('a power cut', () => {
       ...Array.from({ length: 20 }, () => some(() => random.below(2) === 0)),
     ];
     for (const [index, state] of states.entries()) {
-      restore(path, { ...files, [DATABASE]: state });
+      restore(path, files, { [DATABASE]: state });
       expect(await add(path, 'a/new net1 idN'), `seed ${random.seed}, state ${index}`).toEqual([
         '10.0.0.11',
         'fd00::b',
@@ -209,34 +221,21 @@ describe('a power cut', () => {
     }
   });
 
-  it('while the store is made leaves one that can be used', async () => {
-    using folder = temporaryFolder(true);
-    const [files = {}] = await history(folder.path, 1);
-    const fresh = files[SEQUENCE] ?? Buffer.alloc(0);
-    const path = join(folder.path, 'cut');
-    restore(path, {});
-    const made = join(folder.path, 'made');
-    await add(made, 'a/a net1 idA');
-    const id = fresh.toString().split(' ')[0] ?? '';
-    expect(id).toMatch(/^[0-9a-f]{16}$/);
-    for (const names of [[], [SEQUENCE], [SEQUENCE, DATABASE]]) {
-      restore(path, {});
+  it.each([[[]], [[SEQUENCE]], [[SEQUENCE, DATABASE]]])(
+    'while the store is made leaves one that can be used: of it there is %j',
+    async (names) => {
+      using folder = temporaryFolder(true);
       if (names.length > 0) {
-        await startOf(path, names);
+        makeSequence(folder.path);
       }
-      expect(await add(path, 'a/a net1 idA'), names.join(' ')).toEqual(['10.0.0.1', 'fd00::1']);
-    }
-  });
+      if (names.includes(DATABASE)) {
+        writeFileSync(fileIn(folder.path, DATABASE), '');
+      }
+      expect(await next(folder.path, (store) => store.release({ id: 'idA', ifname: 'net1' }))).toEqual([]);
+      expect(await add(folder.path, 'a/a net1 idA')).toEqual(['10.0.0.1', 'fd00::1']);
+    },
+  );
 });
-
-/** The files of a store of which nothing but these was written. */
-async function startOf(path: string, names: readonly string[]): Promise<void> {
-  const { makeSequence } = await import('./sequence.ts');
-  makeSequence(join(path, SEQUENCE));
-  if (names.includes(DATABASE)) {
-    writeFileSync(join(path, DATABASE), '');
-  }
-}
 
 describe('damage', () => {
   const refused = {
@@ -246,14 +245,14 @@ describe('damage', () => {
 
   it.each([
     ['its log is deleted', [LOG], /lost the transactions from 1 to 3|it is empty/],
-    ['its database is deleted', [DATABASE], /it is empty|lost/],
-    ['database and log are deleted', [DATABASE, LOG], /it is empty/],
-    ['its sequence is deleted', [SEQUENCE], /the file "sequence" beside it is missing/],
+    ['its database is deleted', [DATABASE], /it is missing/],
+    ['database and log are deleted', [DATABASE, LOG], /it is missing/],
+    ['its sequence is deleted', [SEQUENCE], /sequence": it is missing/],
   ])('is found when %s', async (_, names, why) => {
     using folder = temporaryFolder(true);
-    const files = (await history(folder.path, 3)).at(-1) ?? {};
+    const files = (await history(folder.path, 3)).at(-1);
     const path = join(folder.path, 'damaged');
-    restore(path, { ...files, ...Object.fromEntries(names.map((name) => [name, undefined])) });
+    restore(path, files, Object.fromEntries(names.map((name) => [name, undefined])));
     await expect(add(path, 'a/new net1 idN')).rejects.toMatchObject({ code: 5, message: expect.stringMatching(why) });
     await expect(next(path, (store) => store.release({ id: 'id0', ifname: 'net1' }))).rejects.toMatchObject(refused);
     await expect(next(path, (store) => store.probe())).rejects.toMatchObject(refused);
@@ -263,29 +262,29 @@ describe('damage', () => {
     using folder = temporaryFolder(true);
     const all = await history(folder.path, 4);
     const path = join(folder.path, 'damaged');
-    restore(path, { ...all[3], [LOG]: all[1]?.[LOG] });
+    restore(path, all[3], { [LOG]: all[1]?.contents[LOG] });
     await expect(add(path, 'a/new net1 idN')).rejects.toThrow('it has lost the transactions from 3 to 4');
-    const other = (await history(join(folder.path, 'other'), 4)).at(-1) ?? {};
-    restore(path, { ...other, [SEQUENCE]: all[3]?.[SEQUENCE] });
-    await expect(add(path, 'a/new net1 idN')).rejects.toThrow('belongs to another store');
+    const other = (await history(join(folder.path, 'other'), 4)).at(-1);
+    restore(path, all[3], { [DATABASE]: other?.contents[DATABASE], [LOG]: other?.contents[LOG] });
+    await expect(add(path, 'a/new net1 idN')).rejects.toThrow('it is the database of another store');
   });
 
   it('is found when the log is deleted below a process that has it open', async () => {
     using folder = temporaryFolder(true);
     const store = storeIn(folder.path);
     await reserved(store, 'a/a net1 idA', BOTH);
-    rmSync(join(folder.path, LOG));
+    rmSync(fileIn(folder.path, LOG));
     await expect(reserved(store, 'a/b net1 idB', BOTH)).rejects.toMatchObject(refused);
   });
 
   it('of a newer program or another one is none, and is left alone', async () => {
     using folder = temporaryFolder(true);
     await add(folder.path, 'a/a net1 idA');
-    const database = await openDatabase(join(folder.path, DATABASE));
+    const database = await openDatabase(fileIn(folder.path, DATABASE));
     database.exec('PRAGMA user_version = 2');
     await expect(add(folder.path, 'a/b net1 idB')).rejects.toMatchObject({
       code: 5,
-      message: `cannot use the store "${join(folder.path, DATABASE)}": format 2 is not format 1`,
+      message: `cannot use the store "${fileIn(folder.path, DATABASE)}": format 2 is not format 1`,
     });
     database.exec('PRAGMA application_id = 7');
     database.close();
@@ -303,7 +302,7 @@ describe('damage', () => {
     const path = join(folder.path, 'damaged');
     for (let round = 0; round < 480; round++) {
       const damaged = damage(files, random);
-      restore(path, damaged.files);
+      restore(path, files, damaged.changes);
       const what = `seed ${random.seed}, round ${round}: ${damaged.what}`;
       using host = storeHost();
       for (const who of ['a/new0 net1 id', 'a/new1 net1 id', ...[0, 0].map(() => `a/p${random.below(200)} net1 id`)]) {
@@ -348,33 +347,20 @@ async function filled(path: string, seed: number): Promise<Files> {
   return filesIn(path);
 }
 
-function damage(files: Files, random: ReturnType<typeof seeded>): { files: Files; what: string } {
+function damage(files: Files, random: Seeded): { changes: Files['contents']; what: string } {
   const name = random.pick([DATABASE, DATABASE, LOG, LOG, SEQUENCE]);
-  const bytes = Buffer.from(files[name] ?? Buffer.alloc(0));
+  const bytes = Buffer.from(files.contents[name] ?? Buffer.alloc(0));
   const at = random.below(bytes.length);
-  const kind = random.pick(['bit', 'bit', 'byte', 'page', 'sector', 'cut', 'gone', 'noise']);
-  switch (kind) {
-    case 'bit':
-      bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
-      break;
-    case 'byte':
-      bytes[at] = random.below(256);
-      break;
-    case 'page':
-      bytes.fill(0, at - (at % 4096), Math.min(bytes.length, at - (at % 4096) + 4096));
-      break;
-    case 'sector':
-      bytes.fill(0, at - (at % 512), Math.min(bytes.length, at - (at % 512) + 512));
-      break;
-    case 'noise':
-      for (let i = at; i < Math.min(bytes.length, at + 64); i++) {
-        bytes[i] = random.below(256);
-      }
-      break;
-    case 'cut':
-      return { files: { ...files, [name]: bytes.subarray(0, at) }, what: `${name} cut at ${at}` };
-    case 'gone':
-      return { files: { ...files, [name]: undefined }, what: `${name} is gone` };
-  }
-  return { files: { ...files, [name]: bytes }, what: `${kind} at ${at} of ${name}` };
+  const wipe = (size: number) => bytes.fill(0, at - (at % size), Math.min(bytes.length, at - (at % size) + size));
+  const kinds: Readonly<Record<string, () => Buffer | undefined>> = {
+    bit: () => bytes.fill((bytes[at] ?? 0) ^ (1 << random.below(8)), at, at + 1),
+    byte: () => bytes.fill(random.below(256), at, at + 1),
+    page: () => wipe(4096),
+    sector: () => wipe(512),
+    noise: () => bytes.map((byte, index) => (index >= at && index < at + 64 ? random.below(256) : byte)) as Buffer,
+    cut: () => bytes.subarray(0, at),
+    loss: () => undefined,
+  };
+  const kind = random.pick(['bit', ...Object.keys(kinds)]);
+  return { changes: { [name]: kinds[kind]?.() }, what: `${kind} at ${at} of ${name}` };
 }

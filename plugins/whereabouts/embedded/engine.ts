@@ -1,21 +1,16 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { CniError, messageOf } from '../../../lib/cni/errors.ts';
-import { makeFolder, syncFolder } from '../../../lib/sys/atomic-file.ts';
+import { makeFolder } from '../../../lib/sys/atomic-file.ts';
 import { isBusy, type OpenDatabase } from '../../../lib/sys/database.ts';
-import { ioError } from '../../../lib/sys/io-error.ts';
 import type { Engine, Loaded, Step } from '../engine.ts';
 import { LoadedPools } from '../loaded-pools.ts';
-import type { Change, Pools } from '../pool.ts';
 import { probeFolder } from '../probe.ts';
 import { Connection } from './connection.ts';
 import { NoRoom, StoreDamaged } from './faults.ts';
 import { giveSpace, isKept, keepSpace } from './kept-space.ts';
-import { checksumOf } from './rows.ts';
-import { makeSequence, readSequence, type Sequence, sequenceIn, writeSequence } from './sequence.ts';
-import { SqlPools } from './sql-pools.ts';
-
-export const databaseIn = (folder: string): string => join(folder, 'whereabouts.db');
+import { databaseIn, databasesIn } from './place.ts';
+import { makeSequence, readSequence, type Sequence, sequenceIn } from './sequence.ts';
+import { readStored, Transaction, writeStored } from './transaction.ts';
 
 const LONGEST_WAIT_MS = 10_000;
 const LONGEST_PAUSE_MS = 16;
@@ -47,18 +42,18 @@ export class EmbeddedEngine implements Engine, Disposable {
       if (!mayAdd) {
         return nothing();
       }
-      this.create();
+      makeFolder(this.folder);
+      makeSequence(this.folder);
     }
     if (mayAdd) {
       this.keepSpace();
     }
-    return this.begin(isLook, mayAdd);
+    return this.begin({ isLook, mayAdd });
   }
 
-  /** Is there a store? Part of one is damage, and found as such. */
+  /** Is there a store? The sequence comes first when it is made: with it alone, nothing is held. */
   isThere(): boolean {
-    const sequence = sequenceIn(this.folder);
-    return existsSync(databaseIn(this.folder)) || (existsSync(sequence) && (readSequence(sequence)?.number ?? 0) > 0);
+    return existsSync(sequenceIn(this.folder)) || databasesIn(this.folder).length > 0;
   }
 
   /** @throws CniError when nothing could be written now */
@@ -88,21 +83,6 @@ export class EmbeddedEngine implements Engine, Disposable {
     this.connection = undefined;
   }
 
-  /** The file whose number the others are compared with comes first: with it alone, nothing is held. */
-  private create(): void {
-    makeFolder(this.folder);
-    const sequence = sequenceIn(this.folder);
-    if (!existsSync(sequence)) {
-      makeSequence(sequence);
-    }
-    try {
-      closeSync(openSync(databaseIn(this.folder), 'a', 0o600)); // its log and index get the same mode
-    } catch (error) {
-      throw ioError('create', databaseIn(this.folder), error);
-    }
-    syncFolder(this.folder);
-  }
-
   private keepSpace(): void {
     if (!isKept(this.folder)) {
       keepSpace(this.folder);
@@ -110,96 +90,103 @@ export class EmbeddedEngine implements Engine, Disposable {
   }
 
   /** Others hold the lock for a moment: who waits asks again, after pauses of random length. */
-  private async begin(isLook: boolean, mayAdd: boolean): Promise<Loaded> {
+  private async begin(wanted: Wanted): Promise<Loaded> {
     const deadline = performance.now() + LONGEST_WAIT_MS;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
-        return await this.tryBegin(isLook, mayAdd);
+        return await this.tryBegin(wanted);
       } catch (error) {
-        if (!isBusy(error)) {
+        if (!isBusy(error) && !(error instanceof Replaced)) {
           throw error;
         }
         if (performance.now() >= deadline) {
-          const path = databaseIn(this.folder);
-          throw new CniError('tryAgainLater', `cannot lock "${path}": others have held it for ${LONGEST_WAIT_MS} ms`);
+          const why = `others have held it for ${LONGEST_WAIT_MS} ms`;
+          throw new CniError('tryAgainLater', `cannot lock the store in "${this.folder}": ${why}`);
         }
       }
       await this.host.sleep(Math.ceil(Math.random() * pauseMs));
     }
   }
 
-  private async tryBegin(isLook: boolean, mayAdd: boolean): Promise<Loaded> {
-    const promised = readSequence(sequenceIn(this.folder)); // before the lock: what others answer meanwhile is later
-    const store = await this.connected();
+  private async tryBegin({ isLook, mayAdd }: Wanted): Promise<Loaded> {
+    const promised = readSequence(this.folder);
+    if (promised === undefined) {
+      throw new StoreDamaged(sequenceIn(this.folder), 'it is missing');
+    }
+    const path = databaseIn(this.folder, promised.id);
+    if (promised.number > 0 && !existsSync(path)) {
+      throw new StoreDamaged(path, 'it is missing');
+    }
+    if (isLook && !existsSync(path)) {
+      return nothing();
+    }
+    const store = await this.connected(path);
     try {
       if (!isLook) {
-        store.shortenLog(promised?.number ?? 0);
+        store.shortenLog(promised.number);
       }
       store.exec(isLook ? 'BEGIN' : 'BEGIN IMMEDIATE');
-      if (store.format() === 0) {
-        if (promised === undefined || promised.number > 0) {
-          throw new StoreDamaged(store.path, 'it is empty');
-        }
-        if (isLook) {
-          store.rollback();
-          return nothing();
-        }
-        store.makeTables();
-        writeStored(store, promised, 'INSERT INTO store VALUES (?, ?, ?)');
+      const stored = this.storedIn(store, promised, isLook);
+      if (stored === undefined) {
+        store.rollback();
+        return nothing();
       }
-      const stored = storedSequence(store);
-      refuseOlder(store.path, stored, promised);
       store.rememberLog();
-      return new Transaction(store, stored, this.host, mayAdd);
+      return new Transaction({ store, stored, folder: this.folder, mayAdd, log: this.host.log });
     } catch (error) {
       store.rollback();
       throw error;
     }
   }
 
-  private async connected(): Promise<Connection> {
+  /** The number of the last transaction in the database; undefined when there was none. */
+  private storedIn(store: Connection, promised: Sequence, isLook: boolean): Sequence | undefined {
+    if (!isLook && readSequence(this.folder)?.id !== promised.id) {
+      throw new Replaced(); // by a repair, while we waited for the lock
+    }
+    if (store.format() === 0) {
+      if (promised.number > 0) {
+        throw new StoreDamaged(store.path, 'it is empty');
+      }
+      if (isLook) {
+        return undefined;
+      }
+      store.makeTables();
+      writeStored(store, promised, 'INSERT');
+    }
+    const stored = readStored(store);
+    if (promised.id !== stored.id) {
+      throw new StoreDamaged(store.path, 'it is the database of another store');
+    }
+    if (stored.number < promised.number) {
+      const lost = `${stored.number + 1} to ${promised.number}`;
+      throw new StoreDamaged(store.path, `it has lost the transactions from ${lost}`);
+    }
+    return stored;
+  }
+
+  private async connected(path: string): Promise<Connection> {
     if (this.connection?.isStale) {
       // It is not closed: SQLite would delete the log of the file that is there now.
       this.connection = undefined;
     }
-    if (this.connection === undefined) {
-      const connection = await Connection.open(databaseIn(this.folder), this.host.openDatabase);
-      try {
-        connection.useLog();
-      } catch (error) {
-        connection.close();
-        throw error;
-      }
-      this.connection = connection;
+    if (this.connection?.path !== path) {
+      this.connection?.close();
+      this.connection = undefined;
+      this.connection = await Connection.create(path, this.host.openDatabase);
     }
     return this.connection;
   }
 }
 
-function writeStored(store: Connection, { id, number }: Sequence, sql: string): void {
-  store.run(sql, id, number, checksumOf(id, number));
+interface Wanted {
+  readonly isLook: boolean;
+  readonly mayAdd: boolean;
 }
 
-function storedSequence(store: Connection): Sequence {
-  const row = store.get('SELECT id, sequence, checksum FROM store');
-  const [id, number] = [String(row?.['id']), Number(row?.['sequence'])];
-  if (row === undefined || checksumOf(id, number) !== row['checksum']) {
-    throw new StoreDamaged(store.path, 'its sequence number does not match its checksum');
-  }
-  return { id, number };
-}
-
-/** @throws StoreDamaged */
-function refuseOlder(path: string, stored: Sequence, promised: Sequence | undefined): void {
-  if (promised === undefined) {
-    throw new StoreDamaged(path, 'the file "sequence" beside it is missing');
-  }
-  if (promised.id !== stored.id) {
-    throw new StoreDamaged(path, 'the file "sequence" beside it belongs to another store');
-  }
-  if (stored.number < promised.number) {
-    throw new StoreDamaged(path, `it has lost the transactions from ${stored.number + 1} to ${promised.number}`);
-  }
+/** Somebody has put another database in the place of the one that is open. */
+class Replaced extends Error {
+  override readonly name = 'Replaced';
 }
 
 /** A store that is not there yet. */
@@ -211,61 +198,6 @@ function nothing(): Loaded {
     commit: async () => 'done',
     [Symbol.asyncDispose]: async () => {},
   };
-}
-
-class Transaction implements Loaded {
-  private readonly store: Connection;
-  private readonly stored: Sequence;
-  private readonly host: EmbeddedHost;
-  private readonly mayAdd: boolean;
-  private hasChanged = false;
-  private isOpen = true;
-
-  constructor(store: Connection, stored: Sequence, host: EmbeddedHost, mayAdd: boolean) {
-    this.store = store;
-    this.stored = stored;
-    this.host = host;
-    this.mayAdd = mayAdd;
-  }
-
-  pools(networkName: string): Pools {
-    return new SqlPools(this.store, networkName);
-  }
-
-  stage(networkName: string, changes: readonly Change[]): void {
-    new SqlPools(this.store, networkName).apply(changes);
-    this.hasChanged ||= changes.length > 0;
-  }
-
-  async commit(): Promise<'done'> {
-    if (!this.hasChanged) {
-      if (this.mayAdd) {
-        this.store.syncLog(); // what is given again was perhaps never synced: its call may have been killed
-      }
-      return 'done';
-    }
-    const next = { id: this.stored.id, number: this.stored.number + 1 };
-    writeStored(this.store, next, 'UPDATE store SET id = ?, sequence = ?, checksum = ?');
-    this.store.exec('COMMIT');
-    this.isOpen = false;
-    this.promise(next);
-    return 'done';
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.isOpen) {
-      this.store.rollback();
-    }
-  }
-
-  /** It is on the disk already: what cannot be promised only makes a loss of it harder to find. */
-  private promise(next: Sequence): void {
-    try {
-      writeSequence(sequenceIn(dirname(this.store.path)), next);
-    } catch (error) {
-      this.host.log(messageOf(error));
-    }
-  }
 }
 
 export const isNoRoom = (error: unknown): boolean => error instanceof NoRoom;

@@ -1,12 +1,12 @@
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
 import { syncFolder } from '../../../lib/sys/atomic-file.ts';
 import { ioError, isMissing } from '../../../lib/sys/io-error.ts';
 import { randomBytes } from '../../../lib/sys/random.ts';
 import { StoreDamaged } from './faults.ts';
 import { checksumOf } from './rows.ts';
 
-/** Which store it is, and the number of its last transaction that was answered. */
+/** Which database counts, and the number of its last transaction that was answered. */
 export interface Sequence {
   readonly id: string;
   readonly number: number;
@@ -25,7 +25,8 @@ export const sequenceIn = (folder: string): string => join(folder, 'sequence');
  * @returns undefined when there is none
  * @throws StoreDamaged, CniError ioFailure
  */
-export function readSequence(path: string): Sequence | undefined {
+export function readSequence(folder: string): Sequence | undefined {
+  const path = sequenceIn(folder);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -43,7 +44,8 @@ export function readSequence(path: string): Sequence | undefined {
 }
 
 /** @throws CniError ioFailure */
-export function writeSequence(path: string, { id, number }: Sequence): void {
+export function writeSequence(folder: string, { id, number }: Sequence): void {
+  const path = sequenceIn(folder);
   try {
     const fd = openSync(path, 'r+');
     try {
@@ -56,34 +58,58 @@ export function writeSequence(path: string, { id, number }: Sequence): void {
   }
 }
 
+export const newSequence = (): Sequence => ({ id: randomBytes(4).toString('hex'), number: 0 });
+
 /**
  * Makes the line of a new store; when several try, one of them wins.
  *
  * @throws CniError ioFailure
  */
-export function makeSequence(path: string): void {
-  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
-  try {
-    const fd = openSync(temporary, 'wx', 0o600);
-    try {
-      writeSync(fd, lineOf(randomBytes(8).toString('hex'), 0));
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
+export const makeSequence = (folder: string): void =>
+  place(folder, newSequence(), (temporary, path) => {
     try {
       linkSync(temporary, path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
         throw error;
       }
-    } finally {
-      unlinkSync(temporary);
     }
+    unlinkSync(temporary);
+  });
+
+/**
+ * From now on another store counts.
+ *
+ * @throws CniError ioFailure
+ */
+export const replaceSequence = (folder: string, sequence: Sequence): void => place(folder, sequence, renameSync);
+
+/** On the disk when this returns: a line that a power cut took away would be missed. */
+function place(folder: string, { id, number }: Sequence, put: (temporary: string, path: string) => void): void {
+  const path = sequenceIn(folder);
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
+  try {
+    const fd = openSync(temporary, 'wx', 0o600);
+    try {
+      writeSync(fd, lineOf(id, number));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    put(temporary, path);
   } catch (error) {
+    removeQuietly(temporary);
     throw ioError('create', path, error);
   }
-  syncFolder(dirname(path));
+  syncFolder(folder);
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // never made, or not there any more
+  }
 }
 
 function lineOf(id: string, number: number): string {

@@ -13,6 +13,7 @@ import {
 import type { Connection } from './connection.ts';
 import { StoreDamaged } from './faults.ts';
 import { FreeRuns } from './free-runs.ts';
+import { inspect } from './inspect.ts';
 import { checksumOf, columnsOf, heldOf, keyOf } from './rows.ts';
 
 // Without statistics the planner would take the primary key, and read the whole network.
@@ -63,7 +64,11 @@ export class SqlPools implements Pools {
     return this.checked(this.store.all(ALL, this.network));
   }
 
-  verify(): void {
+  verify(isThorough: boolean): void {
+    if (isThorough) {
+      inspect(this.store);
+      return;
+    }
     const answer = this.store.get('PRAGMA quick_check(1)')?.['quick_check'];
     if (answer !== 'ok') {
       throw new StoreDamaged(this.store.path, String(answer));
