@@ -10,20 +10,24 @@ export interface ImportedAddress {
 }
 
 /**
- * Takes over addresses that another program has given out. Repeating it changes nothing.
+ * Takes over addresses that were given out before. Repeating it changes nothing.
  *
+ * @param isAcross an address is taken when another range of the network holds it
  * @throws CniError internal when an address has two owners: all of the import or nothing
  */
 export function planImport(
   addresses: readonly ImportedAddress[],
   pools: Pools,
+  isAcross = true,
 ): Plan<{ readonly added: number; readonly present: number }> {
   const changes = new Map<string, Change>();
   for (const { range, ip, entry } of addresses) {
     const address = formatIp(ip);
-    const holders = pools.holdersOf(ip).map((held) => held.entry);
+    const held = pools.holdersOf(ip).filter((one) => isAcross || one.range === range);
+    const holders = held.map((one) => one.entry);
+    const place = isAcross ? address : `${address} ${range}`;
     const other = holders.find((holder) => !isSameOwner(holder, entry));
-    if (changes.has(address) || other !== undefined) {
+    if (changes.has(place) || other !== undefined) {
       throw new CniError(
         'internal',
         `cannot import ${address} of container ${entry.id}: ` +
@@ -31,7 +35,7 @@ export function planImport(
       );
     }
     if (holders.length === 0) {
-      changes.set(address, { op: 'add', range, ip, entry });
+      changes.set(place, { op: 'add', range, ip, entry });
     }
   }
   return {

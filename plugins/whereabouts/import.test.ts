@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { WrongUsage } from '../../lib/cli/options.ts';
 import type { Host } from '../../lib/cni/plugin.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
+import { exportStore } from './export.ts';
 import { importCommand } from './import.ts';
 import { rangesOf, reserved, storeHost, storeIn } from './testing/fixtures.ts';
 
@@ -116,7 +117,7 @@ describe('braid ipam import', () => {
 
   it('documents every option that it takes', () => {
     const documented = importCommand.options?.map(([option]) => option.split(' ')[0]);
-    expect(documented).toEqual(['FOLDER', '--range', '--network-name', '--data-dir', '--json']);
+    expect(documented).toEqual(['FOLDER', 'FILE', '--range', '--network-name', '--data-dir', '--json']);
   });
 
   it.each([
@@ -132,5 +133,71 @@ describe('braid ipam import', () => {
     using host = hostLocal({});
     await expect(host.run(...args)).rejects.toThrow(new RegExp(fragment.replaceAll(/[.?]/g, '\\$&')));
     await expect(host.run(...args)).rejects.toBeInstanceOf(WrongUsage);
+  });
+});
+
+describe('braid ipam export', () => {
+  const exported = async (dataDir: string): Promise<string> => {
+    const lines: string[] = [];
+    using host = storeHost();
+    expect(await exportStore(['--data-dir', dataDir], host as unknown as Host, (line) => lines.push(line))).toBe(0);
+    return lines.join('\n');
+  };
+
+  it('prints what an import takes in: the same reservations, also those that overlap', async () => {
+    using host = hostLocal({});
+    const ranges = rangesOf('10.0.0.0/24', 'fd00::/64');
+    await reserved(storeIn(host.dataDir), 'a/a net1 idA', ranges);
+    await reserved(storeIn(host.dataDir), '- net2 idB', rangesOf('10.0.0.0/16'), false);
+    await reserved(storeIn(host.dataDir, storeHost(), 'blue'), 'a/c net1 idC', ranges);
+    const text = await exported(host.dataDir);
+    expect(JSON.parse(text)).toMatchObject({
+      format: 1,
+      networks: [
+        {
+          networkName: '',
+          pools: [
+            { range: '10.0.0.0/16', reservations: [{ address: '10.0.0.1', containerId: 'idB' }] },
+            {
+              range: '10.0.0.0/24',
+              reservations: [
+                { address: '10.0.0.1', containerId: 'idA', interface: 'net1', pod: 'a/a', network: 'net-a' },
+              ],
+            },
+            { range: 'fd00::/64' },
+          ],
+        },
+        { networkName: 'blue' },
+      ],
+    });
+    const [file, copy] = [join(host.source, 'export.json'), join(host.source, 'copy')];
+    writeFileSync(file, text);
+    expect((await host.run(file, '--data-dir', copy)).lines).toEqual([
+      'imported 3 addresses of ranges without a network name; 0 already there',
+      'imported 2 addresses of network "blue"; 0 already there',
+    ]);
+    expect(await exported(copy)).toBe(text);
+    expect((await host.run(file, '--data-dir', copy)).lines[0]).toContain('imported 0 addresses');
+    expect(JSON.parse(await exported(join(host.source, 'none')))).toEqual({ format: 1, networks: [] });
+  });
+
+  it.each([
+    ['x', 'JSON'],
+    ['{"format":2,"networks":[]}', 'format'],
+    [
+      '{"format":1,"networks":[{"networkName":"","pools":[{"range":"10.0.0.1/24","reservations":[{"address":"10.0.0.1","containerId":"a","interface":"","pod":"","network":""}]}]}]}',
+      '"10.0.0.1/24" is not a range in canonical form',
+    ],
+    [
+      '{"format":1,"networks":[{"networkName":"","pools":[{"range":"10.0.0.0/24","reservations":[{"address":"10.0.1.1","containerId":"a","interface":"","pod":"","network":""}]}]}]}',
+      '"10.0.1.1" is not an address of range 10.0.0.0/24',
+    ],
+  ])('takes in nothing that is no export: %s', async (text, why) => {
+    using host = hostLocal({});
+    const file = join(host.source, 'export.json');
+    writeFileSync(file, text);
+    await expect(host.run(file, '--data-dir', host.dataDir)).rejects.toThrow(why);
+    await expect(host.run(file, '--range', '10.0.0.0/24')).rejects.toBeInstanceOf(WrongUsage);
+    expect(existsSync(host.dataDir)).toBe(false);
   });
 });

@@ -146,7 +146,7 @@ describe('ADD', () => {
     expect(await plugin.call('ADD', { ...FOUR, data_dir: dataDir })).toEqual({
       exitCode: 1,
       code: 5,
-      msg: `error at storage engine: cannot create "${dataDir}/sequence": ENOTDIR (not a directory)`,
+      msg: `error at storage engine: cannot keep space in "${dataDir}/kept-space.1": ENOTDIR (not a directory)`,
     });
   });
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { inParallel, mustRun } from '../../lab/execute.ts';
 import { Lab, PARENT } from '../../lab/lab.ts';
 import { GO, OURS, SCRIPT, STANDALONE } from '../../lab/programs.ts';
-import { DUAL, RANGE, Store, withStore } from '../../lab/store.ts';
+import { DUAL, databaseIn, RANGE, Store, withStore } from '../../lab/store.ts';
 
 describe('whereabouts under load', () => {
   it(
@@ -62,7 +62,7 @@ describe('whereabouts under load', () => {
         await inParallel(ids, 3, (id) => store.del(id));
       }
       expect(await store.add('last')).toEqual(['10.5.0.1/26']);
-      expect(statSync(join(store.folder, 'whereabouts.db-wal')).size).toBeLessThan(600 * 1024);
+      expect(statSync(`${databaseIn(store.folder)}-wal`).size).toBeLessThan(600 * 1024);
     }),
   );
 });

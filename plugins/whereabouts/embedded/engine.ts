@@ -39,11 +39,7 @@ export class EmbeddedEngine implements Engine, Disposable {
     const isLook = steps.every((step) => step.isLook);
     const mayAdd = steps.some((step) => !step.isLook && !step.isRelease);
     if (!this.isThere()) {
-      if (!mayAdd) {
-        return nothing();
-      }
-      makeFolder(this.folder);
-      makeSequence(this.folder);
+      return nothing(() => this.create());
     }
     if (mayAdd) {
       this.keepSpace();
@@ -83,6 +79,18 @@ export class EmbeddedEngine implements Engine, Disposable {
     this.connection = undefined;
   }
 
+  /** What could not be made as a whole leaves nothing but its folder. */
+  private create(): void {
+    makeFolder(this.folder);
+    try {
+      keepSpace(this.folder);
+      makeSequence(this.folder);
+    } catch (error) {
+      giveSpace(this.folder);
+      throw error;
+    }
+  }
+
   private keepSpace(): void {
     if (!isKept(this.folder)) {
       keepSpace(this.folder);
@@ -118,7 +126,7 @@ export class EmbeddedEngine implements Engine, Disposable {
       throw new StoreDamaged(path, 'it is missing');
     }
     if (isLook && !existsSync(path)) {
-      return nothing();
+      return nothing(() => undefined);
     }
     const store = await this.connected(path);
     try {
@@ -129,7 +137,7 @@ export class EmbeddedEngine implements Engine, Disposable {
       const stored = this.storedIn(store, promised, isLook);
       if (stored === undefined) {
         store.rollback();
-        return nothing();
+        return nothing(() => undefined);
       }
       store.rememberLog();
       return new Transaction({ store, stored, folder: this.folder, mayAdd, log: this.host.log });
@@ -189,13 +197,22 @@ class Replaced extends Error {
   override readonly name = 'Replaced';
 }
 
-/** A store that is not there yet. */
-function nothing(): Loaded {
+/** A store that is not there yet. It is made when something has to be held, and everything planned again. */
+function nothing(create: () => void): Loaded {
   const pools = new LoadedPools([]);
+  let isNeeded = false;
   return {
     pools: () => pools,
-    stage: () => {},
-    commit: async () => 'done',
+    stage: (_, changes) => {
+      isNeeded ||= changes.length > 0;
+    },
+    commit: async () => {
+      if (!isNeeded) {
+        return 'done';
+      }
+      create();
+      return 'conflict';
+    },
     [Symbol.asyncDispose]: async () => {},
   };
 }
