@@ -20,7 +20,11 @@ export default defineConfig({
       },
       { test: { name: 'netns', include: ['{lib,plugins}/**/*.netns.test.ts'], ...rooted } },
       {
-        test: { name: 'conformance', include: ['conformance/{contract,plugins,braid,build}/**/*.test.ts'], ...rooted },
+        test: {
+          name: 'conformance',
+          include: ['conformance/{contract,plugins,braid,build,storm}/**/*.test.ts'],
+          ...rooted,
+        },
       },
       {
         test: {

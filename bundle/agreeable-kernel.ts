@@ -1,5 +1,5 @@
 /** A kernel that has one parent interface, says yes to everything, and remembers the links it was asked to make. */
-import { openSync, readSync } from 'node:fs';
+import { openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   decodeLink,
@@ -34,6 +34,10 @@ export function agreeableNative(folder: string): Native {
   const sockets = new Map<number, Socket>();
   const links = new Map<string, number>([[PARENT, PARENT_INDEX]]);
   let opened = 0;
+  const receive = (fd: number, into: Buffer): number => {
+    const request = nextRequest(fd, sockets.get(fd) ?? { answered: 0 });
+    return answerTo(request, links).copy(into);
+  };
   return {
     openNetlink: () => {
       const fd = openSync(join(folder, `socket-${opened++}`), 'w+');
@@ -41,18 +45,16 @@ export function agreeableNative(folder: string): Native {
       return fd;
     },
     openInNetns: () => openSync('/dev/null', 'r+'),
+    writeInNetns: () => 0,
     sendInNetns: () => -EPROTONOSUPPORT,
-    sendFrame: (_nsFd, _index, _etherType, _destination, payload) => payload.length,
-    receive: (fd, into) => {
-      const request = nextRequest(fd, sockets.get(fd) ?? { answered: 0 });
-      return answerTo(request, links).copy(into);
-    },
+    openPacket: () => openSync('/dev/null', 'r+'),
+    sendFrame: (_fd, _index, _etherType, _destination, payload) => payload.length,
+    sendOnThread: async (_nsFd, fd, bytes) => writeSync(fd, bytes),
+    receive,
+    receiveOnThread: async (fd, into) => receive(fd, into),
     namespaceType: () => CLONE_NEWNET,
     netnsCookie: () => 1,
     lock: () => 0,
-    endProcess: () => {
-      throw new Error('the rehearsal does not end the process');
-    },
   };
 }
 

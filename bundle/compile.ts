@@ -23,8 +23,24 @@ export function compileNative(): Buffer {
   const output = join(DIST, 'native', `linux-${process.arch}.node`);
   makeFolder(join(DIST, 'native'), { mode: 0o755, sync: false });
   const headers = join(ROOT, 'node_modules/node-api-headers/include');
-  const flags = ['-O2', '-fPIC', '-shared', '-s', '-Wall', '-Wextra', '-Werror', '-Wl,--build-id=none'];
-  execFileSync('cc', [...flags, '-I', headers, '-o', output, 'lib/netns/native.c'], { cwd: ROOT, stdio: 'inherit' });
+  const flags = [
+    '-O2',
+    '-fPIC',
+    '-shared',
+    '-fvisibility=hidden',
+    '-s',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-pthread',
+    '-Wl,--build-id=none',
+  ];
+  const folder = 'lib/netns/native';
+  const sources = readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith('.c'))
+    .sort();
+  const files = sources.map((name) => join(folder, name));
+  execFileSync('cc', [...flags, '-I', headers, '-o', output, ...files], { cwd: ROOT, stdio: 'inherit' });
   return readFileSync(output);
 }
 

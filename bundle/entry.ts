@@ -11,11 +11,13 @@ import { startupSnapshot } from 'node:v8';
 import type { Program } from '../lib/cli/program.ts';
 import { loaderIn } from '../lib/cni/delegate.ts';
 import { CniError, messageOf } from '../lib/cni/errors.ts';
-import { makeHost } from '../lib/cni/host.ts';
-import type { Env, Host } from '../lib/cni/plugin.ts';
 import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
-import { loadNative, type Native } from '../lib/netns/native.ts';
+import { makeScope, type Scope } from '../lib/cni/scope.ts';
+import { makeSuite } from '../lib/cni/suite.ts';
+import { loadNative, type Native, type NativeOfEntry } from '../lib/netns/native.ts';
+import { makeNode } from '../lib/node/node.ts';
 import { markOf } from '../lib/sys/build-id.ts';
+import type { Env } from '../lib/sys/execute.ts';
 import { ioError } from '../lib/sys/io-error.ts';
 import { logStream } from '../lib/sys/log-stream.ts';
 import { readAll } from '../lib/sys/read-all.ts';
@@ -31,35 +33,40 @@ const STDERR = 2;
 
 const FAILED = 1;
 
-async function main(native: { loaded?: Native }): Promise<number> {
+async function main(native: { loaded?: NativeOfEntry }): Promise<number> {
   const { name, args } = calledAs();
+  const stderr = logStream(STDERR);
   const load = (): Native => {
     native.loaded = loadNative(nativeBytes());
     return native.loaded;
   };
-  const host = makeHost({ loadNative: load, registry, mark: markOf(id) });
+  const scope = makeScope({
+    node: makeNode({ loadNative: load }),
+    suite: makeSuite(registry, [markOf(id)]),
+    log: (line) => stderr(`${line}\n`), // at once: a call that is killed has said what it was doing
+  });
   if (name === 'braid') {
-    return runBraid(args, host);
+    return runBraid(args, scope);
   }
-  const outcome = await runNamed(name, host);
+  const outcome = await runNamed(name, scope);
   if (outcome.stderr !== '') {
-    host.log(outcome.stderr.trimEnd());
+    scope.log(outcome.stderr.trimEnd());
   }
-  return print(outcome.stdout, host.log) ? outcome.exitCode : FAILED;
+  return print(outcome.stdout, scope.log) ? outcome.exitCode : FAILED;
 }
 
-async function runBraid(args: readonly string[], host: Host): Promise<number> {
+async function runBraid(args: readonly string[], scope: Scope): Promise<number> {
   const { runCommandLine } = await import('../lib/cli/braid.ts');
   const program = { version, id, env: environment(), ...ownFile() };
   const lost: unknown[] = [];
-  const exitCode = await runCommandLine(args, host, program, (line) => {
+  const exitCode = await runCommandLine(args, scope, program, (line) => {
     if (lost.length === 0) {
       attempt(() => writeAll(STDOUT, `${line}\n`), lost);
     }
   });
   const failure = lost.find((error) => (error as NodeJS.ErrnoException).code !== 'EPIPE'); // who reads with head has enough
   if (failure !== undefined) {
-    host.log(`braid: ${messageOf(ioError('write', 'standard output', failure))}`);
+    scope.log(`braid: ${messageOf(ioError('write', 'standard output', failure))}`);
   }
   return failure === undefined ? exitCode : FAILED;
 }
@@ -83,7 +90,7 @@ function print(document: string, log: (line: string) => void): boolean {
   }
 }
 
-async function runNamed(name: string, host: Host): Promise<Outcome> {
+async function runNamed(name: string, scope: Scope): Promise<Outcome> {
   const load = loaderIn(registry, name);
   if (load === undefined) {
     const known = Object.keys(registry).join(', ');
@@ -91,7 +98,7 @@ async function runNamed(name: string, host: Host): Promise<Outcome> {
     return { stdout: errorText(error), stderr: '', exitCode: 1 };
   }
   const invocation = { env: environment(), readStdin: () => readAll(STDIN) };
-  return runPlugin(await load(), invocation, host);
+  return runPlugin(await load(), invocation, scope);
 }
 
 /** A copy: each look at Node's own costs a call into it. */
@@ -115,7 +122,7 @@ function ownFile(): Pick<Program, 'form' | 'file' | 'folder'> {
  * call, and taking Node down in good order one more.
  */
 function run(): void {
-  const native: { loaded?: Native } = {};
+  const native: { loaded?: NativeOfEntry } = {};
   const leave = (code: number): never => native.loaded?.endProcess(code) ?? process.exit(code);
   main(native).then(leave, (error: unknown) => {
     const log = logStream(STDERR);

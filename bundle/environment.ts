@@ -1,4 +1,4 @@
-import type { Env } from '../lib/cni/plugin.ts';
+import type { Env } from '../lib/sys/execute.ts';
 
 /** What start.c makes of "A" to "Z" and "_". */
 const FIRST_HIDDEN = 0x01;

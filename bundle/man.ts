@@ -2,7 +2,8 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandsOf } from '../lib/cli/commands.ts';
-import type { Command, Plugin } from '../lib/cni/plugin.ts';
+import type { Command } from '../lib/cni/command.ts';
+import type { Plugin } from '../lib/cni/plugin.ts';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { DIST, pluginNames, ROOT } from './compile.ts';
 import { type Option, optionsOf } from './options.ts';

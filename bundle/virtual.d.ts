@@ -1,6 +1,6 @@
 /** Made by the build: the plugins found under plugins/, each loaded when it is called for. */
 declare module 'braid:registry' {
-  export const registry: import('../lib/cni/plugin.ts').Registry;
+  export const registry: import('../lib/cni/suite.ts').Registry;
 }
 
 /** Made by the build: where the native part and the build's identity come from. */

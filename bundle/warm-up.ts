@@ -4,12 +4,12 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { hostWith, makeHost } from '../lib/cni/host.ts';
 import type { JsonObject } from '../lib/cni/json.ts';
-import type { Host, Registry } from '../lib/cni/plugin.ts';
 import { runPlugin } from '../lib/cni/run.ts';
+import { makeScope, type Scope, scopeWith } from '../lib/cni/scope.ts';
+import { makeSuite, type Registry } from '../lib/cni/suite.ts';
+import { makeNode, type Node } from '../lib/node/node.ts';
 import { MARK_BYTES, markOf } from '../lib/sys/build-id.ts';
-import type { OpenDatabase } from '../lib/sys/database.ts';
 import { agreeableDatabase } from './agreeable-database.ts';
 import { agreeableNative, PARENT } from './agreeable-kernel.ts';
 import { claimFolder } from './claim.ts';
@@ -30,12 +30,12 @@ export async function warmUp(registry: Registry): Promise<void> {
     for (const name of Object.keys(registry)) {
       writeFileSync(join(bin, name), Buffer.concat([Buffer.alloc(MARK_BYTES), MARK]));
     }
-    const host = agreeableHost(registry, folder);
+    const scope = agreeableHost(registry, folder);
     for (let round = 0; round < ROUNDS; round++) {
       for (const conf of confsIn(folder)) {
         const results = new Map<string, JsonObject>();
         for (const verb of ['VERSION', 'STATUS', 'ADD', 'CHECK', 'DEL', 'GC']) {
-          await rehearse(verb, conf, host, results);
+          await rehearse(verb, conf, scope, results);
         }
       }
     }
@@ -90,8 +90,8 @@ function confsIn(folder: string): readonly Rehearsed[] {
   ];
 }
 
-async function rehearse(verb: string, conf: Rehearsed, host: Host, results: Map<string, JsonObject>): Promise<void> {
-  const load = host.registry[conf.type];
+async function rehearse(verb: string, conf: Rehearsed, scope: Scope, results: Map<string, JsonObject>): Promise<void> {
+  const load = scope.suite.registry[conf.type];
   if (load === undefined) {
     return;
   }
@@ -107,7 +107,7 @@ async function rehearse(verb: string, conf: Rehearsed, host: Host, results: Map<
   const prevResult = results.get('ADD');
   const document = { ...conf, ...(verb === 'CHECK' && prevResult ? { prevResult } : {}) };
   const readStdin = (): Buffer => Buffer.from(JSON.stringify(document));
-  const { stdout, exitCode } = await runPlugin(await load(), { env, readStdin }, host);
+  const { stdout, exitCode } = await runPlugin(await load(), { env, readStdin }, scope);
   // addresses and routes are not remembered by that kernel, so CHECK finds them missing
   if (exitCode !== 0 && verb !== 'CHECK') {
     throw new Error(`the rehearsal of ${conf.type} ${verb} fails: ${stdout}`);
@@ -117,10 +117,11 @@ async function rehearse(verb: string, conf: Rehearsed, host: Host, results: Map<
   }
 }
 
-function agreeableHost(registry: Registry, folder: string): Host {
+function agreeableHost(registry: Registry, folder: string): Scope {
   const native = agreeableNative(folder);
   const database = agreeableDatabase();
-  const host = makeHost({ loadNative: () => native, registry, mark: MARK });
-  const openDatabase: OpenDatabase = async () => database;
-  return hostWith(host, { log: () => undefined, sleep: () => Promise.resolve(), openDatabase });
+  const real = makeNode({ loadNative: () => native });
+  const node: Node = Object.create(real, { openDatabase: { value: async () => database } });
+  const scope = makeScope({ node, suite: makeSuite(registry, [MARK]), log: () => undefined });
+  return scopeWith(scope, () => ({ sleep: () => Promise.resolve() }));
 }

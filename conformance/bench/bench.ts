@@ -22,7 +22,7 @@ export interface Line {
   readonly ours: readonly [subject: string, figure: string];
   readonly peer?: readonly [subject: string, figure: string];
   readonly how: Comparison;
-  readonly unit: 'ms' | 'processes' | 'calls' | 'requests';
+  readonly unit: 'ms' | 'MiB' | 'processes' | 'calls' | 'requests';
   /** at most */
   readonly target?: number;
   /** where the picture shows it: under which heading, and in which row */

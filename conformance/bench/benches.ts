@@ -21,6 +21,13 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'multus-16', make: (tools) => multus(tools, 16, { add: 0.5, del: 0.2 }) },
   { name: 'pods-32', make: manyPods },
   { name: 'processes', make: processes },
+  { name: 'warm-1', group: 'warm', make: (tools) => warmPod(tools, 1) },
+  { name: 'warm-8', group: 'warm', make: (tools) => warmPod(tools, 8) },
+  { name: 'warm-16', group: 'warm', make: (tools) => warmPod(tools, 16, { add: 0.06 }) },
+  { name: 'warm-pods-32', group: 'warm', make: warmSinglePods },
+  { name: 'warm-pods-32x8', group: 'warm', make: (tools) => warmManyPods(tools, 32, 8, 0.25) },
+  { name: 'warm-pods-128x16', group: 'warm', make: (tools) => warmManyPods(tools, 128, 16, 0.1) },
+  { name: 'warm-loop', group: 'warm', make: warmLoop },
   ...[1, 3, 8].map((networks) => ({
     name: `containerd-${networks}`,
     group: 'containerd',
@@ -128,6 +135,98 @@ async function kernel(tools: Tools): Promise<Bench> {
       { title: 'DEL', ours: ['work', 'del'], how: 'value', unit: 'ms' },
     ],
     warmUp: 20,
+  };
+}
+
+async function warmPod(tools: Tools, networks: number, targets: { readonly add?: number } = {}): Promise<Bench> {
+  const { manyNetworks, oneNetwork, spansText, warmPods, warmServer } = await import('./warm.ts');
+  const warm = warmServer(tools);
+  const line = (verb: 'add' | 'del', subject: string) =>
+    ({ ours: [subject, verb], peer: ['go', verb], how: 'ratio', unit: 'ms' }) as const;
+  return {
+    name: `warm-${networks}`,
+    about: `one process that serves calls: multus with ${networks} macvlan + whereabouts ÷ ${networks} calls of Go macvlan + host-local`,
+    subjects: {
+      multus: warmPods(warm, tools, 1, manyNetworks(tools, networks)),
+      ...(networks === 1 ? { macvlan: warmPods(warm, tools, 1, oneNetwork(tools)) } : {}),
+      go: subjects.networkChain('go', tools, networks),
+    },
+    lines: [
+      ...(networks === 1
+        ? [
+            { ...line('add', 'macvlan'), title: 'ADD without multus ÷ Go' },
+            { ...line('del', 'macvlan'), title: 'DEL without multus ÷ Go' },
+          ]
+        : []),
+      {
+        ...line('add', 'multus'),
+        title: `ADD ÷ ${networks} × Go`,
+        ...(targets.add === undefined ? {} : { target: targets.add }),
+      },
+      { ...line('del', 'multus'), title: `DEL ÷ ${networks} × Go` },
+    ],
+    warmUp: 5,
+    close: async () => console.error(spansText(warm.spans)),
+  };
+}
+
+async function warmSinglePods(tools: Tools): Promise<Bench> {
+  const { oneNetwork, warmPods, warmServer } = await import('./warm.ts');
+  const pods = 32;
+  return {
+    name: `warm-pods-${pods}`,
+    about: `one process that serves ${pods} pods at once, one network each ÷ as many Go programs`,
+    subjects: {
+      braid: warmPods(warmServer(tools), tools, pods, oneNetwork(tools)),
+      go: subjects.manyPods('go', tools, pods),
+    },
+    lines: [
+      { title: `${pods} × ADD ÷ Go`, ours: ['braid', 'add'], peer: ['go', 'add'], how: 'ratio', unit: 'ms' },
+      {
+        title: `${pods} × DEL ÷ Go`,
+        ours: ['braid', 'del'],
+        peer: ['go', 'del'],
+        how: 'ratio',
+        unit: 'ms',
+        target: 0.4,
+      },
+    ],
+    warmUp: 2,
+    part: 0.5,
+  };
+}
+
+async function warmManyPods(tools: Tools, pods: number, networks: number, part: number): Promise<Bench> {
+  const { manyNetworks, spansText, warmPods, warmServer } = await import('./warm.ts');
+  const warm = warmServer(tools);
+  const line = (figure: string) => ({ ours: ['braid', figure], how: 'value' }) as const;
+  return {
+    name: `warm-pods-${pods}x${networks}`,
+    about: `one process that serves ${pods} pods at once, ${networks} networks each`,
+    subjects: { braid: warmPods(warm, tools, pods, manyNetworks(tools, networks)) },
+    lines: [
+      { ...line('add'), title: 'ADD until the last is done', unit: 'ms' },
+      { ...line('del'), title: 'DEL until the last is done', unit: 'ms' },
+      { ...line('memory'), title: 'memory', unit: 'MiB', target: 150 },
+    ],
+    part,
+    close: async () => console.error(spansText(warm.spans)),
+  };
+}
+
+async function warmLoop(tools: Tools): Promise<Bench> {
+  const { loopDelay } = await import('./warm-loop.ts');
+  return {
+    name: 'warm-loop',
+    about:
+      'how late the event loop of that process is while another process deletes 100 links at once, each in a namespace',
+    subjects: { braid: loopDelay(tools) },
+    lines: [
+      { title: '99th percentile', ours: ['braid', 'p99'], how: 'value', unit: 'ms', target: 50 },
+      { title: 'longest', ours: ['braid', 'longest'], how: 'value', unit: 'ms' },
+      { title: 'ADDs meanwhile', ours: ['braid', 'adds'], how: 'value', unit: 'calls' },
+    ],
+    part: 0.25,
   };
 }
 

@@ -27,7 +27,7 @@ interface Streams {
   readonly fds: readonly [number, number, number];
 }
 
-const envOf = ({ verb, path, pod, ifName }: PluginCall): Readonly<Record<string, string>> => ({
+export const envOf = ({ verb, path, pod, ifName }: PluginCall): Readonly<Record<string, string>> => ({
   CNI_COMMAND: verb,
   CNI_CONTAINERID: pod,
   CNI_NETNS: netnsPath(pod),

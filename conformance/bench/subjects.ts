@@ -115,7 +115,7 @@ export const multusProcesses =
     return { processes: count };
   };
 
-function networkCall(side: Side, tools: Tools, network: number, pod: string): PluginCall {
+export function networkCall(side: Side, tools: Tools, network: number, pod: string): PluginCall {
   const { lab, ours, peers } = tools;
   lab.wantNics(network + 1);
   const path = side === 'ours' ? ours : peers;
@@ -130,7 +130,7 @@ function deviceCall(side: Side, tools: Tools): PluginCall {
   return { ...call, program: join(call.path, 'host-device'), conf: asHostDevice(call.conf, tools.lab.folder) };
 }
 
-function multusCall(side: Side, tools: Tools, networks: number, pod: string): PluginCall {
+export function multusCall(side: Side, tools: Tools, networks: number, pod: string): PluginCall {
   const { lab, ours, peers } = tools;
   lab.wantNics(networks);
   const path = side === 'ours' ? ours : peers;
@@ -141,7 +141,7 @@ function multusCall(side: Side, tools: Tools, networks: number, pod: string): Pl
   return { verb: 'ADD', program, conf, path, pod, ifName: 'eth0' };
 }
 
-const deleted = (call: PluginCall, stdout: string): PluginCall => ({
+export const deleted = (call: PluginCall, stdout: string): PluginCall => ({
   ...call,
   verb: 'DEL',
   conf: withResult(call.conf, stdout),

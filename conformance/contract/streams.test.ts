@@ -3,11 +3,11 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { BASE_ENV, type Env, execute, type Outcome } from '../lab/execute.ts';
-import { Lab } from '../lab/lab.ts';
+import { Lab, PARENT } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
 import { OURS, SCRIPT, STANDALONE } from '../lab/programs.ts';
 
-const conf = JSON.stringify({ cniVersion: '1.1.0', name: 'a', master: 'lo' });
+const conf = JSON.stringify({ cniVersion: '1.1.0', name: 'a', master: PARENT });
 const STATUS = { ...BASE_ENV, CNI_COMMAND: 'STATUS', CNI_PATH: '/nowhere' };
 const VERSION = { ...BASE_ENV, CNI_COMMAND: 'VERSION' };
 
@@ -20,6 +20,8 @@ os.execv(sys.argv[2], sys.argv[2:])`;
 const nonBlocking = (fd: number, program: string): string => `python3 -c '${NON_BLOCKING}' ${fd} ${program}`;
 
 const shell = (script: string, env: Env): Promise<Outcome> => execute(['bash', '--norc', '-c', script], { env });
+const shellIn = ({ node }: Lab, script: string, env: Env): Promise<Outcome> =>
+  execute(['ip', 'netns', 'exec', node, 'bash', '--norc', '-c', script], { env });
 
 describe.each([
   { form: 'the standalone program', place: STANDALONE },
@@ -29,7 +31,9 @@ describe.each([
 
   it('waits for a configuration that comes late through a pipe that does not block', async () => {
     const late = `(sleep 0.3; printf '%s' '${conf.slice(0, 20)}'; sleep 0.1; printf '%s' '${conf.slice(20)}')`;
-    expect(await shell(`${late} | ${nonBlocking(0, program)}`, STATUS)).toMatchObject({ exitCode: 0, stdout: '' });
+    await using lab = await Lab.open();
+    const outcome = await shellIn(lab, `${late} | ${nonBlocking(0, program)}`, STATUS);
+    expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
   });
 
   it('waits for a reader of a full pipe that does not block, without using the processor', async () => {
@@ -128,7 +132,9 @@ except BlockingIOError: os.set_blocking(8, True)'; ${call} 2>&8`,
   });
 
   it('says what it lacks where fewer files may be open than README asks for', async () => {
-    const limited = (files: number) => shell(`ulimit -n ${files}; printf '%s' '${conf}' | exec ${program}`, STATUS);
+    await using lab = await Lab.open();
+    const limited = (files: number) =>
+      shellIn(lab, `ulimit -n ${files}; printf '%s' '${conf}' | exec ${program}`, STATUS);
     expect(await limited(24)).toMatchObject({ exitCode: 0 });
     const outcome = await limited(22);
     expect(outcome).toMatchObject({ exitCode: 1, stderr: '' });
@@ -136,12 +142,16 @@ except BlockingIOError: os.set_blocking(8, True)'; ${call} 2>&8`,
   });
 
   it('loads its native part where folders are full, or files may not grow', async () => {
+    await using lab = await Lab.open();
     const tiny = (path: string) => `mount -t tmpfs -o size=16k tmpfs ${path}`;
     const run = (...steps: readonly string[]) =>
-      execute(['unshare', '--mount', 'bash', '--norc', '-ec', `${steps.join('\n')}\nexec "$0"`, program], {
-        env: STATUS,
-        stdin: conf,
-      });
+      execute(
+        [
+          ...['ip', 'netns', 'exec', lab.node, 'unshare', '--mount'],
+          ...['bash', '--norc', '-ec', `${steps.join('\n')}\nexec "$0"`, program],
+        ],
+        { env: STATUS, stdin: conf },
+      );
     expect(await run(tiny('/dev/shm'))).toMatchObject({ exitCode: 0, stdout: '' });
     const limited = await run('ulimit -f 4');
     expect(limited).toMatchObject({ exitCode: 1, signal: undefined });

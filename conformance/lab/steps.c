@@ -24,11 +24,16 @@
 
 /* Is this the program that STEPS_OF names, not one that starts it? What it starts itself is not meant either. */
 static int is_watched;
+/* The effect after which it is killed. */
+static int last;
 
+/* The program hides its environment once it has begun. */
 __attribute__((constructor)) static void begin(void)
 {
 	const char *name = getenv("STEPS_OF");
+	const char *number = getenv("KILL_AFTER");
 
+	last = number == NULL ? 0 : atoi(number);
 	is_watched = name != NULL && strcmp(name, program_invocation_short_name) == 0;
 	if (is_watched)
 		unsetenv("LD_PRELOAD");
@@ -38,7 +43,6 @@ __attribute__((constructor)) static void begin(void)
 static void step(const char *what, const char *which)
 {
 	static int count;
-	const char *last = getenv("KILL_AFTER");
 	int failure = errno;
 	int number;
 
@@ -46,7 +50,7 @@ static void step(const char *what, const char *which)
 		return;
 	number = __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST);
 	dprintf(STDERR_FILENO, "step %d: %s %s\n", number, what, which);
-	if (last != NULL && number == atoi(last))
+	if (number == last)
 		kill(getpid(), SIGKILL);
 	errno = failure;
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import type { Outcome } from '../lab/execute.ts';
+import { mustRun, type Outcome } from '../lab/execute.ts';
 import type { Pod } from '../lab/lab.ts';
 import { OURS } from '../lab/programs.ts';
 import { CARD, putUp, untilCarrier } from './cards.ts';
@@ -151,6 +151,31 @@ describe('a card that is handed over whole', () => {
     expect(await site.call('DEL', conf, pod, hasNetns ? pod.path : '')).toMatchObject(OK);
     await expectAgain(before);
     expect(site.held()).toEqual([]);
+  });
+
+  it('is the same port of its bridge afterwards, with settings and VLANs', async () => {
+    await using node = Node.open();
+    await putUp(CARD);
+    await node.ip('link add br0 type bridge vlan_filtering 1');
+    await using _bridge = { [Symbol.asyncDispose]: async () => void (await node.tryIp('link del br0')) };
+    await node.ip('link set br0 up');
+    await node.ip(`link set ${CARD.link} master br0`);
+    await node.ip(`link set ${CARD.link} type bridge_slave isolated on hairpin on priority 3`);
+    for (const vlan of ['del vid 1', 'add vid 100 pvid untagged', 'add vid 200-203', 'add vid 300 untagged']) {
+      const [verb = '', ...which] = vlan.split(' ');
+      await mustRun(['bridge', 'vlan', verb, 'dev', CARD.link, ...which]);
+    }
+    const port = async (): Promise<unknown> => [
+      JSON.parse(await mustRun(['bridge', '-j', 'vlan', 'show', 'dev', CARD.link])),
+      (await mustRun(['bridge', '-d', 'link', 'show', 'dev', CARD.link])).match(/(isolated|hairpin|priority) \S+/g),
+    ];
+    const site = new Site(node);
+    const pod = await node.pod();
+    const before = await port();
+    expect(JSON.stringify(before)).toContain('isolated on');
+    expect(await site.call('ADD', site.conf({ device: CARD.link }), pod)).toMatchObject({ exitCode: 0 });
+    expect(await site.call('DEL', site.conf({ device: CARD.link }), pod)).toMatchObject({ ...OK, stderr: '' });
+    expect(await port()).toEqual(before);
   });
 
   it('whose pod died without DEL is made what it was by the next ADD', async () => {

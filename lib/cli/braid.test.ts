@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Command, Host, Plugin } from '../cni/plugin.ts';
+import type { Command } from '../cni/command.ts';
+import { fakePlugin } from '../cni/testing/fake-plugin.ts';
+import { fakeScope } from '../cni/testing/fake-scope.ts';
 import { runCommandLine } from './braid.ts';
 import { WrongUsage } from './options.ts';
 import type { Program } from './program.ts';
@@ -24,13 +26,13 @@ const look: Command = {
     return first === undefined ? 2 : 0;
   },
 };
-const host = {
+const scope = fakeScope({
   registry: {
-    whereabouts: async () => ({ name: 'whereabouts', commands: [look] }) as unknown as Plugin,
-    macvlan: async () => ({ name: 'macvlan' }) as Plugin,
+    whereabouts: async () => fakePlugin('whereabouts', { commands: [look] }),
+    macvlan: async () => fakePlugin('macvlan'),
   },
-  log: (line: string) => logged.push(line),
-} as unknown as Host;
+  log: (line) => logged.push(line),
+});
 
 const program: Program = {
   version: '1.2.3',
@@ -48,7 +50,7 @@ interface Answer {
 
 async function braid(...args: readonly string[]): Promise<Answer> {
   const lines: string[] = [];
-  const code = await runCommandLine(args, host, program, (line) => lines.push(line));
+  const code = await runCommandLine(args, scope, program, (line) => lines.push(line));
   return { code, text: lines.join('\n') };
 }
 

@@ -1,6 +1,6 @@
+import type { Command } from '../cni/command.ts';
 import { messageOf } from '../cni/errors.ts';
-import { hostWith } from '../cni/host.ts';
-import type { Command, Host } from '../cni/plugin.ts';
+import { type Scope, scopeWith } from '../cni/scope.ts';
 import { commandsOf } from './commands.ts';
 import { unknownCommand } from './help.ts';
 import { WrongUsage } from './options.ts';
@@ -21,14 +21,16 @@ type Print = (line: string) => void;
  */
 export async function runCommandLine(
   args: readonly string[],
-  host: Host,
+  scope: Scope,
   program: Program,
   print: Print,
 ): Promise<number> {
-  const own = hostWith(host, { log: (line) => host.log(line.startsWith(PREFIX) ? line : `${PREFIX}${line}`) });
+  const own = scopeWith(scope, ({ log }) => ({
+    log: (line) => log(line.startsWith(PREFIX) ? line : `${PREFIX}${line}`),
+  }));
   let usage = USAGE;
   try {
-    const plugins = await Promise.all(Object.values(host.registry).map((load) => load()));
+    const plugins = await Promise.all(Object.values(scope.suite.registry).map((load) => load()));
     const { command, rest } = chosen(aliased(args), commandsOf(program, plugins));
     usage = command.usage;
     return await command.run(rest, own, print);
@@ -36,7 +38,7 @@ export async function runCommandLine(
     const isWrongUsage = error instanceof WrongUsage;
     own.log(messageOf(error));
     if (isWrongUsage) {
-      host.log(`usage: ${usage}`);
+      scope.log(`usage: ${usage}`);
     }
     if (args.includes('--json')) {
       print(JSON.stringify({ error: messageOf(error), ...(isWrongUsage ? { usage } : {}) }));

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { messageOf } from '../cni/errors.ts';
 import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
-import type { AttachmentRecord } from '../cni/plugin.ts';
+import type { AttachmentRecord } from '../cni/records.ts';
 import { type ListedAttachment, listCached } from '../cni/result-cache.ts';
 
 /** What libcni, or multus in its place, remembers of an attachment. */

@@ -1,4 +1,5 @@
-import type { Command, Plugin } from '../cni/plugin.ts';
+import type { Command } from '../cni/command.ts';
+import type { Plugin } from '../cni/plugin.ts';
 import { help, version } from './help.ts';
 import { BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, type Program } from './program.ts';
 
@@ -33,12 +34,12 @@ const ownCommands = (program: Program): readonly Command[] => [
       ['--replace', 'move foreign plugins of the same names aside, to <name>.before-braid'],
       JSON_OPTION,
     ],
-    run: (self) => async (args, host, print) => (await import('./install.ts')).install(self, args, host, print),
+    run: (self) => async (args, scope, print) => (await import('./install.ts')).install(self, args, scope, print),
   }),
   command(program, 'doctor', '[--bin FOLDER] [--cri SOCKET]', {
     about: 'find what makes plugins fail or run slowly on this node, and say how to fix it',
     options: [BIN_OPTION, CRI_OPTION, ...PLACE_OPTIONS, JSON_OPTION],
-    run: () => async (args, host, print) => (await import('./doctor.ts')).doctor(args, host, print),
+    run: () => async (args, scope, print) => (await import('./doctor.ts')).doctor(args, scope, print),
   }),
   command(program, 'gc', '[--cri SOCKET] [--wait SECONDS] [--dry-run]', {
     about: 'release the links, devices and addresses of dead containers, and say what is left and why',
@@ -50,17 +51,17 @@ const ownCommands = (program: Program): readonly Command[] => [
       ...PLACE_OPTIONS,
       JSON_OPTION,
     ],
-    run: (self) => async (args, host, print) => (await import('./gc.ts')).gc(self, args, host, print),
+    run: (self) => async (args, scope, print) => (await import('./gc.ts')).gc(self, args, scope, print),
   }),
   command(program, 'list', '', {
     about: 'list the attachments recorded on this node',
     options: [...PLACE_OPTIONS, JSON_OPTION],
-    run: () => async (args, host, print) => (await import('./list.ts')).list(args, host, print),
+    run: () => async (args, scope, print) => (await import('./list.ts')).list(args, scope, print),
   }),
   command(program, 'uninstall', '[--bin FOLDER] [--force]', {
     about: 'remove what install put in, and restore what it replaced',
     options: [BIN_OPTION, ['--force', 'even while pods are attached'], ...PLACE_OPTIONS, JSON_OPTION],
-    run: (self) => async (args, host, print) => (await import('./uninstall.ts')).uninstall(self, args, host, print),
+    run: (self) => async (args, scope, print) => (await import('./uninstall.ts')).uninstall(self, args, scope, print),
   }),
 ];
 

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { flag, ipamSection, list, networkConf, object, section, text } from '../cni/config.ts';
+import { anything, flag, ipamSection, list, networkConf, object, section, text } from '../cni/config.ts';
 import { CniError } from '../cni/errors.ts';
+import type { Finding } from '../cni/findings.ts';
 import { lookUp } from '../cni/json.ts';
-import type { Finding, Host, Plugin } from '../cni/plugin.ts';
+import { type Definition, definePlugin } from '../cni/plugin.ts';
+import { fakeScope } from '../cni/testing/fake-scope.ts';
 import { examineConfs } from './doctor-confs.ts';
 
 /** A main plugin, an IPAM plugin, one that must be chained, and one that has networks below it. */
-const PLUGINS: readonly Partial<Plugin<never>>[] = [
+const PLUGINS: readonly Partial<Definition<never>>[] = [
   {
     name: 'wire',
     conf: networkConf({ vlan: text(''), min_rate: text(''), ipam: ipamSection() }) as never,
@@ -42,17 +44,19 @@ const PLUGINS: readonly Partial<Plugin<never>>[] = [
   },
   {
     name: 'many',
-    conf: networkConf({ delegates: list(text('') as never, ''), path: text('') }) as never,
+    conf: networkConf({ delegates: list(anything('') as never, ''), path: text('') }) as never,
     networksAt: ({ path }: { readonly path: string }) => [{ name: 'far', type: 'wire', vlan: path }],
   },
 ];
 
-const host = {
-  registry: Object.fromEntries(PLUGINS.map((plugin) => [plugin.name, async () => plugin as Plugin])),
-} as unknown as Host;
+const scope = fakeScope({
+  registry: Object.fromEntries(
+    PLUGINS.map((plugin) => [plugin.name, async () => definePlugin(plugin as Definition<never>)]),
+  ),
+});
 
 const examine = async (document: object): Promise<readonly Finding[]> =>
-  examineConfs(host, [{ path: '/net.d/a', document: { cniVersion: '1.1.0', name: 'blue', ...document }, fault: '' }]);
+  examineConfs(scope, [{ path: '/net.d/a', document: { cniVersion: '1.1.0', name: 'blue', ...document }, fault: '' }]);
 
 const texts = async (document: object): Promise<readonly string[]> => (await examine(document)).map(({ text }) => text);
 

@@ -1,10 +1,11 @@
-import { readCall } from '../cni/call.ts';
-import { readConf } from '../cni/config.ts';
 import { messageOf } from '../cni/errors.ts';
+import type { Finding } from '../cni/findings.ts';
 import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
 import { refuseName } from '../cni/network.ts';
 import { type NetworkList, parseNetwork } from '../cni/network-list.ts';
-import type { Call, Finding, Host, Plugin } from '../cni/plugin.ts';
+import type { Plugin } from '../cni/plugin.ts';
+import { readCall } from '../cni/read-call.ts';
+import type { Scope } from '../cni/scope.ts';
 import { type ConfFile, textIn } from './confs.ts';
 import { type Plugins, type UnreadKey, unreadKeys, unreadListKeys } from './doctor-keys.ts';
 
@@ -15,8 +16,8 @@ const ADD = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'doctor', CNI_IFNAME: 'eth0' 
  * What is written in configurations: what every ADD would refuse, as the plugin itself says it, and what nobody reads.
  * Delegates are configurations too.
  */
-export async function examineConfs(host: Host, files: readonly ConfFile[]): Promise<readonly Finding[]> {
-  const loaded = await Promise.all(Object.values(host.registry).map((load) => load()));
+export async function examineConfs(scope: Scope, files: readonly ConfFile[]): Promise<readonly Finding[]> {
+  const loaded = await Promise.all(Object.values(scope.suite.registry).map((load) => load()));
   const plugins = new Map(loaded.map((plugin) => [plugin.name, plugin]));
   return files.flatMap(({ path, document }) =>
     document === undefined ? [] : examineNetwork(document, { path, plugins, isDelegate: false }),
@@ -91,19 +92,18 @@ function refusals(document: JsonObject, plugins: Plugins): readonly unknown[] {
 }
 
 function validate(plugin: Plugin, document: JsonObject): void {
-  const call: Call<JsonObject> = readCall(ADD, Buffer.from(JSON.stringify(document)));
-  plugin.validate?.({ ...call, conf: readConf(plugin.conf, call.document) });
+  const call = readCall(ADD, Buffer.from(JSON.stringify(document)));
+  if (call.verb === 'ADD') {
+    plugin.validate(call);
+  }
 }
 
 /** Those of multus: in the configuration, and in files that it names. */
 function networksBelow(conf: JsonObject, plugin: Plugin | undefined): readonly JsonObject[] {
   const delegates = lookUp(conf, 'delegates');
   const inline = Array.isArray(delegates) ? (delegates as readonly Json[]).filter(isObject) : [];
-  if (plugin?.networksAt === undefined) {
-    return inline;
-  }
   try {
-    return [...inline, ...plugin.networksAt(readConf(plugin.conf, conf))];
+    return [...inline, ...(plugin?.networksAt(conf) ?? [])];
   } catch {
     return inline; // the plugin says so itself, of the configuration that leads there
   }

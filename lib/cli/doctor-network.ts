@@ -1,5 +1,6 @@
 import { closeSync, constants, readFileSync } from 'node:fs';
-import type { Finding, Host } from '../cni/plugin.ts';
+import type { Finding } from '../cni/findings.ts';
+import type { Scope } from '../cni/scope.ts';
 import { formatCidr, masked, parseCidr } from '../net/cidr.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { SeenNetns } from './namespaces.ts';
@@ -8,11 +9,11 @@ import type { Node } from './node.ts';
 const STRICT = 1;
 
 /** What the kernel does with packets in the node's namespace and in those of recorded pods. */
-export function examineNetwork(host: Host, node: Node, namespaces: readonly SeenNetns[]): readonly Finding[] {
+export function examineNetwork(scope: Scope, node: Node, namespaces: readonly SeenNetns[]): readonly Finding[] {
   const recorded = new Map(node.records.map((record) => [realPath(record.netns), record]));
   return namespaces
     .filter(({ isHost, path }) => isHost || recorded.has(realPath(path)))
-    .flatMap((one) => examineSubnets(host, one, one.isHost ? 'the node' : `pod "${nameOf(recorded, one)}"`));
+    .flatMap((one) => examineSubnets(scope, one, one.isHost ? 'the node' : `pod "${nameOf(recorded, one)}"`));
 }
 
 function nameOf(recorded: ReadonlyMap<string, { readonly pod: string; readonly containerId: string }>, one: SeenNetns) {
@@ -23,7 +24,7 @@ function nameOf(recorded: ReadonlyMap<string, { readonly pod: string; readonly c
 const realPath = (path: string): string => path.replace(/^\/var\/run\//, '/run/');
 
 /** Two interfaces in one subnet: the kernel answers ARP on either for both, and sends by one of them. */
-function examineSubnets(host: Host, seen: SeenNetns, where: string): readonly Finding[] {
+function examineSubnets(scope: Scope, seen: SeenNetns, where: string): readonly Finding[] {
   const groups = Map.groupBy(
     seen.addresses.filter(({ text, prefix }) => !text.includes(':') && prefix < 32),
     ({ text, prefix }) => subnetOf(text, prefix),
@@ -32,18 +33,18 @@ function examineSubnets(host: Host, seen: SeenNetns, where: string): readonly Fi
     const names = [...new Set(addresses.map(({ linkIndex }) => linkIndex))]
       .map((index) => seen.links.find((link) => link.index === index)?.name ?? '')
       .filter((name) => name !== '' && name !== 'lo');
-    return names.length < 2 ? [] : examineSettings(host, seen, where, subnet, names);
+    return names.length < 2 ? [] : examineSettings(scope, seen, where, subnet, names);
   });
 }
 
 function examineSettings(
-  host: Host,
+  scope: Scope,
   seen: SeenNetns,
   where: string,
   subnet: string,
   names: readonly string[],
 ): readonly Finding[] {
-  const read = reader(host, seen);
+  const read = reader(scope, seen);
   if (read === undefined) {
     return [];
   }
@@ -83,12 +84,12 @@ function subnetOf(text: string, prefix: number): string {
 
 /** Settings of IPv4 as they are in the namespace; one that cannot be read is 0. */
 function reader(
-  host: Host,
+  scope: Scope,
   { path }: SeenNetns,
 ): (Disposable & { get(name: string, key: string): number }) | undefined {
   let netns: Netns;
   try {
-    netns = host.openNetns(path);
+    netns = scope.node.openNetns(path);
   } catch {
     return undefined;
   }

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { loaderIn } from '../cni/delegate.ts';
+import type { Finding } from '../cni/findings.ts';
 import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
-import type { Finding, Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
 import { readMark } from '../sys/build-id.ts';
 import { textIn } from './confs.ts';
 import { foldersOf, type Runtime } from './cri.ts';
@@ -43,11 +44,11 @@ const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, f
 const warning = (text: string, fix: string): Finding => ({ level: 'warning', text, fix });
 
 /** What lies between a runtime and the plugins: folders, files, versions. */
-export async function examineRuntime(host: Host, node: Node, places: RuntimePlaces): Promise<readonly Finding[]> {
+export async function examineRuntime(scope: Scope, node: Node, places: RuntimePlaces): Promise<readonly Finding[]> {
   const findings = [
     ...examineFiles(node, places),
-    ...examineBin(host, node, places),
-    ...(await examineLibraries(host, places)),
+    ...examineBin(scope, node, places),
+    ...(await examineLibraries(scope, places)),
     ...places.runtimes.flatMap((runtime) => examineVersion(node, runtime)),
   ];
   for (const runtime of places.runtimes) {
@@ -67,12 +68,12 @@ function examineFiles({ confFiles }: Node, { confDir, runtimes }: RuntimePlaces)
     : broken;
 }
 
-function examineBin(host: Host, { confs }: Node, { bin, hasRuntime }: RuntimePlaces): readonly Finding[] {
+function examineBin(scope: Scope, { confs }: Node, { bin, hasRuntime }: RuntimePlaces): readonly Finding[] {
   const findings: Finding[] = [];
   const types = new Set(confs.flatMap(typesIn));
   for (const type of [...types].filter((name) => !existsSync(join(bin, name)))) {
     const fix =
-      loaderIn(host.registry, type) === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
+      loaderIn(scope.suite.registry, type) === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
     findings.push(fault(`plugin "${type}" is configured, but not in "${bin}": pods fail`, fix));
   }
   if (hasRuntime && !existsSync(join(bin, 'loopback'))) {
@@ -83,7 +84,7 @@ function examineBin(host: Host, { confs }: Node, { bin, hasRuntime }: RuntimePla
       ),
     );
   }
-  const builds = new Set(ownFiles(host, bin).map((path) => readMark(path)?.toString('latin1')));
+  const builds = new Set(ownFiles(scope, bin).map((path) => readMark(path)?.toString('latin1')));
   if (builds.size > 1) {
     findings.push(
       warning(
@@ -96,20 +97,20 @@ function examineBin(host: Host, { confs }: Node, { bin, hasRuntime }: RuntimePla
 }
 
 /** Names are mostly links to one file. */
-async function examineLibraries(host: Host, { bin }: RuntimePlaces): Promise<readonly Finding[]> {
-  const files = new Map(ownFiles(host, bin).map((path) => [identityOf(path), path]));
+async function examineLibraries(scope: Scope, { bin }: RuntimePlaces): Promise<readonly Finding[]> {
+  const files = new Map(ownFiles(scope, bin).map((path) => [identityOf(path), path]));
   const findings: Finding[] = [];
   for (const path of files.values()) {
-    for (const { what, fix } of await lackingLibraries(host, path)) {
+    for (const { what, fix } of await lackingLibraries(scope, path)) {
       findings.push(fault(`"${path}" does not run on this node: ${what}`, `${fix}, or install with --form script`));
     }
   }
   return findings;
 }
 
-const ownFiles = (host: Host, bin: string): readonly string[] =>
+const ownFiles = (scope: Scope, bin: string): readonly string[] =>
   namesIn(bin)
-    .filter((name) => loaderIn(host.registry, name) !== undefined)
+    .filter((name) => loaderIn(scope.suite.registry, name) !== undefined)
     .map((name) => join(bin, name))
     .filter(isOurs);
 

@@ -1,5 +1,6 @@
 import { messageOf } from '../cni/errors.ts';
-import type { Examined, Finding, Host } from '../cni/plugin.ts';
+import type { Examined, Finding } from '../cni/findings.ts';
+import type { Scope } from '../cni/scope.ts';
 import { CRI_OPTION, findRuntimes, type Runtime } from './cri.ts';
 import { examineConfs } from './doctor-confs.ts';
 import { examineNetwork } from './doctor-network.ts';
@@ -13,7 +14,7 @@ import { count } from './table.ts';
 type Print = (line: string) => void;
 
 /** `braid doctor`: 0 when no pod fails for what is found. */
-export async function doctor(args: readonly string[], host: Host, print: Print): Promise<number> {
+export async function doctor(args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     ...NODE_OPTIONS,
     ...CRI_OPTION,
@@ -21,16 +22,16 @@ export async function doctor(args: readonly string[], host: Host, print: Print):
     json: { type: 'boolean', default: false },
   });
   const places = placesIn(values);
-  const node = await readNode(host, places);
+  const node = await readNode(scope, places);
   const { runtimes, findings: silent } = await askRuntimes(values.cri);
   const hasRuntime = runtimes.length > 0 || silent.length > 0 || isRuntimeConfigured(values.cri);
   const found = [
     ...silent,
-    ...(await examineRuntime(host, node, { bin: values.bin, confDir: places.confDir, runtimes, hasRuntime })),
-    ...(await examineConfs(host, node.confFiles)),
+    ...(await examineRuntime(scope, node, { bin: values.bin, confDir: places.confDir, runtimes, hasRuntime })),
+    ...(await examineConfs(scope, node.confFiles)),
     ...examineRecords(node),
-    ...examineNetwork(host, node, await listNamespaces(host)),
-    ...(await askPlugins(host, node)),
+    ...examineNetwork(scope, node, await listNamespaces(scope)),
+    ...(await askPlugins(scope, node)),
   ];
   const findings = eachOnce(found);
   const faults = findings.filter(({ level }) => level === 'fault');
@@ -63,13 +64,13 @@ async function askRuntimes(
 }
 
 /** A plugin that cannot look has found something. */
-async function askPlugins(host: Host, { confs, records, isGone }: Node): Promise<readonly Finding[]> {
+async function askPlugins(scope: Scope, { confs, records, isGone }: Node): Promise<readonly Finding[]> {
   const examined: Examined = { confs, records, isGone };
   const findings: Finding[] = [];
-  for (const load of Object.values(host.registry)) {
+  for (const load of Object.values(scope.suite.registry)) {
     const plugin = await load();
     try {
-      findings.push(...((await plugin.examine?.(host, examined)) ?? []));
+      findings.push(...((await plugin.examine?.(scope, examined)) ?? []));
     } catch (error) {
       findings.push({
         level: 'warning',

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
 import { ioError } from '../sys/io-error.ts';
 
 const LOCK_EX = 2;
@@ -10,14 +10,14 @@ const LOCK_EX = 2;
  *
  * @throws CniError tryAgainLater when another process has it
  */
-export function lockFolder(host: Host, folder: string): Disposable {
+export function lockFolder(scope: Scope, folder: string): Disposable {
   let fd: number;
   try {
     fd = openSync(folder, 'r');
   } catch (error) {
     throw ioError('open folder', folder, error);
   }
-  if (host.native.lock(fd, LOCK_EX) < 0) {
+  if (scope.node.native.lock(fd, LOCK_EX) < 0) {
     closeSync(fd);
     throw new CniError('tryAgainLater', `cannot change "${folder}": another braid is at work there`);
   }

@@ -1,12 +1,11 @@
-import { loaderIn } from '../cni/delegate.ts';
+import { delegateTimeoutMs, loaderIn } from '../cni/delegate.ts';
 import { messageOf } from '../cni/errors.ts';
-import { hostWith } from '../cni/host.ts';
 import type { JsonObject } from '../cni/json.ts';
 import { delNetwork, type RuntimeConf } from '../cni/network.ts';
 import { parseNetwork } from '../cni/network-list.ts';
-import type { Host } from '../cni/plugin.ts';
 import { listCached } from '../cni/result-cache.ts';
 import { runPlugin } from '../cni/run.ts';
+import { type Scope, scopeWith } from '../cni/scope.ts';
 import { textIn } from './confs.ts';
 import { CRI_OPTION } from './cri.ts';
 import { attachedIn, shortId } from './list.ts';
@@ -20,14 +19,14 @@ import { count, table } from './table.ts';
 type Print = (line: string) => void;
 
 interface Collecting {
-  readonly host: Host;
+  readonly scope: Scope;
   readonly program: Program;
   readonly places: NodePlaces;
   readonly path: readonly string[];
 }
 
 /** `braid gc`: DEL for every attachment of a dead container. */
-export async function gc(program: Program, args: readonly string[], host: Host, print: Print): Promise<number> {
+export async function gc(program: Program, args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     ...NODE_OPTIONS,
     ...CRI_OPTION,
@@ -39,9 +38,14 @@ export async function gc(program: Program, args: readonly string[], host: Host, 
   const places = placesIn(values);
   const tell: Print = values.json ? () => undefined : print;
   const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
-  const { containers, node } = await scanTwice(host, options, tell);
+  const { containers, node } = await scanTwice(scope, options, tell);
   const dead = containers.filter(isDead);
-  const collecting = { host: hostWith(host, { log: () => undefined }), program, places, path: values.bin.split(':') };
+  const collecting = {
+    scope: scopeWith(scope, () => ({ log: () => undefined })),
+    program,
+    places,
+    path: values.bin.split(':'),
+  };
   const failures = values['dry-run'] ? new Map() : await collectAll(collecting, dead);
   const outcome: Outcome = {
     collected: dead.filter(({ containerId }) => !failures.has(containerId)),
@@ -50,7 +54,7 @@ export async function gc(program: Program, args: readonly string[], host: Host, 
   report(node.homes, outcome, values, print);
   const faults = [...node.faults, ...[...failures.values()].flat()];
   for (const fault of faults) {
-    host.log(fault);
+    scope.log(fault);
   }
   return faults.length > 0 ? 1 : 0;
 }
@@ -81,7 +85,7 @@ async function collectAll(collecting: Collecting, dead: readonly Container[]): P
   const hasList = ({ plugin, list }: NodeRecord): boolean => plugin !== '' && list !== undefined;
   const isInner = ({ plugin, list }: NodeRecord): boolean => plugin !== '' && list === undefined;
   for (const belongs of [isOuter, hasList, isInner]) {
-    const { records, homes } = await readNode(collecting.host, collecting.places);
+    const { records, homes } = await readNode(collecting.scope, collecting.places);
     for (const record of records.filter((one) => ids.has(one.containerId) && belongs(one))) {
       try {
         await takeBack(collecting, record, homes.get(record.containerId));
@@ -96,7 +100,7 @@ async function collectAll(collecting: Collecting, dead: readonly Container[]): P
 }
 
 async function takeBack(collecting: Collecting, record: NodeRecord, home: Home | undefined): Promise<void> {
-  const { host, program, places, path } = collecting;
+  const { scope, program, places, path } = collecting;
   const netns = home?.identity === undefined ? '' : home.path;
   if (record.plugin === '') {
     const known = listCached(places.cacheDir, record.containerId).attachments.find(
@@ -108,19 +112,20 @@ async function takeBack(collecting: Collecting, record: NodeRecord, home: Home |
       netns,
       args: known?.args ?? [],
       capabilityArgs: known?.capabilityArgs ?? {},
+      timeoutMs: delegateTimeoutMs({}),
       cacheDir: places.cacheDir,
       path,
       env: program.env,
     };
-    await delNetwork(host, { ...parseNetwork(record.release), name: record.network }, runtime);
+    await delNetwork(scope, { ...parseNetwork(record.release), name: record.network }, runtime);
     return;
   }
   await runDel(collecting, record, record.release, netns);
 }
 
 /** DEL of one of our plugins, in this process. */
-async function runDel({ host, program, path }: Collecting, record: NodeRecord, conf: JsonObject, netns: string) {
-  const plugin = await loaderIn(host.registry, textIn(conf, 'type'))?.();
+async function runDel({ scope, program, path }: Collecting, record: NodeRecord, conf: JsonObject, netns: string) {
+  const plugin = await loaderIn(scope.suite.registry, textIn(conf, 'type'))?.();
   if (plugin === undefined) {
     throw new Error(`there is no plugin "${textIn(conf, 'type')}"`);
   }
@@ -136,7 +141,7 @@ async function runDel({ host, program, path }: Collecting, record: NodeRecord, c
   const { stdout, exitCode } = await runPlugin(
     plugin,
     { env, readStdin: () => Buffer.from(JSON.stringify(conf)) },
-    host,
+    scope,
   );
   if (exitCode !== 0) {
     throw new Error(textIn(JSON.parse(stdout) as JsonObject, 'msg'));

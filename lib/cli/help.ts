@@ -1,4 +1,4 @@
-import type { Command } from '../cni/plugin.ts';
+import type { Command } from '../cni/command.ts';
 import { suggestion } from './nearest.ts';
 import { readOptions, WrongUsage } from './options.ts';
 import type { Program } from './program.ts';

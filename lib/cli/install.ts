@@ -1,6 +1,6 @@
 import { linkSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
 import { makeFolder, syncFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { lockFolder } from './folder-lock.ts';
@@ -32,13 +32,13 @@ const DEEDS = { present: 'is there', install: 'installed', update: 'updated', re
  * `braid install`. What shall be in the folder is written down before anything is changed there, so uninstall finds all
  * of it whenever this is interrupted.
  */
-export async function install(program: Program, args: readonly string[], host: Host, print: Print): Promise<number> {
-  const wanted = readWanted(program, args, Object.keys(host.registry));
+export async function install(program: Program, args: readonly string[], scope: Scope, print: Print): Promise<number> {
+  const wanted = readWanted(program, args, Object.keys(scope.suite.registry));
   const tell: Print = wanted.asJson ? () => undefined : print;
   const source = await findSource(program, wanted.form);
-  await refuseLacking(host, source.path);
+  await refuseLacking(scope, source.path);
   makeFolder(wanted.bin, { mode: 0o755 });
-  using _lock = lockFolder(host, wanted.bin);
+  using _lock = lockFolder(scope, wanted.bin);
   const known = readManifest(wanted.bin);
   const steps = await planInstall(wanted.bin, wanted.names, source, known, wanted.mayReplace);
   const changes = steps.filter(({ deed }) => deed !== 'present');

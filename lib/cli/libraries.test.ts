@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
+import { fakeScope } from '../cni/testing/fake-scope.ts';
 import { temporaryFolder } from '../sys/testing/temporary.ts';
 import { lackingLibraries, refuseLacking } from './libraries.ts';
 
@@ -10,7 +11,7 @@ const WITHOUT = `${FOUND}\tlibatomic.so.1 => not found\n\tlibstdc++.so.6 => not 
 
 /** A program, and a loader that says this of it. */
 async function examined<T>(
-  work: (host: Host, path: string) => Promise<T>,
+  work: (scope: Scope, path: string) => Promise<T>,
   { stdout = FOUND, stderr = '', content = '\x7fELF', code = '' },
 ): Promise<T> {
   using folder = temporaryFolder();
@@ -22,7 +23,7 @@ async function examined<T>(
     }
     return { exitCode: 0, signal: undefined, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) };
   };
-  return work({ execute } as unknown as Host, path);
+  return work(fakeScope({ node: { execute } }), path);
 }
 
 describe('lackingLibraries', () => {

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
-import type { Executed, Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
+import type { Executed } from '../sys/execute.ts';
 
 /** Packages with the libraries that Node needs beside those of glibc itself: of Debian and Ubuntu, and of RHEL and Fedora. */
 const PACKAGES: Readonly<Record<string, readonly [string, string]>> = {
@@ -15,6 +16,9 @@ export interface Lacking {
   readonly fix: string;
 }
 
+/** For the loader, which reads a few files. */
+const TIMEOUT_MS = 10_000;
+
 const ELF = '\x7fELF';
 
 /**
@@ -23,13 +27,18 @@ const ELF = '\x7fELF';
  *
  * @returns nothing for a script, and where the loader cannot be asked: the file's folder may be mounted noexec
  */
-export async function lackingLibraries(host: Host, path: string): Promise<readonly Lacking[]> {
+export async function lackingLibraries(scope: Scope, path: string): Promise<readonly Lacking[]> {
   if (!isElf(path)) {
     return [];
   }
   let told: Executed;
   try {
-    told = await host.execute(path, { LD_TRACE_LOADED_OBJECTS: '1', LC_ALL: 'C' }, Buffer.alloc(0));
+    told = await scope.execute({
+      path,
+      env: { LD_TRACE_LOADED_OBJECTS: '1', LC_ALL: 'C' },
+      stdin: Buffer.alloc(0),
+      timeoutMs: TIMEOUT_MS,
+    });
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT'
       ? [
@@ -57,8 +66,8 @@ export async function lackingLibraries(host: Host, path: string): Promise<readon
 }
 
 /** @throws CniError saying what to install */
-export async function refuseLacking(host: Host, path: string): Promise<void> {
-  const lacking = await lackingLibraries(host, path);
+export async function refuseLacking(scope: Scope, path: string): Promise<void> {
+  const lacking = await lackingLibraries(scope, path);
   if (lacking.length > 0) {
     const whats = lacking.map(({ what }) => what).join(', ');
     const fixes = [...new Set(lacking.map(({ fix }) => fix))].join(', ');

@@ -1,4 +1,4 @@
-import type { Finding } from '../cni/plugin.ts';
+import type { Finding } from '../cni/findings.ts';
 import { type DeviceFacts, listDevices } from '../link/device.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 

@@ -1,4 +1,4 @@
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
 import { type Homes, withoutPrefix } from './located.ts';
 import { NODE_OPTIONS, type NodeRecord, placesIn, readNode } from './node.ts';
 import { readOptions } from './options.ts';
@@ -26,12 +26,12 @@ export interface Attached {
 }
 
 /** `braid list` */
-export async function list(args: readonly string[], host: Host, print: Print): Promise<number> {
+export async function list(args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, { ...NODE_OPTIONS, json: { type: 'boolean', default: false } });
-  const { records, homes, faults } = await readNode(host, placesIn(values));
+  const { records, homes, faults } = await readNode(scope, placesIn(values));
   const attached = attachedIn(homes, records);
   for (const fault of faults) {
-    host.log(fault);
+    scope.log(fault);
   }
   for (const line of values.json ? [JSON.stringify(attached, null, 2)] : attachedTable(attached, Date.now())) {
     print(line);

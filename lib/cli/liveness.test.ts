@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
+import { fakeScope } from '../cni/testing/fake-scope.ts';
 import type { DeviceFacts } from '../link/device.ts';
 import { type Netns, NetnsMissing } from '../netns/netns.ts';
 import { assess, type Evidence, type Liveness } from './liveness.ts';
@@ -13,13 +14,16 @@ const NOW = 1_000_000_000_000;
 const OLD = NOW - 60 * 60_000;
 
 /** Of each path the namespace it leads to; '0' is the node's own. */
-function hostWith(namespaces: Readonly<Record<string, string>>): Host {
-  const netns = (path: string, identity: string) => ({
-    path,
-    identity,
-    isSameAs: (other: Netns) => other.identity === identity,
-    [Symbol.dispose]: () => undefined,
-  });
+function scopeOn(namespaces: Readonly<Record<string, string>>): Scope {
+  const netns = (path: string, identity: string): Netns => {
+    const parts: Partial<Netns> = {
+      path,
+      identity,
+      isSameAs: (other) => other.identity === identity,
+      [Symbol.dispose]: () => undefined,
+    };
+    return parts as Netns;
+  };
   const openNetns = (path: string) => {
     const identity = namespaces[path];
     if (identity === undefined) {
@@ -27,7 +31,7 @@ function hostWith(namespaces: Readonly<Record<string, string>>): Host {
     }
     return netns(path, identity);
   };
-  return { netns: netns('', '0'), openNetns, livingNetns: () => [], bootId: 'b' } as unknown as Host;
+  return fakeScope({ node: { host: netns('', '0'), openNetns, bootId: 'b' } });
 }
 
 const record = (more: Partial<NodeRecord> = {}): NodeRecord => ({
@@ -55,10 +59,10 @@ const seen = (more: Partial<SeenNetns> = {}): SeenNetns => ({
   ...more,
 });
 
-const evidence = async (host: Host, known: readonly NodeRecord[], more: Partial<Evidence>): Promise<Evidence> => ({
+const evidence = async (scope: Scope, known: readonly NodeRecord[], more: Partial<Evidence>): Promise<Evidence> => ({
   sandboxes: undefined,
   namespaces: [],
-  located: locate(await findHomes(host, known), known),
+  located: locate(await findHomes(scope, known), known),
   nowMs: NOW,
   ...more,
 });
@@ -74,7 +78,7 @@ async function assessed(
   records: readonly NodeRecord[],
   { paths = {}, others = [], ...more }: Circumstances = {},
 ): Promise<Liveness> {
-  return assess(records, await evidence(hostWith(paths), [...records, ...others], more));
+  return assess(records, await evidence(scopeOn(paths), [...records, ...others], more));
 }
 
 const state = async (...args: Parameters<typeof assessed>): Promise<string> => (await assessed(...args)).state;

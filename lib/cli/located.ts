@@ -1,5 +1,6 @@
-import type { AttachmentRecord, Host } from '../cni/plugin.ts';
+import type { AttachmentRecord } from '../cni/records.ts';
 import { reopen } from '../cni/sandbox.ts';
+import type { Scope } from '../cni/scope.ts';
 import { formatIp, parseIp } from '../net/ip.ts';
 
 type Recorded = Omit<AttachmentRecord, 'release'>;
@@ -26,10 +27,10 @@ export interface Home {
 export type Homes = ReadonlyMap<string, Home>;
 
 /** Finds the namespaces of containers, wherever they are by now. */
-export async function findHomes(host: Host, records: readonly Recorded[]): Promise<Homes> {
+export async function findHomes(scope: Scope, records: readonly Recorded[]): Promise<Homes> {
   const homes = new Map<string, Home>();
   for (const [containerId, own] of Map.groupBy(records, (record) => record.containerId)) {
-    const home = await homeOf(host, own);
+    const home = await homeOf(scope, own);
     if (home !== undefined) {
       homes.set(containerId, home);
     }
@@ -38,14 +39,14 @@ export async function findHomes(host: Host, records: readonly Recorded[]): Promi
 }
 
 /** What tells the namespace itself counts more than a path, which may lead elsewhere by now. */
-async function homeOf(host: Host, records: readonly Recorded[]): Promise<Home | undefined> {
+async function homeOf(scope: Scope, records: readonly Recorded[]): Promise<Home | undefined> {
   const identified = records.filter(({ namespace }) => namespace !== undefined);
   const sandboxes =
     identified.length > 0
       ? identified.map(({ netns, namespace }) => ({ path: netns, identity: namespace }))
       : pathsOf(records).map((path) => ({ path }));
   for (const sandbox of sandboxes) {
-    const { netns } = await reopen(host, sandbox);
+    const { netns } = await reopen(scope, sandbox);
     if (netns !== undefined) {
       using open = netns;
       return { path: open.path, identity: open.identity };

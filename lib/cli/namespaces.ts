@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
 import { type DeviceFacts, listDevices } from '../link/device.ts';
 import { formatIp, ipFromBytes } from '../net/ip.ts';
 import { decodeAddress, encodeAddress, RTM_GETADDR } from '../netlink/codec/address.ts';
@@ -28,14 +28,14 @@ export interface SeenAddress {
 const FOLDERS = ['/run/netns', '/var/run/netns', '/run/docker/netns'];
 
 /** Every namespace with a name or a process. */
-export async function listNamespaces(host: Host): Promise<readonly SeenNetns[]> {
+export async function listNamespaces(scope: Scope): Promise<readonly SeenNetns[]> {
   const processes = processPaths();
   const found = new Map<string, SeenNetns>();
   for (const path of [...FOLDERS.flatMap(pathsIn), ...processes.values()]) {
     try {
-      using netns = host.openNetns(path);
+      using netns = scope.node.openNetns(path);
       if (!found.has(netns.identity)) {
-        found.set(netns.identity, await seen(host, netns, path, processes));
+        found.set(netns.identity, await seen(scope, netns, path, processes));
       }
     } catch {
       // no namespace is mounted there, or the process has exited
@@ -56,7 +56,7 @@ export async function addressesIn(netlink: Conversation): Promise<readonly SeenA
 }
 
 async function seen(
-  host: Host,
+  scope: Scope,
   netns: Netns,
   path: string,
   processes: ReadonlyMap<string, string>,
@@ -65,7 +65,7 @@ async function seen(
   return {
     path,
     identity: netns.identity,
-    isHost: netns.isSameAs(host.netns),
+    isHost: netns.isSameAs(scope.node.host),
     hasProcesses: processes.has(`net:[${inode}]`),
     links: await listDevices(netns.netlink),
     addresses: await addressesIn(netns.netlink),

@@ -1,7 +1,8 @@
 import { messageOf } from '../cni/errors.ts';
-import { hostWith } from '../cni/host.ts';
 import type { JsonObject } from '../cni/json.ts';
-import type { AttachmentRecord, Host, Plugin } from '../cni/plugin.ts';
+import type { Plugin } from '../cni/plugin.ts';
+import type { AttachmentRecord } from '../cni/records.ts';
+import { type Scope, scopeWith } from '../cni/scope.ts';
 import { type CachedRecord, cachedRecords } from './cached.ts';
 import { type ConfFile, confFilesIn, distinct, pluginConfsIn, textIn } from './confs.ts';
 import { findHomes, type Homes } from './located.ts';
@@ -50,12 +51,12 @@ export const placesIn = (values: { readonly 'conf-dir': string; readonly 'cache-
  * Reads all of it. Configurations say where records are, and records hold configurations: this goes on until nothing new
  * is found.
  */
-export async function readNode(host: Host, { confDir, cacheDir, confs: added = [] }: NodePlaces): Promise<Node> {
-  const plugins = await Promise.all(Object.values(host.registry).map((load) => load()));
+export async function readNode(scope: Scope, { confDir, cacheDir, confs: added = [] }: NodePlaces): Promise<Node> {
+  const plugins = await Promise.all(Object.values(scope.suite.registry).map((load) => load()));
   const confFiles = confFilesIn(confDir);
   const cached = cachedRecords(cacheDir);
   const faults = new Set(cached.faults);
-  const noting = hostWith(host, { log: (line) => void faults.add(line) });
+  const noting = scopeWith(scope, () => ({ log: (line) => void faults.add(line) }));
   const runtimes = cached.records.flatMap((record): readonly NodeRecord[] =>
     isOfOurs(record.list, plugins) ? [{ ...record, plugin: '', release: record.list }] : [],
   );
@@ -67,7 +68,7 @@ export async function readNode(host: Host, { confDir, cacheDir, confs: added = [
     records = [...runtimes, ...(await askAll(plugins, noting, confs))];
     confs = [...added, ...confsIn(confFiles, records)];
   }
-  const homes = await findHomes(host, [...records, ...foreign]);
+  const homes = await findHomes(scope, [...records, ...foreign]);
   const isGone = ({ containerId }: AttachmentRecord): boolean =>
     homes.has(containerId) && homes.get(containerId)?.identity === undefined;
   return { confFiles, confs, records, foreign, homes, faults: [...faults], isGone };
@@ -78,14 +79,14 @@ function confsIn(files: readonly ConfFile[], records: readonly NodeRecord[]): re
   return distinct(documents.flatMap((document) => (document === undefined ? [] : pluginConfsIn(document))));
 }
 
-async function askAll(plugins: readonly Plugin[], host: Host, confs: readonly JsonObject[]) {
+async function askAll(plugins: readonly Plugin[], scope: Scope, confs: readonly JsonObject[]) {
   const records: NodeRecord[] = [];
   for (const plugin of plugins) {
     try {
-      const own = (await plugin.records?.(host, confs)) ?? [];
+      const own = (await plugin.records?.(scope, confs)) ?? [];
       records.push(...own.map((record) => ({ ...record, plugin: plugin.name })));
     } catch (error) {
-      host.log(messageOf(error));
+      scope.log(messageOf(error));
     }
   }
   return records.sort((a, b) => rank(a) - rank(b));

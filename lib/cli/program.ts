@@ -1,4 +1,4 @@
-import type { Env } from '../cni/plugin.ts';
+import type { Env } from '../sys/execute.ts';
 
 export type Form = 'standalone' | 'script';
 

@@ -1,4 +1,4 @@
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
 import { findRuntimes, listSandboxes } from './cri.ts';
 import { assess, type Evidence, type Liveness } from './liveness.ts';
 import { locate } from './located.ts';
@@ -41,8 +41,8 @@ export function waitMsIn(seconds: string): number {
  * Scans the node; a second time, `waitMs` later, if there are suspects. Two scans make a suspect `dead`; one that only
  * the second scan saw stays `unclear`.
  */
-export async function scanTwice(host: Host, options: ScanOptions, tell: (line: string) => void): Promise<Scan> {
-  const first = await scan(host, options);
+export async function scanTwice(scope: Scope, options: ScanOptions, tell: (line: string) => void): Promise<Scan> {
+  const first = await scan(scope, options);
   const suspects = new Set(first.containers.filter(isSuspect).map(({ containerId }) => containerId));
   if (suspects.size === 0) {
     return first;
@@ -51,8 +51,8 @@ export async function scanTwice(host: Host, options: ScanOptions, tell: (line: s
     const seconds = options.waitMs / 1000;
     tell(`${count(suspects.size, 'container')} may still be starting: scanning again in ${seconds} s (--wait)`);
   }
-  await host.sleep(options.waitMs);
-  const second = await scan(host, options);
+  await scope.sleep(options.waitMs);
+  const second = await scan(scope, options);
   const containers = second.containers.map((container): Container => {
     if (!isSuspect(container)) {
       return container;
@@ -65,8 +65,8 @@ export async function scanTwice(host: Host, options: ScanOptions, tell: (line: s
 }
 
 /** Records are read first: an ADD that comes later is not assessed, and what ended before is not in them. */
-async function scan(host: Host, { places, cri }: ScanOptions): Promise<Scan> {
-  const node = await readNode(host, places);
+async function scan(scope: Scope, { places, cri }: ScanOptions): Promise<Scan> {
+  const node = await readNode(scope, places);
   const runtimes = await findRuntimes(cri);
   const sandboxes: string[] = [];
   for (const runtime of runtimes) {
@@ -74,7 +74,7 @@ async function scan(host: Host, { places, cri }: ScanOptions): Promise<Scan> {
   }
   const evidence: Evidence = {
     sandboxes: runtimes.length === 0 ? undefined : new Set(sandboxes),
-    namespaces: await listNamespaces(host),
+    namespaces: await listNamespaces(scope),
     located: locate(node.homes, [...node.records, ...node.foreign]),
     nowMs: Date.now(),
   };

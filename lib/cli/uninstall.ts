@@ -1,7 +1,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { CniError } from '../cni/errors.ts';
-import type { Host } from '../cni/plugin.ts';
+import type { Scope } from '../cni/scope.ts';
 import { syncFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { lockFolder } from './folder-lock.ts';
@@ -18,7 +18,7 @@ type Print = (line: string) => void;
 type Fate = 'removed' | 'put back' | 'left' | 'missing';
 
 /** `braid uninstall`. The manifest goes last, so it can be repeated after an interruption. */
-export async function uninstall(_: Program, args: readonly string[], host: Host, print: Print): Promise<number> {
+export async function uninstall(_: Program, args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     bin: { type: 'string', default: BIN_FOLDER },
     force: { type: 'boolean', default: false },
@@ -35,9 +35,9 @@ export async function uninstall(_: Program, args: readonly string[], host: Host,
     return 0;
   }
   if (!values.force) {
-    await refuseWhileAttached(host, placesIn(values));
+    await refuseWhileAttached(scope, placesIn(values));
   }
-  using _lock = lockFolder(host, bin);
+  using _lock = lockFolder(scope, bin);
   const fates = Object.entries(manifest.files).map(([name, file]) => [name, takeOut(bin, name, file)] as const);
   removeTemporary(bin);
   syncFolder(bin);
@@ -52,10 +52,10 @@ export async function uninstall(_: Program, args: readonly string[], host: Host,
  *
  * @throws CniError that lists the attachments
  */
-async function refuseWhileAttached(host: Host, places: NodePlaces): Promise<void> {
-  const { records, homes, faults } = await readNode(host, places);
+async function refuseWhileAttached(scope: Scope, places: NodePlaces): Promise<void> {
+  const { records, homes, faults } = await readNode(scope, places);
   for (const fault of faults) {
-    host.log(fault);
+    scope.log(fault);
   }
   if (records.length > 0) {
     const lines = [

@@ -2,11 +2,11 @@ import { announceWhenUp, configureLink, planAddresses } from '../link/addressing
 import { setUp } from '../link/link.ts';
 import { settle } from '../link/settle.ts';
 import type { Netns } from '../netns/netns.ts';
+import type { AttachmentCall, DeletionCall } from './call.ts';
 import { asCniError, CniError } from './errors.ts';
 import { ipamAdd, ipamDel, ipamType } from './ipam.ts';
-import type { JsonObject } from './json.ts';
-import type { Call, Host } from './plugin.ts';
 import { type Dns, EMPTY_RESULT, formatResult, type Interface, type Result } from './result.ts';
+import type { Scope } from './scope.ts';
 import type { Undo } from './undo.ts';
 import { familyOf } from './versions.ts';
 
@@ -19,7 +19,7 @@ export interface MadeLink {
   /** of the configuration; absent takes that of the IPAM plugin */
   readonly dns?: Dns;
   /** Takes the link away: its addresses may be given back only after that. */
-  readonly takeAway: () => void | Promise<void>;
+  readonly takeAway: (scope: Scope) => void | Promise<void>;
   /** addresses and routes beside those of the IPAM plugin */
   readonly more?: Pick<Result, 'ips' | 'routes'>;
 }
@@ -31,13 +31,18 @@ export interface MadeLink {
  * @returns the plugin's result: one interface, to which all addresses belong
  * @throws CniError, ErrnoError; what was done is undone by `undo`
  */
-export async function addressLink(call: Call<unknown>, host: Host, made: MadeLink, undo: Undo): Promise<Result> {
+export async function addressLink(
+  call: AttachmentCall<unknown>,
+  scope: Scope,
+  made: MadeLink,
+  undo: Undo,
+): Promise<Result> {
   const { netns, link, own, dns, more = EMPTY_RESULT } = made;
   const type = ipamType(call.document);
   if (type === 'dhcp') {
     await setUp(netns.netlink, link);
   }
-  const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo, made.takeAway);
+  const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, scope, undo, made.takeAway);
   const ips = [...more.ips, ...leases.ips].map((ip) => ({ ...ip, interface: 0 }));
   const result: Result = { interfaces: [own], ips, routes: [...more.routes, ...leases.routes], dns: dns ?? leases.dns };
   if (ips.length === 0 && result.routes.length === 0) {
@@ -46,9 +51,9 @@ export async function addressLink(call: Call<unknown>, host: Host, made: MadeLin
   }
   const plan = planAddresses(result, link.name);
   announceWhenUp(netns, link.name);
-  await configureLink(netns, link, plan, host.log);
+  await configureLink(netns, link, plan, scope.log);
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
-    await settle(netns.netlink, link, host.sleep);
+    await settle(netns.netlink, link, scope);
   }
   return result;
 }
@@ -59,7 +64,7 @@ export async function addressLink(call: Call<unknown>, host: Host, made: MadeLin
  *
  * @throws CniError of whichever failed
  */
-export async function releaseAfter(call: Call<JsonObject>, host: Host, takeAway: () => Promise<void>): Promise<void> {
+export async function releaseAfter(call: DeletionCall, scope: Scope, takeAway: () => Promise<void>): Promise<void> {
   const hasAddresses = ipamType(call.document) !== '';
   try {
     await takeAway();
@@ -70,12 +75,12 @@ export async function releaseAfter(call: Call<JsonObject>, host: Host, takeAway:
       : error;
   }
   if (hasAddresses) {
-    await ipamDel(call, host);
+    await ipamDel(call, scope);
   }
 }
 
 /** Results before 0.3.0 cannot say "no address": better known before anything is done. */
-export function refuseUnprintable(call: Call<unknown>): void {
+export function refuseUnprintable(call: AttachmentCall<unknown>): void {
   if (ipamType(call.document) === '' && familyOf(call.version) === '0.1') {
     formatResult(EMPTY_RESULT, call.version);
   }

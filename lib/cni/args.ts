@@ -1,5 +1,5 @@
 import { isMulticastMac, parseMac } from '../net/mac.ts';
-import { CniError } from './errors.ts';
+import { CniError, quoted } from './errors.ts';
 
 const UNKNOWN_SWITCH = 'IgnoreUnknown';
 
@@ -62,7 +62,7 @@ export function nameIn(args: Readonly<Record<string, string>>, key: string): str
 
 /** What CNI_ARGS say of one key cannot be used. */
 export const badArg = (key: string, value: string, fault: string): CniError =>
-  new CniError('badEnv', `cannot use ${key} of CNI_ARGS: ${JSON.stringify(value)} ${fault}`);
+  new CniError('badEnv', `cannot use ${key} of CNI_ARGS: ${quoted(value)} ${fault}`);
 
 /** @throws CniError badEnv when a part is not `key=value` with exactly one "=" */
 export function pairsOf(text: string): readonly (readonly [string, string])[] {

@@ -1,173 +1,54 @@
-import { ifNameFault } from '../net/if-name.ts';
-import { CniError, messageOf, quoted } from './errors.ts';
-import { isObject, type Json, type JsonObject, lookUp, parseJson } from './json.ts';
-import type { Attachment, Call, Env, Verb } from './plugin.ts';
-import { atLeast, isVersion, VERSIONS, type Version } from './versions.ts';
+import type { Env } from '../sys/execute.ts';
+import type { JsonObject } from './json.ts';
+import type { Version } from './versions.ts';
 
-const VERBS: readonly string[] = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] satisfies Verb[];
+export type Verb = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
 
-const WITH_CONTAINER = ['ADD', 'CHECK', 'DEL'];
-const ALL_BUT_VERSION = [...WITH_CONTAINER, 'GC', 'STATUS'];
-
-const BYTE_ORDER_MARK = '\ufeff';
-
-/** In the order in which they are checked: which of several faults is reported is part of the contract. */
-const VARIABLES: readonly {
-  readonly name: string;
-  readonly verbs: readonly string[];
-  readonly fault?: (value: string) => string | undefined;
-}[] = [
-  { name: 'CNI_CONTAINERID', verbs: WITH_CONTAINER, fault: identifierFault },
-  { name: 'CNI_NETNS', verbs: ['ADD', 'CHECK'] },
-  { name: 'CNI_IFNAME', verbs: WITH_CONTAINER, fault: ifNameFault },
-  { name: 'CNI_PATH', verbs: ALL_BUT_VERSION },
-];
-
-/** @throws CniError badEnv, for the first variable that is malformed, else for all that are missing together */
-export function checkEnvironment(env: Env): void {
-  const verb = env['CNI_COMMAND'] ?? '';
-  const missing = verb === '' ? ['CNI_COMMAND'] : [];
-  for (const { name, verbs, fault } of VARIABLES) {
-    const value = env[name] ?? '';
-    if (!verbs.includes(verb)) {
-      continue;
-    }
-    if (value === '') {
-      missing.push(name);
-      continue;
-    }
-    const found = fault?.(value);
-    if (found !== undefined) {
-      throw new CniError('badEnv', `cannot use ${name} "${value}": it ${found}`, { details: value });
-    }
-  }
-  if (missing.length > 0) {
-    throw new CniError('badEnv', `required env variables [${missing.join(',')}] missing`);
-  }
+/** What every call of a plugin has, whatever it is about. Its environment is validated. */
+export interface Call<C> {
+  readonly verb: Verb;
+  /** the configuration as the plugin reads it; the document itself where it is not read */
+  readonly conf: C;
+  /** the whole document on stdin, as parsed */
+  readonly document: JsonObject;
+  /** the very bytes, for delegates that must get the same */
+  readonly stdin: Buffer;
+  readonly env: Env;
+  readonly version: Version;
+  /** `name` of the configuration */
+  readonly network: string;
+  /** CNI_PATH, split at colons */
+  readonly path: readonly string[];
 }
 
-/**
- * Reads stdin and makes the call of it, in the contract's order of checks. The configuration is not read yet.
- *
- * @throws CniError
- */
-export function readCall(env: Env, stdin: Buffer): Call<JsonObject> {
-  const document = documentIn(stdin);
-  const network = nameOf(document);
-  const verb = env['CNI_COMMAND'] ?? '';
-  if (!VERBS.includes(verb)) {
-    throw new CniError('badEnv', `unknown CNI_COMMAND: ${verb}`);
-  }
-  // GC and STATUS are about no attachment, whatever the environment says
-  const about = (name: string): string => (WITH_CONTAINER.includes(verb) ? (env[name] ?? '') : '');
-  return {
-    verb: verb as Verb,
-    conf: document,
-    document,
-    stdin,
-    env,
-    version: versionOf(document, verb),
-    network,
-    containerId: about('CNI_CONTAINERID'),
-    ifName: about('CNI_IFNAME'),
-    netnsPath: about('CNI_NETNS'),
-    args: about('CNI_ARGS'),
-    path: (env['CNI_PATH'] ?? '').split(':').filter((folder) => folder !== ''),
-  };
+/** A call about one attachment: an interface of a container. */
+export interface AttachmentCall<C, Path = string | undefined> extends Call<C> {
+  readonly verb: 'ADD' | 'CHECK' | 'DEL';
+  readonly containerId: string;
+  readonly ifName: string;
+  /** CNI_NETNS as given; DEL does without */
+  readonly netnsPath: Path;
+  /** CNI_ARGS as given */
+  readonly args: string;
 }
 
-/**
- * The attachments that a GC call declares valid.
- *
- * @returns undefined when the caller named none at all, which is not the same as an empty list
- * @throws CniError invalidNetworkConfig when the list is malformed
- */
-export function validAttachments(document: JsonObject): readonly Attachment[] | undefined {
-  const key = document['cni.dev/valid-attachments'] === undefined ? 'cni.dev/attachments' : 'cni.dev/valid-attachments';
-  const value = document[key];
-  if (value === undefined || value === null) {
-    return undefined;
-  }
-  if (!Array.isArray(value)) {
-    throw new CniError('invalidNetworkConfig', `cannot use "${key}": it is not a list`);
-  }
-  return (value as readonly Json[]).map((entry) => {
-    const [containerID, ifname] = isObject(entry) ? [lookUp(entry, 'containerID'), lookUp(entry, 'ifname')] : [];
-    if (typeof containerID !== 'string' || typeof ifname !== 'string') {
-      throw new CniError('invalidNetworkConfig', `cannot use "${key}": ${quoted(entry)} is not an attachment`);
-    }
-    return { containerID, ifname };
-  });
+/** ADD and CHECK. */
+export interface PodCall<C> extends AttachmentCall<C, string> {
+  readonly verb: 'ADD' | 'CHECK';
 }
 
-/** What is wrong with a container ID or a network's name: a phrase, or undefined. */
-export function identifierFault(text: string): string | undefined {
-  return /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text)
-    ? undefined
-    : 'must begin with a letter or digit and hold only letters, digits, "_", "." and "-"';
+/** DEL. It gets the document unread, since it validates no more than it needs. */
+export interface DeletionCall extends AttachmentCall<JsonObject> {
+  readonly verb: 'DEL';
 }
 
-/** An IPAM plugin gets the very bytes of the plugin that calls it, and so does ADD of what was foreseen: read once. */
-const parsed = new WeakMap<Buffer, JsonObject>();
-
-function documentIn(stdin: Buffer): JsonObject {
-  const document = parsed.get(stdin) ?? parseDocument(stdin);
-  parsed.set(stdin, document);
-  return document;
+/** STATUS and GC: calls about a network, and no attachment of it. */
+export interface NetworkCall<C> extends Call<C> {
+  readonly verb: 'STATUS' | 'GC';
 }
 
-function parseDocument(stdin: Buffer): JsonObject {
-  const text = stdin.toString('utf8');
-  if (text.startsWith(BYTE_ORDER_MARK)) {
-    throw new CniError('decodeFailure', 'cannot read the network configuration: it begins with a byte order mark');
-  }
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch (error) {
-    throw new CniError('decodeFailure', `cannot read the network configuration: ${messageOf(error)}`);
-  }
-  if (value === null) {
-    return {};
-  }
-  if (!isObject(value)) {
-    throw new CniError('decodeFailure', 'cannot read the network configuration: it is not a JSON object');
-  }
-  return value;
-}
-
-function nameOf(document: JsonObject): string {
-  const name = lookUp(document, 'name') ?? '';
-  if (typeof name !== 'string') {
-    throw new CniError('decodeFailure', `cannot use "name": ${quoted(name)} is not a string`);
-  }
-  if (name === '') {
-    throw new CniError('invalidNetworkConfig', 'cannot use the network configuration: "name" is missing');
-  }
-  const fault = identifierFault(name);
-  if (fault !== undefined) {
-    throw new CniError('invalidNetworkConfig', `cannot use "name" "${name}": it ${fault}`, { details: name });
-  }
-  return name;
-}
-
-function versionOf(document: JsonObject, verb: string): Version {
-  const text = lookUp(document, 'cniVersion') ?? '';
-  if (typeof text !== 'string') {
-    throw new CniError('decodeFailure', `cannot use "cniVersion": ${quoted(text)} is not a string`);
-  }
-  const version = text === '' ? '0.1.0' : text;
-  const oldest = verb === 'CHECK' ? '0.4.0' : verb === 'GC' || verb === 'STATUS' ? '1.1.0' : undefined;
-  if (oldest !== undefined && !atLeast(version, oldest)) {
-    throw new CniError(
-      'incompatibleVersion',
-      `config version does not allow ${verb}: ${version} is older than ${oldest}`,
-    );
-  }
-  if (!isVersion(version)) {
-    throw new CniError('incompatibleVersion', 'incompatible CNI versions', {
-      details: `config is ${JSON.stringify(version)}, plugin supports ${JSON.stringify(VERSIONS)}`,
-    });
-  }
-  return version;
+/** `cni.dev/valid-attachments` of a GC call; absent means that the caller said nothing, which is not "none". */
+export interface Attachment {
+  readonly containerID: string;
+  readonly ifname: string;
 }

@@ -112,6 +112,10 @@ export const ipamSection = () =>
     'The IPAM plugin and what it needs. Without `type` the interface gets no addresses.',
   );
 
+/** How long a plugin may take that this one executes. */
+export const delegateTimeout = () =>
+  whole('Seconds after which a plugin that this one executes is killed and ADD taken back; 0: 240.', { min: 0 });
+
 /** An object whose keys match without regard to case; unknown keys stay. */
 export function object<S extends z.core.$ZodLooseShape>(shape: S) {
   const names = new Map(Object.keys(shape).map((key) => [key.toLowerCase(), key]));

@@ -2,9 +2,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { execute } from '../sys/execute.ts';
+import { type Executed, execute } from '../sys/execute.ts';
 import { callDelegate, findPlugin } from './delegate.ts';
-import type { Executed, Host } from './plugin.ts';
+import type { Scope } from './scope.ts';
+import { type FakeParts, fakeScope } from './testing/fake-scope.ts';
 
 let folder = '';
 beforeEach(() => {
@@ -17,21 +18,15 @@ const program = (name: string, script: string): void => {
   chmodSync(join(folder, name), 0o755);
 };
 const logged: string[] = [];
-const host = (overrides: Partial<Host> = {}): Host =>
-  ({
-    registry: {},
-    isOwnBuild: () => false,
-    execute,
-    log: (line: string) => logged.push(line),
-    sleep: () => Promise.resolve(),
-    ...overrides,
-  }) as unknown as Host;
-const call = (type: string, overrides?: Partial<Host>): Promise<string> =>
-  callDelegate(host(overrides), {
+const scope = (overrides: FakeParts = {}): Scope =>
+  fakeScope({ node: { execute }, log: (line) => logged.push(line), sleep: async () => undefined, ...overrides });
+const call = (type: string, overrides?: FakeParts): Promise<string> =>
+  callDelegate(scope(overrides), {
     type,
     path: [join(folder, 'none'), folder],
     env: { CNI_COMMAND: 'ADD', PATH: '/usr/bin:/bin', SEEN: 'yes' },
     stdin: Buffer.from('{"a":1}'),
+    timeoutMs: 10_000,
   });
 
 describe('findPlugin', () => {
@@ -101,7 +96,7 @@ describe('callDelegate', () => {
       tries++;
       return Promise.reject(Object.assign(new Error('spawn ETXTBSY'), { code: 'ETXTBSY' }));
     };
-    await expect(call('busy', { execute: busy })).rejects.toMatchObject({
+    await expect(call('busy', { node: { execute: busy } })).rejects.toMatchObject({
       message: expect.stringContaining('text file busy'),
     });
     expect(tries).toBe(6);

@@ -1,10 +1,12 @@
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { checkEnvironment, readCall } from './call.ts';
+import { type Env, type Executed, ExecutionTimeout } from '../sys/execute.ts';
 import { CniError, messageOf } from './errors.ts';
-import { isObject, lookUp } from './json.ts';
-import type { Env, Executed, Host, Registry } from './plugin.ts';
-import { configured, runPlugin } from './run.ts';
+import { isObject, type JsonObject, lookUp } from './json.ts';
+import { checkEnvironment, readCall } from './read-call.ts';
+import { runPlugin } from './run.ts';
+import type { Scope } from './scope.ts';
+import type { Registry } from './suite.ts';
 
 const BUSY_TRIES = 6;
 const BUSY_PAUSE_MS = 1000;
@@ -16,6 +18,17 @@ export interface Delegation {
   /** whole environment of the delegate, CNI_COMMAND included */
   readonly env: Env;
   readonly stdin: Buffer;
+  /** how long it may take where it is executed; see `delegateTimeoutMs` */
+  readonly timeoutMs: number;
+}
+
+/** As long as the runtime itself waits for a pod's networks, unless it is configured. */
+const TIMEOUT_S = 240;
+
+/** `delegateTimeout` of a configuration: seconds that a plugin may take which is executed. What is no such number counts as none. */
+export function delegateTimeoutMs(document: JsonObject): number {
+  const seconds = lookUp(document, 'delegateTimeout');
+  return (typeof seconds === 'number' && seconds > 0 ? seconds : TIMEOUT_S) * 1000;
 }
 
 /**
@@ -25,15 +38,15 @@ export interface Delegation {
  * @returns what it printed on stdout
  * @throws CniError with the code that the delegate answered
  */
-export async function callDelegate(host: Host, delegation: Delegation): Promise<string> {
+export async function callDelegate(scope: Scope, delegation: Delegation): Promise<string> {
   const file = findPlugin(delegation.type, delegation.path);
-  const load = executesAll(delegation.env) ? undefined : ownPlugin(host, file);
+  const load = executesAll(delegation.env) ? undefined : ownPlugin(scope, file);
   if (load !== undefined) {
     const invocation = { env: delegation.env, readStdin: () => delegation.stdin };
-    const { stdout, stderr, exitCode } = await runPlugin(await load(), invocation, host);
-    return answerOf({ stdout, stderr, ok: exitCode === 0, ending: `exit status ${exitCode}` }, host);
+    const { stdout, stderr, exitCode } = await runPlugin(await load(), invocation, scope);
+    return answerOf({ stdout, stderr, ok: exitCode === 0, ending: `exit status ${exitCode}` }, scope);
   }
-  const executed = await executeUnlessBusy(host, file, delegation);
+  const executed = await executeUnlessBusy(scope, file, delegation);
   return answerOf(
     {
       stdout: executed.stdout.toString('utf8'),
@@ -41,7 +54,7 @@ export async function callDelegate(host: Host, delegation: Delegation): Promise<
       ok: executed.exitCode === 0,
       ending: executed.signal === undefined ? `exit status ${executed.exitCode}` : `signal: ${executed.signal}`,
     },
-    host,
+    scope,
   );
 }
 
@@ -50,21 +63,22 @@ export async function callDelegate(host: Host, delegation: Delegation): Promise<
  *
  * @throws CniError as `callDelegate` would
  */
-export async function foreseeDelegate(host: Host, { type, path, env, stdin }: Delegation): Promise<void> {
+export async function foreseeDelegate(scope: Scope, { type, path, env, stdin }: Delegation): Promise<void> {
   const file = findPlugin(type, path);
-  const plugin = await ownPlugin(host, file)?.();
+  const plugin = await ownPlugin(scope, file)?.();
   if (plugin !== undefined) {
     checkEnvironment(env);
-    const call = configured(plugin, readCall(env, stdin));
-    plugin.validate?.(call);
-    await plugin.foresee?.(call, host);
+    const call = readCall(env, stdin);
+    if (call.verb === 'ADD') {
+      await plugin.foresee(call, scope);
+    }
   }
 }
 
 /** Would `callDelegate` run this plugin inside the process? Not when it cannot be found. */
-export function runsInProcess(host: Host, type: string, path: readonly string[], env: Env): boolean {
+export function runsInProcess(scope: Scope, type: string, path: readonly string[], env: Env): boolean {
   const file = type === '' || type.includes('/') || executesAll(env) ? undefined : fileIn(path, type);
-  return file !== undefined && ownPlugin(host, file) !== undefined;
+  return file !== undefined && ownPlugin(scope, file) !== undefined;
 }
 
 /**
@@ -96,9 +110,9 @@ const fileIn = (path: readonly string[], type: string): string | undefined =>
 export const loaderIn = (registry: Registry, name: string): Registry[string] | undefined =>
   Object.hasOwn(registry, name) ? registry[name] : undefined;
 
-function ownPlugin(host: Host, file: string): Registry[string] | undefined {
-  const load = loaderIn(host.registry, basename(file));
-  return load !== undefined && host.isOwnBuild(file) ? load : undefined;
+function ownPlugin(scope: Scope, file: string): Registry[string] | undefined {
+  const load = loaderIn(scope.suite.registry, basename(file));
+  return load !== undefined && scope.suite.isOwnBuild(file) ? load : undefined;
 }
 
 const executesAll = (env: Env): boolean => env['BRAID_EXEC_DELEGATES'] === '1';
@@ -110,13 +124,13 @@ interface Answer {
   readonly ending: string;
 }
 
-function answerOf({ stdout, stderr, ok, ending }: Answer, host: Host): string {
+function answerOf({ stdout, stderr, ok, ending }: Answer, scope: Scope): string {
+  const text = stderr.trimEnd();
+  if (text !== '' && (ok || stdout !== '')) {
+    scope.log(text);
+  }
   if (!ok) {
     throw failureOf(stdout, stderr, ending);
-  }
-  const text = stderr.trimEnd();
-  if (text !== '') {
-    host.log(text);
   }
   return stdout;
 }
@@ -145,17 +159,20 @@ function failureOf(stdout: string, stderr: string, ending: string): CniError {
   });
 }
 
-async function executeUnlessBusy(host: Host, file: string, { env, stdin }: Delegation): Promise<Executed> {
+async function executeUnlessBusy(scope: Scope, file: string, { env, stdin, timeoutMs }: Delegation): Promise<Executed> {
   for (let tries = 1; ; tries++) {
     try {
-      return await host.execute(file, env, stdin);
+      return await scope.execute({ path: file, env, stdin, timeoutMs });
     } catch (error) {
+      if (error instanceof ExecutionTimeout) {
+        throw new CniError('tryAgainLater', `cannot wait for plugin ${error.message}`, { cause: error });
+      }
       const busy = (error as NodeJS.ErrnoException).code === 'ETXTBSY';
       if (!busy || tries === BUSY_TRIES) {
         const why = busy ? 'text file busy' : messageOf(error);
         throw new CniError('internal', `cannot execute plugin "${file}": ${why}`, { cause: error });
       }
-      await host.sleep(BUSY_PAUSE_MS);
+      await scope.sleep(BUSY_PAUSE_MS);
     }
   }
 }

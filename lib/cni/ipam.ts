@@ -1,8 +1,9 @@
-import { callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
+import type { Call, Verb } from './call.ts';
+import { callDelegate, type Delegation, delegateTimeoutMs, foreseeDelegate } from './delegate.ts';
 import { CniError, messageOf } from './errors.ts';
 import { isObject, type JsonObject, lookUp } from './json.ts';
-import type { Call, Host, Verb } from './plugin.ts';
 import { parseResult, type Result } from './result.ts';
+import type { Scope } from './scope.ts';
 import type { Undo } from './undo.ts';
 
 /** `ipam.type` of a configuration; '' when the link gets no addresses. */
@@ -21,15 +22,15 @@ export function ipamType(document: JsonObject): string {
  */
 export async function ipamAdd(
   call: Call<unknown>,
-  host: Host,
+  scope: Scope,
   undo: Undo,
-  takeAway: () => void | Promise<void> = () => undefined,
+  takeAway: (scope: Scope) => void | Promise<void> = () => undefined,
 ): Promise<Result> {
-  undo.push('give the addresses back', async () => {
-    await takeAway();
-    await ipamDel(call, host);
+  undo.push('give the addresses back', async (unending) => {
+    await takeAway(unending);
+    await ipamDel(call, unending);
   });
-  const stdout = await ipamCall(call, 'ADD', host);
+  const stdout = await ipamCall(call, 'ADD', scope);
   const result = readResult(stdout, call);
   if (result.ips.length === 0) {
     throw new CniError('internal', `cannot use IPAM plugin "${ipamType(call.document)}": it returned no IP address`);
@@ -38,14 +39,14 @@ export async function ipamAdd(
 }
 
 /** @throws CniError with the code that the IPAM plugin answered */
-export async function ipamDel(call: Call<unknown>, host: Host): Promise<void> {
-  await ipamCall(call, 'DEL', host);
+export async function ipamDel(call: Call<unknown>, scope: Scope): Promise<void> {
+  await ipamCall(call, 'DEL', scope);
 }
 
 /** CHECK, STATUS and GC of the IPAM plugin, when one is configured. */
-export async function ipamForward(call: Call<unknown>, host: Host): Promise<void> {
+export async function ipamForward(call: Call<unknown>, scope: Scope): Promise<void> {
   if (ipamType(call.document) !== '') {
-    await ipamCall(call, call.verb, host);
+    await ipamCall(call, call.verb, scope);
   }
 }
 
@@ -54,14 +55,14 @@ export async function ipamForward(call: Call<unknown>, host: Host): Promise<void
  *
  * @throws CniError as the IPAM plugin would
  */
-export async function ipamForesee(call: Call<unknown>, host: Host): Promise<void> {
+export async function ipamForesee(call: Call<unknown>, scope: Scope): Promise<void> {
   if (ipamType(call.document) !== '') {
-    await foreseeDelegate(host, delegationOf(call, 'ADD'));
+    await foreseeDelegate(scope, delegationOf(call, 'ADD'));
   }
 }
 
-function ipamCall(call: Call<unknown>, verb: Verb, host: Host): Promise<string> {
-  return callDelegate(host, delegationOf(call, verb));
+function ipamCall(call: Call<unknown>, verb: Verb, scope: Scope): Promise<string> {
+  return callDelegate(scope, delegationOf(call, verb));
 }
 
 const delegationOf = (call: Call<unknown>, verb: Verb): Delegation => ({
@@ -69,6 +70,7 @@ const delegationOf = (call: Call<unknown>, verb: Verb): Delegation => ({
   path: call.path,
   env: { ...call.env, CNI_COMMAND: verb },
   stdin: call.stdin,
+  timeoutMs: delegateTimeoutMs(call.document),
 });
 
 function readResult(stdout: string, call: Call<unknown>): Result {

@@ -1,10 +1,12 @@
+import type { Env } from '../sys/execute.ts';
+import type { Verb } from './call.ts';
 import { callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
 import { CniError, messageOf, within } from './errors.ts';
 import { compact, isObject, type JsonObject, lookUp, parseJson } from './json.ts';
 import type { NetworkList, PluginEntry } from './network-list.ts';
-import type { Env, Host, Verb } from './plugin.ts';
 import { parseResult, type Result } from './result.ts';
 import type { ArgPairs } from './result-cache.ts';
+import type { Scope } from './scope.ts';
 import type { Version } from './versions.ts';
 
 /** What a network is run with for one attachment, or for no attachment at all (STATUS, GC). */
@@ -15,6 +17,8 @@ export interface RuntimeConf {
   readonly args: ArgPairs;
   /** offered to every plugin that declares the capability */
   readonly capabilityArgs: JsonObject;
+  /** how long a plugin may take that is executed */
+  readonly timeoutMs: number;
   /** the folder that has `results` in it */
   readonly cacheDir: string;
   /** folders to search for plugins, in order */
@@ -33,7 +37,7 @@ export interface Added {
 
 /** One network in one situation. */
 export interface Running {
-  readonly host: Host;
+  readonly scope: Scope;
   readonly list: NetworkList;
   readonly runtime: RuntimeConf;
 }
@@ -48,7 +52,7 @@ export type Injected = Readonly<Record<string, unknown>>;
  * @throws CniError with the code that the plugin answered
  */
 export const callPlugin = (running: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Promise<string> =>
-  callDelegate(running.host, delegationOf(running, verb, plugin, injected));
+  callDelegate(running.scope, delegationOf(running, verb, plugin, injected));
 
 /**
  * Asks one plugin of a network what it would refuse of an ADD.
@@ -60,7 +64,7 @@ export function foreseePlugin(running: Running, plugin: PluginEntry, injected: I
   if (plugin === running.list.plugins[0]) {
     foreseen.set(running.runtime, delegation.stdin);
   }
-  return foreseeDelegate(running.host, delegation);
+  return foreseeDelegate(running.scope, delegation);
 }
 
 /** What the first plugin was asked with is what ADD calls it with. */
@@ -83,6 +87,7 @@ function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntr
     stdin:
       (verb === 'ADD' && plugin === list.plugins[0] ? foreseen.get(runtime) : undefined) ??
       stdinOf(list, plugin, runtime, injected),
+    timeoutMs: runtime.timeoutMs,
   };
 }
 

@@ -23,6 +23,7 @@ const runtimeOf = (node: FakeNode, more: Partial<RuntimeConf> = {}): RuntimeConf
   ifName: 'lan0',
   args: [],
   capabilityArgs: {},
+  timeoutMs: 10_000,
   cacheDir: node.cniDir,
   path: [node.binDir],
   env: {},
@@ -63,7 +64,7 @@ describe('addNetwork', () => {
       ips: ['192.168.7.9/24'],
     };
     await addNetwork(
-      node.host,
+      node.scope,
       list,
       runtimeOf(node, {
         capabilityArgs,
@@ -95,7 +96,7 @@ describe('addNetwork', () => {
       '{"name":"lan","cniVersion":"1.0.0","disableCheck":"false","x":"<a>","plugins":[{"type":"foreign","master":"eth1","Name":"q","capabilities":{"ips":true,"portMappings":true}}]}';
     node.print = () => '{"ips":[{"version":"4","interface":0,"address":"10.0.0.1/24"}],"dns":{},"cniVersion":"0.4.0"}';
     await addNetwork(
-      node.host,
+      node.scope,
       parseNetwork(JSON.parse(document) as JsonObject, '', Buffer.from(document)),
       runtimeOf(node, {
         args: [
@@ -118,7 +119,7 @@ describe('addNetwork', () => {
   it('keeps what it does not know of a result, for the next plugin and in the cache', async () => {
     using node = fakeNode();
     node.print = () => '{"zone":{"b":1,"a":2},"interfaces":[{"name":"lan0","color":"red"}]}';
-    await addNetwork(node.host, listOf(chain('1.1.0', 'foreign', 'alpha')), runtimeOf(node));
+    await addNetwork(node.scope, listOf(chain('1.1.0', 'foreign', 'alpha')), runtimeOf(node));
     expect(node.seen[1]?.stdin).toBe(
       '{"cniVersion":"1.1.0","name":"lan","prevResult":{"cniVersion":"1.1.0","interfaces":[{"color":"red","name":"lan0"}],"zone":{"a":2,"b":1}},"type":"alpha"}',
     );
@@ -127,7 +128,7 @@ describe('addNetwork', () => {
   it('takes null for an empty result, in the version of the network', async () => {
     using node = fakeNode();
     node.print = () => 'null';
-    const added = await addNetwork(node.host, listOf(chain('', 'foreign')), runtimeOf(node));
+    const added = await addNetwork(node.scope, listOf(chain('', 'foreign')), runtimeOf(node));
     expect(added.version).toBe('0.1.0');
     expect(node.seen[0]?.stdin).toBe('{"cniVersion":"","name":"lan","type":"foreign"}');
   });
@@ -140,7 +141,7 @@ describe('addNetwork', () => {
   ])('refuses the output %j', async (printed, why) => {
     using node = fakeNode();
     node.print = () => printed;
-    const failure = addNetwork(node.host, listOf(chain('1.0.0', 'foreign')), runtimeOf(node));
+    const failure = addNetwork(node.scope, listOf(chain('1.0.0', 'foreign')), runtimeOf(node));
     await expect(failure).rejects.toMatchObject({ code: 999, message: expect.stringContaining(why) });
     await expect(failure).rejects.toThrow('plugin type="foreign" failed (add): ');
   });
@@ -153,7 +154,7 @@ describe('addNetwork', () => {
       name: 'lan',
       plugins: [{ type: 'alpha' }, { type: 'beta', name: 'b' }],
     });
-    await expect(addNetwork(node.host, list, runtimeOf(node))).rejects.toMatchObject({
+    await expect(addNetwork(node.scope, list, runtimeOf(node))).rejects.toMatchObject({
       code: 42,
       message: 'plugin type="beta" name="b" failed (add): beta is broken',
     });
@@ -163,7 +164,7 @@ describe('addNetwork', () => {
 
   it('says where it looked for a plugin that is not there', async () => {
     using node = fakeNode();
-    await expect(addNetwork(node.host, listOf(chain('1.0.0', 'nowhere')), runtimeOf(node))).rejects.toThrow(
+    await expect(addNetwork(node.scope, listOf(chain('1.0.0', 'nowhere')), runtimeOf(node))).rejects.toThrow(
       `plugin type="nowhere" failed (add): failed to find plugin "nowhere" in path [${node.binDir}]`,
     );
   });
@@ -172,7 +173,7 @@ describe('addNetwork', () => {
     using node = fakeNode();
     mkdirSync(node.cniDir);
     writeFileSync(join(node.cniDir, 'results'), '');
-    await expect(addNetwork(node.host, listOf(chain('1.0.0', 'alpha')), runtimeOf(node))).rejects.toThrow(
+    await expect(addNetwork(node.scope, listOf(chain('1.0.0', 'alpha')), runtimeOf(node))).rejects.toThrow(
       'failed to set network "lan" cached result: ',
     );
   });
@@ -180,7 +181,7 @@ describe('addNetwork', () => {
   it.each(['', '-lan', 'a/b'])('refuses the name %j', async (name) => {
     using node = fakeNode();
     const list = listOf({ ...chain('1.0.0', 'alpha'), name });
-    await expect(addNetwork(node.host, list, runtimeOf(node))).rejects.toMatchObject({ code: 7 });
+    await expect(addNetwork(node.scope, list, runtimeOf(node))).rejects.toMatchObject({ code: 7 });
     expect(node.seen).toEqual([]);
   });
 });
@@ -189,9 +190,9 @@ describe('delNetwork', () => {
   it('runs the plugins in reverse with the recorded result and forgets it', async () => {
     using node = fakeNode();
     const list = listOf(chain('0.4.0', 'alpha', 'beta'));
-    await addNetwork(node.host, list, runtimeOf(node));
+    await addNetwork(node.scope, list, runtimeOf(node));
     node.seen.length = 0;
-    await delNetwork(node.host, list, runtimeOf(node));
+    await delNetwork(node.scope, list, runtimeOf(node));
     expect(node.log()).toEqual(['DEL beta lan0', 'DEL alpha lan0']);
     const prevResult = { cniVersion: '0.4.0', dns: {}, interfaces: [{ name: 'lan0', sandbox: '/run/netns/n1' }] };
     expect(stdins(node)).toEqual([
@@ -205,8 +206,8 @@ describe('delNetwork', () => {
     using node = fakeNode();
     node.answer = () => ({ version: '0.4.0', ips: [{ address: '10.0.0.1/24', interface: 0 }] });
     const list = listOf(chain('1.0.0', 'alpha'));
-    await addNetwork(node.host, list, runtimeOf(node));
-    await delNetwork(node.host, list, runtimeOf(node));
+    await addNetwork(node.scope, list, runtimeOf(node));
+    await delNetwork(node.scope, list, runtimeOf(node));
     expect(stdins(node)[1]).toMatchObject({
       prevResult: { cniVersion: '1.0.0', ips: [{ address: '10.0.0.1/24', interface: 0 }] },
     });
@@ -215,17 +216,17 @@ describe('delNetwork', () => {
   it('gives no result to a network older than 0.4.0', async () => {
     using node = fakeNode();
     const list = listOf(chain('0.3.1', 'alpha'));
-    await addNetwork(node.host, list, runtimeOf(node));
-    await delNetwork(node.host, list, runtimeOf(node));
+    await addNetwork(node.scope, list, runtimeOf(node));
+    await delNetwork(node.scope, list, runtimeOf(node));
     expect(node.seen[1]?.stdin).toBe('{"cniVersion":"0.3.1","name":"lan","type":"alpha"}');
   });
 
   it('goes on after a failure, reports all, and keeps the record for the next try', async () => {
     using node = fakeNode();
     const list = listOf(chain('1.0.0', 'alpha', 'beta', 'gamma'));
-    await addNetwork(node.host, list, runtimeOf(node));
+    await addNetwork(node.scope, list, runtimeOf(node));
     failing(node, 'DEL gamma', 'DEL alpha');
-    await expect(delNetwork(node.host, list, runtimeOf(node))).rejects.toMatchObject({
+    await expect(delNetwork(node.scope, list, runtimeOf(node))).rejects.toMatchObject({
       code: 42,
       message:
         'plugin type="gamma" failed (delete): gamma is broken / plugin type="alpha" failed (delete): alpha is broken',
@@ -238,7 +239,7 @@ describe('delNetwork', () => {
     using node = fakeNode();
     mkdirSync(join(node.cniDir, 'results'), { recursive: true });
     writeFileSync(join(node.cniDir, 'results/lan-C1-lan0'), content);
-    await delNetwork(node.host, listOf(chain('1.0.0', 'alpha')), runtimeOf(node));
+    await delNetwork(node.scope, listOf(chain('1.0.0', 'alpha')), runtimeOf(node));
     expect(node.seen[0]?.stdin).toBe('{"cniVersion":"1.0.0","name":"lan","type":"alpha"}');
     expect(node.files()).toEqual({});
   });
@@ -251,10 +252,10 @@ describe('delNetwork and its record', () => {
   ])('goes on without one that %s, and forgets it', async (_, spoil) => {
     using node = fakeNode();
     const list = listOf(chain('1.0.0', 'alpha'));
-    await addNetwork(node.host, list, runtimeOf(node));
+    await addNetwork(node.scope, list, runtimeOf(node));
     rmSync(join(node.cniDir, 'results/lan-C1-lan0'));
     spoil(join(node.cniDir, 'results/lan-C1-lan0'));
-    await delNetwork(node.host, list, runtimeOf(node));
+    await delNetwork(node.scope, list, runtimeOf(node));
     expect(node.seen[1]?.stdin).toBe('{"cniVersion":"1.0.0","name":"lan","type":"alpha"}');
     expect(readdirSync(join(node.cniDir, 'results'))).toEqual([]);
   });
@@ -265,7 +266,7 @@ describe('foreseeNetwork', () => {
     using node = fakeNode();
     const asked: string[] = [];
     node.refuse = (type, ifName) => void asked.push(`${type} ${ifName}`);
-    await foreseeNetwork(node.host, listOf(chain('1.0.0', 'alpha', 'foreign', 'beta')), runtimeOf(node));
+    await foreseeNetwork(node.scope, listOf(chain('1.0.0', 'alpha', 'foreign', 'beta')), runtimeOf(node));
     expect(asked).toEqual(['alpha lan0', 'beta lan0']);
     expect(node.seen).toEqual([]);
   });
@@ -289,7 +290,7 @@ describe('foreseeNetwork', () => {
     ],
   ])('refuses %s', async (_, document, runtime, code, message) => {
     using node = fakeNode();
-    const refused = foreseeNetwork(node.host, listOf(document), runtimeOf(node, runtime));
+    const refused = foreseeNetwork(node.scope, listOf(document), runtimeOf(node, runtime));
     await expect(refused).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
     expect(node.seen).toEqual([]);
   });
@@ -299,20 +300,20 @@ describe('checkNetwork', () => {
   it('runs the plugins in order, each with the last result', async () => {
     using node = fakeNode();
     const list = listOf(chain('1.0.0', 'alpha', 'beta'));
-    await addNetwork(node.host, list, runtimeOf(node));
+    await addNetwork(node.scope, list, runtimeOf(node));
     node.seen.length = 0;
-    await checkNetwork(node.host, list, runtimeOf(node));
+    await checkNetwork(node.scope, list, runtimeOf(node));
     expect(node.log()).toEqual(['CHECK alpha lan0', 'CHECK beta lan0']);
     expect(stdins(node)[0]).toMatchObject({ prevResult: { cniVersion: '1.0.0' } });
   });
 
   it('is an error before 0.4.0 and nothing with disableCheck', async () => {
     using node = fakeNode();
-    await expect(checkNetwork(node.host, listOf(chain('0.3.1', 'alpha')), runtimeOf(node))).rejects.toMatchObject({
+    await expect(checkNetwork(node.scope, listOf(chain('0.3.1', 'alpha')), runtimeOf(node))).rejects.toMatchObject({
       code: 1,
       message: 'configuration version "0.3.1" does not support the CHECK command',
     });
-    await checkNetwork(node.host, listOf({ ...chain('1.0.0', 'alpha'), disableCheck: 'TRUE' }), runtimeOf(node));
+    await checkNetwork(node.scope, listOf({ ...chain('1.0.0', 'alpha'), disableCheck: 'TRUE' }), runtimeOf(node));
     expect(node.seen).toEqual([]);
   });
 
@@ -320,7 +321,7 @@ describe('checkNetwork', () => {
     using node = fakeNode();
     mkdirSync(join(node.cniDir, 'results'), { recursive: true });
     writeFileSync(join(node.cniDir, 'results/lan-C1-lan0'), '{');
-    await expect(checkNetwork(node.host, listOf(chain('1.0.0', 'alpha')), runtimeOf(node))).rejects.toThrow(
+    await expect(checkNetwork(node.scope, listOf(chain('1.0.0', 'alpha')), runtimeOf(node))).rejects.toThrow(
       'cannot read the cached result',
     );
   });
@@ -330,10 +331,10 @@ describe('statusNetwork', () => {
   it('asks each plugin and hands on its error as it is', async () => {
     using node = fakeNode();
     const list = listOf(chain('1.1.0', 'alpha', 'beta'));
-    await statusNetwork(node.host, list, runtimeOf(node, { containerId: '', netns: '', ifName: '' }));
+    await statusNetwork(node.scope, list, runtimeOf(node, { containerId: '', netns: '', ifName: '' }));
     expect(node.seen[1]?.stdin).toBe('{"cniVersion":"1.1.0","name":"lan","type":"beta"}');
     node.fail = () => new CniError('notAvailable', 'no addresses left');
-    await expect(statusNetwork(node.host, list, runtimeOf(node))).rejects.toMatchObject({
+    await expect(statusNetwork(node.scope, list, runtimeOf(node))).rejects.toMatchObject({
       code: 50,
       message: 'no addresses left',
     });
@@ -341,7 +342,7 @@ describe('statusNetwork', () => {
 
   it('does not ask a network older than 1.1.0', async () => {
     using node = fakeNode();
-    await statusNetwork(node.host, listOf(chain('1.0.0', 'alpha')), runtimeOf(node));
+    await statusNetwork(node.scope, listOf(chain('1.0.0', 'alpha')), runtimeOf(node));
     expect(node.seen).toEqual([]);
   });
 });
@@ -352,7 +353,7 @@ describe('gcNetwork', () => {
     failing(node, 'GC alpha');
     const list = listOf(chain('1.1.0', 'alpha', 'beta'));
     const valid = [{ containerID: 'C1', ifname: 'lan0' }];
-    await expect(gcNetwork(node.host, list, runtimeOf(node), valid)).rejects.toThrow(
+    await expect(gcNetwork(node.scope, list, runtimeOf(node), valid)).rejects.toThrow(
       'plugin type="alpha" failed (gc): alpha is broken',
     );
     expect(node.seen[1]?.stdin).toBe(
@@ -362,10 +363,10 @@ describe('gcNetwork', () => {
 
   it('says nothing when nothing was said, and nothing at all with disableGC or before 1.1.0', async () => {
     using node = fakeNode();
-    await gcNetwork(node.host, listOf(chain('1.1.0', 'alpha')), runtimeOf(node), undefined);
+    await gcNetwork(node.scope, listOf(chain('1.1.0', 'alpha')), runtimeOf(node), undefined);
     expect(node.seen.map(({ stdin }) => stdin)).toEqual(['{"cniVersion":"1.1.0","name":"lan","type":"alpha"}']);
-    await gcNetwork(node.host, listOf({ ...chain('1.1.0', 'alpha'), disableGC: true }), runtimeOf(node), []);
-    await gcNetwork(node.host, listOf(chain('1.0.0', 'alpha')), runtimeOf(node), []);
+    await gcNetwork(node.scope, listOf({ ...chain('1.1.0', 'alpha'), disableGC: true }), runtimeOf(node), []);
+    await gcNetwork(node.scope, listOf(chain('1.0.0', 'alpha')), runtimeOf(node), []);
     expect(node.seen.length).toBe(1);
   });
 });

@@ -1,5 +1,5 @@
 import { isShortage } from '../sys/io-error.ts';
-import { identifierFault } from './call.ts';
+import type { Attachment } from './call.ts';
 import { CniError, combined, within } from './errors.ts';
 import { type JsonObject, lookUp, sorted } from './json.ts';
 import {
@@ -12,10 +12,11 @@ import {
   readAdded,
 } from './network-call.ts';
 import { type NetworkList, speaks } from './network-list.ts';
-import type { Attachment, Host } from './plugin.ts';
+import { identifierFault } from './read-call.ts';
 import { refuseLongRecord } from './record-name.ts';
 import { formatResult, parseResult } from './result.ts';
 import { type CacheKey, readCached, removeCached, writeCached } from './result-cache.ts';
+import type { Scope } from './scope.ts';
 import { isVersion } from './versions.ts';
 
 export type { Added, RuntimeConf } from './network-call.ts';
@@ -26,13 +27,13 @@ export type { Added, RuntimeConf } from './network-call.ts';
  *
  * @throws CniError with the code that the plugin answered
  */
-export async function addNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
+export async function addNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
   refuseName(list.name);
   refuseLongRecord(keyOf(list, runtime));
   let added: Added | undefined;
   for (const plugin of list.plugins) {
     added = await failingAs(plugin, 'add', async () =>
-      readAdded(await callPlugin({ host, list, runtime }, 'ADD', plugin, prevResultOf(added?.raw)), list),
+      readAdded(await callPlugin({ scope, list, runtime }, 'ADD', plugin, prevResultOf(added?.raw)), list),
     );
   }
   if (added === undefined) {
@@ -54,7 +55,7 @@ export async function addNetwork(host: Host, list: NetworkList, runtime: Runtime
  *
  * @throws CniError as ADD would have it
  */
-export async function foreseeNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<void> {
+export async function foreseeNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (list.cniVersion !== '' && !isVersion(list.cniVersion)) {
     const version = JSON.stringify(list.cniVersion);
     throw new CniError('incompatibleVersion', `cannot use network "${list.name}": unsupported cniVersion ${version}`);
@@ -62,7 +63,7 @@ export async function foreseeNetwork(host: Host, list: NetworkList, runtime: Run
   refuseLongRecord(keyOf(list, runtime));
   for (const [index, plugin] of list.plugins.entries()) {
     const injected = index === 0 ? {} : { prevResult: {} };
-    await failingAs(plugin, 'add', () => foreseePlugin({ host, list, runtime }, plugin, injected));
+    await failingAs(plugin, 'add', () => foreseePlugin({ scope, list, runtime }, plugin, injected));
   }
 }
 
@@ -72,11 +73,11 @@ export async function foreseeNetwork(host: Host, list: NetworkList, runtime: Run
  *
  * @throws CniError with the code of the first failure
  */
-export async function delNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<void> {
+export async function delNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   const prevResult = recordedOrNothing(list, runtime);
   const errors: unknown[] = [];
   for (const plugin of list.plugins.toReversed()) {
-    await failingAs(plugin, 'delete', () => callPlugin({ host, list, runtime }, 'DEL', plugin, prevResult)).catch(
+    await failingAs(plugin, 'delete', () => callPlugin({ scope, list, runtime }, 'DEL', plugin, prevResult)).catch(
       (error) => errors.push(error),
     );
   }
@@ -92,7 +93,7 @@ export async function delNetwork(host: Host, list: NetworkList, runtime: Runtime
  *
  * @throws CniError with the code that the plugin answered; incompatibleVersion when the network is older than CHECK
  */
-export async function checkNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<void> {
+export async function checkNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (!speaks(list, '0.4.0')) {
     const version = JSON.stringify(list.cniVersion);
     throw new CniError('incompatibleVersion', `configuration version ${version} does not support the CHECK command`);
@@ -102,7 +103,7 @@ export async function checkNetwork(host: Host, list: NetworkList, runtime: Runti
   }
   const prevResult = recorded(list, runtime);
   for (const plugin of list.plugins) {
-    await failingAs(plugin, 'check', () => callPlugin({ host, list, runtime }, 'CHECK', plugin, prevResult));
+    await failingAs(plugin, 'check', () => callPlugin({ scope, list, runtime }, 'CHECK', plugin, prevResult));
   }
 }
 
@@ -111,12 +112,12 @@ export async function checkNetwork(host: Host, list: NetworkList, runtime: Runti
  *
  * @throws CniError as the plugin answered it
  */
-export async function statusNetwork(host: Host, list: NetworkList, runtime: RuntimeConf): Promise<void> {
+export async function statusNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (!speaks(list, '1.1.0')) {
     return;
   }
   for (const plugin of list.plugins) {
-    await callPlugin({ host, list, runtime }, 'STATUS', plugin, {});
+    await callPlugin({ scope, list, runtime }, 'STATUS', plugin, {});
   }
 }
 
@@ -127,7 +128,7 @@ export async function statusNetwork(host: Host, list: NetworkList, runtime: Runt
  * @throws CniError with the code of the first failure, after all plugins were asked
  */
 export async function gcNetwork(
-  host: Host,
+  scope: Scope,
   list: NetworkList,
   runtime: RuntimeConf,
   valid: readonly Attachment[] | undefined,
@@ -139,7 +140,7 @@ export async function gcNetwork(
   const told = valid === undefined ? {} : { 'cni.dev/attachments': valid, 'cni.dev/valid-attachments': valid };
   const errors: unknown[] = [];
   for (const plugin of list.plugins) {
-    await failingAs(plugin, 'gc', () => callPlugin({ host, list, runtime }, 'GC', plugin, told)).catch((error) =>
+    await failingAs(plugin, 'gc', () => callPlugin({ scope, list, runtime }, 'GC', plugin, told)).catch((error) =>
       errors.push(error),
     );
   }

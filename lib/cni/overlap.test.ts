@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Joiner } from '../sys/joiner.ts';
-import { Shared } from '../sys/shared.ts';
 import { overlap, type Task } from './overlap.ts';
-import type { Host } from './plugin.ts';
+import { fakeScope } from './testing/fake-scope.ts';
 
 /** Tells each of a round who was in it. */
 const ROUNDS = {
@@ -14,20 +13,10 @@ const ROUNDS = {
   }),
 };
 
-function fakeHost(): Host {
-  const shared = new Shared();
-  const host: Partial<Host> = {
-    shared: (slot) => shared.get(slot),
-    join: (joiner, item) => joiner.join(item),
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-  };
-  return host as Host;
-}
-
 /** Notes begin, what it shared and end; `slow` reads something before it waits. */
 const task =
   (name: string, notes: string[], { slow = false, fails = false } = {}): Task<string> =>
-  async (host) => {
+  async (scope) => {
     notes.push(`${name} begins`);
     if (slow) {
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -36,7 +25,7 @@ const task =
       throw new Error(name);
     }
     notes.push(`${name} waits`);
-    const together = await host.join(host.shared(ROUNDS).joiner, name);
+    const together = await scope.join(scope.node.shared(ROUNDS).joiner, name);
     notes.push(`${name} ends`);
     return together;
   };
@@ -45,7 +34,7 @@ describe('overlap', () => {
   it('lets tasks wait together, begun in order', async () => {
     const notes: string[] = [];
     const outcomes = await overlap(
-      fakeHost(),
+      fakeScope(),
       ['a', 'b', 'c'].map((name) => task(name, notes)),
     );
     expect(outcomes).toEqual(['a', 'b', 'c'].map(() => ({ status: 'fulfilled', value: 'a+b+c' })));
@@ -57,25 +46,29 @@ describe('overlap', () => {
 
   it('starts none before the one before has come to its first wait', async () => {
     const notes: string[] = [];
-    await overlap(fakeHost(), [task('a', notes, { slow: true }), task('b', notes)]);
+    await overlap(fakeScope(), [task('a', notes, { slow: true }), task('b', notes)]);
     expect(notes.indexOf('a waits')).toBeLessThan(notes.indexOf('b begins'));
   });
 
   it('starts none after a failure, and ends what was begun', async () => {
     const notes: string[] = [];
-    const outcomes = await overlap(fakeHost(), [task('a', notes), task('b', notes, { fails: true }), task('c', notes)]);
+    const outcomes = await overlap(fakeScope(), [
+      task('a', notes),
+      task('b', notes, { fails: true }),
+      task('c', notes),
+    ]);
     expect(outcomes).toMatchObject([{ value: 'a' }, { reason: { message: 'b' } }]);
     expect(notes).toEqual(['a begins', 'a waits', 'b begins', 'a ends']);
   });
 
   it('counts a sleep as a wait', async () => {
     const notes: string[] = [];
-    const sleeper: Task<void> = async (host) => {
+    const sleeper: Task<void> = async (scope) => {
       notes.push('begins');
-      await host.sleep(5);
+      await scope.sleep(5);
       notes.push('ends');
     };
-    await overlap(fakeHost(), [sleeper, sleeper]);
+    await overlap(fakeScope(), [sleeper, sleeper]);
     expect(notes).toEqual(['begins', 'begins', 'ends', 'ends']);
   });
 });

@@ -1,7 +1,6 @@
-import { hostWith } from './host.ts';
-import type { Host } from './plugin.ts';
+import { type Scope, scopeWith } from './scope.ts';
 
-export type Task<T> = (host: Host) => Promise<T>;
+export type Task<T> = (scope: Scope) => Promise<T>;
 
 /**
  * Starts tasks in order, each as soon as the one before is done or waits for something that waits can share: so that all
@@ -10,7 +9,7 @@ export type Task<T> = (host: Host) => Promise<T>;
  *
  * @returns what became of those that were started, in their order
  */
-export async function overlap<T>(host: Host, tasks: readonly Task<T>[]): Promise<readonly PromiseSettledResult<T>[]> {
+export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promise<readonly PromiseSettledResult<T>[]> {
   const started: Promise<T>[] = [];
   let hasFailed = false;
   for (const task of tasks) {
@@ -18,7 +17,7 @@ export async function overlap<T>(host: Host, tasks: readonly Task<T>[]): Promise
       break;
     }
     await new Promise<void>((goOn) => {
-      const work = task(telling(host, goOn));
+      const work = task(telling(scope, goOn));
       started.push(work);
       work.then(
         () => goOn(),
@@ -33,19 +32,19 @@ export async function overlap<T>(host: Host, tasks: readonly Task<T>[]): Promise
 }
 
 /** The same host, which tells when its user begins to wait. */
-function telling(host: Host, waits: () => void): Host {
-  return hostWith(host, {
+function telling(scope: Scope, waits: () => void): Scope {
+  return scopeWith(scope, (own) => ({
     join: (joiner, item) => {
       waits();
-      return host.join(joiner, item);
+      return own.join(joiner, item);
     },
     removeLink: (netns, index) => {
       waits();
-      return host.removeLink(netns, index);
+      return own.removeLink(netns, index);
     },
     sleep: (ms) => {
       waits();
-      return host.sleep(ms);
+      return own.sleep(ms);
     },
-  });
+  }));
 }

@@ -1,6 +1,6 @@
+import type { AttachmentCall } from './call.ts';
 import { CniError } from './errors.ts';
 import { lookUp } from './json.ts';
-import type { Call } from './plugin.ts';
 import { type Interface, parseResult, type Result } from './result.ts';
 import { familyOf } from './versions.ts';
 
@@ -9,7 +9,7 @@ import { familyOf } from './versions.ts';
  *
  * @throws CniError invalidNetworkConfig when there is none; internal when its version does not go with the call's
  */
-export function previousResult(call: Call<unknown>): Result {
+export function previousResult(call: AttachmentCall<unknown>): Result {
   const value = lookUp(call.document, 'prevResult');
   if (value === undefined || value === null) {
     throw new CniError('invalidNetworkConfig', 'cannot check the interface: "prevResult" is missing');
@@ -26,7 +26,7 @@ export function previousResult(call: Call<unknown>): Result {
  *
  * @throws CniError internal
  */
-export function ownInterface(previous: Result, call: Call<unknown>): Interface {
+export function ownInterface(previous: Result, call: AttachmentCall<unknown>): Interface {
   const own = previous.interfaces.findLast(({ name, sandbox }) => name === call.ifName && sandbox === call.netnsPath);
   if (own === undefined) {
     throw differs(`prevResult has no interface "${call.ifName}" with sandbox "${call.netnsPath}"`);

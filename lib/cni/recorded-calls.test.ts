@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseCniArgs } from './args.ts';
-import { checkEnvironment, readCall } from './call.ts';
+import type { DeletionCall } from './call.ts';
+import { checkEnvironment, readCall } from './read-call.ts';
 import { callsFor, RECORDED } from './testing/recorded-calls.ts';
 
 const KEYS = ['K8S_POD_NAMESPACE', 'K8S_POD_NAME', 'K8S_POD_INFRA_CONTAINER_ID', 'K8S_POD_UID'];
@@ -30,12 +31,12 @@ describe.each(RECORDED)('a call of $runtime', (recorded) => {
   });
 
   it('DEL comes three times: with a namespace once, then with an empty path and without prevResult', () => {
-    const [first, ...later] = callsFor(recorded, 'DEL', 'rich').map(read);
+    const [first, ...later] = callsFor(recorded, 'DEL', 'rich').map((call) => read(call) as DeletionCall);
     expect(first?.netnsPath).toMatch(/^\/var\/run\/netns\/cni-/);
     expect(first?.document['prevResult']).toBeDefined();
     expect(later.map(({ netnsPath, document }) => [netnsPath, document['prevResult']])).toEqual([
-      ['', undefined],
-      ['', undefined],
+      [undefined, undefined],
+      [undefined, undefined],
     ]);
   });
 });

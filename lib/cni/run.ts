@@ -1,11 +1,12 @@
 import type { Netns } from '../netns/netns.ts';
-import { checkEnvironment, readCall, validAttachments } from './call.ts';
-import { readConf } from './config.ts';
+import type { Env } from '../sys/execute.ts';
 import { asCniError, bounded, CniError, messageOf } from './errors.ts';
-import { compact, type JsonObject, pretty, withPlainIntegers } from './json.ts';
-import type { Call, Env, Host, Plugin, PrintedResult } from './plugin.ts';
-import { formatResult, type Result } from './result.ts';
-import { NEWEST, VERSIONS, type Version } from './versions.ts';
+import { compact, pretty } from './json.ts';
+import type { Plugin } from './plugin.ts';
+import { checkEnvironment, readCall, type UnreadCall, validAttachments } from './read-call.ts';
+import { formatResult } from './result.ts';
+import type { Scope } from './scope.ts';
+import { NEWEST, VERSIONS } from './versions.ts';
 
 export interface Invocation {
   readonly env: Env;
@@ -20,7 +21,7 @@ export interface Outcome {
 }
 
 /** Runs one call of a plugin. Whatever happens, the outcome has at most one document on stdout. */
-export async function runPlugin(plugin: Plugin, invocation: Invocation, host: Host): Promise<Outcome> {
+export async function runPlugin(plugin: Plugin, invocation: Invocation, scope: Scope): Promise<Outcome> {
   try {
     const { env } = invocation;
     if ((env['CNI_COMMAND'] ?? '') === '' && plugin.about !== '') {
@@ -30,7 +31,9 @@ export async function runPlugin(plugin: Plugin, invocation: Invocation, host: Ho
     if (env['CNI_COMMAND'] === 'VERSION') {
       return done(`${compact({ cniVersion: NEWEST, supportedVersions: VERSIONS })}\n`);
     }
-    return done(await dispatch(plugin, readCall(env, stdinOf(invocation)), host));
+    const call = readCall(env, stdinOf(invocation));
+    const stdout = await scope.span(`${plugin.name} ${call.verb}`, () => dispatch(plugin, call, scope));
+    return done(stdout);
   } catch (error) {
     return { stdout: errorText(error), stderr: '', exitCode: 1 };
   }
@@ -44,81 +47,59 @@ export function errorText(error: unknown): string {
 
 const done = (stdout: string): Outcome => ({ stdout, stderr: '', exitCode: 0 });
 
-async function dispatch(plugin: Plugin, call: Call<JsonObject>, host: Host): Promise<string> {
-  using _sandbox = openSandbox(call, host);
+async function dispatch(plugin: Plugin, call: UnreadCall, scope: Scope): Promise<string> {
+  using _sandbox = openSandbox(call, scope);
   switch (call.verb) {
     case 'ADD':
-      return printed(await plugin.add(configured(plugin, call), host), call.version);
+      return pretty(formatResult(await plugin.add(call, scope), call.version));
     case 'DEL':
-      await plugin.del(call, host);
+      await plugin.del(call, scope);
       return '';
     case 'CHECK':
-      await plugin.check(configured(plugin, call), host);
+      await plugin.check(call, scope);
       return '';
     case 'STATUS':
-      await plugin.status(configured(plugin, call), host);
+      await plugin.status(call, scope);
       return '';
     case 'GC':
-      await plugin.gc(configured(plugin, call), host, validAttachments(call.document));
-      return '';
-    case 'VERSION':
+      await plugin.gc(call, scope, validAttachments(call.document));
       return '';
   }
-}
-
-/** The call, its configuration read. */
-export function configured(plugin: Plugin, call: Call<JsonObject>): Call<unknown> {
-  const known = confs.get(call.document) ?? new Map<Plugin, unknown>();
-  confs.set(call.document, known);
-  if (!known.has(plugin)) {
-    known.set(plugin, readConf(plugin.conf, withPlainIntegers(call.document, call.stdin.toString('utf8'))));
-  }
-  return { ...call, conf: known.get(plugin) };
-}
-
-/** A plugin that foresaw a call has read its configuration. */
-const confs = new WeakMap<JsonObject, Map<Plugin, unknown>>();
-
-function printed(outcome: Result | PrintedResult, version: Version): string {
-  const { result, version: as } = 'result' in outcome ? outcome : { result: outcome, version };
-  return pretty(formatResult(result, as));
 }
 
 /**
- * Holds the sandbox open for the whole call, so that delegates within it share the handle. A path that does not open is
+ * Holds the sandbox open for the whole call, so that delegates within it share its sockets. A path that does not open is
  * for the plugin to judge.
  *
- * A recycled /proc/<pid> path can lead to the host's own namespace: nothing is done there. DEL looks for the pod's
+ * A recycled /proc/<pid> path can lead to the node's own namespace: nothing is done there. DEL looks for the pod's
  * elsewhere.
  *
  * @throws CniError invalidNetns
  */
-function openSandbox(call: Call<unknown>, host: Host): Netns | undefined {
-  if (call.netnsPath === '') {
+function openSandbox(call: UnreadCall, scope: Scope): Netns | undefined {
+  const path = 'netnsPath' in call ? call.netnsPath : undefined;
+  if (path === undefined) {
     return undefined;
   }
   let netns: Netns;
   try {
-    netns = host.openNetns(call.netnsPath);
+    netns = scope.node.openNetns(path);
   } catch {
     return undefined;
   }
-  if (isRefused(call, netns, host)) {
+  if (isRefused(call, netns, scope)) {
     netns[Symbol.dispose]();
     if (call.verb === 'DEL') {
       return undefined;
     }
-    throw new CniError(
-      'invalidNetns',
-      `cannot use CNI_NETNS "${call.netnsPath}": it is the plugin's own network namespace`,
-    );
+    throw new CniError('invalidNetns', `cannot use CNI_NETNS "${path}": it is the plugin's own network namespace`);
   }
   return netns;
 }
 
-function isRefused({ verb, env }: Call<unknown>, netns: Netns, host: Host): boolean {
+function isRefused({ verb, env }: UnreadCall, netns: Netns, { node }: Scope): boolean {
   const override = (env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
-  return ['ADD', 'DEL'].includes(verb) && override !== '1' && override !== 'true' && netns.isSameAs(host.netns);
+  return ['ADD', 'DEL'].includes(verb) && override !== '1' && override !== 'true' && netns.isSameAs(node.host);
 }
 
 function stdinOf(invocation: Invocation): Buffer {

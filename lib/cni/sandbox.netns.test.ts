@@ -3,27 +3,27 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { formatMac, randomMac } from '../net/mac.ts';
 import { ip, Lab } from '../testing/lab.ts';
-import type { Host } from './plugin.ts';
 import { identityOf, reopen, type Sandbox } from './sandbox.ts';
+import type { Scope } from './scope.ts';
 
 const MAC = formatMac(randomMac()); // others test on this machine too
 
 /** A pod with a process in it and an interface. */
 class Pod implements Disposable {
   readonly lab: Lab;
-  readonly host: Host;
+  readonly scope: Scope;
   readonly path: string;
   readonly identity: ReturnType<typeof identityOf>;
   private readonly process: ChildProcess;
 
   constructor(lab: Lab) {
     this.lab = lab;
-    this.host = lab.host();
+    this.scope = lab.scope();
     this.path = lab.podPath;
     ip('-n', lab.pod, 'link', 'add', 'net1', 'address', MAC, 'type', 'bridge');
     this.process = spawn('ip', ['netns', 'exec', lab.pod, 'sleep', '1000'], { stdio: 'ignore' });
     using netns = lab.openPod();
-    this.identity = identityOf(this.host, netns);
+    this.identity = identityOf(this.scope, netns);
   }
 
   /** The process is in the namespace by now. */
@@ -46,7 +46,7 @@ class Pod implements Disposable {
   }
 
   async state(sandbox: Partial<Sandbox>): Promise<string> {
-    const { state, netns } = await reopen(this.host, { path: this.path, ...sandbox });
+    const { state, netns } = await reopen(this.scope, { path: this.path, ...sandbox });
     netns?.[Symbol.dispose]();
     return netns === undefined ? state : `${state} ${netns.identity === this.identity.inode}`;
   }
@@ -93,6 +93,12 @@ describe('reopen', () => {
     expect(await pod.state({ identity: { ...identity, boot: 'an earlier one' } })).toBe('replaced');
     // without an identity a name that lasts is believed
     expect([await pod.state({}), await pod.state({ link })]).toEqual(['here false', 'here false']);
+    // unless it is plain that the interface there is another pod's
+    ip('-n', lab.pod, 'link', 'add', link.name, 'type', 'bridge');
+    const known = { ...link, addresses: ['192.0.2.7/24'] };
+    expect(await pod.state({ link: known })).toBe('replaced');
+    ip('-n', lab.pod, 'addr', 'add', '192.0.2.7/24', 'dev', link.name);
+    expect(await pod.state({ link: known })).toBe('here false');
   });
 
   it('believes no path of a process that leads to the node itself or to another pod', async () => {

@@ -3,10 +3,11 @@ import * as z from 'zod/mini';
 import { findLink, listAddresses } from '../link/observe.ts';
 import { formatCidr } from '../net/cidr.ts';
 import { type Netns, NetnsMissing, NotANetns } from '../netns/netns.ts';
+import type { AttachmentCall } from './call.ts';
 import { CniError } from './errors.ts';
 import { lookUp } from './json.ts';
-import type { Call, Host } from './plugin.ts';
 import { parseResult } from './result.ts';
+import type { Scope } from './scope.ts';
 
 /**
  * Names one network namespace among all that the machine ever has. A path proves nothing: the process behind it ends and
@@ -34,8 +35,8 @@ export interface SandboxLink {
 
 /** What is known of the namespace that an attachment was made in. */
 export interface Sandbox {
-  /** where it was, or is said to be; '' when nobody says */
-  readonly path: string;
+  /** where it was, or is said to be; undefined when nobody says */
+  readonly path: string | undefined;
   /** recorded at ADD; undefined when it was not */
   readonly identity?: NetnsIdentity | undefined;
   /** the attachment's interface in it, by which it is known when no identity was recorded */
@@ -53,12 +54,16 @@ const GONE: Reopened = { state: 'gone' };
 const REPLACED: Reopened = { state: 'replaced' };
 
 /** What ADD records of the namespace. */
-export function identityOf(host: Host, { identity, cookie }: Netns): NetnsIdentity {
-  return { boot: host.bootId, inode: identity, ...(cookie === undefined ? {} : { cookie }) };
+export function identityOf(scope: Scope, { identity, cookie }: Netns): NetnsIdentity {
+  return { boot: scope.node.bootId, inode: identity, ...(cookie === undefined ? {} : { cookie }) };
 }
 
+/** Is an open namespace the one that was recorded? */
+export const isNetnsOf = (scope: Scope, netns: Netns, identity: NetnsIdentity): boolean =>
+  identity.boot === scope.node.bootId && isSame(netns, identity);
+
 /** The sandbox of a call that has no record: the interface is that of prevResult. */
-export function sandboxOf(call: Call<unknown>): Sandbox {
+export function sandboxOf(call: AttachmentCall<unknown>): Sandbox {
   const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
   return { path: call.netnsPath, link: linkOf(call), mayBeOwn: ['1', 'true'].includes(override) };
 }
@@ -67,7 +72,7 @@ export function sandboxOf(call: Call<unknown>): Sandbox {
  * The same for a call that is about a piece of hardware. Name and hardware address are then in whatever pod has it by now:
  * only with the addresses that it got in this one do they tell the pod.
  */
-export function sandboxOfDevice(call: Call<unknown>): Sandbox {
+export function sandboxOfDevice(call: AttachmentCall<unknown>): Sandbox {
   const { link, ...sandbox } = sandboxOf(call);
   return (link?.addresses ?? []).length > 0 ? { ...sandbox, link } : sandbox;
 }
@@ -78,26 +83,28 @@ export function sandboxOfDevice(call: Call<unknown>): Sandbox {
  *
  * @throws CniError invalidNetns when it cannot be told whether it lives
  */
-export async function reopen(host: Host, sandbox: Sandbox): Promise<Reopened> {
-  return sandbox.identity === undefined ? byLink(host, sandbox) : byIdentity(host, sandbox, sandbox.identity);
+export async function reopen(scope: Scope, sandbox: Sandbox): Promise<Reopened> {
+  return sandbox.identity === undefined ? byLink(scope, sandbox) : byIdentity(scope, sandbox, sandbox.identity);
 }
 
 /** The same, where both kinds of absence are one; a line of the log says which. */
-export async function reopenIfHere(host: Host, sandbox: Sandbox): Promise<Netns | undefined> {
-  const { state, netns } = await reopen(host, sandbox);
+export async function reopenIfHere(scope: Scope, sandbox: Sandbox): Promise<Netns | undefined> {
+  const { state, netns } = await reopen(scope, sandbox);
   if (state === 'replaced') {
-    host.log(`the pod's network namespace is gone: "${sandbox.path}" is another's now`);
+    scope.log(`the pod's network namespace is gone: "${sandbox.path}" is another's now`);
+  } else if (state === 'gone' && sandbox.path !== undefined && existsSync(sandbox.path)) {
+    scope.log(`the pod's network namespace is gone: nothing is mounted on "${sandbox.path}"`);
   }
   return netns;
 }
 
-async function byIdentity(host: Host, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {
-  const there = open(host, path);
-  if (identity.boot === host.bootId) {
+async function byIdentity(scope: Scope, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {
+  const there = open(scope, path);
+  if (identity.boot === scope.node.bootId) {
     if (there !== undefined && isSame(there, identity)) {
       return { state: 'here', netns: there };
     }
-    const found = findSame(host, identity);
+    const found = findSame(scope, identity);
     if (found !== undefined) {
       there?.[Symbol.dispose]();
       return { state: 'here', netns: found };
@@ -110,10 +117,10 @@ async function byIdentity(host: Host, { path }: Sandbox, identity: NetnsIdentity
 const isSame = (netns: Netns, { inode, cookie }: NetnsIdentity): boolean =>
   netns.identity === inode && (cookie === undefined || netns.cookie === undefined || netns.cookie === cookie);
 
-function findSame(host: Host, identity: NetnsIdentity): Netns | undefined {
+function findSame(scope: Scope, identity: NetnsIdentity): Netns | undefined {
   const name = `net:[${identity.inode.split(':')[1] ?? ''}]`;
-  for (const { path } of host.livingNetns().filter((living) => living.name === name)) {
-    const netns = open(host, path);
+  for (const { path } of scope.node.livingNetns().filter((living) => living.name === name)) {
+    const netns = open(scope, path);
     if (netns !== undefined && isSame(netns, identity)) {
       return netns;
     }
@@ -124,35 +131,49 @@ function findSame(host: Host, identity: NetnsIdentity): Netns | undefined {
 
 /**
  * Without a recorded identity a path is believed, unless it goes through a process and the interface is not there: that
- * process may be another one by now. Only where no path leads to a pod is the interface looked for elsewhere.
+ * process may be another one by now; or unless another pod's interface is there. Only where no path leads to the pod is
+ * the interface looked for elsewhere.
  */
-async function byLink(host: Host, { path, link, mayBeOwn = false }: Sandbox): Promise<Reopened> {
-  const there = open(host, path);
-  if (there !== undefined && (await isBelievable(host, there, { path, link, mayBeOwn }))) {
+async function byLink(scope: Scope, { path, link, mayBeOwn = false }: Sandbox): Promise<Reopened> {
+  const there = open(scope, path);
+  if (there !== undefined && (await isBelievable(scope, there, { path, link, mayBeOwn }))) {
     return { state: 'here', netns: there };
   }
   there?.[Symbol.dispose]();
-  const elsewhere = link?.mac === undefined ? undefined : await findWithLink(host, link);
+  const elsewhere = link?.mac === undefined ? undefined : await findWithLink(scope, link);
   if (elsewhere !== undefined) {
     return { state: 'here', netns: elsewhere };
   }
   if (link !== undefined && link.mac === undefined && there === undefined) {
-    await refuseUnproved(host, path, link);
+    await refuseUnproved(scope, path, link);
   }
   return there === undefined ? GONE : REPLACED;
 }
 
-async function isBelievable(host: Host, there: Netns, { path, link, mayBeOwn = false }: Sandbox): Promise<boolean> {
-  if (there.isSameAs(host.netns)) {
+async function isBelievable(scope: Scope, there: Netns, { path, link, mayBeOwn = false }: Sandbox): Promise<boolean> {
+  if (there.isSameAs(scope.node.host)) {
     return mayBeOwn;
   }
-  return !path.startsWith('/proc/') || link?.mac === undefined || (await hasLink(there, link));
+  if (link?.mac === undefined) {
+    return true;
+  }
+  return path?.startsWith('/proc/') ? hasLink(there, link) : !(await hasAnothersLink(there, link));
 }
 
-async function findWithLink(host: Host, link: SandboxLink): Promise<Netns | undefined> {
-  for (const { path } of host.livingNetns()) {
-    const netns = open(host, path);
-    if (netns !== undefined && !netns.isSameAs(host.netns) && (await hasLink(netns, link))) {
+/** Programs of a pod may change its interface's hardware address, or its addresses; both are another pod's. */
+async function hasAnothersLink({ netlink }: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
+  const link = addresses.length === 0 ? undefined : await findLink(netlink, name);
+  if (link === undefined || link.mac === mac) {
+    return false;
+  }
+  const found = await listAddresses(netlink, link.index);
+  return !found.some((address) => addresses.includes(formatCidr(address)));
+}
+
+async function findWithLink(scope: Scope, link: SandboxLink): Promise<Netns | undefined> {
+  for (const { path } of scope.node.livingNetns()) {
+    const netns = open(scope, path);
+    if (netns !== undefined && !netns.isSameAs(scope.node.host) && (await hasLink(netns, link))) {
       return netns;
     }
     netns?.[Symbol.dispose]();
@@ -175,11 +196,11 @@ async function hasLink({ netlink }: Netns, { name, mac, addresses = [] }: Sandbo
 }
 
 /** A file without a namespace is what a lost mount leaves: the pod may live on, and nothing tells which one it is. */
-async function refuseUnproved(host: Host, path: string, link: SandboxLink): Promise<void> {
-  if (!existsSync(path)) {
+async function refuseUnproved(scope: Scope, path: string | undefined, link: SandboxLink): Promise<void> {
+  if (path === undefined || !existsSync(path)) {
     return;
   }
-  using netns = await findWithLink(host, link);
+  using netns = await findWithLink(scope, link);
   if (netns !== undefined) {
     throw new CniError(
       'invalidNetns',
@@ -190,12 +211,12 @@ async function refuseUnproved(host: Host, path: string, link: SandboxLink): Prom
 }
 
 /** @throws CniError invalidNetns when what is there cannot be looked at */
-function open(host: Host, path: string): Netns | undefined {
-  if (path === '') {
+function open(scope: Scope, path: string | undefined): Netns | undefined {
+  if (path === undefined || path === '') {
     return undefined;
   }
   try {
-    return host.openNetns(path);
+    return scope.node.openNetns(path);
   } catch (error) {
     if (error instanceof NetnsMissing || error instanceof NotANetns) {
       return undefined;
@@ -205,7 +226,7 @@ function open(host: Host, path: string): Netns | undefined {
 }
 
 /** As much of the attachment's interface as prevResult tells. */
-function linkOf(call: Call<unknown>): SandboxLink {
+function linkOf(call: AttachmentCall<unknown>): SandboxLink {
   const name = call.ifName;
   try {
     const { interfaces, ips } = parseResult(lookUp(call.document, 'prevResult'), call.version, 'prevResult');

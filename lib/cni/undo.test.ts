@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { fakeScope } from './testing/fake-scope.ts';
 import { Undo } from './undo.ts';
 
 describe('Undo', () => {
@@ -9,9 +10,10 @@ describe('Undo', () => {
       throw new Error(step);
     };
     {
-      await using undo = new Undo(() => {
+      const log = (): never => {
         throw new Error('ENOSPC');
-      });
+      };
+      await using undo = new Undo(fakeScope({ log }));
       undo.push('one', fail('one'));
       undo.push('two', fail('two'));
       undo.push('three', fail('three'));

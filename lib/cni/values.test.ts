@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseCniArgs } from './args.ts';
 import { CniError, combined, within } from './errors.ts';
 import { compact, lookUp, pretty, sorted, withPlainIntegers } from './json.ts';
+import { fakeScope } from './testing/fake-scope.ts';
 import { Undo } from './undo.ts';
 import { atLeast, compareVersions } from './versions.ts';
 
@@ -71,7 +72,7 @@ describe('Undo', () => {
   const run = async (commit: boolean): Promise<readonly string[]> => {
     const done: string[] = [];
     {
-      await using undo = new Undo((line) => done.push(line));
+      await using undo = new Undo(fakeScope({ log: (line) => done.push(line) }));
       undo.push('first', () => void done.push('first'));
       undo.push('broken', () => Promise.reject(new Error('no')));
       undo.push('last', async () => void done.push('last'));

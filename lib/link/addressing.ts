@@ -7,7 +7,7 @@ import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 import { setUp } from './link.ts';
-import { addRoute, type RoutePlan, RT_TABLE_MAIN } from './routes.ts';
+import { addRoute, type RoutePlan } from './routes.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
 const AF_INET = 2;
@@ -29,7 +29,7 @@ export interface AddressPlan {
  */
 export function planAddresses(result: Result, ifName: string): AddressPlan {
   const addresses = result.ips.filter((ip) => ip.interface !== undefined).map((ip) => addressOf(ip, result, ifName));
-  const gateways = result.ips.flatMap(({ gateway }) => parseIp(gateway ?? '') ?? []);
+  const gateways = result.ips.flatMap(({ gateway }) => (gateway === undefined ? [] : [gatewayOf(gateway)]));
   return { addresses, routes: result.routes.map((route) => planRoute(route, gateways)) };
 }
 
@@ -61,13 +61,10 @@ export async function configureLink(
  * up. Best effort: a kernel without IPv6 has no such switch.
  */
 export function announceWhenUp(netns: Netns, ifName: string): void {
-  for (const name of [`net/ipv4/conf/${ifName}/arp_notify`, `net/ipv6/conf/${ifName}/ndisc_notify`]) {
-    try {
-      netns.writeSysctl(name, '1');
-    } catch {
-      // the link works without
-    }
-  }
+  netns.writeSysctls([
+    [`net/ipv4/conf/${ifName}/arp_notify`, '1'],
+    [`net/ipv6/conf/${ifName}/ndisc_notify`, '1'],
+  ]);
 }
 
 export const routeText = (route: RoutePlan, ifName: string): string =>
@@ -75,7 +72,7 @@ export const routeText = (route: RoutePlan, ifName: string): string =>
     formatCidr(route.destination),
     ...(route.gateway === undefined ? [] : [`via ${formatIp(route.gateway)}`]),
     `dev ${ifName}`,
-    ...(route.table === RT_TABLE_MAIN ? [] : [`table ${route.table}`]),
+    ...(route.table === undefined ? [] : [`table ${route.table}`]),
     ...(route.priority ? [`metric ${route.priority}`] : []),
   ].join(' ');
 
@@ -107,13 +104,23 @@ function planRoute(route: Route, gateways: readonly Ip[]): RoutePlan {
   const family: Family = destination.ip.family;
   return {
     destination: masked(destination),
-    gateway: route.gw === undefined ? gateways.find((ip) => ip.family === family) : parseIp(route.gw),
+    ...(route.gw === undefined
+      ? { gateway: gateways.find((ip) => ip.family === family), isGuess: true }
+      : { gateway: gatewayOf(route.gw) }),
     mtu: route.mtu,
     advmss: route.advmss,
     priority: route.priority,
-    table: route.table || RT_TABLE_MAIN,
+    table: route.table || undefined,
     scope: route.scope ?? 0,
   };
+}
+
+function gatewayOf(text: string): Ip {
+  const gateway = parseIp(text);
+  if (gateway === undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use gateway ${JSON.stringify(text)}: it is not an address`);
+  }
+  return gateway;
 }
 
 async function addAddress(netlink: Conversation, link: Named, address: Cidr): Promise<void> {

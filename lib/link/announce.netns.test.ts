@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseIp } from '../net/ip.ts';
+import { fakeClock } from '../sys/testing/fake-clock.ts';
 import { ip, Lab } from '../testing/lab.ts';
 import { announce } from './announce.ts';
 import { findLink } from './observe.ts';
@@ -29,12 +30,12 @@ const believed = (lab: Lab): Readonly<Record<string, string>> =>
       .map(({ dst, lladdr }) => [dst, lladdr]),
   );
 
-async function announceIn(lab: Lab, sleep: (ms: number) => Promise<void>): Promise<readonly string[]> {
+async function announceIn(lab: Lab, onSleep: () => Promise<void>): Promise<readonly string[]> {
   const lines: string[] = [];
   using netns = lab.openPod();
   const link = (await findLink(netns.netlink, 'net1')) ?? expect.fail('no link');
   const addresses = ['192.0.2.5', '2001:db8::5'].flatMap((text) => parseIp(text) ?? []);
-  await announce({ netns, link, mac: link.mac, addresses, sleep, log: (line) => lines.push(line) });
+  await announce({ netns, link, mac: link.mac, addresses, clock: fakeClock(onSleep), log: (line) => lines.push(line) });
   return lines;
 }
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Ip, parseIp } from '../net/ip.ts';
+import { macOf } from '../net/mac.ts';
 import { errnoError } from '../netlink/errno.ts';
 import type { Frame, Netns } from '../netns/netns.ts';
+import { fakeClock } from '../sys/testing/fake-clock.ts';
 import { announce, gratuitousArp, unsolicitedAdvertisement } from './announce.ts';
 
 const mac = Buffer.from('02aa00000007', 'hex');
@@ -68,9 +70,9 @@ function wireWith({ attempts = 0, failure = '', from = '02:aa:00:00:00:07' } = {
       announce({
         netns,
         link: { index: 7, name: 'net1' },
-        mac: from,
+        mac: macOf(from) ?? '',
         addresses: [ip(address)],
-        sleep: async (ms) => void slept.push(ms),
+        clock: fakeClock((ms) => void slept.push(ms)),
         log: (line) => lines.push(line),
       }),
   };
@@ -86,7 +88,7 @@ describe('announce', () => {
   it('waits for the carrier, longer every time', async () => {
     const wire = wireWith({ attempts: 3 });
     await wire.announce('2001:db8::5');
-    expect([wire.frames.length, wire.slept]).toEqual([1, [2, 3, 4.5]]);
+    expect([wire.frames.length, wire.slept]).toEqual([1, [2, 4, 8]]);
   });
 
   it('gives up after 200 ms, and says so', async () => {

@@ -1,8 +1,9 @@
 import { messageOf } from '../cni/errors.ts';
 import { type Ip, ipToBytes } from '../net/ip.ts';
-import { parseMac } from '../net/mac.ts';
+import { type Mac, macBytes } from '../net/mac.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import type { Frame, Netns } from '../netns/netns.ts';
+import { type Clock, poll } from '../sys/clock.ts';
 
 const ETH_P_ARP = 0x0806;
 const ETH_P_IPV6 = 0x86dd;
@@ -16,14 +17,15 @@ const NEIGHBOUR_ADVERTISEMENT = 136;
 const OVERRIDE = 0x20;
 const TARGET_LINK_LAYER_ADDRESS = 2;
 const CARRIER_WAIT_MS = 200;
+const CARRIER_RHYTHM = { firstMs: 2, longestMs: 32 };
 
 /** What is announced, on what, and how to wait. */
 export interface Announcement {
   readonly netns: Netns;
   readonly link: { readonly index: number; readonly name: string };
-  readonly mac: string;
+  readonly mac: Mac | '';
   readonly addresses: readonly Ip[];
-  readonly sleep: (ms: number) => Promise<void>;
+  readonly clock: Clock;
   readonly log: (line: string) => void;
 }
 
@@ -31,15 +33,15 @@ export interface Announcement {
  * Tells the neighbours where addresses are now: an address that another pod had yesterday is in their caches. Waits for
  * the link's carrier, but not for long. Best effort: what fails is logged.
  */
-export async function announce({ netns, link, mac, addresses, sleep, log }: Announcement): Promise<void> {
-  const bytes = parseMac(mac);
-  if (bytes === undefined || !isEthernet(bytes)) {
+export async function announce({ netns, link, mac, addresses, clock, log }: Announcement): Promise<void> {
+  const bytes = mac === '' ? Buffer.alloc(0) : macBytes(mac);
+  if (!isEthernet(bytes)) {
     return;
   }
   try {
     for (const address of addresses) {
       const frame = address.family === 4 ? gratuitousArp(bytes, address) : unsolicitedAdvertisement(bytes, address);
-      await sendWithCarrier(netns, link, frame, sleep);
+      await sendWithCarrier(netns, link, frame, clock);
     }
   } catch (error) {
     log(`cannot announce the addresses of "${link.name}": ${messageOf(error)}`);
@@ -82,18 +84,23 @@ async function sendWithCarrier(
   netns: Netns,
   link: { readonly index: number; readonly name: string },
   frame: Frame,
-  sleep: (ms: number) => Promise<void>,
+  clock: Clock,
 ): Promise<void> {
-  for (let waited = 0, pause = 2; ; waited += pause, pause = Math.min(pause * 1.5, CARRIER_WAIT_MS - waited)) {
+  let failure: unknown;
+  const isSent = await poll(clock, CARRIER_WAIT_MS, CARRIER_RHYTHM, () => {
     try {
       netns.sendFrame(link, frame);
-      return;
+      return true;
     } catch (error) {
-      if (!hasErrno(error, 'ENETDOWN') || waited >= CARRIER_WAIT_MS) {
+      if (!hasErrno(error, 'ENETDOWN')) {
         throw error;
       }
+      failure = error;
+      return undefined;
     }
-    await sleep(pause);
+  });
+  if (!isSent) {
+    throw failure;
   }
 }
 

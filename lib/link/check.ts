@@ -32,7 +32,7 @@ export async function checkAddresses(netlink: Conversation, link: Named, plan: A
 function matches(route: RouteFacts, wanted: RoutePlan, index: number): boolean {
   return (
     sameCidr(route.destination, wanted.destination) &&
-    route.table === wanted.table &&
+    (wanted.table === undefined || route.table === wanted.table) && // a plugin after this one may have moved it (sbr)
     leadsTo(route, index) &&
     sameGateway(route, wanted) &&
     (!wanted.priority || route.priority === wanted.priority) &&
@@ -44,9 +44,14 @@ function matches(route: RouteFacts, wanted: RoutePlan, index: number): boolean {
 const leadsTo = (route: RouteFacts, index: number): boolean =>
   route.outputIndex === index || route.nextHops.some((hop) => hop.index === index);
 
-/** A route with several ways out carries its gateways within them: there only the link is compared. */
+/**
+ * A route with several ways out carries its gateways within them: there only the link is compared. One that names none
+ * may have none: those that a pod has inherited are as the kernel told them.
+ */
 const sameGateway = (route: RouteFacts, wanted: RoutePlan): boolean =>
-  route.nextHops.length > 0 || sameOptionalIp(route.gateway, wanted.gateway);
+  route.nextHops.length > 0 ||
+  sameOptionalIp(route.gateway, wanted.gateway) ||
+  (wanted.isGuess === true && route.gateway === undefined);
 
 const sameOptionalIp = (a: Ip | undefined, b: Ip | undefined): boolean =>
   a === undefined || b === undefined ? a === b : sameIp(a, b);

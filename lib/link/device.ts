@@ -1,4 +1,4 @@
-import { formatMac, parseMac } from '../net/mac.ts';
+import { type Mac, macBytes } from '../net/mac.ts';
 import {
   AfSpecTable,
   decodeLink,
@@ -15,7 +15,7 @@ import {
 } from '../netlink/codec/link.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import { factsOf, type LinkFacts, queryFor } from './observe.ts';
+import { factsOf, type LinkFacts, macIn, queryFor } from './observe.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
 
@@ -25,7 +25,7 @@ export interface DeviceFacts extends LinkFacts {
   /** '' when there is none */
   readonly alias: string;
   /** the address that the hardware has; '' when the driver does not tell */
-  readonly permanentMac: string;
+  readonly permanentMac: Mac | '';
   /** `0000:65:02.3`: the device on its bus, the same in every namespace; '' before Linux 5.14 and for virtual links */
   readonly parentDev: string;
   /** IFF_… */
@@ -74,11 +74,8 @@ export async function setFlags(netlink: Conversation, link: Named, flags: number
   await netlink.change({ type: RTM_NEWLINK, body, operation: `change the flags of link "${link.name}"` });
 }
 
-/** @param mac colon form */
-export async function setMac(netlink: Conversation, link: Named, mac: string): Promise<void> {
-  const address = parseMac(mac);
-  await change(netlink, link, { ...(address === undefined ? {} : { address }) }, `set the hardware address ${mac}`);
-}
+export const setMac = async (netlink: Conversation, link: Named, mac: Mac): Promise<void> =>
+  change(netlink, link, { address: macBytes(mac) }, `set the hardware address ${mac}`);
 
 export const setMtu = async (netlink: Conversation, link: Named, mtu: number): Promise<void> =>
   change(netlink, link, { mtu }, `set the MTU ${mtu}`);
@@ -107,6 +104,27 @@ export async function addAltName(netlink: Conversation, link: Named, name: strin
     operation: `give link "${link.name}" the alternative name "${name}"`,
     whenDone: 'EEXIST',
   });
+}
+
+/** All of them with one request. Names that are not there are no failure. */
+export async function deleteAltNames(netlink: Conversation, link: Named, names: readonly string[]): Promise<void> {
+  if (names.length === 0) {
+    return;
+  }
+  try {
+    await netlink.change({
+      type: RTM_DELLINKPROP,
+      body: encodeLink({ index: link.index }, { propList: { altIfNames: names } }),
+      operation: `take the alternative names from link "${link.name}"`,
+    });
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) {
+      throw error;
+    }
+    for (const name of names) {
+      await deleteAltName(netlink, link, name); // the kernel stops at the first that is not there
+    }
+  }
 }
 
 /** A name that is not there is no failure. */
@@ -142,14 +160,15 @@ async function getDevice(
 
 const NOTHING = Buffer.alloc(0);
 
-function deviceOf(body: Buffer): DeviceFacts {
+/** What an answer of the kernel says. */
+export function deviceOf(body: Buffer): DeviceFacts {
   const { flags, attributes } = decodeLink(body);
   const families = attributes.afSpec === undefined ? {} : AfSpecTable.decode(attributes.afSpec);
   return {
     ...factsOf(body),
     altNames: attributes.propList?.altIfNames ?? [],
     alias: attributes.ifAlias ?? '',
-    permanentMac: attributes.permAddress === undefined ? '' : formatMac(attributes.permAddress),
+    permanentMac: macIn(attributes.permAddress),
     parentDev: attributes.parentDevName ?? '',
     flags,
     txQueueLength: attributes.txQueueLength ?? 0,

@@ -1,22 +1,29 @@
-import { messageOf } from '../cni/errors.ts';
+import { uptime } from 'node:os';
 import { type Ip, ipFromBytes, sameIp } from '../net/ip.ts';
-import { decodeAddress, encodeAddress, RTM_GETADDR, RTM_NEWADDR, reindexedAddress } from '../netlink/codec/address.ts';
 import {
-  askedRoute,
+  decodeAddress,
+  encodeAddress,
+  IFA_F_MANAGETEMPADDR,
+  IFA_F_NOPREFIXROUTE,
+  IFA_F_TEMPORARY,
+  IFAPROT_KERNEL_RA,
+  RTM_GETADDR,
+} from '../netlink/codec/address.ts';
+import {
   decodeNextHops,
   decodeRoute,
   encodeRoute,
+  expiryOf,
   RT_TABLE_LOCAL,
   RTM_F_CLONED,
   RTM_GETROUTE,
-  RTM_NEWROUTE,
   RTPROT_KERNEL,
   RTPROT_RA,
 } from '../netlink/codec/route.ts';
-import { askedRule, decodeRule, encodeRule, RTM_GETRULE, RTM_NEWRULE } from '../netlink/codec/rule.ts';
+import { decodeRule, encodeRule, RTM_GETRULE } from '../netlink/codec/rule.ts';
 import type { Conversation } from '../netlink/conversation.ts';
-import { hasErrno } from '../netlink/errno.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
+import { addressIn, routeText } from './told.ts';
 
 /*
  * Addresses, routes and rules as the kernel told them, to be asked for again: whatever attributes they have, also those
@@ -25,16 +32,13 @@ import { flatMapInTurn } from '../sys/in-turn.ts';
 
 const AF_INET = 2;
 const AF_INET6 = 10;
-const IFA_F_PERMANENT = 0x80;
-const NLM_F_REPLACE = 0x100;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
-const NLM_F_APPEND = 0x800;
 
 /** Each a message of the kernel without its header. */
 export interface Kept {
   /** index that the link had */
   readonly index: number;
+  /** when they were told, in seconds since the node was started: lifetimes run from then on */
+  readonly takenAt?: number | undefined;
   readonly addresses: readonly Buffer[];
   readonly routes: readonly Buffer[];
   readonly rules: readonly Buffer[];
@@ -42,11 +46,12 @@ export interface Kept {
 
 /**
  * What would be lost if the link left the namespace, and the rules that name its addresses. What comes back by itself is
- * left out: routes of addresses, and what routers announced.
+ * left out: routes of addresses, and what the kernel has made of a router's announcement.
  *
  * @throws ErrnoError
  */
 export async function keep(netlink: Conversation, index: number): Promise<Kept> {
+  const takenAt = Math.floor(uptime());
   const addresses = (
     await listed(netlink, RTM_GETADDR, encodeAddress({ family: 0, prefix: 0, index }, {}), 'addresses')
   ).filter((body) => isKeptAddress(body, index));
@@ -61,60 +66,17 @@ export async function keep(netlink: Conversation, index: number): Promise<Kept> 
     const head = { family, destinationPrefix: 0, sourcePrefix: 0, action: 0 };
     return (await listed(netlink, RTM_GETRULE, encodeRule(head, {}), 'rules')).filter((body) => namesOne(body, own));
   });
-  return { index, addresses, routes, rules };
+  return { index, takenAt, addresses, routes, rules };
 }
 
-/**
- * Asks for it all again, for a link of whatever index; what is there already is no failure.
- *
- * @returns what could not be had
- */
-export async function restore(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
-  return [
-    ...(await restoreAddresses(netlink, kept, index)),
-    ...(await restoreRules(netlink, kept)),
-    ...(await restoreRoutes(netlink, kept, index)),
-  ];
-}
-
-/** Those alone; routes need the link to be up. */
-export function restoreAddresses(
-  netlink: Conversation,
-  { addresses }: Kept,
-  index: number,
-): Promise<readonly string[]> {
-  return flatMapInTurn(asAdded(addresses), (body) =>
-    faultOf(netlink, RTM_NEWADDR, reindexedAddress(body, index), 'restore an address', NLM_F_CREATE | NLM_F_EXCL),
-  );
-}
-
-export const restoreRules = (netlink: Conversation, { rules }: Kept): Promise<readonly string[]> =>
-  flatMapInTurn(rules, (body) =>
-    faultOf(netlink, RTM_NEWRULE, askedRule(body), 'restore a rule', NLM_F_CREATE | NLM_F_EXCL),
-  );
-
-/** A route may need another one to reach its gateway: those that fail are tried again as long as some succeed. */
-export async function restoreRoutes(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
-  let waiting: readonly { readonly body: Buffer; readonly fault: string }[] = kept.routes.map((body) => ({
-    body: askedRoute(body, kept.index, index),
-    fault: '',
-  }));
-  for (let before = waiting.length + 1; waiting.length < before && waiting.length > 0; ) {
-    before = waiting.length;
-    waiting = await flatMapInTurn(waiting, async ({ body }) => {
-      const several = decodeRoute(body).attributes.multipath !== undefined;
-      const flags = NLM_F_CREATE | (several ? NLM_F_REPLACE : NLM_F_APPEND); // of equal ones the first is used
-      return (await faultOf(netlink, RTM_NEWROUTE, body, 'restore a route', flags)).map((fault) => ({ body, fault }));
-    });
-  }
-  return waiting.map(({ fault }) => fault);
-}
-
-/** The kernel lists an IPv6 address before those that were there when it came. */
-function asAdded(addresses: readonly Buffer[]): readonly Buffer[] {
-  const isIpv6 = (body: Buffer): boolean => decodeAddress(body).family === AF_INET6;
-  return [...addresses.filter((body) => !isIpv6(body)), ...addresses.filter(isIpv6).toReversed()];
-}
+/** Routes through nexthop objects, which go with their link: they are plain routes from then on. */
+export const nexthopsLost = ({ routes }: Kept): readonly string[] =>
+  routes.flatMap((body) => {
+    const { nexthopId } = decodeRoute(body).attributes;
+    return nexthopId === undefined
+      ? []
+      : [`route ${routeText(body)} does without nexthop object ${nexthopId}, which went with the link`];
+  });
 
 const listed = async (
   netlink: Conversation,
@@ -123,45 +85,28 @@ const listed = async (
   what: string,
 ): Promise<readonly Buffer[]> => netlink.dump({ type, body, operation: `list ${what}` });
 
-async function faultOf(
-  netlink: Conversation,
-  type: number,
-  body: Buffer,
-  operation: string,
-  flags: number,
-): Promise<readonly string[]> {
-  try {
-    await netlink.change({ type, flags, body: [body], operation });
-    return [];
-  } catch (error) {
-    return hasErrno(error, 'EEXIST') ? [] : [messageOf(error)];
-  }
-}
-
-/** IPv6 addresses that are not permanent are a router's announcement, or made of one. */
 function isKeptAddress(body: Buffer, index: number): boolean {
   const address = decodeAddress(body);
-  return address.index === index && (address.family === AF_INET || (address.flags & IFA_F_PERMANENT) !== 0);
+  return address.index === index && (address.family === AF_INET || !isMadeByKernel(address));
 }
 
-function addressIn(body: Buffer): Ip | undefined {
-  const { attributes } = decodeAddress(body);
-  const bytes = attributes.local ?? attributes.address;
-  return bytes === undefined ? undefined : ipFromBytes(bytes);
+/**
+ * Has the kernel made the address of a router's announcement? Then it makes it again. Before 5.18 it does not say so of
+ * itself; but an address of which it makes temporary ones has, when a program has set it, no route of its own.
+ */
+function isMadeByKernel({ flags, attributes: { protocol } }: ReturnType<typeof decodeAddress>): boolean {
+  const isParent = (flags & IFA_F_MANAGETEMPADDR) !== 0 && (flags & IFA_F_NOPREFIXROUTE) === 0;
+  return (flags & IFA_F_TEMPORARY) !== 0 || (protocol === undefined ? isParent : protocol === IFAPROT_KERNEL_RA);
 }
 
+/** Of a router's announcement the kernel makes routes that end; what a program makes of one does not, or is its own. */
 function isKeptRoute(body: Buffer, index: number): boolean {
   const { table, protocol, flags, attributes } = decodeRoute(body);
   const isOwn =
     attributes.outputIndex === index ||
     (attributes.multipath !== undefined && decodeNextHops(attributes.multipath).some((hop) => hop.index === index));
-  return (
-    isOwn &&
-    table !== RT_TABLE_LOCAL &&
-    protocol !== RTPROT_KERNEL &&
-    protocol !== RTPROT_RA &&
-    (flags & RTM_F_CLONED) === 0
-  );
+  const isMade = protocol === RTPROT_KERNEL || (protocol === RTPROT_RA && expiryOf(attributes) !== undefined);
+  return isOwn && !isMade && table !== RT_TABLE_LOCAL && (flags & RTM_F_CLONED) === 0;
 }
 
 function namesOne(body: Buffer, addresses: readonly Ip[]): boolean {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { makeHost } from '../cni/host.ts';
 import { type Cidr, parseCidr } from '../net/cidr.ts';
 import { ip, Lab, PARENT, stateOf } from '../testing/lab.ts';
+import { mac } from '../testing/mac.ts';
 import { configureLink } from './addressing.ts';
 import { createLink, type LinkPlan } from './link.ts';
 import { findLink, findLinkByIndex, listAddresses } from './observe.ts';
@@ -20,7 +20,7 @@ const planFor = (lab: Lab, name: string, parentIndex: number): LinkPlan => ({
   parent: { index: parentIndex, name: PARENT },
   mode: 'bridge',
   mtu: 1400,
-  mac: '02:00:00:00:00:07',
+  mac: mac('02:00:00:00:00:07'),
   broadcastQueueLength: lab.node === '' ? 1 : 0,
 });
 
@@ -28,10 +28,10 @@ describe('createLink', () => {
   it('makes a macvlan that is born in the pod', async () => {
     using lab = new Lab();
     using pod = lab.openPod();
-    const { netlink } = lab.host().netns;
+    const { netlink } = lab.scope().node.host;
     const parent = await findLink(netlink, PARENT);
     const made = await createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined);
-    expect(made).toMatchObject({ name: 'net1', kind: 'macvlan', mtu: 1400, mac: '02:00:00:00:00:07' });
+    expect(made).toMatchObject({ name: 'net1', kind: 'macvlan', mtu: 1400, mac: mac('02:00:00:00:00:07') });
     const [seen] = ip('-n', lab.pod, '-d', 'link', 'show', 'net1') as [Record<string, unknown>];
     expect(seen).toMatchObject({
       mtu: 1400,
@@ -45,7 +45,7 @@ describe('createLink', () => {
     using pod = lab.openPod();
     ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
     const before = stateOf(lab.pod);
-    const { netlink } = lab.host().netns;
+    const { netlink } = lab.scope().node.host;
     const parent = await findLink(netlink, PARENT);
     await expect(
       createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined),
@@ -102,7 +102,7 @@ describe('removeLink', () => {
   it('deletes links of several namespaces that are asked for at once', async () => {
     using lab = new Lab();
     using other = new Lab();
-    const host = lab.host();
+    const scope = lab.scope();
     const opened = [lab, other].map((each) => each.openPod());
     const names = ['br-a', 'br-b', 'br-c'];
     for (const name of names) {
@@ -116,7 +116,7 @@ describe('removeLink', () => {
         names.map(async (name) => ({ netns, index: (await findLink(netns.netlink, name))?.index ?? 0 })),
       ),
     );
-    await Promise.all(indexes.map(({ netns, index }) => host.removeLink(netns, index)));
+    await Promise.all(indexes.map(({ netns, index }) => scope.removeLink(netns, index)));
     for (const { netns, index } of indexes) {
       expect(await findLinkByIndex(netns.netlink, index)).toBeUndefined();
     }
@@ -132,7 +132,7 @@ describe('removeLink', () => {
     using pod = lab.openPod();
     ip('-n', lab.pod, 'link', 'add', 'br-a', 'type', 'bridge');
     const index = (await findLink(pod.netlink, 'br-a'))?.index ?? 0;
-    const { removeLink } = makeHost({ loadNative: () => lab.native, registry: {} });
+    const { removeLink } = lab.scope();
     await Promise.all([removeLink(pod, index), removeLink(pod, 4711), removeLink(pod, 4712)]);
     expect(ip('-n', lab.pod, 'link')).toHaveLength(1);
   });

@@ -1,4 +1,5 @@
-import { parseMac } from '../net/mac.ts';
+import { CniError, messageOf } from '../cni/errors.ts';
+import { type Mac, macBytes } from '../net/mac.ts';
 import {
   encodeLink,
   IFF_UP,
@@ -11,7 +12,8 @@ import {
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno, NoAnswer } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
-import { findLink, type LinkFacts } from './observe.ts';
+import { setMac } from './device.ts';
+import { findLink, findLinkByIndex, type LinkFacts } from './observe.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
 
@@ -26,8 +28,8 @@ export interface LinkPlan {
   readonly mode: MacvlanMode;
   /** undefined: as the parent */
   readonly mtu: number | undefined;
-  /** undefined: the kernel's choice */
-  readonly mac: string | undefined;
+  /** undefined: the kernel's choice; in passthru mode it is that of the parent */
+  readonly mac: Mac | undefined;
   /** undefined or 0: the kernel's default */
   readonly broadcastQueueLength: number | undefined;
 }
@@ -41,7 +43,7 @@ export interface LinkPlan {
  * @param from a socket in the parent's namespace
  * @param token what makes that other name this attachment's own, so that DEL finds it after a crash
  * @param made called with the link's name as soon as there is a link under it
- * @throws ErrnoError EEXIST when the name is taken in `target`
+ * @throws ErrnoError EEXIST when the name is taken in `target`; CniError when the link is not what was asked for
  */
 export async function createLink(
   from: Conversation,
@@ -70,7 +72,51 @@ export async function createLink(
   if (created === undefined) {
     throw new Error(`cannot find link "${plan.name}" just created`);
   }
-  return created;
+  const link = await wearing(target.netlink, created, plan);
+  const fault = linkFault(link, plan);
+  if (fault !== undefined) {
+    throw new CniError('internal', `cannot create macvlan "${plan.name}": the one that the kernel made ${fault}`);
+  }
+  return link;
+}
+
+/**
+ * How a link differs from what it should be.
+ *
+ * @returns a phrase, or undefined when it is as it should be
+ */
+export function linkFault(
+  link: LinkFacts,
+  { mode, mac, mtu }: Pick<LinkPlan, 'mode' | 'mac' | 'mtu'>,
+): string | undefined {
+  if (link.kind !== 'macvlan') {
+    return `is a ${link.kind || 'physical device'}, not a macvlan`;
+  }
+  if (link.macvlanMode !== MACVLAN_MODES[mode]) {
+    return `does not have mode "${mode}"`;
+  }
+  if (mac !== undefined && link.mac !== mac) {
+    return `has hardware address ${link.mac}, not ${mac}`;
+  }
+  return mtu === undefined || link.mtu === mtu ? undefined : `has MTU ${link.mtu}, not ${mtu}`;
+}
+
+/**
+ * In passthru mode the kernel makes a link with its parent's address, whatever is asked for. It takes another one
+ * afterwards, which the parent has too until the link is gone.
+ */
+async function wearing(netlink: Conversation, link: LinkFacts, { mac, mode, parent }: LinkPlan): Promise<LinkFacts> {
+  if (mode !== 'passthru' || mac === undefined || link.mac === mac) {
+    return link;
+  }
+  try {
+    await setMac(netlink, link, mac);
+  } catch (error) {
+    throw new CniError('internal', `${messageOf(error)}: in mode "passthru" it is that of parent "${parent.name}"`, {
+      cause: error,
+    });
+  }
+  return (await findLinkByIndex(netlink, link.index)) ?? link;
 }
 
 /** The name under which an older kernel makes a link before it is renamed. */
@@ -158,14 +204,13 @@ async function requestLink(from: Conversation, target: Netns, plan: LinkPlan, na
 }
 
 function attributesOf(plan: LinkPlan, name: string, netNsFd: number): LinkAttributes {
-  const address = plan.mac === undefined ? undefined : parseMac(plan.mac);
   const data = MacvlanTable.encode({
     mode: MACVLAN_MODES[plan.mode],
     ...(plan.broadcastQueueLength ? { bcQueueLen: plan.broadcastQueueLength } : {}),
   });
   return {
     link: plan.parent.index,
-    ...(address === undefined ? {} : { address }),
+    ...(plan.mac === undefined ? {} : { address: macBytes(plan.mac) }),
     ifName: name,
     ...(plan.mtu === undefined ? {} : { mtu: plan.mtu }),
     netNsFd,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { mac } from '../testing/mac.ts';
 import type { DeviceFacts } from './device.ts';
 import { findSame, isSameDevice } from './moving.ts';
 
@@ -6,7 +7,7 @@ const NONE = Buffer.alloc(0);
 const device = (facts: Partial<DeviceFacts>): DeviceFacts => ({
   index: 7,
   name: 'eth7',
-  mac: '02:00:00:00:00:07',
+  mac: mac('02:00:00:00:00:07'),
   mtu: 1500,
   isUp: false,
   isRunning: false,
@@ -27,14 +28,14 @@ const device = (facts: Partial<DeviceFacts>): DeviceFacts => ({
   ...facts,
 });
 
-const PORT = { parentDev: '0000:65:00.0', permanentMac: '52:54:00:00:00:01' };
+const PORT = { parentDev: '0000:65:00.0', permanentMac: mac('52:54:00:00:00:01') };
 
 describe('the identity of a device', () => {
   it('is its place on the bus and its burnt-in address, whatever it is called', () => {
-    expect(isSameDevice(device(PORT), device({ ...PORT, index: 9, name: 'net1', mac: '02:00:00:00:00:99' }))).toBe(
+    expect(isSameDevice(device(PORT), device({ ...PORT, index: 9, name: 'net1', mac: mac('02:00:00:00:00:99') }))).toBe(
       true,
     );
-    expect(isSameDevice(device(PORT), device({ ...PORT, permanentMac: '52:54:00:00:00:02' }))).toBe(false);
+    expect(isSameDevice(device(PORT), device({ ...PORT, permanentMac: mac('52:54:00:00:00:02') }))).toBe(false);
     expect(isSameDevice(device(PORT), device({ ...PORT, parentDev: '0000:65:00.1' }))).toBe(false);
   });
 
@@ -46,18 +47,20 @@ describe('the identity of a device', () => {
 });
 
 describe('findSame', () => {
-  const reset = device({ ...PORT, permanentMac: '52:54:00:00:00:aa', name: 'net1' });
+  const reset = device({ ...PORT, permanentMac: mac('52:54:00:00:00:aa'), name: 'net1' });
 
   it('takes the only device at the place for it when a reset has changed its address', () => {
     expect(findSame([device({}), reset], device(PORT))).toBe(reset);
   });
 
   it('takes none of two ports at one place', () => {
-    const other = device({ ...PORT, permanentMac: '52:54:00:00:00:bb', name: 'net2' });
+    const other = device({ ...PORT, permanentMac: mac('52:54:00:00:00:bb'), name: 'net2' });
     expect(findSame([reset, other], device(PORT))).toBeUndefined();
   });
 
   it('takes none for a virtual link that is not there', () => {
-    expect(findSame([device({ kind: 'veth', mac: '02:00:00:00:00:01' })], device({ kind: 'veth' }))).toBeUndefined();
+    expect(
+      findSame([device({ kind: 'veth', mac: mac('02:00:00:00:00:01') })], device({ kind: 'veth' })),
+    ).toBeUndefined();
   });
 });

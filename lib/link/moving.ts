@@ -2,8 +2,18 @@ import { constants } from 'node:os';
 import { encodeLink, RTM_SETLINK } from '../netlink/codec/link.ts';
 import { errnoError, hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
-import { change, type DeviceFacts, deleteAltName, findDevice, findDeviceByIndex, setDown } from './device.ts';
-import { findLink } from './observe.ts';
+import {
+  addAltName,
+  change,
+  type DeviceFacts,
+  deleteAltName,
+  deleteAltNames,
+  findDevice,
+  findDeviceByIndex,
+  setDown,
+} from './device.ts';
+import { isMovable } from './movable.ts';
+import { explained, holderOf } from './refusal.ts';
 
 /** Where a link goes, and what it is called there. */
 export interface Destination {
@@ -17,18 +27,21 @@ export interface Destination {
 
 /**
  * Moves a link into another namespace under another name, in one request: it is never seen in either namespace under a
- * name that is not its own there. It arrives set down, without addresses and routes.
+ * name that is not its own there. It arrives set down, without addresses and routes, and without alternative names: they
+ * are names of the namespace that it leaves, and could be taken in the other one, or wanted for somebody else there.
  *
  * Waits for a grace period of the kernel, some 10 to 20 ms.
  *
- * @throws ErrnoError EEXIST when something there has the name, or one of the link's alternative names; then, and after
- * every other failure, the link is in `from` under the name that it had
+ * @throws ErrnoError, Refusal EEXIST when something there has the name; then, and after every other failure, the link is
+ * in `from` under the names that it had
  */
 export async function moveLink(from: Netns, link: DeviceFacts, to: Destination): Promise<DeviceFacts> {
   const operation = `move link "${link.name}" to namespace "${to.netns.path}" as "${to.name}"`;
-  if ((await findLink(to.netns.netlink, to.name)) !== undefined) {
-    throw errnoError(operation, constants.errno.EEXIST, `"${to.name}" is taken there`);
+  const holder = await holderOf(to.netns.netlink, to.name);
+  if (holder !== undefined) {
+    throw errnoError(operation, constants.errno.EEXIST, holder);
   }
+  await deleteAltNames(from.netlink, link, link.altNames);
   try {
     await request(from, link, to, operation).catch((error: unknown) => {
       if (to.index === undefined || !hasErrno(error, 'EBUSY')) {
@@ -39,7 +52,10 @@ export async function moveLink(from: Netns, link: DeviceFacts, to: Destination):
     });
   } catch (error) {
     await takeBack(from, link, to.netns);
-    throw error;
+    for (const name of link.altNames) {
+      await addAltName(from.netlink, link, name).catch(() => undefined); // whoever undoes this tries again, and says so
+    }
+    throw await explained(error, (code) => whyNotMoved(code, from, link, to));
   }
   const moved = await findDevice(to.netns.netlink, to.name);
   if (moved === undefined) {
@@ -48,25 +64,14 @@ export async function moveLink(from: Netns, link: DeviceFacts, to: Destination):
   return moved;
 }
 
-/**
- * Takes away those alternative names of a link that would keep it from being moved: what it will be called there, and
- * what something there is called.
- *
- * @returns the names taken away
- */
-export async function dropCollidingAltNames(
-  from: Netns,
-  link: DeviceFacts,
-  to: Destination,
-): Promise<readonly string[]> {
-  const colliding: string[] = [];
-  for (const name of link.altNames) {
-    if (name === to.name || (await findLink(to.netns.netlink, name)) !== undefined) {
-      await deleteAltName(from.netlink, link, name);
-      colliding.push(name);
-    }
+/** What can be seen of a link that the kernel did not move. */
+async function whyNotMoved(code: string, from: Netns, link: DeviceFacts, to: Destination): Promise<string | undefined> {
+  if (code === 'EEXIST') {
+    return holderOf(to.netns.netlink, to.name);
   }
-  return colliding;
+  return code === 'EINVAL' && !(await isMovable(from.netlink, link.index))
+    ? `a ${link.kind || 'device of this kind'} belongs to its namespace`
+    : undefined;
 }
 
 /**

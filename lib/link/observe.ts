@@ -1,5 +1,5 @@
 import { type Ip, ipFromBytes } from '../net/ip.ts';
-import { formatMac } from '../net/mac.ts';
+import { formatMac, type Mac } from '../net/mac.ts';
 import { decodeAddress, encodeAddress, RTM_GETADDR } from '../netlink/codec/address.ts';
 import {
   decodeLink,
@@ -22,7 +22,8 @@ const LONGEST_ALTERNATIVE = 127;
 export interface LinkFacts {
   readonly index: number;
   readonly name: string;
-  readonly mac: string;
+  /** '' when it has none */
+  readonly mac: Mac | '';
   readonly mtu: number;
   readonly isUp: boolean;
   /** up, and so is what lies below */
@@ -114,7 +115,7 @@ export function factsOf(body: Buffer): LinkFacts {
   return {
     index,
     name: attributes.ifName ?? '',
-    mac: formatMac(attributes.address ?? Buffer.alloc(0)),
+    mac: macIn(attributes.address),
     mtu: attributes.mtu ?? 0,
     isUp: (flags & IFF_UP) !== 0,
     isRunning: attributes.operState === OPER_UP,
@@ -125,3 +126,7 @@ export function factsOf(body: Buffer): LinkFacts {
     macvlanMode: kind === 'macvlan' && data !== undefined ? MacvlanTable.decode(data).mode : undefined,
   };
 }
+
+/** The address in an attribute; '' when there is none. */
+export const macIn = (bytes: Buffer | undefined): Mac | '' =>
+  bytes === undefined || bytes.length === 0 ? '' : formatMac(bytes);

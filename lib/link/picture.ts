@@ -1,8 +1,11 @@
 import { messageOf } from '../cni/errors.ts';
 import { type ConfFamily, differingSettings } from '../netlink/codec/family-conf.ts';
 import { IFF_ALLMULTI, IFF_MULTICAST, IFF_NOARP, IFF_PROMISC, IFF_UP } from '../netlink/codec/link.ts';
+import type { Conversation } from '../netlink/conversation.ts';
+import { hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
+import { keepPort, restorePort, restorePortCost } from './bridge-port.ts';
 import {
   addAltName,
   change,
@@ -14,9 +17,10 @@ import {
   setMac,
   setMtu,
 } from './device.ts';
-import { type Kept, keep, restoreAddresses, restoreRoutes, restoreRules } from './kept.ts';
+import { type Kept, keep, nexthopsLost } from './kept.ts';
 import { setGroup } from './link.ts';
 import { findLink } from './observe.ts';
+import { restoreAddresses, restoreRoutes, restoreRules } from './restore.ts';
 
 const MODES = IFF_PROMISC | IFF_ALLMULTI | IFF_MULTICAST | IFF_NOARP;
 
@@ -25,6 +29,8 @@ export interface Picture {
   readonly device: DeviceFacts;
   /** name of what it is enslaved to; '' when it is not */
   readonly master: string;
+  /** what that keeps of it when it is a bridge */
+  readonly port?: Buffer | undefined;
   readonly kept: Kept;
 }
 
@@ -32,7 +38,13 @@ export interface Picture {
 export async function takePicture(netns: Netns, device: DeviceFacts): Promise<Picture> {
   const { masterIndex } = device;
   const master = masterIndex === undefined ? undefined : await findDeviceByIndex(netns.netlink, masterIndex);
-  return { device, master: master?.name ?? '', kept: await keep(netns.netlink, device.index) };
+  const port = device.slaveKind === 'bridge' ? await keepPort(netns.netlink, device.index) : undefined;
+  return {
+    device,
+    master: master?.name ?? '',
+    ...(port === undefined ? {} : { port }),
+    kept: await keep(netns.netlink, device.index),
+  };
 }
 
 /**
@@ -51,13 +63,15 @@ export async function restorePicture(netns: Netns, device: DeviceFacts, picture:
     async () => device.alias === was.alias || (await setAlias(netlink, device, was.alias)),
     () => restoreAltNames(netns, device, was),
     () => setFlags(netlink, device, was.flags, MODES),
-    () => restoreMaster(netns, device, picture.master),
+    () => restoreMaster(netns, device, picture),
     () => restoreSettings(netns, device, was),
     () => setFlags(netlink, device, was.flags, IFF_UP),
     () => restoreSettings(netns, device, was), // going up has changed some: the MTU of IPv6
     () => restoreAddresses(netlink, picture.kept, device.index), // now: of one with a peer the kernel makes a route once
     () => restoreRules(netlink, picture.kept),
     () => restoreRoutes(netlink, picture.kept, device.index),
+    async () => nexthopsLost(picture.kept),
+    () => restoreCost(netns, device, picture),
   ];
   return flatMapInTurn(steps, faultsOf);
 }
@@ -77,19 +91,59 @@ async function restoreQueue(netns: Netns, device: DeviceFacts, was: DeviceFacts)
   }
 }
 
-async function restoreAltNames(netns: Netns, device: DeviceFacts, was: DeviceFacts): Promise<void> {
+/** They stay at home while a device is away. */
+export async function restoreAltNames(netns: Netns, device: DeviceFacts, was: DeviceFacts): Promise<void> {
   for (const name of device.altNames.filter((one) => !was.altNames.includes(one))) {
     await deleteAltName(netns.netlink, device, name);
   }
   for (const name of was.altNames.filter((one) => !device.altNames.includes(one))) {
-    await addAltName(netns.netlink, device, name);
+    await giveAltName(netns.netlink, device, name);
   }
 }
 
-async function restoreMaster(netns: Netns, device: DeviceFacts, master: string): Promise<void> {
-  const link = master === '' ? undefined : await findLink(netns.netlink, master);
-  if (link !== undefined) {
-    await change(netns.netlink, device, { master: link.index }, `set the master "${master}"`);
+/** udev gives a device its names too, as soon as it sees it. */
+async function giveAltName(netlink: Conversation, device: DeviceFacts, name: string): Promise<void> {
+  try {
+    await addAltName(netlink, device, name);
+  } catch (error) {
+    if (!hasErrno(error, 'EEXIST') || (await findLink(netlink, name))?.index !== device.index) {
+      throw error;
+    }
+  }
+}
+
+/**
+ * A port without its settings and VLANs could reach whom it could not before: when the bridge does not take them, it
+ * stays out.
+ */
+async function restoreMaster(
+  { netlink }: Netns,
+  device: DeviceFacts,
+  { master, port }: Picture,
+): Promise<readonly string[]> {
+  if (master === '') {
+    return [];
+  }
+  const link = await findLink(netlink, master);
+  if (link === undefined) {
+    return [`it is not enslaved to "${master}" any more: there is no such link`];
+  }
+  await change(netlink, device, { master: link.index }, `set the master "${master}"`);
+  try {
+    if (port !== undefined) {
+      await restorePort(netlink, device, port);
+    }
+    return [];
+  } catch (error) {
+    await change(netlink, device, { master: 0 }, 'take away the master');
+    return [`it stays out of bridge "${master}": ${messageOf(error)}`];
+  }
+}
+
+async function restoreCost({ netlink }: Netns, device: DeviceFacts, { port }: Picture): Promise<void> {
+  const now = port === undefined ? undefined : await findDeviceByIndex(netlink, device.index);
+  if (port !== undefined && now?.slaveKind === 'bridge') {
+    await restorePortCost(netlink, device, port);
   }
 }
 

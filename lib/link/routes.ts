@@ -1,17 +1,19 @@
 import { type Cidr, isDefault } from '../net/cidr.ts';
-import { type Family, type Ip, ipFromBytes, ipToBytes } from '../net/ip.ts';
+import { bitsOf, type Family, formatIp, type Ip, ipFromBytes, ipToBytes } from '../net/ip.ts';
 import {
   decodeNextHops,
   decodeRoute,
   encodeRoute,
   type RouteAttributes,
   RT_TABLE_MAIN,
+  RTM_F_FIB_MATCH,
   RTM_GETROUTE,
   RTM_NEWROUTE,
   RTN_UNICAST,
   RTPROT_BOOT,
 } from '../netlink/codec/route.ts';
 import type { Conversation } from '../netlink/conversation.ts';
+import { hasErrno } from '../netlink/errno.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
 
 const NLM_F_CREATE = 0x400;
@@ -22,15 +24,23 @@ const FAMILIES: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 export interface RoutePlan {
   readonly destination: Cidr;
   readonly gateway: Ip | undefined;
+  /** the gateway is a guess: none was named */
+  readonly isGuess?: boolean;
   readonly mtu: number | undefined;
   readonly advmss: number | undefined;
   readonly priority: number | undefined;
-  readonly table: number;
+  /** undefined: the main one */
+  readonly table: number | undefined;
   readonly scope: number;
 }
 
 /** What the kernel says of a route. */
 export interface RouteFacts extends RoutePlan {
+  readonly table: number;
+  /** only packets of this type of service take the route; 0: all that no other route wants */
+  readonly tos: number;
+  /** of several IPv6 routes with one metric the one with the higher preference is taken: -1, 0 or 1 */
+  readonly preference: number;
   readonly outputIndex: number | undefined;
   /** more than one way out, each with the index of its link */
   readonly nextHops: readonly { readonly index: number; readonly flags: number }[];
@@ -38,11 +48,11 @@ export interface RouteFacts extends RoutePlan {
 
 /** @throws ErrnoError EEXIST when the very same route is there */
 export async function addRoute(netlink: Conversation, index: number, route: RoutePlan, text: string): Promise<void> {
-  const { ip, prefix } = route.destination;
+  const { destination, table = RT_TABLE_MAIN } = route;
   const head = {
-    family: FAMILIES[ip.family],
-    prefix,
-    table: route.table < BYTE_TABLES ? route.table : 0,
+    family: FAMILIES[destination.ip.family],
+    prefix: destination.prefix,
+    table: table < BYTE_TABLES ? table : 0,
     protocol: RTPROT_BOOT,
     scope: route.scope,
     type: RTN_UNICAST,
@@ -68,8 +78,33 @@ export function listRoutes(
   });
 }
 
+/** Errors that say "no way": none at all, unreachable, blackhole, prohibited, and a rule that throws the packet back. */
+const NO_WAY = ['ENETUNREACH', 'EHOSTUNREACH', 'EINVAL', 'EACCES', 'EAGAIN'];
+
+/**
+ * The route that the kernel itself takes to an address, as it stands in its table: by rules, metric, preference, type of
+ * service, and by who answers.
+ *
+ * @returns undefined when there is no way to it
+ * @throws ErrnoError
+ */
+export async function findRoute(netlink: Conversation, ip: Ip): Promise<RouteFacts | undefined> {
+  const none = { table: 0, protocol: 0, scope: 0, type: 0 };
+  const head = { family: FAMILIES[ip.family], prefix: bitsOf(ip.family), ...none, flags: RTM_F_FIB_MATCH };
+  const body = encodeRoute(head, { destination: ipToBytes(ip) });
+  const operation = `look up the route to ${formatIp(ip)}`;
+  try {
+    return factsOf(await netlink.ask({ type: RTM_GETROUTE, body, operation }), ip.family)[0];
+  } catch (error) {
+    if (hasErrno(error, ...NO_WAY)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
 function attributesOf(index: number, route: RoutePlan): RouteAttributes {
-  const { destination, gateway, priority, mtu, advmss, table } = route;
+  const { destination, gateway, priority, mtu, advmss, table = RT_TABLE_MAIN } = route;
   return {
     ...(isDefault(destination) ? {} : { destination: ipToBytes(destination.ip) }),
     ...(gateway === undefined ? {} : { gateway: ipToBytes(gateway) }),
@@ -81,12 +116,12 @@ function attributesOf(index: number, route: RoutePlan): RouteAttributes {
 }
 
 function factsOf(body: Buffer, family: Family): readonly RouteFacts[] {
-  const { prefix, table, scope, type, attributes } = decodeRoute(body);
+  const { prefix, table, tos, scope, type, attributes } = decodeRoute(body);
   if (type !== RTN_UNICAST) {
     return [];
   }
   const zero: Ip = { family, value: 0n };
-  const { destination, gateway, priority, metrics, outputIndex, multipath } = attributes;
+  const { destination, gateway, priority, metrics, outputIndex, multipath, preference } = attributes;
   return [
     {
       destination: { ip: destination === undefined ? zero : ipFromBytes(destination), prefix },
@@ -96,10 +131,15 @@ function factsOf(body: Buffer, family: Family): readonly RouteFacts[] {
       priority,
       table,
       scope,
+      tos,
+      preference: preferenceOf(preference),
       outputIndex,
       nextHops: multipath === undefined ? [] : decodeNextHops(multipath),
     },
   ];
 }
+
+/** RFC 4191: two bits with a sign */
+const preferenceOf = (bits: number | undefined): number => (bits === 1 ? 1 : bits === 3 ? -1 : 0);
 
 export { RT_TABLE_MAIN };

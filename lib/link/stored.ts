@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import type { Mac } from '../net/mac.ts';
 import type { DeviceFacts } from './device.ts';
 import type { Picture } from './picture.ts';
 
@@ -8,13 +9,15 @@ const bytes = z.pipe(
   z.string(),
   z.transform((text) => Buffer.from(text, 'base64')),
 );
+/** In the form of `formatMac`, whatever its length: a tunnel has an address of four bytes. */
+const mac = z.string().check(z.regex(/^([0-9a-f]{2}(:[0-9a-f]{2})*)?$/)) as unknown as z.ZodMiniType<Mac | ''>;
 /** A number that JSON leaves out when it is undefined. */
 const maybeNumber = z.optional(z.number()) as unknown as z.ZodMiniType<number | undefined>;
 
 const StoredDevice = z.object({
   index: z.number(),
   name: z.string(),
-  mac: z.string(),
+  mac,
   mtu: z.number(),
   isUp: z.boolean(),
   isRunning: z.boolean(),
@@ -25,7 +28,7 @@ const StoredDevice = z.object({
   macvlanMode: maybeNumber,
   altNames: z.array(z.string()),
   alias: z.string(),
-  permanentMac: z.string(),
+  permanentMac: mac,
   parentDev: z.string(),
   flags: z.number(),
   txQueueLength: z.number(),
@@ -41,8 +44,10 @@ export const DeviceForm: z.ZodMiniType<DeviceFacts> = StoredDevice;
 export const PictureForm: z.ZodMiniType<Picture> = z.object({
   device: StoredDevice,
   master: z.string(),
+  port: z.optional(bytes),
   kept: z.object({
     index: z.number(),
+    takenAt: z.optional(z.number()),
     addresses: z.array(bytes),
     routes: z.array(bytes),
     rules: z.array(bytes),

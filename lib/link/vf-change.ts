@@ -1,8 +1,8 @@
-import { parseMac } from '../net/mac.ts';
+import { macBytes } from '../net/mac.ts';
 import { RTM_SETLINK } from '../netlink/codec/link.ts';
 import { encodeVf, LINK_STATES, type VfAttributes } from '../netlink/codec/vf.ts';
 import type { Conversation } from '../netlink/conversation.ts';
-import type { ErrnoError } from '../netlink/errno.ts';
+import { ErrnoError } from '../netlink/errno.ts';
 import { type VfFacts, VLAN_PROTOCOLS } from './vf-facts.ts';
 
 /** What shall change; absent stays as it is. */
@@ -27,7 +27,7 @@ export class VfRefused extends Error {
  * Changes a VF through its PF, everything in one request. Where that is refused, each attribute is asked for by itself,
  * so that it shows which one it was: those before it are set by then.
  *
- * @throws VfRefused
+ * @throws VfRefused; what is no refusal of the kernel as it is
  */
 export async function setVf(
   netlink: Conversation,
@@ -40,17 +40,24 @@ export async function setVf(
     try {
       await request(netlink, pf, number, { changes, wanted });
       return;
-    } catch {
-      // asked for one by one, it has a name
+    } catch (error) {
+      throwUnlessRefused(error); // asked for one by one, it has a name
     }
   }
   for (const attribute of wanted) {
     try {
       await request(netlink, pf, number, { changes, wanted: [attribute] });
     } catch (error) {
-      throw new VfRefused(attribute, error as ErrnoError);
+      throw new VfRefused(attribute, throwUnlessRefused(error));
     }
   }
+}
+
+function throwUnlessRefused(error: unknown): ErrnoError {
+  if (!(error instanceof ErrnoError)) {
+    throw error;
+  }
+  return error;
 }
 
 /** What of the changes is not so yet. What the driver does not know of is not compared, and not asked for. */
@@ -101,9 +108,8 @@ async function request(
 }
 
 function encoded(vf: number, { mac, vlan, rate, spoofCheck, trust, linkState }: VfChanges): VfAttributes {
-  const bytes = mac === undefined ? undefined : parseMac(mac);
   return {
-    ...(bytes === undefined ? {} : { mac: { vf, mac: bytes } }),
+    ...(mac === undefined ? {} : { mac: { vf, mac: macBytes(mac) } }),
     ...(vlan === undefined
       ? {}
       : { vlanList: { info: { vf, vlan: vlan.id, qos: vlan.qos, protocol: VLAN_PROTOCOLS[vlan.protocol] } } }),

@@ -1,3 +1,4 @@
+import type { Mac } from '../net/mac.ts';
 import { ETH_P_8021AD, ETH_P_8021Q, type LINK_STATES } from '../netlink/codec/vf.ts';
 
 export const VLAN_PROTOCOLS = { '802.1q': ETH_P_8021Q, '802.1ad': ETH_P_8021AD } as const;
@@ -8,7 +9,7 @@ export type LinkState = keyof typeof LINK_STATES;
 export interface VfFacts {
   readonly number: number;
   /** the administrative address; all zero when the VF has its own */
-  readonly mac: string;
+  readonly mac: Mac;
   readonly vlan: VlanTag;
   /** undefined: the driver does not know it */
   readonly spoofCheck: boolean | undefined;

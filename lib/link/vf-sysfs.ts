@@ -1,8 +1,12 @@
-import { formatMac, parseMac } from '../net/mac.ts';
+import { macOf } from '../net/mac.ts';
 import { attributeOf, type BusDevice } from '../sys/bus-device.ts';
 import type { VfFacts } from './vf-facts.ts';
 
-/** The drivers of NVIDIA's own distribution show `sriov/<n>/config` below the PF, for as many VFs as there are. */
+/**
+ * The drivers of NVIDIA's own distribution show `sriov/<n>/config` below the PF, for as many VFs as there are.
+ *
+ * @returns undefined when it is not there, or cannot be read: what is not known could not be restored
+ */
 export function vfInSysfs(device: BusDevice | undefined, number: number): VfFacts | undefined {
   const text = device === undefined ? undefined : attributeOf(device, `sriov/${number}/config`);
   if (text === undefined) {
@@ -10,18 +14,19 @@ export function vfInSysfs(device: BusDevice | undefined, number: number): VfFact
   }
   const lines = new Map(text.split('\n').map((line) => splitAt(line, line.indexOf(':'))));
   const value = (key: string): string => lines.get(key.toLowerCase()) ?? '';
-  const mac = parseMac(value('MAC'));
+  const mac = macOf(value('MAC'));
+  const numbers = ['VLAN', 'QoS', 'MinTxRate', 'MaxTxRate'].map((key) => Number(value(key) || 0));
+  if (mac === undefined || numbers.some(Number.isNaN)) {
+    return undefined;
+  }
+  const [id = 0, qos = 0, min = 0, max = 0] = numbers;
   return {
     number,
-    mac: formatMac(mac ?? Buffer.alloc(6)),
-    vlan: {
-      id: Number(value('VLAN')) || 0,
-      qos: Number(value('QoS')) || 0,
-      protocol: value('VLAN Proto').toLowerCase() === '802.1ad' ? '802.1ad' : '802.1q',
-    },
+    mac,
+    vlan: { id, qos, protocol: value('VLAN Proto').toLowerCase() === '802.1ad' ? '802.1ad' : '802.1q' },
     spoofCheck: onOff(value('SpoofCheck')),
     trust: onOff(value('Trust')),
-    rate: { min: Number(value('MinTxRate')) || 0, max: Number(value('MaxTxRate')) || 0 },
+    rate: { min, max },
     linkState: value('LinkState') === 'Up' ? 'enable' : value('LinkState') === 'Down' ? 'disable' : 'auto',
   };
 }

@@ -6,6 +6,7 @@ import { decodeVfs, UNSUPPORTED, type VfAttributes, VfTable } from '../netlink/c
 import { Conversation } from '../netlink/conversation.ts';
 import { type Answer, FakeTransport } from '../netlink/testing/fake-transport.ts';
 import { temporaryFolder } from '../sys/testing/temporary.ts';
+import { mac } from '../testing/mac.ts';
 import { findPf, NO_MAC, readVf, vfOf } from './vf.ts';
 import { describeVf, differing, setVf, VfRefused } from './vf-change.ts';
 
@@ -60,7 +61,7 @@ describe('a VF', () => {
     expect(pf?.vfs).toEqual([
       {
         number: 1,
-        mac: '02:00:00:00:00:01',
+        mac: mac('02:00:00:00:00:01'),
         vlan: { id: 5, qos: 3, protocol: '802.1ad' },
         spoofCheck: true,
         trust: undefined,
@@ -110,13 +111,25 @@ describe('a VF', () => {
     const device = { bus: 'pci', name: '0000:01:00.0', folder: folder.path } as const;
     expect(await readVf(netlink, { name: 'p1', device }, 290)).toEqual({
       number: 290,
-      mac: '02:00:00:00:00:22',
+      mac: mac('02:00:00:00:00:22'),
       vlan: { id: 7, qos: 1, protocol: '802.1ad' },
       spoofCheck: true,
       trust: false,
       rate: { min: 0, max: 100 },
       linkState: 'auto',
     });
+  });
+
+  it.each([
+    ['MAC', 'MAC : rubbish'],
+    ['VLAN', 'MAC : 02:00:00:00:00:22\nVLAN : many'],
+  ])('cannot be read from sysfs when its %s makes no sense there', async (_, config) => {
+    using folder = temporaryFolder();
+    mkdirSync(join(folder.path, 'sriov/290'), { recursive: true });
+    writeFileSync(join(folder.path, 'sriov/290/config'), config);
+    const { netlink } = withAnswers([refusal(EMSGSIZE)], [{ type: 16, body: Buffer.concat(link) }]);
+    const device = { bus: 'pci', name: '0000:01:00.0', folder: folder.path } as const;
+    await expect(readVf(netlink, { name: 'p1', device }, 290)).rejects.toThrow('cannot read VF 290 of "p1"');
   });
 
   it('of a PF that is gone is an error of its own', async () => {
@@ -127,7 +140,7 @@ describe('a VF', () => {
 
 const pf = { index: 7, name: 'p1' };
 const CHANGES = {
-  mac: '02:00:00:00:00:11',
+  mac: mac('02:00:00:00:00:11'),
   vlan: { id: 100, qos: 3, protocol: '802.1q' },
   rate: { min: 1, max: 2 },
   spoofCheck: false,
@@ -177,7 +190,7 @@ describe('differing', async () => {
   const vf = vfOf((await findPf(netlink, { name: 'p1' })) ?? expect.fail('no PF'), 0);
 
   it('leaves out what is so already', () => {
-    expect(differing(vf, { mac: '02:00:00:00:00:00', rate: { min: 0, max: 0 }, linkState: 'auto' })).toEqual({});
+    expect(differing(vf, { mac: mac('02:00:00:00:00:00'), rate: { min: 0, max: 0 }, linkState: 'auto' })).toEqual({});
     expect(differing(vf, { vlan: { id: 0, qos: 0, protocol: '802.1ad' } })).toEqual({});
   });
 
@@ -187,7 +200,7 @@ describe('differing', async () => {
 
   it('keeps the others', () => {
     const changes = { mac: NO_MAC, vlan: { id: 1, qos: 0, protocol: '802.1q' } } as const;
-    expect(differing({ ...vf, mac: '02:00:00:00:00:01' }, changes)).toEqual(changes);
+    expect(differing({ ...vf, mac: mac('02:00:00:00:00:01') }, changes)).toEqual(changes);
   });
 });
 

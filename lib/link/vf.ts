@@ -1,5 +1,5 @@
 import { CniError } from '../cni/errors.ts';
-import { formatMac } from '../net/mac.ts';
+import { formatMac, type Mac } from '../net/mac.ts';
 import { decodeLink, encodeLink, RTM_GETLINK } from '../netlink/codec/link.ts';
 import {
   decodeVfs,
@@ -102,7 +102,7 @@ export async function readVf(netlink: Conversation, pf: Pf, number: number): Pro
   return vfOf(facts, number);
 }
 
-export const NO_MAC = '00:00:00:00:00:00';
+export const NO_MAC: Mac = formatMac(Buffer.alloc(ETHERNET_BYTES));
 
 /** A list that is too long has lost the upper bits of its length, and nothing behind it can be read. */
 function isWhole(answer: Buffer): boolean {

@@ -1,5 +1,12 @@
 import { randomBytes } from '../sys/random.ts';
 
+const ETHERNET_BYTES = 6;
+
+declare const isMac: unique symbol;
+
+/** A hardware address in the form in which the kernel's tools print it. Only what has been read as one is of this type. */
+export type Mac = string & { readonly [isMac]: true };
+
 /**
  * Reads a hardware address as Go's `net.ParseMAC` does: pairs with `:` or `-`, quads with `.`, or digits alone, as Go
  * 1.26 takes them; 6, 8 or 20 bytes.
@@ -18,8 +25,31 @@ export function parseMac(text: string): Buffer | undefined {
 }
 
 /** Lower case, colon separated. */
-export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+export const formatMac = (bytes: Uint8Array): Mac =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':') as Mac;
+
+/** A text that {@link parseMac} takes, in the form of {@link formatMac}; undefined when it takes it not. */
+export function macOf(text: string): Mac | undefined {
+  const bytes = parseMac(text);
+  return bytes === undefined ? undefined : formatMac(bytes);
+}
+
+/** The bytes of an address, as the kernel has them. */
+export const macBytes = (mac: Mac): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
+
+/**
+ * What is wrong with an address that an Ethernet link shall have.
+ *
+ * @returns a phrase for an error message, or undefined when it can have it
+ */
+export function ethernetMacFault(bytes: Uint8Array | undefined): string | undefined {
+  if (bytes === undefined || bytes.length !== ETHERNET_BYTES) {
+    return 'is not an Ethernet address';
+  }
+  if (isMulticastMac(bytes)) {
+    return 'is a multicast address';
+  }
+  return bytes.every((byte) => byte === 0) ? 'is all zero' : undefined;
 }
 
 /** Group addresses cannot be the address of a link (IEEE 802: lowest bit of the first byte). */
@@ -27,7 +57,7 @@ export const isMulticastMac = (bytes: Uint8Array): boolean => ((bytes[0] ?? 0) &
 
 /** A random locally administered unicast address. */
 export function randomMac(): Buffer {
-  const bytes = randomBytes(6);
+  const bytes = randomBytes(ETHERNET_BYTES);
   bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
   return bytes;
 }

@@ -144,7 +144,7 @@ describe('A conversation of many exchanges at once', () => {
   it('gives up a send that the kernel does not come back from, and leaves that socket alone', async () => {
     const kernel = new DisorderlyKernel(seeded(9));
     kernel.isStuck = true;
-    const netlink = new Conversation(() => kernel.open(), 20);
+    const netlink = new Conversation(() => kernel.open(), undefined, 20);
     await expect(netlink.change({ ...request, isSlow: true })).rejects.toThrow(NoAnswer);
     expect([kernel.opened, kernel.openNow]).toEqual([1, 1]);
     kernel.isStuck = false;

@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { Flags, FlagsGet } from 'netlink/dist/constants.js';
+import { type Contention, PATIENT } from './contention.ts';
 import { ErrnoError, hasErrno, NoAnswer } from './errno.ts';
 import {
   encode,
@@ -40,14 +41,19 @@ export class DumpInterrupted extends Error {
  */
 export class Conversation {
   private readonly open: () => Transport;
+  private readonly contention: Contention;
   private readonly deadlineMs: number;
   private readonly idle: Transport[] = [];
   private sequence = 0;
   private isClosed = false;
 
-  /** @param open opens a socket; called at the first exchange */
-  constructor(open: () => Transport, deadlineMs = DEADLINE_MS) {
+  /**
+   * @param open opens a socket; called at the first exchange
+   * @param contention of all conversations of a process that must not wait with all of its calls
+   */
+  constructor(open: () => Transport, contention = PATIENT, deadlineMs = DEADLINE_MS) {
     this.open = open;
+    this.contention = contention;
     this.deadlineMs = deadlineMs;
   }
 
@@ -65,7 +71,7 @@ export class Conversation {
    * A change.
    *
    * An answer that is lost (its socket overflowed, somebody flooded it) says nothing of the change: it is asked for once
-   * more on another socket, and `whenDone` tells that it had been carried out.
+   * more on a new socket, and `whenDone` tells that it had been carried out.
    *
    * @throws ErrnoError with the kernel's own sentence; NoAnswer when the kernel may still be at it
    */
@@ -106,6 +112,10 @@ export class Conversation {
   /** Closes the sockets that are idle; one that is busy is closed when its exchange is over. */
   close(): void {
     this.isClosed = true;
+    this.closeIdle();
+  }
+
+  private closeIdle(): void {
     for (const transport of this.idle.splice(0)) {
       transport.close();
     }
@@ -122,19 +132,21 @@ export class Conversation {
     }
   }
 
-  private async exchange<T>(request: Request, flags: number, read: (answer: Answer) => T): Promise<T> {
-    const end = performance.now() + this.deadlineMs;
+  private async exchange<T>(request: Request, flags: number, read: (answer: Answer) => T | Promise<T>): Promise<T> {
+    const start = performance.now();
+    const inBackground = request.isSlow === true || this.contention.isHigh;
     const transport = this.idle.pop() ?? this.open();
     const sequence = (this.sequence + 1) >>> 0;
     this.sequence = sequence;
     const bytes = encode(request, flags, sequence);
     try {
-      if (request.isSlow) {
-        await this.sendSlowly(transport, bytes, request.operation);
+      if (inBackground) {
+        await this.sendInBackground(transport, bytes, request.operation);
       } else {
         transport.send(bytes);
       }
-      const answer = read(new Answer(transport, request.operation, sequence, end));
+      const end = start + this.deadlineMs;
+      const answer = await read(new Answer({ transport, operation: request.operation, sequence, end, inBackground }));
       this.keep(transport);
       return answer;
     } catch (error) {
@@ -145,12 +157,17 @@ export class Conversation {
         this.keep(transport); // a refusal is an answer
       } else {
         transport.close();
+        this.closeIdle(); // whoever has flooded this one has flooded them all
       }
       throw error;
+    } finally {
+      if (!request.isSlow) {
+        this.contention.took(start);
+      }
     }
   }
 
-  private async sendSlowly(transport: Transport, bytes: Buffer, operation: string): Promise<void> {
+  private async sendInBackground(transport: Transport, bytes: Buffer, operation: string): Promise<void> {
     const sent = transport.sendInBackground(bytes);
     const { promise: late, resolve } = Promise.withResolvers<'late'>();
     const timer = setTimeout(resolve, this.deadlineMs, 'late');
@@ -184,26 +201,35 @@ class KernelBusy extends NoAnswer {
 /** The request was carried out, or refused, and the answer is lost. */
 const isLost = (error: unknown): boolean => error instanceof NoAnswer && !(error instanceof KernelBusy);
 
+interface Asked {
+  readonly transport: Transport;
+  readonly operation: string;
+  readonly sequence: number;
+  /** when the exchange's time is over */
+  readonly end: number;
+  readonly inBackground: boolean;
+}
+
 /** The messages that answer one request, as they come. */
 class Answer {
-  readonly operation: string;
-  private readonly transport: Transport;
-  private readonly sequence: number;
-  private readonly end: number;
+  private readonly asked: Asked;
 
-  constructor(transport: Transport, operation: string, sequence: number, end: number) {
-    this.transport = transport;
-    this.operation = operation;
-    this.sequence = sequence;
-    this.end = end;
+  constructor(asked: Asked) {
+    this.asked = asked;
+  }
+
+  get operation(): string {
+    return this.asked.operation;
   }
 
   /** The messages of the next datagram that has any of them. After a send that took all of the time they are there. */
-  next(): readonly Message[] {
+  async next(): Promise<readonly Message[]> {
+    const { transport, operation, sequence, end, inBackground } = this.asked;
     for (;;) {
-      const left = Math.max(0, Math.ceil(this.end - performance.now()));
-      const messages = messagesIn(this.transport.receive(this.operation, left));
-      const own = messages.filter(({ sequence }) => sequence === this.sequence);
+      const left = Math.max(0, Math.ceil(end - performance.now()));
+      const received = transport.receive(operation, left, inBackground);
+      const messages = messagesIn(received instanceof Promise ? await received : received);
+      const own = messages.filter((message) => message.sequence === sequence);
       if (own.length > 0) {
         return own;
       }
@@ -211,8 +237,8 @@ class Answer {
   }
 }
 
-function firstOf(answer: Answer): Buffer {
-  const [message] = answer.next();
+async function firstOf(answer: Answer): Promise<Buffer> {
+  const [message] = await answer.next();
   if (message === undefined) {
     throw new RangeError('an answer has no message'); // next() returns at least one
   }
@@ -222,20 +248,20 @@ function firstOf(answer: Answer): Buffer {
   return message.data;
 }
 
-function acknowledged(answer: Answer): void {
-  collect(answer, []);
+async function acknowledged(answer: Answer): Promise<void> {
+  await collect(answer, []);
 }
 
 /** @returns undefined when the table changed meanwhile */
-function tableOf(answer: Answer): readonly Buffer[] | undefined {
+async function tableOf(answer: Answer): Promise<readonly Buffer[] | undefined> {
   const bodies: Buffer[] = [];
-  return collect(answer, bodies) ? bodies : undefined;
+  return (await collect(answer, bodies)) ? bodies : undefined;
 }
 
 /** @returns false when the kernel was interrupted */
-function collect(answer: Answer, bodies: Buffer[]): boolean {
+async function collect(answer: Answer, bodies: Buffer[]): Promise<boolean> {
   for (let isWhole = true; ; ) {
-    for (const message of answer.next()) {
+    for (const message of await answer.next()) {
       isWhole &&= !isInterrupted(message);
       if (isLast(message)) {
         throwIfRefused(message, answer.operation);

@@ -1,23 +1,24 @@
-import { closeSync, write, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import type { Native } from '../netns/native.ts';
 import { errnoError, NoAnswer } from './errno.ts';
 
 const BUFFER_BYTES = 64 * 1024;
 
 /** The native functions that a socket is made of; a fake kernel has its own. */
-export type SocketCalls = Pick<Native, 'openNetlink' | 'receive' | 'sendInNetns'>;
+export type SocketCalls = Pick<Native, 'openNetlink' | 'receive' | 'receiveOnThread' | 'sendInNetns' | 'sendOnThread'>;
 
 /** One netlink socket: the seam at which tests put a fake kernel. */
 export interface Transport {
   send(bytes: Buffer): void;
-  /** The same from the thread pool, for requests that wait for a grace period. */
+  /** The same without keeping the event loop waiting: the kernel may wait for a lock or a grace period. */
   sendInBackground(bytes: Buffer): Promise<void>;
   /**
    * The next datagram from the kernel.
    *
+   * @param inBackground without keeping the event loop waiting
    * @throws NoAnswer when there is none in time, or the kernel had to drop some (ENOBUFS)
    */
-  receive(operation: string, timeoutMs: number): Buffer;
+  receive(operation: string, timeoutMs: number, inBackground?: boolean): Buffer | Promise<Buffer>;
   close(): void;
 }
 
@@ -54,34 +55,46 @@ class SocketTransport implements Transport {
       writeSync(this.fd, bytes); // a datagram is sent whole or not at all
       return;
     }
-    const outcome = this.calls.sendInNetns(this.place.nsFd, this.fd, bytes);
-    if (outcome < 0) {
-      throw errnoError('send a netlink request', -outcome);
-    }
+    checked(this.calls.sendInNetns(this.place.nsFd, this.fd, bytes));
   }
 
-  sendInBackground(bytes: Buffer): Promise<void> {
-    if (this.place.sendsInside) {
-      return Promise.reject(new Error('threads of the pool are outside the namespace'));
-    }
-    return new Promise((resolve, reject) => {
-      write(this.fd, bytes, (error) => (error === null ? resolve() : reject(error)));
-    });
+  async sendInBackground(bytes: Buffer): Promise<void> {
+    const nsFd = this.place.sendsInside ? this.place.nsFd : -1;
+    checked(await this.calls.sendOnThread(nsFd, this.fd, bytes));
   }
 
-  receive(operation: string, timeoutMs: number): Buffer {
+  receive(operation: string, timeoutMs: number, inBackground = false): Buffer | Promise<Buffer> {
+    if (inBackground) {
+      return this.receiveInBackground(operation, timeoutMs);
+    }
     const length = this.calls.receive(this.fd, this.buffer, timeoutMs);
+    return this.taken(operation, length) ?? this.receive(operation, timeoutMs);
+  }
+
+  private async receiveInBackground(operation: string, timeoutMs: number): Promise<Buffer> {
+    const length = await this.calls.receiveOnThread(this.fd, this.buffer, timeoutMs);
+    return this.taken(operation, length) ?? this.receiveInBackground(operation, timeoutMs);
+  }
+
+  /** What was received; undefined when the datagram is longer than the buffer, which is long enough from now on. */
+  private taken(operation: string, length: number): Buffer | undefined {
     if (length < 0) {
       throw new NoAnswer(operation, -length);
     }
     if (length > this.buffer.length) {
       this.buffer = Buffer.allocUnsafeSlow(length);
-      return this.receive(operation, timeoutMs);
+      return undefined;
     }
     return Buffer.from(this.buffer.subarray(0, length));
   }
 
   close(): void {
     closeSync(this.fd);
+  }
+}
+
+function checked(sent: number): void {
+  if (sent < 0) {
+    throw errnoError('send a netlink request', -sent);
   }
 }

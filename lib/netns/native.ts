@@ -4,26 +4,44 @@ import { dirname, join } from 'node:path';
 import { writeAll } from '../sys/write-all.ts';
 
 /**
- * The native part (native.c). Every function returns a descriptor, a length or 0, and -errno on failure; none throws,
- * and none leaves the calling thread in another network namespace.
+ * The native part (folder `native`). Every function returns, or promises, a descriptor, a length or 0, and -errno on
+ * failure: -EINVAL for arguments that are not what it takes, -ENOTRECOVERABLE when the kernel does not let the thread back
+ * from another network namespace. None throws or rejects.
  */
 export interface Native {
-  /** A netlink socket with extended acks and strict checking, born in the namespace behind `nsFd` (-1: the caller's). */
+  /** A netlink socket with extended acks and strict checking, born in the namespace behind `nsFd`. */
   openNetlink(nsFd: number, protocol: number): number;
-  /** A file as seen from inside the namespace behind `nsFd`: `/proc/sys/net` differs there. */
+  /** A file that exists, as seen from inside the namespace behind `nsFd`: `/proc/sys/net` differs there. */
   openInNetns(nsFd: number, path: string, flags: number): number;
+  /**
+   * Writes small files from inside the namespace behind `nsFd`.
+   *
+   * @param texts path and content in turn, each ended by a zero
+   * @param outcomes one for each file: 0, or -errno
+   */
+  writeInNetns(nsFd: number, texts: Buffer, outcomes: Int32Array): number;
   /** Sends a datagram from inside the namespace behind `nsFd`, for requests that are about where the sender is. */
   sendInNetns(nsFd: number, fd: number, bytes: Buffer): number;
-  /** A frame, out of a link of the namespace behind `nsFd`; -ENETDOWN while the link has no carrier. */
-  sendFrame(nsFd: number, ifIndex: number, etherType: number, destination: Buffer, payload: Buffer): number;
-  /** The next datagram; a length above the buffer's leaves it queued. -ETIMEDOUT after `timeoutMs`. */
+  /** A socket for frames in the namespace behind `nsFd`. */
+  openPacket(nsFd: number): number;
+  /** A frame, out of a link of the socket's namespace; -ENETDOWN while the link has no carrier. */
+  sendFrame(fd: number, ifIndex: number, etherType: number, destination: Buffer, payload: Buffer): number;
+  /** The kernel's next datagram; a length above the buffer's leaves it queued. -ETIMEDOUT after `timeoutMs`. */
   receive(fd: number, into: Buffer, timeoutMs: number): number;
+  /** Sends a datagram on a thread of our own; as `sendInNetns` unless `nsFd` is -1. */
+  sendOnThread(nsFd: number, fd: number, bytes: Buffer): Promise<number> | number;
+  /** As `receive`, on a thread of our own, whose the buffer is until the promise is settled. */
+  receiveOnThread(fd: number, into: Buffer, timeoutMs: number): Promise<number> | number;
   /** CLONE_NEW…; -ENOTTY when the descriptor is not that of a namespace. */
   namespaceType(fd: number): number;
   /** The kernel's number of the namespace behind `nsFd`, never used twice; -ENOPROTOOPT before Linux 5.14. */
   netnsCookie(nsFd: number): number;
   /** flock(2) with LOCK_NB. */
   lock(fd: number, operation: number): number;
+}
+
+/** What the program's entry gets, and nobody else. */
+export interface NativeOfEntry extends Native {
   /** Ends the process at once: nothing is flushed, no handler runs. */
   endProcess(code: number): never;
 }
@@ -39,7 +57,7 @@ const O_TMPFILE = 0o20200000;
  * @param bytes the shared object
  * @throws Error naming the folders tried, when none of them takes it and an executable mapping of it
  */
-export function loadNative(bytes: Uint8Array): Native {
+export function loadNative(bytes: Uint8Array): NativeOfEntry {
   const failures: string[] = [];
   for (const folder of ['/dev/shm', tmpdir(), dirname(process.execPath), '/run']) {
     for (const place of [openUnnamed, openUnlinked]) {
@@ -60,13 +78,13 @@ export function loadNative(bytes: Uint8Array): Native {
 }
 
 /** Loads the native part from a file of its own, as tests do. */
-export function loadNativeFile(path: string): Native {
+export function loadNativeFile(path: string): NativeOfEntry {
   const module = { exports: {} };
   process.dlopen(module, path);
-  return module.exports as Native;
+  return module.exports as NativeOfEntry;
 }
 
-function loadFrom(fd: number, bytes: Uint8Array): Native {
+function loadFrom(fd: number, bytes: Uint8Array): NativeOfEntry {
   try {
     writeAll(fd, bytes); // beyond the end of a file that is cut short, its mapping is a SIGBUS
     return loadNativeFile(`/proc/self/fd/${fd}`);

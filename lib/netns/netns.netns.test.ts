@@ -6,7 +6,7 @@ import { findLink, listLinkNames } from '../link/observe.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { openTransport, type SocketCalls } from '../netlink/transport.ts';
 import { ip, Lab, PARENT } from '../testing/lab.ts';
-import { NetnsMissing, NotANetns, openNetns, openOwnNetns } from './netns.ts';
+import { NetnsMissing, NotANetns, OpenNamespaces } from './netns.ts';
 
 const here = (): string => readlinkSync('/proc/thread-self/ns/net');
 
@@ -14,12 +14,12 @@ describe('Netns', () => {
   it('opens sockets and sysctls inside and stays outside', async () => {
     using lab = new Lab();
     const before = here();
-    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    using node = lab.open(lab.node);
     expect((await findLink(node.netlink, PARENT))?.kind).toBe('veth');
     node.writeSysctl(`net/ipv4/conf/${PARENT}/arp_notify`, '1');
     expect(() => node.writeSysctl('net/ipv4/conf/nothing/arp_notify', '1')).toThrow('ENOENT');
     expect(here()).toBe(before);
-    using own = openOwnNetns(lab.native);
+    using own = new OpenNamespaces(() => lab.native).own();
     expect(own.isSameAs(node)).toBe(false);
     expect(await findLink(own.netlink, PARENT)).toBeUndefined();
   });
@@ -27,7 +27,7 @@ describe('Netns', () => {
   it('sends from inside where a subsystem asks where the sender is', async () => {
     using lab = new Lab();
     const before = here();
-    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    using node = lab.open(lab.node);
     const place = { nsFd: node.descriptor, protocol: 0, sendsInside: true };
     const inside = new Conversation(() => openTransport(lab.native, place));
     expect(await listLinkNames(inside)).toContain(PARENT);
@@ -44,7 +44,7 @@ describe('Netns', () => {
   it('keeps dots in the names of interfaces apart from those of sysctls', () => {
     using lab = new Lab();
     ip('-n', lab.node, 'link', 'add', 'a.5', 'type', 'bridge');
-    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    using node = lab.open(lab.node);
     node.writeSysctl('net/ipv4/conf/a.5/arp_notify', '1');
     const fd = node.openFile('/proc/sys/net/ipv4/conf/a.5/arp_notify', constants.O_RDONLY);
     expect(fd).toBeGreaterThan(2);
@@ -55,8 +55,9 @@ describe('Netns', () => {
     using lab = new Lab();
     const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
     writeFileSync(join(folder, 'file'), '');
-    expect(() => openNetns(lab.native, join(folder, 'nothing'))).toThrow(NetnsMissing);
-    expect(() => openNetns(lab.native, join(folder, 'file'))).toThrow(NotANetns);
+    const open = new OpenNamespaces(() => lab.native);
+    expect(() => open.at(join(folder, 'nothing'))).toThrow(NetnsMissing);
+    expect(() => open.at(join(folder, 'file'))).toThrow(NotANetns);
     rmSync(folder, { recursive: true });
   });
 });
@@ -64,7 +65,7 @@ describe('Netns', () => {
 describe('a kernel that refuses', () => {
   it('is quoted with its own sentence', async () => {
     using lab = new Lab();
-    using node = openNetns(lab.native, `/run/netns/${lab.node}`);
+    using node = lab.open(lab.node);
     const body = [Buffer.alloc(16), Buffer.from('0800ff3f00000000', 'hex')];
     await expect(node.netlink.dump({ type: 18, body, operation: 'list links' })).rejects.toThrow(
       /cannot list links: EINVAL .*: \w+/,

@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
+import { type Contention, PATIENT } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { errnoError } from '../netlink/errno.ts';
 import { openTransport, type Transport } from '../netlink/transport.ts';
@@ -16,75 +17,87 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
+/** A sysctl as seen from inside, slash separated below /proc/sys, and its text: `net/ipv4/conf/eth0.5/arp_notify`, `1`. */
+export type Sysctl = readonly [name: string, value: string];
+
 /**
- * A network namespace as a value. Nobody stays inside: sockets and files are opened there in one native call and then
- * used from anywhere.
+ * A network namespace as a value: a handle, whose sockets are shared by all handles of the same namespace. Nobody stays
+ * inside: sockets and files are opened there in one native call and then used from anywhere.
  */
 export class Netns implements Disposable {
   /** as given: it becomes `sandbox` of results */
   readonly path: string;
-  /** device and inode: two paths with the same one are the same namespace */
-  readonly identity: string;
-  private readonly native: Native;
-  private readonly fd: number;
-  private route: Conversation | undefined;
-  private rdma: Conversation | undefined;
-  private users = 1;
+  private readonly shared: Shared;
+  private isOpen = true;
 
-  /** Takes over the descriptor. */
-  constructor(native: Native, path: string, fd: number) {
-    this.native = native;
+  /** @see OpenNamespaces, which makes them */
+  constructor(path: string, shared: Shared) {
     this.path = path;
-    this.fd = fd;
-    const { dev, ino } = fstatSync(fd, { bigint: true });
-    this.identity = `${dev}:${ino}`;
+    this.shared = shared;
+    shared.handles++;
+  }
+
+  /** device and inode: two paths with the same one are the same namespace */
+  get identity(): string {
+    return this.shared.identity;
   }
 
   /** The kernel's number of the namespace, which no other gets while the machine runs; undefined before Linux 5.14. */
   get cookie(): number | undefined {
-    const cookie = this.native.netnsCookie(this.fd);
-    return cookie < 0 ? undefined : cookie;
+    return this.opened().cookie;
   }
 
   /** The namespace's descriptor, for attributes such as IFLA_NET_NS_FD. */
   get descriptor(): number {
-    return this.fd;
+    return this.opened().fd;
   }
 
   /** Conversation about links, addresses, routes and rules. */
   get netlink(): Conversation {
-    this.route ??= new Conversation(() => this.openTransport(NETLINK_ROUTE));
-    return this.route;
+    return this.opened().route;
   }
 
   /** Conversation with the RDMA subsystem; rejects with EPROTONOSUPPORT where that is not loaded. */
   get rdmaNetlink(): Conversation {
-    this.rdma ??= new Conversation(() => this.openTransport(NETLINK_RDMA));
-    return this.rdma;
+    return this.opened().rdma;
   }
 
   /**
-   * Writes a sysctl as seen from inside.
+   * Writes sysctls in one visit.
    *
-   * @param name slash separated, below /proc/sys: `net/ipv4/conf/eth0.5/arp_notify`
-   * @throws ErrnoError
+   * @returns what was refused
    */
-  writeSysctl(name: string, value: string): void {
-    const fd = this.openFile(`/proc/sys/${name}`, constants.O_WRONLY);
-    try {
-      writeSync(fd, value);
-    } finally {
-      closeSync(fd);
-    }
+  writeSysctls(sysctls: readonly Sysctl[]): readonly Error[] {
+    const texts = sysctls.map(([name, value]) => `/proc/sys/${name}\0${value}\0`).join('');
+    const outcomes = new Int32Array(sysctls.length);
+    const { native, fd } = this.opened();
+    const visit = native.writeInNetns(fd, Buffer.from(texts), outcomes);
+    return sysctls.flatMap(([name, value], index) => {
+      const outcome = visit < 0 ? visit : (outcomes[index] ?? 0);
+      return outcome < 0 ? [errnoError(`set sysctl ${name} to ${value}`, -outcome)] : [];
+    });
   }
 
   /** @throws ErrnoError */
-  openFile(path: string, flags: number): number {
-    const fd = this.native.openInNetns(this.fd, path, flags);
-    if (fd < 0) {
-      throw errnoError(`open "${path}"`, -fd);
+  writeSysctl(name: string, value: string): void {
+    const [failure] = this.writeSysctls([[name, value]]);
+    if (failure !== undefined) {
+      throw failure;
     }
-    return fd;
+  }
+
+  /**
+   * Opens a file that exists.
+   *
+   * @throws ErrnoError
+   */
+  openFile(path: string, flags: number): number {
+    const { native, fd } = this.opened();
+    const file = native.openInNetns(fd, path, flags);
+    if (file < 0) {
+      throw errnoError(`open "${path}"`, -file);
+    }
+    return file;
   }
 
   /**
@@ -93,7 +106,8 @@ export class Netns implements Disposable {
    * @throws ErrnoError ENETDOWN while the link has no carrier
    */
   sendFrame(link: { readonly index: number; readonly name: string }, { etherType, destination, payload }: Frame): void {
-    const sent = this.native.sendFrame(this.fd, link.index, etherType, destination, payload);
+    const { native, packetSocket } = this.opened();
+    const sent = native.sendFrame(packetSocket, link.index, etherType, destination, payload);
     if (sent < 0) {
       throw errnoError(`send a frame on "${link.name}"`, -sent);
     }
@@ -103,29 +117,150 @@ export class Netns implements Disposable {
     return this.identity === other.identity;
   }
 
-  /** One more user: the namespace is closed when each of them has disposed of it. */
-  shared(): Netns {
-    this.users++;
-    return this;
-  }
-
-  get isOpen(): boolean {
-    return this.users > 0;
-  }
-
+  /** Gives the handle up, once; the namespace's last one closes its sockets. */
   [Symbol.dispose](): void {
-    if (--this.users === 0) {
-      this.route?.close();
-      this.rdma?.close();
-      closeSync(this.fd);
+    if (this.isOpen) {
+      this.isOpen = false;
+      this.shared.release();
     }
+  }
+
+  private opened(): Shared {
+    if (!this.isOpen) {
+      throw new Error(`cannot use network namespace "${this.path}": it is closed`);
+    }
+    return this.shared;
+  }
+}
+
+interface SharedParts {
+  readonly native: Native;
+  readonly fd: number;
+  readonly identity: string;
+  readonly contention: Contention;
+  /** called when the last handle is given up */
+  readonly forget: () => void;
+}
+
+/** What all handles of a namespace share: its descriptor and the sockets in it, each opened at first use. */
+class Shared {
+  readonly native: Native;
+  readonly fd: number;
+  readonly identity: string;
+  handles = 0;
+  private readonly contention: Contention;
+  private readonly forget: () => void;
+  private routeNetlink: Conversation | undefined;
+  private rdmaNetlink: Conversation | undefined;
+  private packets: number | undefined;
+  private ownCookie: number | undefined;
+
+  /** Takes over the descriptor. */
+  constructor({ native, fd, identity, contention, forget }: SharedParts) {
+    this.native = native;
+    this.fd = fd;
+    this.identity = identity;
+    this.contention = contention;
+    this.forget = forget;
+  }
+
+  get cookie(): number | undefined {
+    this.ownCookie ??= this.native.netnsCookie(this.fd);
+    return this.ownCookie < 0 ? undefined : this.ownCookie;
+  }
+
+  get route(): Conversation {
+    this.routeNetlink ??= new Conversation(() => this.openTransport(NETLINK_ROUTE), this.contention);
+    return this.routeNetlink;
+  }
+
+  get rdma(): Conversation {
+    this.rdmaNetlink ??= new Conversation(() => this.openTransport(NETLINK_RDMA), this.contention);
+    return this.rdmaNetlink;
+  }
+
+  get packetSocket(): number {
+    if (this.packets === undefined) {
+      const fd = this.native.openPacket(this.fd);
+      if (fd < 0) {
+        throw errnoError('open a packet socket', -fd);
+      }
+      this.packets = fd;
+    }
+    return this.packets;
+  }
+
+  release(): void {
+    if (--this.handles > 0) {
+      return;
+    }
+    this.forget();
+    this.routeNetlink?.close();
+    this.rdmaNetlink?.close();
+    if (this.packets !== undefined) {
+      closeSync(this.packets);
+    }
+    closeSync(this.fd);
   }
 
   private openTransport(protocol: number): Transport {
-    if (!this.isOpen) {
-      throw new Error(`cannot open a socket in network namespace "${this.path}": it is closed`);
+    if (this.handles === 0) {
+      throw new Error('cannot open a socket in a network namespace that is closed');
     }
     return openTransport(this.native, { nsFd: this.fd, protocol, sendsInside: protocol === NETLINK_RDMA });
+  }
+}
+
+/** The namespaces that a process has open, each once, however many handles of it there are. */
+export class OpenNamespaces {
+  private readonly native: () => Native;
+  private readonly open = new Map<string, Shared>();
+  private readonly contention: Contention;
+
+  /**
+   * @param native called at first use
+   * @param contention where the process serves several calls at once
+   */
+  constructor(native: () => Native, contention: Contention = PATIENT) {
+    this.native = native;
+    this.contention = contention;
+  }
+
+  /**
+   * A handle of the namespace at a path.
+   *
+   * @throws NetnsMissing when there is nothing at the path, NotANetns when there is something else; CniError invalidNetns
+   * when it cannot be opened
+   */
+  at(path: string): Netns {
+    const native = this.native();
+    const fd = openNamespaceFile(native, path);
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    const identity = `${dev}:${ino}`;
+    const known = this.open.get(identity);
+    if (known !== undefined) {
+      closeSync(fd); // the kernel gives no other namespace this inode while we hold one with it
+      return new Netns(path, known);
+    }
+    const shared = new Shared({
+      native,
+      fd,
+      identity,
+      contention: this.contention,
+      forget: () => this.open.delete(identity),
+    });
+    this.open.set(identity, shared);
+    return new Netns(path, shared);
+  }
+
+  /** A handle of the namespace that the process is in. */
+  own(): Netns {
+    return this.at('/proc/thread-self/ns/net');
+  }
+
+  /** how many namespaces are open */
+  get size(): number {
+    return this.open.size;
   }
 }
 
@@ -145,13 +280,7 @@ export class NotANetns extends CniError {
   }
 }
 
-/**
- * Opens a namespace by its path.
- *
- * @throws NetnsMissing when there is nothing at the path, NotANetns when there is something else; CniError invalidNetns
- * when it cannot be opened
- */
-export function openNetns(native: Native, path: string): Netns {
+function openNamespaceFile(native: Native, path: string): number {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -166,8 +295,5 @@ export function openNetns(native: Native, path: string): Netns {
     closeSync(fd);
     throw new NotANetns(path);
   }
-  return new Netns(native, path, fd);
+  return fd;
 }
-
-/** The namespace of the calling process. */
-export const openOwnNetns = (native: Native): Netns => openNetns(native, '/proc/thread-self/ns/net');

@@ -18,13 +18,13 @@ function subsystem() {
       return kernel.netlink(path);
     },
   });
-  return { kernel, host: netns('/host'), pod: netns('/pod') };
+  return { kernel, scope: netns('/host'), pod: netns('/pod') };
 }
 
 describe('RDMA devices', () => {
   it('are listed by namespace', async () => {
-    const { host, pod } = subsystem();
-    expect(await listRdmaDevices(host)).toEqual([
+    const { scope, pod } = subsystem();
+    expect(await listRdmaDevices(scope)).toEqual([
       { index: 1, name: 'mlx5_0' },
       { index: 2, name: 'mlx5_9' },
     ]);
@@ -32,25 +32,25 @@ describe('RDMA devices', () => {
   });
 
   it('are none where the subsystem is not loaded', async () => {
-    const { kernel, host } = subsystem();
+    const { kernel, scope } = subsystem();
     kernel.isLoaded = false;
-    expect(await listRdmaDevices(host)).toEqual([]);
+    expect(await listRdmaDevices(scope)).toEqual([]);
   });
 
   it('move by index, into a descriptor', async () => {
-    const { kernel, host, pod } = subsystem();
-    await moveRdmaDevice({ index: 2, name: 'mlx5_9' }, host, pod, 'into the pod');
+    const { kernel, scope, pod } = subsystem();
+    await moveRdmaDevice({ index: 2, name: 'mlx5_9' }, scope, pod, 'into the pod');
     expect(kernel.log).toEqual(['move mlx5_9 /host /pod']);
     expect(kernel.devices.get('mlx5_9')).toBe('/pod');
   });
 
   it('say what the kernel says when they do not move', async () => {
-    const { kernel, host, pod } = subsystem();
-    await expect(moveRdmaDevice({ index: 3, name: 'mlx5_7' }, host, pod, 'into the pod')).rejects.toThrow(
+    const { kernel, scope, pod } = subsystem();
+    await expect(moveRdmaDevice({ index: 3, name: 'mlx5_7' }, scope, pod, 'into the pod')).rejects.toThrow(
       'cannot move RDMA device "mlx5_7" into the pod: ENODEV (no such device)',
     );
     kernel.refuse = () => 16;
-    await expect(listRdmaDevices(host)).rejects.toThrow('cannot list RDMA devices: EBUSY (device or resource busy)');
+    await expect(listRdmaDevices(scope)).rejects.toThrow('cannot list RDMA devices: EBUSY (device or resource busy)');
   });
 
   it('are named below their bus device wherever they are', () => {
@@ -77,15 +77,15 @@ describe('the mode of the RDMA subsystem', () => {
     ['unaware', { refuse: () => 22 }],
     ['missing', { isLoaded: false }],
   ] as const)('is %s', async (mode, kernelHas) => {
-    const { kernel, host } = subsystem();
+    const { kernel, scope } = subsystem();
     Object.assign(kernel, kernelHas);
-    expect(await rdmaMode(host)).toBe(mode);
+    expect(await rdmaMode(scope)).toBe(mode);
   });
 
   it('is not guessed when the kernel fails', async () => {
-    const { kernel, host } = subsystem();
+    const { kernel, scope } = subsystem();
     kernel.refuse = () => 12;
-    await expect(rdmaMode(host)).rejects.toThrow('cannot read the mode of the RDMA subsystem: ENOMEM');
+    await expect(rdmaMode(scope)).rejects.toThrow('cannot read the mode of the RDMA subsystem: ENOMEM');
   });
 
   it('says what to do when it is the wrong one', () => {

@@ -1,32 +1,92 @@
 import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
-import type { Env, Executed } from '../cni/plugin.ts';
+
+/** Variables of an environment. */
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** A program that is to be run. */
+export interface Execution {
+  readonly path: string;
+  readonly env: Env;
+  readonly stdin: Buffer;
+  /** how long it may take; what is still running then is killed, with all that it has started */
+  readonly timeoutMs: number;
+}
+
+/** What became of it. */
+export interface Executed {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+}
+
+/** A program was killed, since its time was over. */
+export class ExecutionTimeout extends Error {
+  constructor(path: string, timeoutMs: number) {
+    super(`"${path}" has not ended in ${timeoutMs / 1000} s and was killed`);
+    this.name = 'ExecutionTimeout';
+  }
+}
 
 /**
- * Runs a program to its end, stdin written and closed.
+ * Runs a program to its end, stdin written and closed, in a process group of its own.
  *
- * @throws Error with the system's `code` when the program cannot be started
+ * @param signal kills it, with all that it has started
+ * @throws Error with the system's `code` when the program cannot be started; ExecutionTimeout; the signal's reason
  */
-export async function execute(path: string, env: Env, stdin: Buffer): Promise<Executed> {
+export async function execute({ path, env, stdin, timeoutMs }: Execution, signal?: AbortSignal): Promise<Executed> {
+  signal?.throwIfAborted();
   refuseUnknownFormat(path);
   const { spawn } = await import('node:child_process');
-  const child = spawn(path, [], { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
-  const stdout: Buffer[] = [];
-  const stderr: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-  child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  const child = spawn(path, [], { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const [stdout, stderr] = [chunksOf(child.stdout), chunksOf(child.stderr)];
   child.stdin.on('error', () => undefined); // a program need not read its input
   child.stdin.end(stdin);
   return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (exitCode, signal) => {
+    const giveUp = (reason: unknown): void => {
+      killGroup(child.pid);
+      for (const stream of [child.stdin, child.stdout, child.stderr]) {
+        stream.destroy(); // whoever has left the group may keep them open
+      }
+      reject(reason);
+    };
+    const timer = setTimeout(() => giveUp(new ExecutionTimeout(path, timeoutMs)), timeoutMs);
+    const abort = (): void => giveUp(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    child.on('error', (error) => {
+      end();
+      reject(error);
+    });
+    child.on('close', (exitCode, ending) => {
+      end();
       resolve({
         exitCode: exitCode ?? undefined,
-        signal: signal ?? undefined,
+        signal: ending ?? undefined,
         stdout: Buffer.concat(stdout),
         stderr: Buffer.concat(stderr),
       });
     });
   });
+}
+
+function chunksOf(stream: NodeJS.ReadableStream): readonly Buffer[] {
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return chunks;
+}
+
+function killGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) {
+      process.kill(-leader, 'SIGKILL');
+    }
+  } catch {
+    // all of it has ended
+  }
 }
 
 /** Where the kernel does not know a file's format, Node would let a shell interpret it; no other runtime does. */

@@ -16,6 +16,25 @@ describe('Gatherer', () => {
     expect(calls).toEqual([[1, 2, 3], [9], [4]]);
   });
 
+  it('does together what comes while the same is done for others', async () => {
+    const gatherer = new Gatherer();
+    const calls: number[][] = [];
+    const slow = async (items: readonly number[]) => {
+      calls.push([...items]);
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      return Promise.allSettled(items);
+    };
+    const first = gatherer.gather('a', 1, slow);
+    await new Promise(setImmediate);
+    const second = gatherer.gather('a', 2, slow);
+    await new Promise(setImmediate);
+    const third = gatherer.gather('a', 3, slow);
+    expect(await Promise.all([first, second, third])).toEqual([1, 2, 3]);
+    expect(calls).toEqual([[1], [2, 3]]);
+    expect(await gatherer.gather('a', 4, slow)).toBe(4);
+  });
+
   it('gives each its own failure, and all the same when the work as a whole fails', async () => {
     const gatherer = new Gatherer();
     const odd = (items: readonly number[]) =>

@@ -2,17 +2,20 @@ interface Waiting {
   readonly item: unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
+  readonly work: Together<unknown, unknown>;
 }
 
 /** Does the same for many: one outcome for each item, in their order. */
 export type Together<I, O> = (items: readonly I[]) => Promise<readonly PromiseSettledResult<O>[]>;
 
 /**
- * Gathers what is asked for within one turn of the event loop, so that work that costs the same for one and for many
- * is done once: the kernel's wait for a grace period, a lock with a sync to disk.
+ * Gathers what is asked for within one turn of the event loop, and while the same is being done for others: work that
+ * costs the same for one and for many is done once, be it the kernel's wait for a grace period or a lock with a sync to
+ * disk.
  */
 export class Gatherer {
   private readonly waiting = new Map<string, Waiting[]>();
+  private readonly busy = new Set<string>();
 
   /**
    * @param key what may be done together
@@ -23,20 +26,36 @@ export class Gatherer {
     return new Promise<O>((resolve, reject) => {
       const same = this.waiting.get(key);
       if (same !== undefined) {
-        same.push({ item, resolve, reject });
+        same.push({ item, resolve, reject, work: work as Together<unknown, unknown> });
         return;
       }
-      const batch: Waiting[] = [{ item, resolve, reject }];
-      this.waiting.set(key, batch);
-      setImmediate(() => {
-        this.waiting.delete(key);
-        answer(batch, work as Together<unknown, unknown>);
-      });
+      this.waiting.set(key, [{ item, resolve, reject, work: work as Together<unknown, unknown> }]);
+      if (!this.busy.has(key)) {
+        setImmediate(() => this.serve(key));
+      }
     });
+  }
+
+  private async serve(key: string): Promise<void> {
+    this.busy.add(key);
+    for (let batch = this.next(key); batch !== undefined; batch = this.next(key)) {
+      await answer(batch);
+    }
+    this.busy.delete(key);
+  }
+
+  private next(key: string): readonly Waiting[] | undefined {
+    const batch = this.waiting.get(key);
+    this.waiting.delete(key);
+    return batch;
   }
 }
 
-async function answer(batch: readonly Waiting[], work: Together<unknown, unknown>): Promise<void> {
+async function answer(batch: readonly Waiting[]): Promise<void> {
+  const work = batch[0]?.work;
+  if (work === undefined) {
+    return;
+  }
   try {
     const outcomes = await work(batch.map(({ item }) => item));
     for (const [index, { resolve, reject }] of batch.entries()) {

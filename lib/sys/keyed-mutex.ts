@@ -15,6 +15,24 @@ export class KeyedMutex {
     } else {
       await turn(queue, signal);
     }
+    return this.hold(key);
+  }
+
+  /** @returns undefined when somebody has it */
+  tryAcquire(key: string): Disposable | undefined {
+    if (this.waiting.has(key)) {
+      return undefined;
+    }
+    this.waiting.set(key, []);
+    return this.hold(key);
+  }
+
+  /** How many keys are held: none when all is done. */
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  private hold(key: string): Disposable {
     let isHeld = true;
     return {
       [Symbol.dispose]: () => {
@@ -24,11 +42,6 @@ export class KeyedMutex {
         }
       },
     };
-  }
-
-  /** How many keys are held: none when all is done. */
-  get size(): number {
-    return this.waiting.size;
   }
 
   private handOn(key: string): void {

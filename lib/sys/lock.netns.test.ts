@@ -1,7 +1,10 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { loadNativeFile } from '../netns/native.ts';
-import { FileLock, type LockHost } from './lock.ts';
+import { clockOf } from './clock.ts';
+import { KeyedMutex } from './keyed-mutex.ts';
+import { FileLock, type LockUser } from './lock.ts';
 import { temporaryFolder } from './testing/temporary.ts';
 
 const ADDON = join(import.meta.dirname, `../../dist/native/linux-${process.arch}.node`);
@@ -10,12 +13,15 @@ describe('FileLock', () => {
   it('excludes a second holder in the same process, in the kernel', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'lock');
-    const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-    const host: LockHost = { native: loadNativeFile(ADDON), sleep };
+    // two processes, as far as the lock can tell
+    const [one, other] = [1, 2].map((): LockUser => {
+      const node = { native: loadNativeFile(ADDON), locks: new KeyedMutex() };
+      return { node, signal: new AbortController().signal, ...clockOf() };
+    }) as [LockUser, LockUser];
     const order: string[] = [];
-    const first = await FileLock.acquire(host, path);
-    await expect(FileLock.acquire(host, path, { timeoutMs: 5 })).rejects.toMatchObject({ code: 11 });
-    const waiting = FileLock.acquire(host, path).then((lock) => {
+    const first = await FileLock.acquire(one, path);
+    await expect(FileLock.acquire(other, path, { timeoutMs: 5 })).rejects.toMatchObject({ code: 11 });
+    const waiting = FileLock.acquire(other, path).then((lock) => {
       order.push('second');
       lock[Symbol.dispose]();
     });

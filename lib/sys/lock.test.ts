@@ -2,17 +2,19 @@ import { existsSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { FileLock, type LockHost } from './lock.ts';
+import { KeyedMutex } from './keyed-mutex.ts';
+import { FileLock, type LockUser } from './lock.ts';
 import { temporaryFolder } from './testing/temporary.ts';
 
 /** Answers the attempts in turn, then grants every one. */
-function hostAnswering(answers: number[], onSleep: () => void = () => {}): LockHost & { readonly slept: number[] } {
+function userGetting(answers: number[], onSleep: () => void = () => {}): LockUser & { readonly slept: number[] } {
   const slept: number[] = [];
   const sleep = async (ms: number) => {
     slept.push(ms);
     onSleep();
   };
-  return { native: { lock: () => answers.shift() ?? 0 }, sleep, slept };
+  const node = { native: { lock: () => answers.shift() ?? 0 }, locks: new KeyedMutex() };
+  return { node, signal: new AbortController().signal, now: () => 0, sleep, slept };
 }
 
 const { EAGAIN, EINTR, ENOLCK } = constants.errno;
@@ -20,18 +22,18 @@ const { EAGAIN, EINTR, ENOLCK } = constants.errno;
 describe('FileLock', () => {
   it('creates the file and waits in short pauses until the holder lets go', async () => {
     using folder = temporaryFolder();
-    const host = hostAnswering([-EAGAIN, -EINTR, -EAGAIN]);
-    using _lock = await FileLock.acquire(host, join(folder.path, 'lock'));
+    const user = userGetting([-EAGAIN, -EINTR, -EAGAIN]);
+    using _lock = await FileLock.acquire(user, join(folder.path, 'lock'));
     expect(existsSync(join(folder.path, 'lock'))).toBe(true);
-    expect(host.slept).toHaveLength(3);
-    expect(Math.max(...host.slept)).toBeLessThanOrEqual(16);
+    expect(user.slept).toHaveLength(3);
+    expect(Math.max(...user.slept)).toBeLessThanOrEqual(16);
   });
 
   it('gives up with code 11 and the name of the file', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'lock');
-    const host = hostAnswering(Array(100).fill(-EAGAIN));
-    await expect(FileLock.acquire(host, path, { timeoutMs: 0 })).rejects.toMatchObject({
+    const user = userGetting(Array(100).fill(-EAGAIN));
+    await expect(FileLock.acquire(user, path, { timeoutMs: 0 })).rejects.toMatchObject({
       code: 11,
       message: `cannot lock "${path}": another call has held it for 0 ms`,
     });
@@ -40,26 +42,26 @@ describe('FileLock', () => {
   it('does not wait where there are no locks', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'lock');
-    const host = hostAnswering([-ENOLCK]);
-    await expect(FileLock.acquire(host, path)).rejects.toMatchObject({
+    const user = userGetting([-ENOLCK]);
+    await expect(FileLock.acquire(user, path)).rejects.toMatchObject({
       code: 5,
       message: expect.stringContaining(path),
     });
-    expect(host.slept).toEqual([]);
+    expect(user.slept).toEqual([]);
   });
 
   it('does not take the lock of a file that was deleted while it waited', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'lock');
-    const host = hostAnswering([-EAGAIN], () => unlinkSync(path));
-    using _lock = await FileLock.acquire(host, path);
+    const user = userGetting([-EAGAIN], () => unlinkSync(path));
+    using _lock = await FileLock.acquire(user, path);
     expect(existsSync(path)).toBe(true);
   });
 
   it('names the file when it cannot be opened', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'missing', 'lock');
-    await expect(FileLock.acquire(hostAnswering([]), path)).rejects.toMatchObject({
+    await expect(FileLock.acquire(userGetting([]), path)).rejects.toMatchObject({
       code: 5,
       message: `cannot open lock file "${path}": ENOENT (no such file or directory)`,
     });

@@ -4,15 +4,17 @@ import { join } from 'node:path';
 import { asCniError, CniError, CODES } from '../cni/errors.ts';
 import { errnoError } from '../netlink/errno.ts';
 import type { Native } from '../netns/native.ts';
+import type { Clock } from './clock.ts';
 import { ioError } from './io-error.ts';
+import type { KeyedMutex } from './keyed-mutex.ts';
 
 const LOCK_EX = 2;
 const LONGEST_PAUSE_MS = 16;
 
-/** What waiting for a lock needs of the host. */
-export interface LockHost {
-  readonly native: Pick<Native, 'lock'>;
-  sleep(ms: number): Promise<void>;
+/** Who waits for a lock: a call, and the process that it shares with others. */
+export interface LockUser extends Clock {
+  readonly node: { readonly native: Pick<Native, 'lock'>; readonly locks: KeyedMutex };
+  readonly signal: AbortSignal;
 }
 
 export interface LockOptions {
@@ -22,16 +24,18 @@ export interface LockOptions {
 }
 
 /**
- * An exclusive lock on a file (flock), let go when disposed of or when the process ends, however it ends. It belongs to
- * the open file, so two calls inside one process exclude each other too.
+ * An exclusive lock on a file (flock), let go when disposed of or when the process ends, however it ends. Calls inside one
+ * process wait in a queue in front of it, first come first served; between processes there is no order.
  */
 export class FileLock implements Disposable {
   private readonly fd: number;
+  private readonly turn: Disposable;
   /** the file goes with the lock */
   private readonly transient: string | undefined;
 
-  private constructor(fd: number, transient: string | undefined) {
+  private constructor(fd: number, turn: Disposable, transient: string | undefined) {
     this.fd = fd;
+    this.turn = turn;
     this.transient = transient;
   }
 
@@ -40,20 +44,24 @@ export class FileLock implements Disposable {
    *
    * @param path created when missing; its folder is not
    * @throws CniError tryAgainLater when another holder has kept it for `timeoutMs`; ioFailure when the file cannot be
-   * opened or the file system has no locks
+   * opened or the file system has no locks; the signal's reason
    */
   static async acquire(
-    host: LockHost,
+    user: LockUser,
     path: string,
     { timeoutMs = 10_000, isTransient = false }: LockOptions = {},
   ): Promise<FileLock> {
-    const deadline = performance.now() + timeoutMs;
-    let fd = open(path);
+    const deadline = user.now() + timeoutMs;
+    const held = (): CniError =>
+      new CniError('tryAgainLater', `cannot lock "${path}": another call has held it for ${timeoutMs} ms`);
+    const turn = await turnFor(user, path, timeoutMs, held);
+    let fd = -1;
     try {
+      fd = open(path);
       for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-        if (tryLock(host, fd, path)) {
+        if (tryLock(user, fd, path)) {
           if (fstatSync(fd).nlink > 0) {
-            return new FileLock(fd, isTransient ? path : undefined);
+            return new FileLock(fd, turn, isTransient ? path : undefined);
           }
           // The file was deleted while we waited: its lock excludes nobody who comes after us.
           closeSync(fd);
@@ -61,15 +69,16 @@ export class FileLock implements Disposable {
           fd = open(path);
           continue;
         }
-        if (performance.now() >= deadline) {
-          throw new CniError('tryAgainLater', `cannot lock "${path}": another call has held it for ${timeoutMs} ms`);
+        if (user.now() >= deadline) {
+          throw held();
         }
-        await host.sleep(Math.ceil(Math.random() * pauseMs));
+        await user.sleep(Math.ceil(Math.random() * pauseMs));
       }
     } catch (error) {
       if (fd >= 0) {
         closeSync(fd);
       }
+      turn[Symbol.dispose]();
       throw error;
     }
   }
@@ -79,6 +88,27 @@ export class FileLock implements Disposable {
       removeQuietly(this.transient); // those who wait for it see that it is gone, and make another
     }
     closeSync(this.fd);
+    this.turn[Symbol.dispose]();
+  }
+}
+
+/** The process's own queue in front of the file's lock: no two of its calls ever poll for the same one. */
+async function turnFor(
+  { node, signal }: LockUser,
+  path: string,
+  timeoutMs: number,
+  held: () => CniError,
+): Promise<Disposable> {
+  const free = node.locks.tryAcquire(path);
+  if (free !== undefined) {
+    return free;
+  }
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(held()), timeoutMs);
+  try {
+    return await node.locks.acquire(path, AbortSignal.any([signal, late.signal]));
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -104,13 +134,13 @@ export async function lockForRelease(
 }
 
 /** Removes lock files that killed calls have left: those in the folder that nobody holds. Best effort. */
-export function removeStaleLocks(host: Pick<LockHost, 'native'>, folder: string): void {
+export function removeStaleLocks({ node }: Pick<LockUser, 'node'>, folder: string): void {
   for (const name of hiddenLocks(folder)) {
     try {
       const path = join(folder, name);
       const fd = openSync(path, constants.O_RDWR);
       try {
-        if (host.native.lock(fd, LOCK_EX) >= 0) {
+        if (node.native.lock(fd, LOCK_EX) >= 0) {
           unlinkSync(path);
         }
       } finally {
@@ -146,8 +176,8 @@ function open(path: string): number {
   }
 }
 
-function tryLock(host: LockHost, fd: number, path: string): boolean {
-  const outcome = host.native.lock(fd, LOCK_EX);
+function tryLock({ node }: LockUser, fd: number, path: string): boolean {
+  const outcome = node.native.lock(fd, LOCK_EX);
   if (outcome >= 0) {
     return true;
   }

@@ -1,9 +1,11 @@
 /** For tests on the real kernel: one of the changes that a plugin asks for fails before it is made. */
 import { CniError } from '../cni/errors.ts';
-import type { Host } from '../cni/plugin.ts';
+import { type Scope, scopeWith } from '../cni/scope.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { openTransport, type Transport } from '../netlink/transport.ts';
-import type { Netns } from '../netns/netns.ts';
+import type { Native } from '../netns/native.ts';
+import type { Netns, Sysctl } from '../netns/netns.ts';
+import type { Node } from '../node/node.ts';
 
 /** How many changes were asked for. */
 export interface Seen {
@@ -13,37 +15,45 @@ export interface Seen {
 export const FAILURE = 'made to fail';
 
 /** The same host, but the `nth` request to the kernel or write of a sysctl fails. */
-export function failingAt(nth: number, seen: Seen): (host: Host) => Host {
+export function failingAt(nth: number, seen: Seen): (scope: Scope) => Scope {
   const step = (what: string): void => {
     if (++seen.steps === nth) {
       throw new CniError('internal', `${FAILURE}: ${what}`);
     }
   };
-  const faulty = (netns: Netns, native: Host['native']): Netns => {
+  const faulty = (netns: Netns, native: Native): Netns => {
     if (Object.hasOwn(netns, 'netlink')) {
       return netns; // shared with a call further out
     }
-    const write = netns.writeSysctl.bind(netns);
+    const write = netns.writeSysctls.bind(netns);
     return Object.defineProperties(netns, {
       netlink: {
         value: new Conversation(() =>
           faultyTransport(openTransport(native, { nsFd: netns.descriptor, protocol: 0 }), step),
         ),
       },
-      writeSysctl: {
-        value: (name: string, value: string) => {
-          step(`sysctl ${name}`);
-          write(name, value);
+      writeSysctls: {
+        value: (sysctls: readonly Sysctl[]) => {
+          step(`sysctl ${sysctls.map(([name]) => name).join(' ')}`);
+          return write(sysctls);
         },
       },
     });
   };
-  return (host) =>
-    Object.create(host, {
-      netns: { value: faulty(host.netns, host.native) },
-      openNetns: { value: (path: string) => faulty(host.openNetns(path), host.native) },
-      removeLink: { value: (netns: Netns, index: number) => host.removeLink(host.openNetns(netns.path), index) },
-    }) as Host;
+  return (scope) => {
+    const { node } = scope;
+    const failing = Object.create(node, {
+      host: { value: faulty(node.host, node.native) },
+      openNetns: { value: (path: string) => faulty(node.openNetns(path), node.native) },
+    }) as Node;
+    return scopeWith(scope, (own) => ({
+      node: failing,
+      removeLink: async (netns, index) => {
+        using sound = node.openNetns(netns.path);
+        await own.removeLink(sound, index);
+      },
+    }));
+  };
 }
 
 function faultyTransport(inner: Transport, step: (what: string) => void): Transport {
@@ -76,7 +86,7 @@ export interface Outcome {
  * @returns what the calls that failed said
  */
 export async function failEachStep(
-  call: (change: (host: Host) => Host) => Promise<Outcome>,
+  call: (change: (scope: Scope) => Scope) => Promise<Outcome>,
   undo: () => Promise<unknown>,
   check: () => void | Promise<void>,
 ): Promise<readonly string[]> {

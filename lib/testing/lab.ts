@@ -1,10 +1,12 @@
 /** For tests on the real kernel: a node with a parent interface and a pod, in namespaces of their own. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { makeHost } from '../cni/host.ts';
-import type { Host, Plugin, Registry } from '../cni/plugin.ts';
+import type { Plugin } from '../cni/plugin.ts';
+import { makeScope, type Scope } from '../cni/scope.ts';
+import type { Registry } from '../cni/suite.ts';
 import { loadNativeFile, type Native } from '../netns/native.ts';
-import { type Netns, openNetns } from '../netns/netns.ts';
+import { type Netns, OpenNamespaces } from '../netns/netns.ts';
+import { makeNode, type Node } from '../node/node.ts';
 import { randomBytes } from '../sys/random.ts';
 
 export const PARENT = 'up0';
@@ -36,22 +38,26 @@ export class Lab implements Disposable {
     return `/run/netns/${this.pod}`;
   }
 
-  /** A host that lives in the node's namespace. */
-  host(registry: Readonly<Record<string, Plugin>> = {}): Host {
+  /** A call on a node that is that namespace. */
+  scope(registry: Readonly<Record<string, Plugin>> = {}): Scope {
     const loaders: Registry = Object.fromEntries(
       Object.entries(registry).map(([name, plugin]) => [name, () => Promise.resolve(plugin)]),
     );
-    const host = makeHost({ loadNative: () => this.native, registry: loaders });
-    const netns = openNetns(this.native, `/run/netns/${this.node}`);
-    return Object.create(host, {
-      netns: { value: netns },
-      log: { value: () => undefined },
-      isOwnBuild: { value: () => true },
-    }) as Host;
+    const node = makeNode({ loadNative: () => this.native });
+    return makeScope({
+      node: Object.create(node, { host: { value: node.openNetns(`/run/netns/${this.node}`) } }) as Node,
+      suite: { registry: loaders, isOwnBuild: () => true },
+      log: () => undefined,
+    });
+  }
+
+  /** @param name of a namespace */
+  open(name: string): Netns {
+    return new OpenNamespaces(() => this.native).at(`/run/netns/${name}`);
   }
 
   openPod(): Netns {
-    return openNetns(this.native, this.podPath);
+    return this.open(this.pod);
   }
 
   [Symbol.dispose](): void {

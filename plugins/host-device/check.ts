@@ -1,4 +1,4 @@
-import type { Call } from '../../lib/cni/plugin.ts';
+import type { PodCall } from '../../lib/cni/call.ts';
 import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
 import { planAddresses } from '../../lib/link/addressing.ts';
 import { checkAddresses } from '../../lib/link/check.ts';
@@ -15,7 +15,7 @@ import type { DeviceRecord } from './record.ts';
  * @throws CniError internal naming what differs
  */
 export async function checkDevice(
-  call: Call<HostDeviceConf>,
+  call: PodCall<HostDeviceConf>,
   netns: Netns,
   record: DeviceRecord | undefined,
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, setAlias } from '../../lib/link/device.ts';
 import { isSameDevice, renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
@@ -24,11 +24,11 @@ export interface Claimed extends Disposable {
  *
  * @throws CniError internal when it is not on the node; tryAgainLater when another call is at it
  */
-export async function claimDevice(host: Host, wanted: Wanted, records: Records, ifName: string): Promise<Claimed> {
-  const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
+export async function claimDevice(scope: Scope, wanted: Wanted, records: Records, ifName: string): Promise<Claimed> {
+  const place = { netlink: scope.node.host.netlink, sysfs: scope.node.sysfs };
   let found = await findWanted(wanted, place);
   if (found === undefined) {
-    await settleAll(host, records);
+    await settleAll(scope, records);
     found = await findWanted(wanted, place);
   }
   if (found === undefined) {
@@ -40,14 +40,14 @@ export async function claimDevice(host: Host, wanted: Wanted, records: Records, 
       `cannot use ${selectorText(wanted)}: every namespace has its own loopback`,
     );
   }
-  const lock = await lockDevice(host, records, found);
+  const lock = await lockDevice(scope, records, found);
   try {
-    await settleLeftOvers(host, records, found);
+    await settleLeftOvers(scope, records, found);
     const now = await findWanted(wanted, place); // another call may have taken it while we waited
     if (now === undefined) {
       throw notHere(wanted);
     }
-    const device = await trueName(host.netns, now, ifName);
+    const device = await trueName(scope.node.host, now, ifName);
     return { device, [Symbol.dispose]: () => lock[Symbol.dispose]() };
   } catch (error) {
     lock[Symbol.dispose]();
@@ -62,13 +62,13 @@ export async function claimDevice(host: Host, wanted: Wanted, records: Records, 
  * @throws CniError tryAgainLater, ioFailure
  */
 export function lockDevice(
-  host: Host,
+  scope: Scope,
   records: Records,
   { parentDev, kind, mac }: Pick<DeviceFacts, 'parentDev' | 'kind' | 'mac'>,
 ): Promise<FileLock> {
   makeFolder(records.path);
   const name = (parentDev || `${kind}-${mac}`).replaceAll('/', '-');
-  return FileLock.acquire(host, records.fileOf(`.${name}.lock`), { timeoutMs: LOCK_TIMEOUT_MS, isTransient: true });
+  return FileLock.acquire(scope, records.fileOf(`.${name}.lock`), { timeoutMs: LOCK_TIMEOUT_MS, isTransient: true });
 }
 
 const notHere = (wanted: Wanted): CniError =>
@@ -78,17 +78,17 @@ const notHere = (wanted: Wanted): CniError =>
   );
 
 /** A device that is not found by its selector may be on the node under another name. */
-async function settleAll(host: Host, records: Records): Promise<void> {
-  for (const { record } of records.list(host.log)) {
-    using _lock = await lockDevice(host, records, record.picture.device);
-    await settle(host, records, record);
+async function settleAll(scope: Scope, records: Records): Promise<void> {
+  for (const { record } of records.list(scope.log)) {
+    using _lock = await lockDevice(scope, records, record.picture.device);
+    await settle(scope, records, record);
   }
 }
 
-async function settleLeftOvers(host: Host, records: Records, device: DeviceFacts): Promise<void> {
-  for (const { record } of records.list(host.log)) {
+async function settleLeftOvers(scope: Scope, records: Records, device: DeviceFacts): Promise<void> {
+  for (const { record } of records.list(scope.log)) {
     if (isSameDevice(record.picture.device, device)) {
-      await settle(host, records, record);
+      await settle(scope, records, record);
     }
   }
 }
@@ -97,10 +97,10 @@ async function settleLeftOvers(host: Host, records: Records, device: DeviceFacts
  * The kernel left the device here when its pod died, the Go plugin's DEL brought it, or a call of ours was killed. Whether
  * the pod lives does not matter: the device is not in it.
  */
-async function settle(host: Host, records: Records, record: DeviceRecord): Promise<void> {
-  const here = await findHome(host, record);
+async function settle(scope: Scope, records: Records, record: DeviceRecord): Promise<void> {
+  const here = await findHome(scope, record);
   if (here !== undefined) {
-    await makeAsItWas(host, here, record);
+    await makeAsItWas(scope, here, record);
     records.remove(nameOf(record));
   }
 }

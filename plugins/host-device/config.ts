@@ -1,4 +1,13 @@
-import { type Conf, dns, flag, ipamSection, networkConf, section, text } from '../../lib/cni/config.ts';
+import {
+  type Conf,
+  delegateTimeout,
+  dns,
+  flag,
+  ipamSection,
+  networkConf,
+  section,
+  text,
+} from '../../lib/cni/config.ts';
 
 export const HostDeviceConf = networkConf({
   device: text('The device by its name or an alternative name.'),
@@ -14,6 +23,7 @@ export const HostDeviceConf = networkConf({
   ),
   dataDir: text('Folder of the records of what devices were. Default: `/var/lib/cni/host-device`.'),
   ipam: ipamSection(),
+  delegateTimeout: delegateTimeout(),
   dns: dns('Copied to the result.'),
   runtimeConfig: section(
     {

@@ -1,8 +1,9 @@
 import { confsOfType } from '../../lib/cli/confs.ts';
 import { readConf } from '../../lib/cni/config.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
+import type { Examined, Finding } from '../../lib/cni/findings.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { listDevices } from '../../lib/link/device.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
@@ -11,17 +12,17 @@ import { recordsIn } from './record.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
 
 /** The devices that are configured, and those that dead pods have left under other names. */
-export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
+export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   const own = confsOfType(confs, 'host-device', undefined, (conf) => JSON.stringify(conf));
   return [
-    ...(await flatMapInTurn(own, (conf) => examineDevice(host, conf))),
-    ...(own.length > 0 ? await forgotten(host, own) : []),
+    ...(await flatMapInTurn(own, (conf) => examineDevice(scope, conf))),
+    ...(own.length > 0 ? await forgotten(scope, own) : []),
   ];
 }
 
 const SELECTORS = ['device', 'hwaddr', 'kernelpath', 'pciBusID'] as const;
 
-async function examineDevice(host: Host, document: JsonObject): Promise<readonly Finding[]> {
+async function examineDevice(scope: Scope, document: JsonObject): Promise<readonly Finding[]> {
   const network = `network "${String(document['name'])}"`;
   try {
     const conf = readConf(HostDeviceConf, document);
@@ -29,12 +30,12 @@ async function examineDevice(host: Host, document: JsonObject): Promise<readonly
       const isFilledIn = Object.entries(conf.capabilities).some(([key, isOn]) => key === 'deviceID' && isOn);
       return isFilledIn ? [] : [unnamed(network)];
     }
-    const wanted = wantedBy(conf, host.sysfs);
+    const wanted = wantedBy(conf, scope.node.sysfs);
     const found = wanted.isUserspace
       ? undefined
-      : await findWanted(wanted, { netlink: host.netns.netlink, sysfs: host.sysfs });
+      : await findWanted(wanted, { netlink: scope.node.host.netlink, sysfs: scope.node.sysfs });
     const isTaken = recordsIn(conf.dataDir)
-      .list(host.log)
+      .list(scope.log)
       .some(({ record }) => record.network === conf['name']);
     if (wanted.isUserspace || found !== undefined || isTaken) {
       return [];
@@ -59,11 +60,11 @@ const unnamed = (network: string): Finding => ({
 });
 
 /** A device that was moved has its former name in its alias; one with a record is found by its record. */
-async function forgotten(host: Host, confs: readonly JsonObject[]): Promise<readonly Finding[]> {
+async function forgotten(scope: Scope, confs: readonly JsonObject[]): Promise<readonly Finding[]> {
   const recorded = confs.flatMap((conf) =>
-    recordsIn(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : '').list(host.log),
+    recordsIn(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : '').list(scope.log),
   );
-  return (await listDevices(host.netns.netlink))
+  return (await listDevices(scope.node.host.netlink))
     .filter(({ name, alias }) => /^(net|dev|eth)\d+$/.test(name) && alias !== '' && alias !== name)
     .filter(({ alias }) => ifNameFault(alias) === undefined)
     .filter(({ alias }) => !recorded.some(({ record }) => record.picture.device.name === alias))

@@ -1,7 +1,8 @@
+import type { DeletionCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
-import { reopenIfHere, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
+import { isNetnsOf, reopenIfHere, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice, setAlias } from '../../lib/link/device.ts';
 import { renameLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
@@ -17,52 +18,60 @@ import { type DeviceRecord, nameOf, type Records, recordsIn } from './record.ts'
  *
  * @throws CniError, ErrnoError when the device cannot leave the pod
  */
-export async function giveBack(call: Call<JsonObject>, host: Host): Promise<void> {
+export async function giveBack(call: DeletionCall, scope: Scope): Promise<void> {
   const records = recordsIn(dataDirOf(call.document));
   const record = records.readOrLog(nameOf(call), (line) =>
-    host.log(`${line}; the device is brought home by its alias`),
+    scope.log(`${line}; the device is brought home by its alias`),
   );
   if (record !== undefined) {
-    await giveBackRecorded(host, records, { ...record, netns: call.netnsPath || record.netns });
+    await giveBackRecorded(scope, records, { ...record, netns: call.netnsPath || record.netns });
     return;
   }
-  using netns = await reopenIfHere(host, sandboxOfDevice(call));
-  await (netns === undefined ? recallByAlias(call, host) : returnByAlias(call, host, netns));
+  using netns = await reopenIfHere(scope, sandboxOfDevice(call));
+  if (netns === undefined) {
+    await recallByAlias(call, scope);
+  } else if (!isAnothers(call, scope, netns, records)) {
+    await returnByAlias(call, scope, netns);
+  }
   records.remove(nameOf(call)); // one that could not be read
 }
 
 /** Brings a device home from wherever it is, and forgets it. */
-export async function giveBackRecorded(host: Host, records: Records, record: DeviceRecord): Promise<void> {
-  using _lock = await lockForRelease(host.log, () => lockDevice(host, records, record.picture.device));
-  using netns = await openRecorded(host, record);
-  if (await bringHome(host, record, netns)) {
+export async function giveBackRecorded(scope: Scope, records: Records, record: DeviceRecord): Promise<void> {
+  using _lock = await lockForRelease(scope.log, () => lockDevice(scope, records, record.picture.device));
+  using netns = await openRecorded(scope, record);
+  if (await bringHome(scope, record, netns)) {
     records.remove(nameOf(record));
   }
 }
 
+/** Two containers may share a namespace, and have asked for the same name: the one that got it has the record. */
+const isAnothers = ({ ifName }: DeletionCall, scope: Scope, netns: Netns, records: Records): boolean =>
+  records.list(scope.log).some(({ record }) => record.ifName === ifName && isNetnsOf(scope, netns, record.namespace));
+
 /** The Go plugin keeps the name from before in the link's alias, and nothing else. */
-async function returnByAlias(call: Call<JsonObject>, host: Host, netns: Netns): Promise<void> {
+async function returnByAlias(call: DeletionCall, scope: Scope, netns: Netns): Promise<void> {
   const device = await findDevice(netns.netlink, call.ifName);
   if (device === undefined) {
     return;
   }
   if (ifNameFault(device.alias) !== undefined) {
-    host.log(`link "${device.name}" stays in the container: it has no alias that says what it was called before`);
+    scope.log(`link "${device.name}" stays in the container: it has no alias that says what it was called before`);
     return;
   }
-  await moveOutOf(host, netns, device, { name: device.alias, alias: '' });
+  await moveOutOf(scope, netns, device, { name: device.alias, alias: '' });
 }
 
 /** The Go plugin's device whose namespace died: it is here, under the name that it had there. */
-async function recallByAlias(call: Call<JsonObject>, host: Host): Promise<void> {
-  const device = await findDevice(host.netns.netlink, call.ifName);
+async function recallByAlias(call: DeletionCall, scope: Scope): Promise<void> {
+  const device = await findDevice(scope.node.host.netlink, call.ifName);
   if (device === undefined || !isAskedFor(device, call.document) || ifNameFault(device.alias) !== undefined) {
     return;
   }
-  if ((await findLink(host.netns.netlink, device.alias)) !== undefined) {
+  if ((await findLink(scope.node.host.netlink, device.alias)) !== undefined) {
     throw new CniError('internal', `cannot call link "${device.name}" "${device.alias}" again: that name is taken`);
   }
-  await setAlias(host.netns.netlink, await renameLink(host.netns, device, device.alias), '');
+  await setAlias(scope.node.host.netlink, await renameLink(scope.node.host, device, device.alias), '');
 }
 
 /** Only a device that the configuration names without doubt: another one may be called so by its owner. */

@@ -68,27 +68,27 @@ describe('the device at home', () => {
   it.each(['ens1f0', 'net1', 'dev17'])('is found as %s', async (name) => {
     using node = new FakeNode();
     node.node.links = [{ ...OTHER, name: 'ens1f1' }, { name }];
-    expect((await findHome(node.host, await recordOf(node)))?.name).toBe(name);
+    expect((await findHome(node.scope, await recordOf(node)))?.name).toBe(name);
   });
 
   it('is not another one that has its name', async () => {
     using node = new FakeNode();
     node.node.links = [{ ...OTHER, name: 'ens1f0' }];
-    expect(await findHome(node.host, await recordOf(node))).toBeUndefined();
+    expect(await findHome(node.scope, await recordOf(node))).toBeUndefined();
   });
 });
 
 describe('bringing it home', () => {
   it('is over for a virtual device that is nowhere; a piece of hardware may yet come', async () => {
     using node = new FakeNode();
-    expect(await bringHome(node.host, await recordOf(node, VIRTUAL), undefined)).toBe(true);
-    expect(await bringHome(node.host, await recordOf(node), node.pod.netns)).toBe(false);
+    expect(await bringHome(node.scope, await recordOf(node, VIRTUAL), undefined)).toBe(true);
+    expect(await bringHome(node.scope, await recordOf(node), node.pod.netns)).toBe(false);
   });
 
   it('renames one that the kernel left here', async () => {
     using node = new FakeNode();
     node.node.links = [{ name: 'net1', alias: 'ens1f0' }];
-    expect(await bringHome(node.host, await recordOf(node), undefined)).toBe(true);
+    expect(await bringHome(node.scope, await recordOf(node), undefined)).toBe(true);
     expect(node.said).toEqual(
       expect.arrayContaining(['set the name "ens1f0" of link "net1"', 'set the alias "" of link "ens1f0"']),
     );
@@ -100,7 +100,7 @@ describe('bringing it home', () => {
       { name: 'net1', alias: 'ens1f0' },
       { ...OTHER, name: 'ens1f0' },
     ];
-    await expect(bringHome(node.host, await recordOf(node), undefined)).rejects.toThrow(
+    await expect(bringHome(node.scope, await recordOf(node), undefined)).rejects.toThrow(
       'cannot call link "net1" "ens1f0" again: link "ens1f0" has that name now',
     );
   });
@@ -109,7 +109,7 @@ describe('bringing it home', () => {
     using node = new FakeNode();
     node.pod.links = [{ name: 'net1', alias: 'ens1f0', flags: 1 }];
     node.node.links = [{ ...OTHER, name: 'ens1f0' }];
-    await expect(bringHome(node.host, await recordOf(node), node.pod.netns)).rejects.toThrow('EEXIST');
+    await expect(bringHome(node.scope, await recordOf(node), node.pod.netns)).rejects.toThrow('EEXIST');
     expect(node.said).toEqual(['set link "net1" up']);
   });
 });

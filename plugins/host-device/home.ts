@@ -1,10 +1,10 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice, listDevices, setAlias, setDown } from '../../lib/link/device.ts';
 import { setUp } from '../../lib/link/link.ts';
-import { dropCollidingAltNames, findSame, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
-import { restorePicture } from '../../lib/link/picture.ts';
+import { findSame, isSameDevice, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { restoreAltNames, restorePicture } from '../../lib/link/picture.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import type { DeviceRecord } from './record.ts';
@@ -19,15 +19,15 @@ import type { DeviceRecord } from './record.ts';
  * time after the namespace has lost its name
  * @throws CniError, ErrnoError when the device cannot leave the pod; then it is there as it was, and up
  */
-export async function bringHome(host: Host, record: DeviceRecord, from: Netns | undefined): Promise<boolean> {
+export async function bringHome(scope: Scope, record: DeviceRecord, from: Netns | undefined): Promise<boolean> {
   const away = from === undefined ? undefined : await findAway(from, record);
   const home =
-    away !== undefined && from !== undefined ? await moveOut(host, from, away, record) : await findHome(host, record);
+    away !== undefined && from !== undefined ? await moveOut(scope, from, away, record) : await findHome(scope, record);
   if (home === undefined) {
-    host.log(`device "${record.picture.device.name}" is gone: there is nothing to bring back`);
+    scope.log(`device "${record.picture.device.name}" is gone: there is nothing to bring back`);
     return record.picture.device.kind !== ''; // a virtual link ends with its namespace
   }
-  await makeAsItWas(host, home, record);
+  await makeAsItWas(scope, home, record);
   return true;
 }
 
@@ -37,33 +37,33 @@ export async function bringHome(host: Host, record: DeviceRecord, from: Netns | 
  *
  * @throws CniError, ErrnoError when another link has its name
  */
-export async function makeAsItWas(host: Host, home: DeviceFacts, record: DeviceRecord): Promise<void> {
-  if (!isOfThisLife(host, home, record)) {
-    host.log(`device "${home.name}" stays as it is: what was recorded of it is older than the device`);
+export async function makeAsItWas(scope: Scope, home: DeviceFacts, record: DeviceRecord): Promise<void> {
+  if (!isOfThisLife(scope, home, record)) {
+    scope.log(`device "${home.name}" stays as it is: what was recorded of it is older than the device`);
     return;
   }
-  const named = await callByName(host.netns, home, record);
+  const named = await callByName(scope.node.host, home, record);
   const faults = record.restore
-    ? await restorePicture(host.netns, named, record.picture)
-    : await restoreNames(host.netns, named, record);
+    ? await restorePicture(scope.node.host, named, record.picture)
+    : await restoreNames(scope.node.host, named, record);
   for (const fault of faults) {
-    host.log(`device "${named.name}" is not quite as it was: ${fault}`);
+    scope.log(`device "${named.name}" is not quite as it was: ${fault}`);
   }
 }
 
 /** The pod's namespace as ADD knew it, wherever it is; undefined when it is gone. */
-export const openRecorded = (host: Host, { netns, namespace }: DeviceRecord): Promise<Netns | undefined> =>
-  reopenIfHere(host, { path: netns, identity: namespace });
+export const openRecorded = (scope: Scope, { netns, namespace }: DeviceRecord): Promise<Netns | undefined> =>
+  reopenIfHere(scope, { path: netns, identity: namespace });
 
 /** A virtual link has no hardware that would tell: its index does, with which it goes home. */
-function isOfThisLife(host: Host, home: DeviceFacts, { namespace, incarnation, picture }: DeviceRecord): boolean {
-  if (namespace.boot !== host.bootId) {
+function isOfThisLife(scope: Scope, home: DeviceFacts, { namespace, incarnation, picture }: DeviceRecord): boolean {
+  if (namespace.boot !== scope.node.bootId) {
     return false;
   }
   const { device } = picture;
   return incarnation === ''
     ? home.index === device.index || home.alias === device.name
-    : incarnationOf(device.parentDev, host.sysfs) === incarnation;
+    : incarnationOf(device.parentDev, scope.node.sysfs) === incarnation;
 }
 
 /** The device within the pod: by what it is, since programs there can rename it and rewrite its alias. */
@@ -78,13 +78,13 @@ export async function findAway(netns: Netns, { ifName, picture }: DeviceRecord):
 }
 
 /** The device in the namespace that it came from, under whatever name. */
-export async function findHome(host: Host, { picture }: DeviceRecord): Promise<DeviceFacts | undefined> {
+export async function findHome(scope: Scope, { picture }: DeviceRecord): Promise<DeviceFacts | undefined> {
   const { device } = picture;
-  const named = await findDevice(host.netns.netlink, device.name);
+  const named = await findDevice(scope.node.host.netlink, device.name);
   if (named !== undefined && isSameDevice(named, device)) {
     return named;
   }
-  return findSame(await listDevices(host.netns.netlink), device);
+  return findSame(await listDevices(scope.node.host.netlink), device);
 }
 
 /**
@@ -93,13 +93,12 @@ export async function findHome(host: Host, { picture }: DeviceRecord): Promise<D
  * @throws CniError, ErrnoError EEXIST when its name is taken at home: then it is in the pod as it was
  */
 export async function moveOutOf(
-  host: Host,
+  scope: Scope,
   from: Netns,
   away: DeviceFacts,
   to: { readonly name: string; readonly alias: string; readonly index?: number },
 ): Promise<DeviceFacts> {
-  const destination = { netns: host.netns, ...to };
-  await dropCollidingAltNames(from, away, destination);
+  const destination = { netns: scope.node.host, ...to };
   try {
     return await moveLink(from, away, destination);
   } catch (error) {
@@ -111,8 +110,8 @@ export async function moveOutOf(
   }
 }
 
-const moveOut = (host: Host, from: Netns, away: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> =>
-  moveOutOf(host, from, away, picture.device);
+const moveOut = (scope: Scope, from: Netns, away: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> =>
+  moveOutOf(scope, from, away, picture.device);
 
 /** The kernel leaves a device whose namespace died under the name it had there, or as `dev<index>`. */
 async function callByName(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> {
@@ -131,6 +130,7 @@ async function callByName(netns: Netns, device: DeviceFacts, { picture }: Device
 }
 
 async function restoreNames(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): Promise<readonly string[]> {
+  await restoreAltNames(netns, device, picture.device);
   if (device.alias !== picture.device.alias) {
     await setAlias(netns.netlink, device, picture.device.alias);
   }

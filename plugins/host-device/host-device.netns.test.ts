@@ -3,11 +3,12 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { anyObject, conf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Host, Plugin } from '../../lib/cni/plugin.ts';
+import type { Plugin } from '../../lib/cni/plugin.ts';
 import type { Result } from '../../lib/cni/result.ts';
 import { runPlugin } from '../../lib/cni/run.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
+import { fakePlugin } from '../../lib/cni/testing/fake-plugin.ts';
 import { FAILURE, failEachStep } from '../../lib/testing/failing.ts';
 import { PARENT as DEVICE, ip, Lab } from '../../lib/testing/lab.ts';
 import { hostDevice } from './plugin.ts';
@@ -21,20 +22,13 @@ const ADDRESSED: Result = {
 
 /** An IPAM plugin that counts what it gives and takes. */
 function countingIpam(leases: Set<string>): Plugin {
-  const nothing = async (): Promise<void> => undefined;
-  return {
-    name: 'fake-ipam',
-    about: '',
-    conf: conf({ ipam: anyObject('') }) as Plugin['conf'],
+  return fakePlugin('fake-ipam', {
     add: async ({ containerId }) => {
       leases.add(containerId);
       return ADDRESSED;
     },
     del: async ({ containerId }) => void leases.delete(containerId),
-    check: nothing,
-    status: nothing,
-    gc: nothing,
-  };
+  });
 }
 
 const inNetns = (name: string, script: string): string =>
@@ -61,7 +55,7 @@ class Attachment implements Disposable {
     }
   }
 
-  run(verb: string, extra: JsonObject = {}, change: (host: Host) => Host = (host) => host) {
+  run(verb: string, extra: JsonObject = {}, change: (scope: Scope) => Scope = (scope) => scope) {
     const document = {
       cniVersion: '1.1.0',
       name: 'n',
@@ -78,8 +72,8 @@ class Attachment implements Disposable {
       CNI_IFNAME: 'net1',
       CNI_PATH: this.folder,
     };
-    const host = change(this.lab.host({ 'fake-ipam': countingIpam(this.leases) }));
-    return runPlugin(hostDevice as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, host);
+    const scope = change(this.lab.scope({ 'fake-ipam': countingIpam(this.leases) }));
+    return runPlugin(hostDevice as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, scope);
   }
 
   records(): readonly string[] {

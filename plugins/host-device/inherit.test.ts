@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Kept } from '../../lib/link/kept.ts';
 import { encodeAddress } from '../../lib/netlink/codec/address.ts';
 import { encodeRoute, type RouteAttributes } from '../../lib/netlink/codec/route.ts';
-import { beyondResult, inherited } from './inherit.ts';
+import { inheritedAddresses, inheritedRoutes } from './inherit.ts';
 
 const V4 = Buffer.from([192, 0, 2, 5]);
 const GATEWAY = Buffer.from([192, 0, 2, 1]);
@@ -14,9 +14,12 @@ const address = (bytes: Buffer, prefix: number, scope = 0): Buffer =>
     encodeAddress({ family: bytes.length === 4 ? 2 : 10, prefix, scope, index: 7 }, { address: bytes, local: bytes }),
   );
 
-function route(attributes: RouteAttributes, { family = 2, prefix = 0, table = 254, scope = 0, type = 1 } = {}): Buffer {
+function route(
+  attributes: RouteAttributes,
+  { family = 2, prefix = 0, table = 254, scope = 0, type = 1, tos = 0 } = {},
+): Buffer {
   return Buffer.concat(
-    encodeRoute({ family, prefix, table, protocol: 3, scope, type }, { outputIndex: 7, ...attributes }),
+    encodeRoute({ family, prefix, table, protocol: 3, scope, type, tos }, { outputIndex: 7, ...attributes }),
   );
 }
 
@@ -25,9 +28,12 @@ const kept = (more: Partial<Kept>): Kept => ({ index: 7, addresses: [], routes: 
 describe('what a pod inherits of a device', () => {
   it('is its global addresses', () => {
     const link = 253;
-    const host = 254;
-    const addresses = [address(V4, 24), address(V6, 64), address(V4, 16, link), address(V6, 128, host)];
-    expect(inherited(kept({ addresses })).ips).toEqual([{ address: '192.0.2.5/24' }, { address: '2001:db8::5/64' }]);
+    const scope = 254;
+    const addresses = [address(V4, 24), address(V6, 64), address(V4, 16, link), address(V6, 128, scope)];
+    expect(inheritedAddresses(kept({ addresses })).ips).toEqual([
+      { address: '192.0.2.5/24' },
+      { address: '2001:db8::5/64' },
+    ]);
   });
 
   it('is its routes, with what a result can say of them', () => {
@@ -39,17 +45,30 @@ describe('what a pod inherits of a device', () => {
         { prefix: 32, table: 0, scope: 253 },
       ),
     ];
-    expect(inherited(kept({ routes })).routes).toEqual([
+    expect(inheritedRoutes(kept({ routes }))).toEqual([
       { dst: '0.0.0.0/0', gw: '192.0.2.1' },
       { dst: '::/0' },
       { dst: '192.0.2.5/32', mtu: 1300, advmss: 1200, priority: 9, table: 1000, scope: 253 },
     ]);
   });
 
-  it('is of routes with several ways out, and of others than unicast, not in the result', () => {
-    const several = route({ multipath: HOPS });
-    const routes = [several, route({}, { type: 6 }), route({ gateway: GATEWAY })];
-    expect(inherited(kept({ routes })).routes).toEqual([{ dst: '0.0.0.0/0', gw: '192.0.2.1' }]);
-    expect(beyondResult(kept({ routes })).routes).toEqual([several]);
+  it('is not in the result what that cannot say: several ways out, types of service, tunnels, and what is not unicast', () => {
+    const routes = [
+      route({ multipath: HOPS }),
+      route({ via: Buffer.from('0a00fe80', 'hex') }),
+      route({ encapsulation: Buffer.alloc(4) }),
+      route({ gateway: GATEWAY }, { tos: 0x10 }),
+      route({}, { type: 6 }),
+      route({ gateway: GATEWAY }),
+    ];
+    expect(inheritedRoutes(kept({ routes }))).toEqual([{ dst: '0.0.0.0/0', gw: '192.0.2.1' }]);
+  });
+
+  it('is an address with a peer by another way: a result cannot say whose its prefix is', () => {
+    const head = { family: 2, prefix: 32, index: 7 };
+    const peer = Buffer.concat(encodeAddress(head, { address: GATEWAY, local: V4 }));
+    expect(inheritedAddresses(kept({ addresses: [peer, address(V6, 64)] })).ips).toEqual([
+      { address: '2001:db8::5/64' },
+    ]);
   });
 });

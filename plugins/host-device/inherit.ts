@@ -1,26 +1,58 @@
+import { CniError } from '../../lib/cni/errors.ts';
 import type { IpConfig, Result, Route } from '../../lib/cni/result.ts';
+import type { DeviceFacts } from '../../lib/link/device.ts';
 import type { Kept } from '../../lib/link/kept.ts';
+import { copyRoutes, restoreAddresses, restoreRules } from '../../lib/link/restore.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, ipFromBytes } from '../../lib/net/ip.ts';
 import { decodeAddress } from '../../lib/netlink/codec/address.ts';
 import { decodeRoute, RT_TABLE_MAIN, RTN_UNICAST } from '../../lib/netlink/codec/route.ts';
+import type { Conversation } from '../../lib/netlink/conversation.ts';
 
 const AF_INET = 2;
 const SCOPE_GLOBAL = 0;
 
+/** The device's own addresses that a pod gets as those of an IPAM plugin: all but those with a peer. */
+export const inheritedAddresses = ({ addresses }: Kept): Pick<Result, 'ips' | 'routes'> => ({
+  ips: addresses.filter((body) => !hasPeer(body)).flatMap(addressOf),
+  routes: [],
+});
+
 /**
- * What a device had at home, as a result has it: global addresses, and routes. A route with several ways out has no
- * place in a result: see `restoreRoutes`.
+ * Gives a pod what else a device had at home: addresses with a peer, rules and routes, in the kernel's own words, which
+ * say more than a result can.
+ *
+ * @param device in the pod, up, with its other addresses
+ * @returns the result with as much of it as a result can say
+ * @throws CniError internal naming what the kernel refuses
  */
-export function inherited(kept: Kept): Pick<Result, 'ips' | 'routes'> {
-  return { ips: kept.addresses.flatMap(addressOf), routes: kept.routes.flatMap(routeOf) };
+export async function inheritTheRest(
+  netlink: Conversation,
+  device: DeviceFacts,
+  { name, kept }: { readonly name: string; readonly kept: Kept },
+  result: Result,
+): Promise<Result> {
+  const peers = kept.addresses.filter(hasPeer);
+  const faults = [
+    ...(await restoreAddresses(netlink, { ...kept, addresses: peers }, device.index)),
+    ...(await restoreRules(netlink, kept)),
+    ...(await copyRoutes(netlink, kept, device.index)),
+  ];
+  if (faults.length > 0) {
+    throw new CniError('internal', `cannot give the pod what "${name}" had: ${faults.join('; ')}`);
+  }
+  const ips = peers.flatMap(addressOf).map((ip) => ({ ...ip, interface: 0 }));
+  return { ...result, ips: [...ips, ...result.ips], routes: [...inheritedRoutes(kept), ...result.routes] };
 }
 
-/** The part of what was kept that a result cannot say. */
-export const beyondResult = (kept: Kept): Kept => ({
-  ...kept,
-  routes: kept.routes.filter((body) => decodeRoute(body).attributes.multipath !== undefined),
-});
+/** Those that a result can say: through one gateway or none, for every type of service. */
+export const inheritedRoutes = ({ routes }: Kept): readonly Route[] => routes.flatMap(routeOf);
+
+/** An address whose prefix is that of somebody else: the route to them comes with it. */
+function hasPeer(body: Buffer): boolean {
+  const { local, address } = decodeAddress(body).attributes;
+  return local !== undefined && address !== undefined && !local.equals(address);
+}
 
 function addressOf(body: Buffer): readonly IpConfig[] {
   const { prefix, scope, attributes } = decodeAddress(body);
@@ -31,9 +63,10 @@ function addressOf(body: Buffer): readonly IpConfig[] {
 }
 
 function routeOf(body: Buffer): readonly Route[] {
-  const { family, prefix, table, scope, type, attributes } = decodeRoute(body);
-  const { destination, gateway, priority, metrics, multipath } = attributes;
-  if (type !== RTN_UNICAST || multipath !== undefined) {
+  const { family, prefix, table, tos, scope, type, attributes } = decodeRoute(body);
+  const { destination, gateway, priority, metrics, multipath, via, encapsulation } = attributes;
+  const beyond = [multipath, via, encapsulation].some((attribute) => attribute !== undefined);
+  if (type !== RTN_UNICAST || tos !== 0 || beyond) {
     return [];
   }
   const ip =

@@ -1,12 +1,12 @@
 import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addressed.ts';
+import type { Attachment, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError, doAll, messageOf } from '../../lib/cni/errors.ts';
 import { ipamAdd, ipamForesee, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { restoreRoutes, restoreRules } from '../../lib/link/kept.ts';
 import { removeStaleLocks } from '../../lib/sys/lock.ts';
 import { checkDevice } from './check.ts';
 import { claimDevice } from './claim.ts';
@@ -14,13 +14,13 @@ import { HostDeviceConf } from './config.ts';
 import { examine } from './examine.ts';
 import { dataDirOf, giveBack, giveBackRecorded } from './give-back.ts';
 import { bringHome, openRecorded } from './home.ts';
-import { beyondResult, inherited } from './inherit.ts';
+import { inheritedAddresses, inheritTheRest } from './inherit.ts';
 import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
 import { recorded } from './recorded.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
 import { refuseTakenName, takeDevice } from './take.ts';
 
-export const hostDevice: Plugin<HostDeviceConf> = {
+export const hostDevice: Plugin = definePlugin<HostDeviceConf>({
   name: 'host-device',
   about: 'host-device: gives a pod a device of the node, whole',
   conf: HostDeviceConf,
@@ -37,102 +37,97 @@ export const hostDevice: Plugin<HostDeviceConf> = {
       refuseUnprintable(call);
     }
   },
-};
+});
 
 /** What the device is, where the bus tells it, and what the pod's files would be called. */
-async function foresee(call: Call<HostDeviceConf>, host: Host): Promise<void> {
+async function foresee(call: PodCall<HostDeviceConf>, scope: Scope): Promise<void> {
   const { conf, containerId, ifName } = call;
   refuseLongRecord({ containerId, ifName });
-  if (wantedBy(conf, host.sysfs).isUserspace || !conf.useInterfaceNetwork) {
+  if (wantedBy(conf, scope.node.sysfs).isUserspace || !conf.useInterfaceNetwork) {
     refuseUnprintable(call);
   }
-  await ipamForesee(call, host);
+  await ipamForesee(call, scope);
 }
 
-async function add(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
+async function add(call: PodCall<HostDeviceConf>, scope: Scope): Promise<Result> {
   const { conf, containerId, ifName } = call;
   refuseLongRecord({ containerId, ifName });
-  const wanted = wantedBy(conf, host.sysfs);
-  using netns = host.openNetns(call.netnsPath);
+  const wanted = wantedBy(conf, scope.node.sysfs);
+  using netns = scope.node.openNetns(call.netnsPath);
   if (wanted.isUserspace) {
-    return addressOnly(call, host);
+    return addressOnly(call, scope);
   }
   if (!conf.useInterfaceNetwork) {
     refuseUnprintable(call);
   }
   await refuseTakenName(call, netns);
   const records = recordsIn(conf.dataDir);
-  using claimed = await claimDevice(host, wanted, records, call.ifName);
-  await using undo = new Undo(host.log);
-  const { device, record } = await takeDevice(call, host, claimed.device, { netns, records, undo });
+  using claimed = await claimDevice(scope, wanted, records, call.ifName);
+  await using undo = new Undo(scope);
+  const { device, record } = await takeDevice(call, scope, claimed.device, { netns, records, undo });
   const own: Interface = { name: device.name, mac: device.mac, sandbox: call.netnsPath };
   const { kept } = record.picture;
-  const more = conf.useInterfaceNetwork ? inherited(kept) : EMPTY_RESULT;
-  const takeAway = async () => void (await bringHome(host, { ...record, restore: true }, netns));
-  const result = await addressLink(call, host, { netns, link: device, own, dns: dnsOf(call), takeAway, more }, undo);
-  if (conf.useInterfaceNetwork) {
-    const faults = [
-      ...(await restoreRules(netns.netlink, kept)),
-      ...(await restoreRoutes(netns.netlink, beyondResult(kept), device.index)),
-    ];
-    if (faults.length > 0) {
-      throw new CniError(
-        'internal',
-        `cannot give the pod what "${record.picture.device.name}" had: ${faults.join('; ')}`,
-      );
-    }
-  }
+  const more = conf.useInterfaceNetwork ? inheritedAddresses(kept) : EMPTY_RESULT;
+  const takeAway = async (unending: Scope) => void (await bringHome(unending, { ...record, restore: true }, netns));
+  const addressed = await addressLink(
+    call,
+    scope,
+    { netns, link: device, own, dns: dnsOf(call), takeAway, more },
+    undo,
+  );
+  const was = { name: record.picture.device.name, kept };
+  const result = conf.useInterfaceNetwork ? await inheritTheRest(netns.netlink, device, was, addressed) : addressed;
   undo.commit();
   return result;
 }
 
 /** The program in the pod that gets the device must configure the addresses itself. */
-async function addressOnly(call: Call<HostDeviceConf>, host: Host): Promise<Result> {
+async function addressOnly(call: PodCall<HostDeviceConf>, scope: Scope): Promise<Result> {
   const own: Interface = { name: call.ifName, sandbox: call.netnsPath };
   refuseUnprintable(call);
-  await using undo = new Undo(host.log);
-  const leases = ipamType(call.document) === '' ? EMPTY_RESULT : await ipamAdd(call, host, undo);
+  await using undo = new Undo(scope);
+  const leases = ipamType(call.document) === '' ? EMPTY_RESULT : await ipamAdd(call, scope, undo);
   undo.commit();
   const ips = leases.ips.map((ip) => ({ ...ip, interface: 0 }));
   return { interfaces: [own], ips, routes: leases.routes, dns: dnsOf(call) };
 }
 
 /** As the Go plugin has it, `dns` is part of what an IPAM plugin is configured for. */
-const dnsOf = (call: Call<HostDeviceConf>): Result['dns'] => (ipamType(call.document) === '' ? {} : call.conf.dns);
+const dnsOf = (call: PodCall<HostDeviceConf>): Result['dns'] => (ipamType(call.document) === '' ? {} : call.conf.dns);
 
-function del(call: Call<JsonObject>, host: Host): Promise<void> {
-  return releaseAfter(call, host, async () => {
-    await giveBack(call, host);
-    removeStaleLocks(host, recordsIn(dataDirOf(call.document)).path);
+function del(call: DeletionCall, scope: Scope): Promise<void> {
+  return releaseAfter(call, scope, async () => {
+    await giveBack(call, scope);
+    removeStaleLocks(scope, recordsIn(dataDirOf(call.document)).path);
   });
 }
 
-async function check(call: Call<HostDeviceConf>, host: Host): Promise<void> {
-  const { isUserspace } = wantedBy(call.conf, host.sysfs);
-  using netns = host.openNetns(call.netnsPath);
-  await ipamForward(call, host);
+async function check(call: PodCall<HostDeviceConf>, scope: Scope): Promise<void> {
+  const { isUserspace } = wantedBy(call.conf, scope.node.sysfs);
+  using netns = scope.node.openNetns(call.netnsPath);
+  await ipamForward(call, scope);
   if (!isUserspace) {
     await checkDevice(call, netns, recordsIn(call.conf.dataDir).read(nameOf(call)));
   }
 }
 
 /** The device is here, or a pod has it. */
-async function status(call: Call<HostDeviceConf>, host: Host): Promise<void> {
+async function status(call: NetworkCall<HostDeviceConf>, scope: Scope): Promise<void> {
   try {
-    const wanted = wantedBy(call.conf, host.sysfs);
-    const place = { netlink: host.netns.netlink, sysfs: host.sysfs };
-    if (!wanted.isUserspace && (await findWanted(wanted, place)) === undefined && !(await isTaken(call, host))) {
+    const wanted = wantedBy(call.conf, scope.node.sysfs);
+    const place = { netlink: scope.node.host.netlink, sysfs: scope.node.sysfs };
+    if (!wanted.isUserspace && (await findWanted(wanted, place)) === undefined && !(await isTaken(call, scope))) {
       throw new CniError('notAvailable', `cannot find ${selectorText(wanted)}, and no pod has it`);
     }
   } catch (error) {
     throw new CniError('notAvailable', messageOf(error), { cause: error });
   }
-  await ipamForward(call, host);
+  await ipamForward(call, scope);
 }
 
-async function isTaken({ conf, network }: Call<HostDeviceConf>, host: Host): Promise<boolean> {
-  for (const { record } of recordsIn(conf.dataDir).list(host.log)) {
-    using netns = record.network === network ? await openRecorded(host, record) : undefined;
+async function isTaken({ conf, network }: NetworkCall<HostDeviceConf>, scope: Scope): Promise<boolean> {
+  for (const { record } of recordsIn(conf.dataDir).list(scope.log)) {
+    using netns = record.network === network ? await openRecorded(scope, record) : undefined;
     if (netns !== undefined) {
       return true;
     }
@@ -140,16 +135,20 @@ async function isTaken({ conf, network }: Call<HostDeviceConf>, host: Host): Pro
   return false;
 }
 
-async function gc(call: Call<HostDeviceConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+async function gc(
+  call: NetworkCall<HostDeviceConf>,
+  scope: Scope,
+  valid: readonly Attachment[] | undefined,
+): Promise<void> {
   const records = recordsIn(call.conf.dataDir);
   const isValid = ({ containerId, ifName }: DeviceRecord): boolean =>
     valid === undefined || valid.some(({ containerID, ifname }) => containerID === containerId && ifname === ifName);
   const invalid = records
-    .list(host.log)
+    .list(scope.log)
     .map(({ record }) => record)
     .filter((record) => record.network === call.network && !isValid(record));
   await doAll([
-    ...invalid.map((record) => () => giveBackRecorded(host, records, record)),
-    () => ipamForward(call, host),
+    ...invalid.map((record) => () => giveBackRecorded(scope, records, record)),
+    () => ipamForward(call, scope),
   ]);
 }

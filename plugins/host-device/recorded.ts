@@ -1,16 +1,17 @@
 import { statSync } from 'node:fs';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import type { AttachmentRecord } from '../../lib/cni/records.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { recordsIn } from './record.ts';
 
 /** The devices that pods have. */
-export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'host-device', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
     const records = recordsIn(folder);
-    return records.list(host.log).map(({ name: file, record }): AttachmentRecord => {
+    return records.list(scope.log).map(({ name: file, record }): AttachmentRecord => {
       const { network, containerId, ifName, netns, namespace, picture } = record;
       const place = records.fileOf(file);
       const { name, parentDev } = picture.device;

@@ -5,7 +5,7 @@ import { readConf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { HostDeviceConf } from './config.ts';
 import { findWanted, selectorText, wantedBy } from './select.ts';
-import { FakeNode } from './testing/fake-node.ts';
+import { type FakeLink, FakeNode } from './testing/fake-node.ts';
 
 const PCI = '0000:65:02.3';
 const FOLDER = `devices/pci0000:64/${PCI}`;
@@ -15,7 +15,7 @@ const SF = 'mlx5_core.sf.4';
 function nodeWith(names: readonly string[], driver = 'iavf'): FakeNode {
   const node = new FakeNode();
   node.node.links = names.map((name, index) => ({ index: index + 1, name, mac: `02:00:00:00:00:0${index + 1}` }));
-  const path = (name: string): string => join(node.host.sysfs, name);
+  const path = (name: string): string => join(node.scope.node.sysfs, name);
   for (const folder of [
     `${FOLDER}/net/b0`,
     `${FOLDER}/net/a0`,
@@ -37,10 +37,57 @@ function nodeWith(names: readonly string[], driver = 'iavf'): FakeNode {
 }
 
 async function chosen(node: FakeNode, document: JsonObject): Promise<string | undefined> {
-  const { sysfs, netns } = node.host;
-  return (await findWanted(wantedBy(readConf(HostDeviceConf, document), sysfs), { netlink: netns.netlink, sysfs }))
-    ?.name;
+  const { sysfs, host } = node.scope.node;
+  const wanted = wantedBy(readConf(HostDeviceConf, document), sysfs);
+  return (await findWanted(wanted, { netlink: host.netlink, sysfs }))?.name;
 }
+
+describe('the device with a hardware address', () => {
+  const MAC = '02:00:00:00:00:01';
+  const links = (...all: readonly FakeLink[]): FakeNode => {
+    const node = new FakeNode();
+    node.node.links = all.map((link, index) => ({ index: index + 1, mac: MAC, ...link }));
+    return node;
+  };
+
+  it.each<[string, readonly FakeLink[], string]>([
+    ['not the bridge that it is a port of', [{ name: 'br0', kind: 'bridge' }, { name: 'eth0' }], 'eth0'],
+    [
+      'not what the kernel keeps in its namespace',
+      [
+        { name: 'rep0', isImmutable: true },
+        { name: 'eth0', isImmutable: false },
+      ],
+      'eth0',
+    ],
+    ['not a VLAN above it', [{ name: 'eth0.5', kind: 'vlan' }, { name: 'eth0' }], 'eth0'],
+    [
+      'the one of a bond that was born with it',
+      [{ name: 'bond0', kind: 'bond' }, { name: 'eth0' }, { name: 'eth1', permanentMac: MAC }],
+      'eth1',
+    ],
+    [
+      'a virtual link, when no other has it',
+      [
+        { name: 'br0', kind: 'bridge' },
+        { name: 'v0', kind: 'veth' },
+      ],
+      'v0',
+    ],
+  ])('is %s', async (_, all, name) => {
+    using node = links(...all);
+    expect(await chosen(node, { hwaddr: MAC })).toBe(name);
+  });
+
+  it.each<[readonly FakeLink[], string]>([
+    [[{ name: 'eth0' }, { name: 'eth1' }], `"${MAC}": "eth0", "eth1" have it; name one as "device"`],
+    [[{ name: 'br0', kind: 'bridge' }], `"${MAC}": only "br0" (bridge) has it, and cannot leave its namespace`],
+    [[{ name: 'lo', flags: 8 }], 'only "lo" (loopback) has it'],
+  ])('cannot be found among %j', async (all, says) => {
+    using node = links(...all);
+    await expect(chosen(node, { hwaddr: MAC })).rejects.toThrow(says);
+  });
+});
 
 describe('the device that is wanted', () => {
   it.each<[JsonObject, string]>([
@@ -90,13 +137,14 @@ describe('the device that is wanted', () => {
 
   it.each(['vfio-pci', 'uio_pci_generic', 'igb_uio', 'iavf'])('is for a program with driver %s, or not', (driver) => {
     using node = nodeWith([], driver);
-    const { isUserspace } = wantedBy(readConf(HostDeviceConf, { pciBusID: PCI }), node.host.sysfs);
+    const { isUserspace } = wantedBy(readConf(HostDeviceConf, { pciBusID: PCI }), node.scope.node.sysfs);
     expect(isUserspace).toBe(driver !== 'iavf');
   });
 
   it('is named in messages by the selector that counts', () => {
     using node = nodeWith([]);
-    const text = (document: JsonObject) => selectorText(wantedBy(readConf(HostDeviceConf, document), node.host.sysfs));
+    const text = (document: JsonObject) =>
+      selectorText(wantedBy(readConf(HostDeviceConf, document), node.scope.node.sysfs));
     expect([
       text({ device: 'eth0', pciBusID: PCI }),
       text({ hwaddr: 'x' }),

@@ -1,8 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
-import { type DeviceFacts, findDevice, listDevices } from '../../lib/link/device.ts';
-import { formatMac, parseMac } from '../../lib/net/mac.ts';
+import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
+import { findByMac } from '../../lib/link/movable.ts';
+import { macOf } from '../../lib/net/mac.ts';
+import { IFF_LOOPBACK } from '../../lib/netlink/codec/link.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import {
   type BusDevice,
@@ -53,14 +55,14 @@ export function wantedBy(conf: HostDeviceConf, sysfs: string): Wanted {
  * The device itself, by the strongest selector: name, hardware address, folder in sysfs, bus.
  *
  * @returns undefined when it is not in this namespace
- * @throws CniError invalidNetworkConfig when a selector cannot be used
+ * @throws CniError invalidNetworkConfig when a selector cannot be used, or leaves the choice
  */
 export async function findWanted({ conf, bus }: Wanted, { netlink, sysfs }: Place): Promise<DeviceFacts | undefined> {
   if (conf.device !== '') {
     return findDevice(netlink, conf.device);
   }
   if (conf.hwaddr !== '') {
-    return findByMac(netlink, conf.hwaddr);
+    return findByHwaddr(netlink, conf.hwaddr);
   }
   if (conf.kernelpath !== '') {
     return namedFirst(netlink, netNamesIn(conf.kernelpath, sysfs));
@@ -87,14 +89,39 @@ function busDeviceOf(conf: HostDeviceConf, id: string, sysfs: string): BusDevice
   return found;
 }
 
-async function findByMac(netlink: Conversation, text: string): Promise<DeviceFacts | undefined> {
-  const bytes = parseMac(text);
-  if (bytes === undefined) {
-    throw new CniError('invalidNetworkConfig', `cannot use "hwaddr" ${JSON.stringify(text)}: not a hardware address`);
+/**
+ * A bridge has the address of one of its ports, a VLAN that of the link below: what can move is taken, and of that the
+ * device which was born with the address, or the only piece of hardware.
+ */
+async function findByHwaddr(netlink: Conversation, text: string): Promise<DeviceFacts | undefined> {
+  const mac = macOf(text);
+  if (mac === undefined) {
+    throw invalid(`cannot use "hwaddr" ${JSON.stringify(text)}: not a hardware address`);
   }
-  const mac = formatMac(bytes);
-  return (await listDevices(netlink)).find((device) => device.mac === mac);
+  const found = await findByMac(netlink, mac);
+  const movable = found.filter(({ isMovable }) => isMovable).map(({ device }) => device);
+  const born = movable.filter(({ permanentMac }) => permanentMac === mac);
+  const hardware = movable.filter(({ kind }) => kind === '');
+  const likeliest = [born, hardware, movable].find(({ length }) => length > 0) ?? [];
+  if (likeliest.length > 1) {
+    throw invalid(`cannot choose by "hwaddr" "${mac}": ${namesOf(likeliest)} have it; name one as "device"`);
+  }
+  if (likeliest.length === 0 && found.length > 0) {
+    throw invalid(
+      `cannot use "hwaddr" "${mac}": only ${namesOf(found.map(({ device }) => device))} has it, and cannot leave its namespace`,
+    );
+  }
+  return likeliest[0];
 }
+
+const namesOf = (devices: readonly DeviceFacts[]): string => devices.map(nameOf).join(', ');
+
+function nameOf({ name, kind, flags }: DeviceFacts): string {
+  const what = (flags & IFF_LOOPBACK) === 0 ? kind : 'loopback';
+  return what === '' ? `"${name}"` : `"${name}" (${what})`;
+}
+
+const invalid = (message: string): CniError => new CniError('invalidNetworkConfig', message);
 
 function netNamesIn(kernelPath: string, sysfs: string): readonly string[] {
   const path = normalize(kernelPath);

@@ -1,9 +1,10 @@
+import type { AttachmentCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { identityOf } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import type { Undo } from '../../lib/cni/undo.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
-import { dropCollidingAltNames, moveLink } from '../../lib/link/moving.ts';
+import { moveLink } from '../../lib/link/moving.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { takePicture } from '../../lib/link/picture.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
@@ -26,8 +27,8 @@ export interface Taken {
  * @throws CniError, ErrnoError; `undo` brings it home as it was
  */
 export async function takeDevice(
-  call: Call<HostDeviceConf>,
-  host: Host,
+  call: PodCall<HostDeviceConf>,
+  scope: Scope,
   device: DeviceFacts,
   { netns, records, undo }: { readonly netns: Netns; readonly records: Records; readonly undo: Undo },
 ): Promise<Taken> {
@@ -36,24 +37,23 @@ export async function takeDevice(
     containerId: call.containerId,
     ifName: call.ifName,
     netns: call.netnsPath,
-    namespace: identityOf(host, netns),
-    incarnation: incarnationOf(device.parentDev, host.sysfs),
+    namespace: identityOf(scope, netns),
+    incarnation: incarnationOf(device.parentDev, scope.node.sysfs),
     restore: call.conf.restore,
-    picture: await takePicture(host.netns, device),
+    picture: await takePicture(scope.node.host, device),
   };
-  undo.push('bring the device home', async () => {
-    if (await bringHome(host, { ...record, restore: true }, netns)) {
+  undo.push('bring the device home', async (unending) => {
+    if (await bringHome(unending, { ...record, restore: true }, netns)) {
       records.remove(nameOf(record));
     }
   });
   records.write(nameOf(record), record);
   const destination = { netns, name: call.ifName, alias: device.name };
-  await dropCollidingAltNames(host.netns, device, destination);
-  return { device: await moveLink(host.netns, device, destination), record };
+  return { device: await moveLink(scope.node.host, device, destination), record };
 }
 
 /** @throws CniError internal when the pod has an interface of that name */
-export async function refuseTakenName({ ifName }: Call<unknown>, netns: Netns): Promise<void> {
+export async function refuseTakenName({ ifName }: AttachmentCall<unknown>, netns: Netns): Promise<void> {
   if ((await findLink(netns.netlink, ifName)) !== undefined) {
     throw new CniError('internal', `cannot add interface "${ifName}": it already exists in "${netns.path}"`);
   }

@@ -1,4 +1,15 @@
-import { type Conf, dns, flag, ipamSection, networkConf, oneOf, section, text, whole } from '../../lib/cni/config.ts';
+import {
+  type Conf,
+  delegateTimeout,
+  dns,
+  flag,
+  ipamSection,
+  networkConf,
+  oneOf,
+  section,
+  text,
+  whole,
+} from '../../lib/cni/config.ts';
 
 const MAX_U32 = 2 ** 32 - 1;
 
@@ -15,6 +26,7 @@ export const MacvlanConf = networkConf({
     max: MAX_U32,
   }),
   ipam: ipamSection(),
+  delegateTimeout: delegateTimeout(),
   dns: dns('Copied to the result.'),
   runtimeConfig: section(
     { mac: text('Hardware address that the runtime asks for (capability `mac`).') },

@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { anyObject, conf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Host, Plugin } from '../../lib/cni/plugin.ts';
+import type { Plugin } from '../../lib/cni/plugin.ts';
 import type { Result } from '../../lib/cni/result.ts';
 import { runPlugin } from '../../lib/cni/run.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
+import { fakePlugin } from '../../lib/cni/testing/fake-plugin.ts';
 import { RTM_NEWLINK } from '../../lib/netlink/codec/link.ts';
 import { Conversation } from '../../lib/netlink/conversation.ts';
 import { NoAnswer } from '../../lib/netlink/errno.ts';
@@ -18,20 +19,13 @@ import { macvlan } from './plugin.ts';
 /** An IPAM plugin that keeps a list of who has addresses. */
 function fakeIpam(leases: Set<string>, answer: Result): Plugin {
   const own = (call: { containerId: string; ifName: string }): string => `${call.containerId}/${call.ifName}`;
-  const nothing = async (): Promise<void> => undefined;
-  return {
-    name: 'fake-ipam',
-    about: '',
-    conf: conf({ ipam: anyObject('') }) as Plugin['conf'],
+  return fakePlugin('fake-ipam', {
     add: async (call) => {
       leases.add(own(call));
       return answer;
     },
     del: async (call) => void leases.delete(own(call)),
-    check: nothing,
-    status: nothing,
-    gc: nothing,
-  };
+  });
 }
 
 const ADDRESSED: Result = {
@@ -53,7 +47,7 @@ class Attachment {
     writeFileSync(join(this.bin, 'fake-ipam'), '');
   }
 
-  run(verb: string, extra: JsonObject = {}, change: (host: Host) => Host = (host) => host) {
+  run(verb: string, extra: JsonObject = {}, change: (scope: Scope) => Scope = (scope) => scope) {
     const document = {
       cniVersion: '1.1.0',
       name: 'n',
@@ -69,8 +63,8 @@ class Attachment {
       CNI_IFNAME: 'net1',
       CNI_PATH: this.bin,
     };
-    const host = change(this.lab.host({ 'fake-ipam': fakeIpam(this.leases, this.answer) }));
-    return runPlugin(macvlan as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, host);
+    const scope = change(this.lab.scope({ 'fake-ipam': fakeIpam(this.leases, this.answer) }));
+    return runPlugin(macvlan as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, scope);
   }
 
   [Symbol.dispose](): void {
@@ -80,10 +74,10 @@ class Attachment {
 
 /** The same host, but the answers to the first requests of a type in the node's namespace do not arrive. */
 function losingAnswersTo(type: number, limit: number) {
-  return (host: Host): Host => {
+  return (scope: Scope): Scope => {
     let lost = 0;
     const open = (): Transport => {
-      const inner = openTransport(host.native, { nsFd: host.netns.descriptor, protocol: 0 });
+      const inner = openTransport(scope.node.native, { nsFd: scope.node.host.descriptor, protocol: 0 });
       let isLast = false;
       return {
         send: (bytes) => {
@@ -102,8 +96,8 @@ function losingAnswersTo(type: number, limit: number) {
         close: () => inner.close(),
       };
     };
-    Object.defineProperty(host.netns, 'netlink', { value: new Conversation(open) });
-    return host;
+    Object.defineProperty(scope.node.host, 'netlink', { value: new Conversation(open) });
+    return scope;
   };
 }
 
@@ -213,5 +207,20 @@ describe('macvlan CHECK', () => {
     }
     const { exitCode, stdout: error } = await attachment.run('CHECK', { mtu: 1400, prevResult });
     expect([exitCode, error]).toEqual([1, expect.stringContaining(message || 'cannot find route 0.0.0.0/0')]);
+  });
+
+  it.each([
+    ['whichever table a later plugin has put it into', undefined, 0],
+    ['but not where the result says which one it is in', 254, 1],
+  ])('finds a route %s', async (_, table, expected) => {
+    using lab = new Lab();
+    const routes = [{ dst: '0.0.0.0/0', ...(table === undefined ? {} : { table }) }];
+    using attachment = new Attachment(lab, { ...ADDRESSED, routes });
+    const { stdout } = await attachment.run('ADD');
+    const prevResult = JSON.parse(stdout) as JsonObject;
+    expect((await attachment.run('CHECK', { prevResult })).exitCode).toBe(0);
+    ip('-n', lab.pod, 'route', 'del', 'default');
+    ip('-n', lab.pod, 'route', 'add', 'default', 'via', '192.0.2.1', 'dev', 'net1', 'table', '100');
+    expect((await attachment.run('CHECK', { prevResult })).exitCode).toBe(expected);
   });
 });

@@ -1,9 +1,10 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import { findLink, findLinkByIndex, type LinkFacts } from '../../lib/link/observe.ts';
-import { listRoutes, type RouteFacts, RT_TABLE_MAIN } from '../../lib/link/routes.ts';
+import { findRoute, listRoutes, type RouteFacts, RT_TABLE_MAIN } from '../../lib/link/routes.ts';
 import { isDefault } from '../../lib/net/cidr.ts';
+import { type Family, type Ip, parseIp } from '../../lib/net/ip.ts';
+import { RTNH_F_DEAD, RTNH_F_LINKDOWN } from '../../lib/netlink/codec/route.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
-import { flatMapInTurn, mapInTurn } from '../../lib/sys/in-turn.ts';
 
 /**
  * The parent that the configuration names, or that of the default route.
@@ -21,13 +22,12 @@ export async function findParent(netlink: Conversation, master: string): Promise
   return link;
 }
 
-/** The way out of the default route with the lowest metric, IPv4 first. */
+/** The way out of the default route that the node itself takes, IPv4 first. */
 async function defaultParent(netlink: Conversation): Promise<LinkFacts> {
   for (const family of [4, 6] as const) {
-    const routes = (await listRoutes(netlink, [family]))
-      .filter(({ destination, table }) => table === RT_TABLE_MAIN && isDefault(destination))
-      .sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0));
-    const [link] = await flatMapInTurn(routes, (route) => waysOut(netlink, route));
+    const route = (await routeOutside(netlink, family)) ?? (await listedDefault(netlink, family));
+    const index = route === undefined ? undefined : wayOut(route);
+    const link = index === undefined ? undefined : await findLinkByIndex(netlink, index);
     if (link !== undefined) {
       return link;
     }
@@ -38,10 +38,38 @@ async function defaultParent(netlink: Conversation): Promise<LinkFacts> {
   );
 }
 
-/** The links of a route, those that are up first. */
-async function waysOut(netlink: Conversation, route: RouteFacts): Promise<readonly LinkFacts[]> {
-  const indexes = route.outputIndex === undefined ? route.nextHops.map(({ index }) => index) : [route.outputIndex];
-  const found = await mapInTurn(indexes, (index) => findLinkByIndex(netlink, index));
-  const links = found.filter((link) => link !== undefined);
-  return [...links.filter(({ isUp }) => isUp), ...links.filter(({ isUp }) => !isUp)];
+/**
+ * Addresses that are nobody's neighbour, so that only a default route leads there: one that was never given to anybody,
+ * and, for nodes that throw such packets away, that of a root name server. Nothing is sent.
+ */
+const OUTSIDE: Readonly<Record<Family, readonly Ip[]>> = {
+  4: ['240.0.0.1', '198.41.0.4'].flatMap((text) => parseIp(text) ?? []),
+  6: ['4000::1', '2001:503:ba3e::2:30'].flatMap((text) => parseIp(text) ?? []),
+};
+
+/** What the kernel says: metric, preference, rules and type of service are its own affair. */
+async function routeOutside(netlink: Conversation, family: Family): Promise<RouteFacts | undefined> {
+  for (const ip of OUTSIDE[family]) {
+    const route = await findRoute(netlink, ip);
+    if (route !== undefined && isDefault(route.destination)) {
+      return route;
+    }
+  }
+  return undefined;
+}
+
+/** Where routes that are no default lead everywhere (two halves of a VPN), the first default route in the kernel's order. */
+async function listedDefault(netlink: Conversation, family: Family): Promise<RouteFacts | undefined> {
+  const [first] = (await listRoutes(netlink, [family]))
+    .filter(({ destination, table, tos }) => table === RT_TABLE_MAIN && isDefault(destination) && tos === 0)
+    .filter((route) => wayOut(route) !== undefined)
+    .sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0) || b.preference - a.preference);
+  return first;
+}
+
+/** The link of a route; of several next hops the first that lives, and best one with a carrier. */
+function wayOut({ outputIndex, nextHops }: RouteFacts): number | undefined {
+  const without = (flags: number) => nextHops.find((hop) => (hop.flags & flags) === 0);
+  const hop = without(RTNH_F_DEAD | RTNH_F_LINKDOWN) ?? without(RTNH_F_DEAD) ?? nextHops[0];
+  return outputIndex ?? hop?.index;
 }

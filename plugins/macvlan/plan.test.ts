@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { readConf } from '../../lib/cni/config.ts';
 import type { LinkFacts } from '../../lib/link/observe.ts';
+import { mac } from '../../lib/testing/mac.ts';
 import { MacvlanConf } from './config.ts';
 import { parentFault, planMacvlan, wantedMacOf } from './plan.ts';
 
-const parent = { index: 3, name: 'eth0', mtu: 9000, slaveKind: '', masterIndex: undefined } as LinkFacts;
+const address = mac('02:00:00:00:00:01');
+const parent = { index: 3, name: 'eth0', mac: address, mtu: 9000, slaveKind: '' } as Partial<LinkFacts> as LinkFacts;
 const plan = (conf: object, wantedMac = '') =>
-  planMacvlan(readConf(MacvlanConf, conf as never), 'net1', parent, { wantedMac, freeMac: () => '02:00:00:00:00:aa' });
+  planMacvlan(readConf(MacvlanConf, conf as never), 'net1', parent, {
+    wantedMac,
+    freeMac: () => mac('02:00:00:00:00:aa'),
+  });
 
 describe('planMacvlan', () => {
   it("takes the parent's MTU when none is asked for", () => {

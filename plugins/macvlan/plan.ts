@@ -2,10 +2,8 @@ import { macIn } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { LinkPlan } from '../../lib/link/link.ts';
 import type { LinkFacts } from '../../lib/link/observe.ts';
-import { formatMac, isMulticastMac, parseMac } from '../../lib/net/mac.ts';
+import { ethernetMacFault, formatMac, type Mac, parseMac } from '../../lib/net/mac.ts';
 import type { MacvlanConf } from './config.ts';
-
-const ETHERNET_BYTES = 6;
 
 /**
  * What the link should be.
@@ -18,7 +16,7 @@ export function planMacvlan(
   conf: MacvlanConf,
   name: string,
   parent: LinkFacts,
-  { wantedMac, freeMac }: { readonly wantedMac: string; readonly freeMac: () => string },
+  { wantedMac, freeMac }: { readonly wantedMac: string; readonly freeMac: () => Mac | undefined },
 ): LinkPlan {
   if (conf.mtu > parent.mtu) {
     throw new CniError(
@@ -44,14 +42,23 @@ export function planMacvlan(
 export const wantedMacOf = (conf: MacvlanConf, args: Readonly<Record<string, string>>): string =>
   conf.runtimeConfig?.mac || macIn(args) || conf.mac;
 
+/** Whoever takes all frames that a link gets: two cannot. A VRF is a master too, and takes none. */
+const TAKERS = ['bridge', 'bond', 'team', 'openvswitch', 'hsr'];
+const ETHERNET_LENGTH = '02:00:00:00:00:01'.length;
+
 /**
  * Why the parent cannot take a macvlan.
  *
  * @returns a phrase, or undefined
  */
 export function parentFault(parent: LinkFacts): string | undefined {
-  const takers = ['bridge', 'bond', 'team', 'openvswitch'];
-  return parent.masterIndex !== undefined && takers.includes(parent.slaveKind)
+  if (parent.name === 'lo') {
+    return 'is the loopback';
+  }
+  if (parent.mac.length !== ETHERNET_LENGTH) {
+    return 'is not an Ethernet device';
+  }
+  return parent.masterIndex !== undefined && TAKERS.includes(parent.slaveKind)
     ? `is enslaved to a ${parent.slaveKind}`
     : undefined;
 }
@@ -62,16 +69,14 @@ export function parentFault(parent: LinkFacts): string | undefined {
  * @returns undefined for '', which asks for none
  * @throws CniError invalidNetworkConfig
  */
-export function readMac(text: string): string | undefined {
+export function readMac(text: string): Mac | undefined {
   if (text === '') {
     return undefined;
   }
   const bytes = parseMac(text);
-  if (bytes === undefined || bytes.length !== ETHERNET_BYTES) {
-    throw new CniError('invalidNetworkConfig', `cannot use "mac" "${text}": it is not an Ethernet address`);
-  }
-  if (isMulticastMac(bytes)) {
-    throw new CniError('invalidNetworkConfig', `cannot use "mac" "${text}": it is a multicast address`);
+  const fault = ethernetMacFault(bytes);
+  if (bytes === undefined || fault !== undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use "mac" ${JSON.stringify(text)}: it ${fault}`);
   }
   return formatMac(bytes);
 }

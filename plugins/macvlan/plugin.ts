@@ -1,11 +1,12 @@
 import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
+import type { AttachmentCall, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { ipamForesee, ipamForward } from '../../lib/cni/ipam.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import type { Interface, Result } from '../../lib/cni/result.ts';
 import { reopenIfHere, sandboxOf } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { listDevices } from '../../lib/link/device.ts';
 import { createLink, type LinkPlan, temporaryName } from '../../lib/link/link.ts';
@@ -18,8 +19,9 @@ import { MacvlanConf } from './config.ts';
 import { examine } from './examine.ts';
 import { findParent } from './parent.ts';
 import { parentFault, planMacvlan, readMac, wantedMacOf } from './plan.ts';
+import { CREATION, GOING_UP, withReason } from './refusal.ts';
 
-export const macvlan: Plugin<MacvlanConf> = {
+export const macvlan: Plugin = definePlugin<MacvlanConf>({
   name: 'macvlan',
   about: 'macvlan: gives a pod an interface with an address of its own on a parent interface',
   conf: MacvlanConf,
@@ -27,57 +29,60 @@ export const macvlan: Plugin<MacvlanConf> = {
   del,
   check,
   status,
-  gc: (call, host) => ipamForward(call, host), // links end with their namespace: only addresses can be left over
+  gc: (call, scope) => ipamForward(call, scope), // links end with their namespace: only addresses can be left over
   examine,
   validate,
-  foresee: (call, host) => ipamForesee(call, host),
-};
+  foresee: (call, scope) => ipamForesee(call, scope),
+});
 
-async function add(call: Call<MacvlanConf>, host: Host): Promise<Result> {
+async function add(call: PodCall<MacvlanConf>, scope: Scope): Promise<Result> {
   refuseUnprintable(call);
-  using netns = host.openNetns(call.netnsPath);
-  await using undo = new Undo(host.log);
-  const plan = await planOf(call, host, netns);
-  const link = await makeLink(call, host, netns, plan, undo);
+  using netns = scope.node.openNetns(call.netnsPath);
+  await using undo = new Undo(scope);
+  const plan = await planOf(call, scope, netns);
+  const link = await makeLink(call, scope, netns, plan, undo);
   const own: Interface = { name: link.name, mac: link.mac, sandbox: call.netnsPath };
-  const takeAway = () => removeMacvlan(host, netns, link.name);
-  const result = await addressLink(call, host, { netns, link, own, dns: call.conf.dns, takeAway }, undo);
+  const takeAway = (unending: Scope) => removeMacvlan(unending, netns, link.name);
+  const asked = { from: parentNetns(call, scope, netns).netlink, target: netns, plan };
+  const result = await withReason(asked, GOING_UP, () =>
+    addressLink(call, scope, { netns, link, own, dns: call.conf.dns, takeAway }, undo),
+  );
   undo.commit();
   return result;
 }
 
-function validate(call: Call<MacvlanConf>): void {
+function validate(call: PodCall<MacvlanConf>): void {
   refuseUnprintable(call);
   readMac(wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
 }
 
-function del(call: Call<JsonObject>, host: Host): Promise<void> {
-  return releaseAfter(call, host, () => removeOwnLink(call, host));
+function del(call: DeletionCall, scope: Scope): Promise<void> {
+  return releaseAfter(call, scope, () => removeOwnLink(call, scope));
 }
 
-async function check(call: Call<MacvlanConf>, host: Host): Promise<void> {
-  using netns = host.openNetns(call.netnsPath);
-  const parent = await findParent(parentNetns(call, host, netns).netlink, call.conf.master);
+async function check(call: PodCall<MacvlanConf>, scope: Scope): Promise<void> {
+  using netns = scope.node.openNetns(call.netnsPath);
+  const parent = await findParent(parentNetns(call, scope, netns).netlink, call.conf.master);
   const args = parseCniArgs(call.args, ['MAC']);
   const plan = planMacvlan(call.conf, call.ifName, parent, {
     wantedMac: wantedMacOf(call.conf, args),
-    freeMac: () => '',
+    freeMac: () => undefined,
   });
-  await ipamForward(call, host);
+  await ipamForward(call, scope);
   await checkMacvlan(call, netns, parent, plan);
 }
 
-async function status(call: Call<MacvlanConf>, host: Host): Promise<void> {
+async function status(call: NetworkCall<MacvlanConf>, scope: Scope): Promise<void> {
   if (!call.conf.linkInContainer) {
-    await checkParent(call, host);
+    await checkParent(call, scope);
   }
-  await ipamForward(call, host);
+  await ipamForward(call, scope);
 }
 
-async function checkParent(call: Call<MacvlanConf>, host: Host): Promise<void> {
+async function checkParent(call: NetworkCall<MacvlanConf>, scope: Scope): Promise<void> {
   let parent: LinkFacts;
   try {
-    parent = await findParent(host.netns.netlink, call.conf.master);
+    parent = await findParent(scope.node.host.netlink, call.conf.master);
   } catch (error) {
     throw error instanceof CniError ? new CniError('notAvailable', error.message, { cause: error }) : error;
   }
@@ -90,31 +95,31 @@ async function checkParent(call: Call<MacvlanConf>, host: Host): Promise<void> {
   }
 }
 
-async function planOf(call: Call<MacvlanConf>, host: Host, netns: Netns): Promise<LinkPlan> {
-  const parent = await findParent(parentNetns(call, host, netns).netlink, call.conf.master);
+async function planOf(call: PodCall<MacvlanConf>, scope: Scope, netns: Netns): Promise<LinkPlan> {
+  const parent = await findParent(parentNetns(call, scope, netns).netlink, call.conf.master);
   const wantedMac = wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC']));
   return planMacvlan(call.conf, call.ifName, parent, { wantedMac, freeMac: () => formatMac(randomMac()) });
 }
 
 async function makeLink(
-  call: Call<MacvlanConf>,
-  host: Host,
+  call: PodCall<MacvlanConf>,
+  scope: Scope,
   netns: Netns,
   plan: LinkPlan,
   undo: Undo,
 ): Promise<LinkFacts> {
-  const from = parentNetns(call, host, netns).netlink;
-  return createLink(from, netns, plan, tokenOf(call), (name) => {
-    undo.push(`delete link "${name}"`, () => removeMacvlan(host, netns, name));
-  });
+  const from = parentNetns(call, scope, netns).netlink;
+  const made = (name: string): void =>
+    undo.push(`delete link "${name}"`, (unending) => removeMacvlan(unending, netns, name));
+  return withReason({ from, target: netns, plan }, CREATION, () => createLink(from, netns, plan, tokenOf(call), made));
 }
 
-const parentNetns = (call: Call<MacvlanConf>, host: Host, netns: Netns): Netns =>
-  call.conf.linkInContainer ? netns : host.netns;
+const parentNetns = (call: PodCall<MacvlanConf>, scope: Scope, netns: Netns): Netns =>
+  call.conf.linkInContainer ? netns : scope.node.host;
 
-async function removeOwnLink(call: Call<JsonObject>, host: Host): Promise<void> {
+async function removeOwnLink(call: DeletionCall, scope: Scope): Promise<void> {
   const sandbox = sandboxOf(call);
-  using netns = await reopenIfHere(host, sandbox);
+  using netns = await reopenIfHere(scope, sandbox);
   if (netns === undefined) {
     return;
   }
@@ -122,7 +127,7 @@ async function removeOwnLink(call: Call<JsonObject>, host: Host): Promise<void> 
   const links = found.filter((link) => link !== undefined).filter(({ kind }) => kind === 'macvlan');
   const renamed = links.length > 0 ? undefined : await findByMac(netns, sandbox.link?.mac);
   for (const link of renamed === undefined ? links : [renamed]) {
-    await host.removeLink(netns, link.index);
+    await scope.removeLink(netns, link.index);
   }
 }
 
@@ -133,11 +138,11 @@ async function findByMac({ netlink }: Netns, mac: string | undefined): Promise<L
     : (await listDevices(netlink)).find((link) => link.kind === 'macvlan' && link.mac === mac);
 }
 
-async function removeMacvlan(host: Host, netns: Netns, name: string): Promise<void> {
+async function removeMacvlan(scope: Scope, netns: Netns, name: string): Promise<void> {
   const link = await findLink(netns.netlink, name);
   if (link?.kind === 'macvlan') {
-    await host.removeLink(netns, link.index);
+    await scope.removeLink(netns, link.index);
   }
 }
 
-const tokenOf = (call: Call<unknown>): string => `${call.containerId} ${call.ifName}`;
+const tokenOf = (call: AttachmentCall<unknown>): string => `${call.containerId} ${call.ifName}`;

@@ -1,8 +1,9 @@
+import type { PodCall } from '../../lib/cni/call.ts';
 import { CniError, combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { compact, sorted } from '../../lib/cni/json.ts';
 import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { findLink, listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
@@ -18,13 +19,13 @@ import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from '
  * Attaches a pod to all its networks, in order. When one fails, all that was started is deleted again, the failed one
  * included; if that does not succeed, the scratch file stays, for the DEL that the runtime sends.
  */
-export const add = (call: Call<MultusConf>, host: Host): Promise<Result> =>
-  logged(call.conf, host.log, async (log) => {
+export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
+  logged(call.conf, scope.log, async (log) => {
     refuseUnscratchable(call.containerId);
     const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
     const prefix = `Multus: [${podLabel(pod)}]`;
     const loading = { namespace: pod.namespace, prefix, notReady: 'tryAgainLater' as const };
-    const delegates = await loadNetworks(call, host, log, loading);
+    const delegates = await loadNetworks(call, scope, log, loading);
     const attachments = attachmentsOf(delegates, sharedRuntime(call, call.conf), {
       pod,
       cniArgs: call.args,
@@ -34,32 +35,32 @@ export const add = (call: Call<MultusConf>, host: Host): Promise<Result> =>
       throw new CniError('internal', `${prefix}: no delegates`);
     }
     const [first] = attachments;
-    using netns = await adding(pod, first, () => host.openNetns(call.netnsPath));
+    using netns = await adding(pod, first, () => scope.node.openNetns(call.netnsPath));
     const cniDir = cniDirOf(call.conf);
-    using _lock = await lockContainer(host, cniDir, call.containerId).catch((error: unknown) => {
+    using _lock = await lockContainer(scope, cniDir, call.containerId).catch((error: unknown) => {
       throw within(`${prefix}: error saving the delegates`, error);
     });
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
-    await foreseeAll({ host, pod, netns, names }, attachments);
-    await using undo = new Undo(host.log);
+    await foreseeAll({ scope, pod, netns, names }, attachments);
+    await using undo = new Undo(scope);
     const started: Attachment[] = [];
     naming(`${prefix}: error saving the delegates`, () => {
       const before = readScratch(cniDir, call.containerId);
       // before the write, which may fail when the file is there already
-      undo.push('delete what was attached', () =>
-        takeBack(host, started, () => restoreScratch(cniDir, call.containerId, before)),
+      undo.push('delete what was attached', (unending) =>
+        takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
       );
       writeScratch(cniDir, call.containerId, delegates);
     });
     const attach = attacher({ pod, netns, started, log });
-    const [{ result }] = await attachAll(host, attachments, attach);
+    const [{ result }] = await attachAll(scope, attachments, attach);
     await adding(pod, first, () => formatResult(result, call.version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
     return result;
   });
 
 interface Foreseeing {
-  readonly host: Host;
+  readonly scope: Scope;
   readonly pod: Pod;
   readonly netns: Netns;
   /** of the links in the pod */
@@ -67,12 +68,12 @@ interface Foreseeing {
 }
 
 /** Refuses what can be known to fail, for all networks before the first one is attached. */
-async function foreseeAll({ host, pod, netns, names }: Foreseeing, attachments: readonly Attachment[]): Promise<void> {
+async function foreseeAll({ scope, pod, netns, names }: Foreseeing, attachments: readonly Attachment[]): Promise<void> {
   const promised = new Map<string, string>();
   for (const attachment of attachments) {
     const { list, runtime } = attachment;
     await adding(pod, attachment, async () => {
-      await foreseeNetwork(host, list, runtime);
+      await foreseeNetwork(scope, list, runtime);
       refuseTaken(names.has(runtime.ifName), netns, attachment);
       refusePromised(promised.get(runtime.ifName), attachment);
     });
@@ -87,8 +88,8 @@ interface Attaching {
   readonly log: Log;
 }
 
-function attacher({ pod, netns, started, log }: Attaching): (host: Host, attachment: Attachment) => Promise<Added> {
-  return async (host, attachment) => {
+function attacher({ pod, netns, started, log }: Attaching): (scope: Scope, attachment: Attachment) => Promise<Added> {
+  return async (scope, attachment) => {
     const { name, list, runtime } = attachment;
     // by now, a network before this one may have made it
     await adding(pod, attachment, async () => {
@@ -97,7 +98,7 @@ function attacher({ pod, netns, started, log }: Attaching): (host: Host, attachm
     started.push(attachment);
     let added: Added;
     try {
-      added = await addNetwork(host, list, runtime);
+      added = await addNetwork(scope, list, runtime);
     } catch (error) {
       throw addingFailed(pod, attachment, error);
     }
@@ -124,9 +125,9 @@ function refusePromised(network: string | undefined, { runtime }: Attachment): v
   }
 }
 
-async function takeBack(host: Host, started: readonly Attachment[], restore: () => void): Promise<void> {
+async function takeBack(scope: Scope, started: readonly Attachment[], restore: () => void): Promise<void> {
   const failure = combined(
-    (await detachAll(host, started)).map(({ error }) => error),
+    (await detachAll(scope, started)).map(({ error }) => error),
     ' / ',
   );
   if (failure !== undefined) {

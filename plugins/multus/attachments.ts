@@ -1,9 +1,10 @@
-import { runsInProcess } from '../../lib/cni/delegate.ts';
+import type { AttachmentCall, NetworkCall } from '../../lib/cni/call.ts';
+import { delegateTimeoutMs, runsInProcess } from '../../lib/cni/delegate.ts';
 import { within } from '../../lib/cni/errors.ts';
 import { delNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
 import type { NetworkList } from '../../lib/cni/network-list.ts';
 import { overlap } from '../../lib/cni/overlap.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { binDirOf, type CommonConf, cniDirOf, type RuntimeConfigConf } from './config.ts';
 import { isOurselves } from './delegates.ts';
 import { removeDeviceInfoFile, withDeviceInfoFile } from './device-info.ts';
@@ -30,13 +31,15 @@ interface Wanted {
 }
 
 /** What the attachments of a call have in common. */
-export function sharedRuntime(call: Call<unknown>, common: CommonConf): RuntimeConf {
+export function sharedRuntime(call: AttachmentCall<unknown> | NetworkCall<unknown>, common: CommonConf): RuntimeConf {
+  const about = 'containerId' in call ? call : { containerId: '', netnsPath: undefined, ifName: '' };
   return {
-    containerId: call.containerId,
-    netns: call.netnsPath,
-    ifName: call.ifName,
+    containerId: about.containerId,
+    netns: about.netnsPath ?? '',
+    ifName: about.ifName,
     args: [],
     capabilityArgs: {},
+    timeoutMs: delegateTimeoutMs(call.document),
     cacheDir: cniDirOf(common),
     path: [binDirOf(common), ...call.path],
     env: { ...call.env }, // process.env is slow to copy, and each delegate gets a copy
@@ -80,14 +83,14 @@ export function attachmentsOf(delegates: readonly Wanted[], shared: RuntimeConf,
  * @throws what the first that failed has thrown, when none is at work any more
  */
 export async function attachAll<T>(
-  host: Host,
+  scope: Scope,
   attachments: Filled<Attachment>,
-  attach: (host: Host, attachment: Attachment) => Promise<T>,
+  attach: (scope: Scope, attachment: Attachment) => Promise<T>,
 ): Promise<Filled<T>> {
   const attached: T[] = [];
-  for (const together of inTurns(host, attachments)) {
+  for (const together of inTurns(scope, attachments)) {
     const outcomes = await overlap(
-      host,
+      scope,
       together.map((attachment) => (shared) => attach(shared, attachment)),
     );
     for (const outcome of outcomes) {
@@ -113,12 +116,12 @@ export interface Undetached {
  *
  * @returns what failed, last attachment first
  */
-export async function detachAll(host: Host, attachments: readonly Attachment[]): Promise<readonly Undetached[]> {
+export async function detachAll(scope: Scope, attachments: readonly Attachment[]): Promise<readonly Undetached[]> {
   const failed: Undetached[] = [];
-  for (const together of inTurns(host, attachments.toReversed())) {
+  for (const together of inTurns(scope, attachments.toReversed())) {
     const turn = together.map(async (attachment) => {
       try {
-        await detach(host, attachment);
+        await detach(scope, attachment);
         return undefined;
       } catch (error) {
         return { attachment, error };
@@ -129,24 +132,24 @@ export async function detachAll(host: Host, attachments: readonly Attachment[]):
   return failed;
 }
 
-async function detach(host: Host, { list, runtime }: Attachment): Promise<void> {
+async function detach(scope: Scope, { list, runtime }: Attachment): Promise<void> {
   if (isOurselves(list)) {
     return; // written by a version that let multus call itself: it would come back here for ever
   }
   try {
-    await delNetwork(host, list, runtime);
+    await delNetwork(scope, list, runtime);
     removeDeviceInfoFile(runtime.capabilityArgs);
   } catch (error) {
     throw within(`error deleting container from network ${JSON.stringify(list.name)}`, error);
   }
 }
 
-function inTurns(host: Host, attachments: readonly Attachment[]): readonly (readonly Attachment[])[] {
+function inTurns(scope: Scope, attachments: readonly Attachment[]): readonly (readonly Attachment[])[] {
   const isOwn = new Map<string, boolean>();
   const turns: Attachment[][] = [];
   let last: Attachment[] | undefined;
   for (const attachment of attachments) {
-    const isInside = staysInside(host, attachment, isOwn);
+    const isInside = staysInside(scope, attachment, isOwn);
     if (isInside && last !== undefined) {
       last.push(attachment);
       continue;
@@ -159,9 +162,9 @@ function inTurns(host: Host, attachments: readonly Attachment[]): readonly (read
 }
 
 /** @param known what was found out about a type; files are looked at once, not for each of 16 networks */
-function staysInside(host: Host, { list, runtime }: Attachment, known: Map<string, boolean>): boolean {
+function staysInside(scope: Scope, { list, runtime }: Attachment, known: Map<string, boolean>): boolean {
   return list.plugins.every(({ type }) => {
-    const isOwn = known.get(type) ?? runsInProcess(host, type, runtime.path, runtime.env);
+    const isOwn = known.get(type) ?? runsInProcess(scope, type, runtime.path, runtime.env);
     known.set(type, isOwn);
     return isOwn;
   });

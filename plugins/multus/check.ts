@@ -1,6 +1,7 @@
+import type { NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { checkNetwork, statusNetwork } from '../../lib/cni/network.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { isShortage } from '../../lib/sys/io-error.ts';
 import { attachmentsOf, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
@@ -10,11 +11,11 @@ import { podLabel, podOf } from './runtime-args.ts';
 import { readStored, type StoredDelegate } from './scratch.ts';
 
 /** Checks every network that the pod was attached to, or would be if that is not known, and reports all failures. */
-export const check = (call: Call<MultusConf>, host: Host): Promise<void> =>
-  logged(call.conf, host.log, async (log) => {
+export const check = (call: PodCall<MultusConf>, scope: Scope): Promise<void> =>
+  logged(call.conf, scope.log, async (log) => {
     const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
     const loading = { namespace: pod.namespace, prefix: `Multus: [${podLabel(pod)}]`, notReady: undefined };
-    const delegates = attached(call, log) ?? (await loadNetworks(call, host, log, loading));
+    const delegates = attached(call, log) ?? (await loadNetworks(call, scope, log, loading));
     const shared = sharedRuntime(call, call.conf);
     const errors: unknown[] = [];
     for (const { name, list, runtime } of attachmentsOf(delegates, shared, {
@@ -27,7 +28,7 @@ export const check = (call: Call<MultusConf>, host: Host): Promise<void> =>
         return `Check: ${where} ${list.bytes.toString('utf8')}`;
       });
       try {
-        await checkNetwork(host, list, runtime);
+        await checkNetwork(scope, list, runtime);
       } catch (error) {
         const what = `error checking container in network ${JSON.stringify(list.name)}`;
         errors.push(within(`[${podLabel(pod)}:${list.name}]: ${what}`, error));
@@ -40,16 +41,16 @@ export const check = (call: Call<MultusConf>, host: Host): Promise<void> =>
   });
 
 /** Can the pod's own network be served? The others do not keep a node from being ready. */
-export const status = (call: Call<MultusConf>, host: Host): Promise<void> =>
-  logged(call.conf, host.log, async (log) => {
+export const status = (call: NetworkCall<MultusConf>, scope: Scope): Promise<void> =>
+  logged(call.conf, scope.log, async (log) => {
     const loading = { namespace: '', prefix: 'Multus', notReady: 'notAvailable' as const };
-    const [first] = await loadNetworks(call, host, log, loading);
+    const [first] = await loadNetworks(call, scope, log, loading);
     if (first !== undefined) {
-      await statusNetwork(host, first.list, sharedRuntime(call, call.conf));
+      await statusNetwork(scope, first.list, sharedRuntime(call, call.conf));
     }
   });
 
-function attached(call: Call<MultusConf>, log: Log): readonly StoredDelegate[] | undefined {
+function attached(call: PodCall<MultusConf>, log: Log): readonly StoredDelegate[] | undefined {
   try {
     return readStored(cniDirOf(call.conf), call.containerId, call.version);
   } catch (error) {

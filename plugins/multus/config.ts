@@ -1,5 +1,17 @@
 import * as z from 'zod/mini';
-import { anyObject, type Conf, conf, dns, flag, list, object, section, text, whole } from '../../lib/cni/config.ts';
+import {
+  anyObject,
+  type Conf,
+  conf,
+  delegateTimeout,
+  dns,
+  flag,
+  list,
+  object,
+  section,
+  text,
+  whole,
+} from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 
 /** In bits: more than 31 of them. */
@@ -52,6 +64,7 @@ const COMMON = {
   binDir: text('Folder that is searched for plugins before those of CNI_PATH. Default: `/opt/cni/bin`.'),
   readinessindicatorfile: text('ADD, STATUS and GC wait up to 45 seconds until this file is there.'),
   retryDeleteOnError: flag('Keep the scratch file when a DEL fails, so that the next one tries every network again.'),
+  delegateTimeout: delegateTimeout(),
   ...LOGGING,
 };
 

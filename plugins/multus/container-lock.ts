@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { makeFolder } from '../../lib/sys/atomic-file.ts';
 import { FileLock } from '../../lib/sys/lock.ts';
 
@@ -13,12 +13,12 @@ const LONGEST_PART = 200;
  * @throws CniError tryAgainLater when another call has kept it for too long, ioFailure where nothing can be written
  */
 export function lockContainer(
-  host: Host,
+  scope: Scope,
   cniDir: string,
   containerId: string,
   timeoutMs = TIMEOUT_MS,
 ): Promise<FileLock> {
   makeFolder(cniDir, { sync: false });
   const path = join(cniDir, `.${containerId.slice(0, LONGEST_PART)}.lock`);
-  return FileLock.acquire(host, path, { timeoutMs, isTransient: true });
+  return FileLock.acquire(scope, path, { timeoutMs, isTransient: true });
 }

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
+import type { AttachmentCall, DeletionCall } from '../../lib/cni/call.ts';
 import { readConf } from '../../lib/cni/config.ts';
 import { combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { readCached } from '../../lib/cni/result-cache.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { lockForRelease, removeStaleLocks } from '../../lib/sys/lock.ts';
 import { type Attachment, detachAll, sharedRuntime, type Undetached } from './attachments.ts';
 import { CommonConf, cniDirOf, MultusConf, RuntimeConfigConf } from './config.ts';
@@ -21,16 +22,16 @@ import { removeScratch } from './scratch.ts';
  * where these tell. Goes on after a failure and reports all of them. What was not deleted, or may not have been, stays
  * recorded.
  */
-export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
+export async function del(call: DeletionCall, scope: Scope): Promise<void> {
   const common = readConf(CommonConf, call.document);
-  await logged(common, host.log, async (log) => {
+  await logged(common, scope.log, async (log) => {
     const fault = readinessFault(common.readinessindicatorfile);
     if (fault !== undefined) {
       log.verbose(() => `warning: ${fault}`);
     }
     const cniDir = cniDirOf(common);
     using _lock = existsSync(cniDir)
-      ? await lockForRelease(host.log, () => lockContainer(host, cniDir, call.containerId))
+      ? await lockForRelease(scope.log, () => lockContainer(scope, cniDir, call.containerId))
       : undefined;
     const pod = orElse(NO_POD, () => podOf(call.args), log);
     const supplied = orElse(undefined, () => suppliedBy(call.document), log);
@@ -39,10 +40,10 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
       pod: { pod, cniArgs: call.args, supplied },
       cniVersion: call.version,
       log,
-      configured: () => configuredNetworks(call, host, log),
+      configured: () => configuredNetworks(call, scope, log),
     });
     logAttachments(call, pod, attachments, log);
-    const failed = await detachAll(host, attachments);
+    const failed = await detachAll(scope, attachments);
     const errors = [...failed.map(({ error }) => error), ...doubts];
     if (doubts.length === 0 && !failed.some(isForgotten) && !(common.retryDeleteOnError && isWorthRetrying(errors))) {
       try {
@@ -51,7 +52,7 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
         errors.push(error);
       }
     }
-    removeStaleLocks(host, cniDir);
+    removeStaleLocks(scope, cniDir);
     const failure = combined(errors, ' / ');
     if (failure !== undefined) {
       throw within('errors', failure);
@@ -59,7 +60,7 @@ export async function del(call: Call<JsonObject>, host: Host): Promise<void> {
   });
 }
 
-function logAttachments(call: Call<unknown>, pod: Pod, attachments: readonly Attachment[], log: Log): void {
+function logAttachments(call: AttachmentCall<unknown>, pod: Pod, attachments: readonly Attachment[], log: Log): void {
   if (attachments.length === 0) {
     log.verbose(() => `nothing is known to be attached for container ${call.containerId}`);
   }
@@ -79,9 +80,9 @@ function isForgotten({ attachment: { list, runtime } }: Undetached): boolean {
   }
 }
 
-async function configuredNetworks(call: Call<JsonObject>, host: Host, log: Log): Promise<readonly Delegate[]> {
+async function configuredNetworks(call: DeletionCall, scope: Scope, log: Log): Promise<readonly Delegate[]> {
   const conf = readConf(MultusConf, call.document);
-  return loadNetworks({ ...call, conf }, host, log, { namespace: '', prefix: 'Multus', notReady: undefined });
+  return loadNetworks({ ...call, conf }, scope, log, { namespace: '', prefix: 'Multus', notReady: undefined });
 }
 
 const suppliedBy = (document: JsonObject): RuntimeConfigConf =>

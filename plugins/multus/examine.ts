@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { confsOfType, pluginConfsIn, textIn } from '../../lib/cli/confs.ts';
+import type { Examined, Finding } from '../../lib/cni/findings.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { binDirOf } from './config.ts';
 
 /** The plugins that delegates need, and what every ADD waits for. */
-export async function examine(_: Host, { confs }: Examined): Promise<readonly Finding[]> {
+export async function examine(_: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   return confsOfType(confs, 'multus', undefined, (conf) => JSON.stringify(conf)).flatMap((conf) => [
     ...examineDelegates(conf),
     ...examineIndicator(conf),

@@ -59,6 +59,18 @@ describe('multus GC', () => {
     ]);
   });
 
+  it('counts every name as valid of a container that is not recorded: it may be added meanwhile', async () => {
+    using node = await twoPods();
+    await node.run(multus, 'GC', confOf(node, naming(['C1', 'eth0'], ['C2', 'ext0'], ['C3', 'eth0'])));
+    const told = validIn(node.seen[0]?.stdin ?? '') as readonly {
+      readonly containerID: string;
+      readonly ifname: string;
+    }[];
+    const names = told.filter(({ containerID }) => containerID === 'C3').map(({ ifname }) => ifname);
+    expect([names.length, ...names.slice(0, 3), names.at(-1)]).toEqual([64, 'eth0', 'net1', 'net2', 'net63']);
+    expect(told.filter(({ containerID }) => containerID !== 'C3')).toHaveLength(2);
+  });
+
   it('counts an attachment as valid that only the scratch file or only the cache remembers', async () => {
     using node = fakeNode();
     await node.run(

@@ -1,14 +1,15 @@
+import type { NetworkCall, Attachment as Valid } from '../../lib/cni/call.ts';
 import { asCniError, CODES, combined, messageOf, within } from '../../lib/cni/errors.ts';
 import { gcNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
-import type { Call, Host, Attachment as Valid } from '../../lib/cni/plugin.ts';
 import { recordName } from '../../lib/cni/record-name.ts';
 import { type CacheListing, listCached } from '../../lib/cni/result-cache.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { isShortage } from '../../lib/sys/io-error.ts';
 import { type Attachment, attachmentsOf, detachAll, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import { type Log, logged } from './log.ts';
-import { interfaceNames } from './names.ts';
+import { interfaceNames, possibleNames } from './names.ts';
 import { loadNetworks } from './networks.ts';
 import { recallAttachments, recalledRuntime, withOthers } from './recall.ts';
 import { NO_POD } from './runtime-args.ts';
@@ -22,8 +23,8 @@ const USUAL_NAME = 'eth0';
  * Deletes what is left of containers that the runtime does not name, then tells every configured delegate which
  * attachments of its network are valid. A runtime that names nothing at all collects nothing.
  */
-export const gc = (call: Call<MultusConf>, host: Host, valid: readonly Valid[] | undefined): Promise<void> =>
-  logged(call.conf, host.log, async (log) => {
+export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly Valid[] | undefined): Promise<void> =>
+  logged(call.conf, scope.log, async (log) => {
     const listing = listCached(cniDirOf(call.conf));
     for (const { why } of listing.faults) {
       log.error(why.message);
@@ -31,13 +32,13 @@ export const gc = (call: Call<MultusConf>, host: Host, valid: readonly Valid[] |
     const memory: Memory = { listing, shared: sharedRuntime(call, call.conf), version: call.version, log };
     const errors: unknown[] = [];
     for (const containerId of valid === undefined ? [] : deadContainers(memory, valid)) {
-      errors.push(...(await collect(containerId, host, memory)));
+      errors.push(...(await collect(containerId, scope, memory)));
     }
     try {
       const loading = { namespace: '', prefix: 'Multus', notReady: 'tryAgainLater' as const };
-      const networks = await loadNetworks(call, host, log, loading);
-      errors.push(...(valid === undefined ? [] : await sweep(host, { ...memory, networks }, valid)));
-      errors.push(...(await forward(host, networks, memory, valid)));
+      const networks = await loadNetworks(call, scope, log, loading);
+      errors.push(...(valid === undefined ? [] : await sweep(scope, { ...memory, networks }, valid)));
+      errors.push(...(await forward(scope, networks, memory, valid)));
     } catch (error) {
       errors.push(error);
     }
@@ -64,13 +65,13 @@ function deadContainers(memory: Memory, valid: readonly Valid[]): readonly strin
   return [...known].filter((containerId) => !alive.has(containerId));
 }
 
-async function collect(containerId: string, host: Host, memory: Memory): Promise<readonly unknown[]> {
+async function collect(containerId: string, scope: Scope, memory: Memory): Promise<readonly unknown[]> {
   const errors: unknown[] = [];
   try {
-    using _lock = await lockContainer(host, memory.shared.cacheDir, containerId, 0);
+    using _lock = await lockContainer(scope, memory.shared.cacheDir, containerId, 0);
     const attachments = attachedTo(containerId, memory);
     memory.log.verbose(() => `Gc: ${containerId}: ${attachments.map(({ list }) => list.name).join(' ')}`);
-    errors.push(...(await detachAll(host, attachments)).map(({ error }) => error));
+    errors.push(...(await detachAll(scope, attachments)).map(({ error }) => error));
     if (errors.length === 0) {
       removeScratch(memory.shared.cacheDir, containerId);
     }
@@ -102,7 +103,7 @@ function attachedTo(containerId: string, memory: Memory): readonly Attachment[] 
 
 /** @param valid undefined when the runtime named none, and then nothing is said of any */
 async function forward(
-  host: Host,
+  scope: Scope,
   networks: readonly StoredDelegate[],
   memory: Memory,
   valid: readonly Valid[] | undefined,
@@ -111,7 +112,7 @@ async function forward(
   const errors: unknown[] = [];
   for (const { list } of networks) {
     try {
-      await gcNetwork(host, list, memory.shared, alive && [...(alive.get(list.name)?.values() ?? [])]);
+      await gcNetwork(scope, list, memory.shared, alive && [...(alive.get(list.name)?.values() ?? [])]);
     } catch (error) {
       errors.push(within(`error collecting in network ${JSON.stringify(list.name)}`, error));
     }
@@ -121,7 +122,8 @@ async function forward(
 
 /**
  * The attachments of live containers, by network: as configured, as stored, as cached. One too many keeps a leftover
- * until it dies; one too few would take the address of a running pod.
+ * until it dies; one too few would take the address of a running pod. A container that is not recorded may be added while
+ * we collect, with other networks than are configured here: then each of them may have any name there.
  *
  * @throws CniError when the records cannot be read for now
  */
@@ -131,8 +133,17 @@ function validByNetwork(networks: readonly StoredDelegate[], memory: Memory, val
     const known = found.get(network) ?? new Map<string, Valid>();
     found.set(network, known.set(`${containerID} ${ifname}`, { containerID, ifname }));
   };
+  const cached = new Set(memory.listing.attachments.map(({ containerId }) => containerId));
   for (const { containerID, ifname } of valid) {
-    for (const known of [networks, storedFor(containerID, memory)]) {
+    const stored = storedFor(containerID, memory);
+    if (stored.length === 0 && !cached.has(containerID)) {
+      for (const { list } of networks) {
+        for (const name of possibleNames(ifname)) {
+          note(list.name, containerID, name);
+        }
+      }
+    }
+    for (const known of [networks, stored]) {
       const requested = known.map(({ requests }) => requests.ifName);
       for (const [index, name] of interfaceNames(requested, ifname).entries()) {
         note(known[index]?.list.name ?? '', containerID, name);

@@ -2,22 +2,18 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { conf } from '../../lib/cni/config.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import type { Plugin } from '../../lib/cni/plugin.ts';
 import { EMPTY_RESULT } from '../../lib/cni/result.ts';
 import { type Outcome, runPlugin } from '../../lib/cni/run.ts';
+import { fakePlugin } from '../../lib/cni/testing/fake-plugin.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { ip, Lab, PARENT, stateOf } from '../../lib/testing/lab.ts';
 import { multus } from './plugin.ts';
 
 /** A plugin that makes a link with ip(8), and fails for interfaces that it is told. */
 function linkPlugin(lab: Lab, broken: ReadonlySet<string>): Plugin {
-  const nothing = async (): Promise<void> => undefined;
-  return {
-    name: 'link',
-    about: '',
-    conf: conf({}) as Plugin['conf'],
+  return fakePlugin('link', {
     add: async ({ ifName, netnsPath }) => {
       ip('-n', lab.node, 'link', 'add', 'link', PARENT, 'name', ifName, 'netns', lab.pod, 'type', 'macvlan');
       if (broken.has(ifName)) {
@@ -25,17 +21,14 @@ function linkPlugin(lab: Lab, broken: ReadonlySet<string>): Plugin {
       }
       return { ...EMPTY_RESULT, interfaces: [{ name: ifName, sandbox: netnsPath }] };
     },
-    del: async ({ ifName, netnsPath }, host) => {
-      using netns = host.openNetns(netnsPath);
+    del: async ({ ifName, netnsPath }, scope) => {
+      using netns = scope.node.openNetns(netnsPath ?? '');
       const link = await findLink(netns.netlink, ifName);
       if (link !== undefined) {
-        await host.removeLink(netns, link.index);
+        await scope.removeLink(netns, link.index);
       }
     },
-    check: nothing,
-    status: nothing,
-    gc: nothing,
-  };
+  });
 }
 
 class Pod {
@@ -67,8 +60,8 @@ class Pod {
       CNI_IFNAME: 'eth0',
       CNI_PATH: this.dir,
     };
-    const host = this.lab.host({ link: linkPlugin(this.lab, this.broken) });
-    return runPlugin(multus as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, host);
+    const scope = this.lab.scope({ link: linkPlugin(this.lab, this.broken) });
+    return runPlugin(multus as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, scope);
   }
 
   links(): readonly string[] {

@@ -5,3 +5,10 @@
 export function interfaceNames(requested: readonly (string | undefined)[], cniIfName: string): readonly string[] {
   return requested.map((name, index) => name || (index === 0 ? cniIfName : `net${index}`));
 }
+
+/** More than pods have. */
+const MOST_NETWORKS = 64;
+
+/** Every name that a network may get that asks for none. */
+export const possibleNames = (cniIfName: string): readonly string[] =>
+  interfaceNames(new Array<undefined>(MOST_NETWORKS).fill(undefined), cniIfName);

@@ -1,7 +1,8 @@
+import type { Call } from '../../lib/cni/call.ts';
 import { CniError, type CodeWord, messageOf, quoted, within } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { parseResult } from '../../lib/cni/result.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { auxiliaryChain, delegateAt } from './cluster-network.ts';
 import type { MultusConf } from './config.ts';
 import { type Delegate, planDelegates } from './delegates.ts';
@@ -27,14 +28,14 @@ export interface Loading {
  */
 export async function loadNetworks(
   call: Call<MultusConf>,
-  host: Host,
+  scope: Scope,
   log: Log,
   { namespace, prefix, notReady }: Loading,
 ): Promise<readonly Delegate[]> {
   const fixed = naming('Multus: error loading netconf', () => readNetworks(call));
   try {
     if (notReady !== undefined) {
-      await waitReady(call.conf.readinessindicatorfile, host, notReady);
+      await waitReady(call.conf.readinessindicatorfile, scope, notReady);
     }
     return fixed ?? clusterNetworks(call, namespace, log);
   } catch (error) {

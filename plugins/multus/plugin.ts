@@ -1,4 +1,4 @@
-import type { Plugin } from '../../lib/cni/plugin.ts';
+import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { add } from './add.ts';
 import { check, status } from './check.ts';
 import { MultusConf } from './config.ts';
@@ -8,7 +8,7 @@ import { gc } from './gc.ts';
 import { networksAtPaths, refuseUnusable } from './networks.ts';
 import { recorded } from './recorded.ts';
 
-export const multus: Plugin<MultusConf> = {
+export const multus: Plugin = definePlugin<MultusConf>({
   name: 'multus',
   about: 'multus: attaches a pod to many networks by running other plugins',
   conf: MultusConf,
@@ -21,4 +21,4 @@ export const multus: Plugin<MultusConf> = {
   examine,
   validate: refuseUnusable,
   networksAt: networksAtPaths,
-};
+});

@@ -1,23 +1,25 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { CniError, type CodeWord } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
+import { poll } from '../../lib/sys/clock.ts';
 
-const POLL_MS = 1000;
-const TRIES = 45;
+const TIMEOUT_MS = 45_000;
+const RHYTHM = { firstMs: 1000, longestMs: 1000 };
 
 /**
  * Waits until the file that says "the pod's own network can be used" is there; '' means that none is asked for.
  *
  * @throws CniError of that code after 45 seconds
  */
-export async function waitReady(file: string, host: Host, code: CodeWord): Promise<void> {
-  for (let tries = 0; file !== '' && !existsSync(resolve(file)); tries++) {
-    if (tries === TRIES) {
-      const why = 'timed out waiting for the condition';
-      throw new CniError(code, `cannot find readiness indicator file "${file}": ${why}`);
-    }
-    await host.sleep(POLL_MS);
+export async function waitReady(file: string, scope: Scope, code: CodeWord): Promise<void> {
+  if (file === '') {
+    return;
+  }
+  const isThere = await poll(scope, TIMEOUT_MS, RHYTHM, () => (existsSync(resolve(file)) ? true : undefined));
+  if (!isThere) {
+    const why = 'timed out waiting for the condition';
+    throw new CniError(code, `cannot find readiness indicator file "${file}": ${why}`);
   }
 }
 

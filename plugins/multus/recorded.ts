@@ -3,7 +3,8 @@ import { cachedRecords } from '../../lib/cli/cached.ts';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import type { AttachmentRecord } from '../../lib/cni/records.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { cniDirOf } from './config.ts';
 import { interfaceNames } from './names.ts';
@@ -13,10 +14,10 @@ import { readStored, scratchFile, scratchNames } from './scratch.ts';
 const USUAL_NAME = 'eth0';
 
 /** What multus attached: the records of its networks, and scratch files of containers that have none. */
-export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   const fallback = { type: 'multus', name: 'multus', cniVersion: NEWEST, logToStderr: false };
   return confsOfType(confs, 'multus', fallback, (conf) => folderIn(conf)).flatMap((conf) =>
-    recordsIn(folderIn(conf), { ...conf, logToStderr: false }, host.log),
+    recordsIn(folderIn(conf), { ...conf, logToStderr: false }, scope.log),
   );
 }
 

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { identifierFault } from '../../lib/cni/call.ts';
 import { CniError, within } from '../../lib/cni/errors.ts';
 import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
 import { depthFault } from '../../lib/cni/nesting.ts';
+import { identifierFault } from '../../lib/cni/read-call.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';

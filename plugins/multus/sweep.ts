@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { identifierFault } from '../../lib/cni/call.ts';
+import type { Attachment as Valid } from '../../lib/cni/call.ts';
 import { within } from '../../lib/cni/errors.ts';
 import type { RuntimeConf } from '../../lib/cni/network.ts';
-import type { Host, Attachment as Valid } from '../../lib/cni/plugin.ts';
+import { identifierFault } from '../../lib/cni/read-call.ts';
 import { type CacheFault, type CacheListing, removeCacheFile } from '../../lib/cni/result-cache.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type Attachment, detachAll } from './attachments.ts';
 import type { Log } from './log.ts';
 import { attachmentNamed, recallAttachments } from './recall.ts';
@@ -27,7 +28,7 @@ export interface Sweeping {
  *
  * @returns what failed
  */
-export async function sweep(host: Host, sweeping: Sweeping, valid: readonly Valid[]): Promise<readonly unknown[]> {
+export async function sweep(scope: Scope, sweeping: Sweeping, valid: readonly Valid[]): Promise<readonly unknown[]> {
   const { listing, shared, version, log } = sweeping;
   const errors: unknown[] = [];
   for (const fault of [...listing.faults, ...recallAttachments(listing.attachments, shared, version).faults]) {
@@ -36,7 +37,7 @@ export async function sweep(host: Host, sweeping: Sweeping, valid: readonly Vali
       continue;
     }
     const attachment = attachmentOf(fault, sweeping);
-    const failed = attachment === undefined ? [] : await detachAll(host, [attachment]);
+    const failed = attachment === undefined ? [] : await detachAll(scope, [attachment]);
     errors.push(...failed.map(({ error }) => within(`failed to delete what "${fault.file}" is about`, error)));
     if (fault.isDamaged && failed.length === 0) {
       log.verbose(() => `Gc: removed "${fault.file}"`);

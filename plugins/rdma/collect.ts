@@ -1,6 +1,7 @@
+import type { Attachment } from '../../lib/cni/call.ts';
 import { doAll } from '../../lib/cni/errors.ts';
-import type { Attachment, Host } from '../../lib/cni/plugin.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { listRdmaDevices } from '../../lib/rdma/devices.ts';
 import { NOTHING, type RdmaState, readState, removeState, statesIn } from './state.ts';
 import { namesOf, takeBack } from './take-back.ts';
@@ -17,21 +18,21 @@ export interface Collection {
  *
  * @throws CniError for all that could not be given back
  */
-export function collect({ network, dataDir, valid, log }: Collection, host: Host): Promise<void> {
+export function collect({ network, dataDir, valid, log }: Collection, scope: Scope): Promise<void> {
   const folder = statesIn(dataDir);
-  const states = new Map(folder.names().map((name) => [name, readState(folder, name, host.log) ?? NOTHING]));
+  const states = new Map(folder.names().map((name) => [name, readState(folder, name, scope.log) ?? NOTHING]));
   const invalid = [...states].filter(
     ([file, state]) => isOf(network, file, state) && !isValid(network, file, state, valid),
   );
   return doAll(
     invalid.map(([file, state]) => async () => {
-      if (!(await isReleased(state, states, host, log))) {
-        host.log(
+      if (!(await isReleased(state, states, scope, log))) {
+        scope.log(
           `cannot collect "${folder.fileOf(file)}": the device is not on the host, and the file does not say in which pod it is`,
         );
         return;
       }
-      removeState(folder, file, host.log);
+      removeState(folder, file, scope.log);
       states.delete(file);
     }),
   );
@@ -51,19 +52,19 @@ const isValid = (network: string, file: string, { owner }: RdmaState, valid: rea
 async function isReleased(
   state: RdmaState,
   states: ReadonlyMap<string, RdmaState>,
-  host: Host,
+  scope: Scope,
   log: (line: string) => void,
 ): Promise<boolean> {
   if (state.owner === undefined) {
     const names = namesOf(state);
-    return names.length === 0 || (await listRdmaDevices(host.netns)).some(({ name }) => names.includes(name));
+    return names.length === 0 || (await listRdmaDevices(scope.node.host)).some(({ name }) => names.includes(name));
   }
   // the path may lead to another pod by now: one that has the device has a state of its own
   const isClaimed = [...states.values()].some((other) => other !== state && isSameDevice(other, state));
   const { netns: path, namespace } = state.owner;
-  using netns = isClaimed ? undefined : await reopenIfHere(host, { path, identity: namespace });
+  using netns = isClaimed ? undefined : await reopenIfHere(scope, { path, identity: namespace });
   if (netns !== undefined) {
-    await takeBack(netns, state, host, log);
+    await takeBack(netns, state, scope, log);
   }
   return true;
 }

@@ -1,6 +1,6 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
 import type { Interface, Result } from '../../lib/cni/result.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { findDevice } from '../../lib/link/device.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { type BusDevice, findBusDevice } from '../../lib/sys/bus-device.ts';
@@ -12,19 +12,19 @@ import { vfsWithMac } from './vf-mac.ts';
  * @param wanted '' when nobody said which
  * @throws CniError invalidNetworkConfig
  */
-export async function busDeviceOf(wanted: string, previous: Result, netns: Netns, host: Host): Promise<BusDevice> {
+export async function busDeviceOf(wanted: string, previous: Result, netns: Netns, scope: Scope): Promise<BusDevice> {
   if (wanted !== '') {
-    return named(wanted, host);
+    return named(wanted, scope);
   }
   const [only, ...others] = previous.interfaces;
   if (only === undefined || others.length > 0) {
     throw unnamed(`prevResult has ${previous.interfaces.length} interfaces, and with one it could be found`);
   }
-  return (await ofLink(only, netns, host)) ?? (await ofMac(only, host));
+  return (await ofLink(only, netns, scope)) ?? (await ofMac(only, scope));
 }
 
-function named(wanted: string, host: Host): BusDevice {
-  const device = findBusDevice(wanted, 'deviceID', host.sysfs);
+function named(wanted: string, scope: Scope): BusDevice {
+  const device = findBusDevice(wanted, 'deviceID', scope.node.sysfs);
   if (device === undefined) {
     throw new CniError(
       'invalidNetworkConfig',
@@ -35,13 +35,13 @@ function named(wanted: string, host: Host): BusDevice {
 }
 
 /** The kernel says of a link in any namespace which device it belongs to (since Linux 5.14). */
-async function ofLink({ name, sandbox }: Interface, netns: Netns, host: Host): Promise<BusDevice | undefined> {
+async function ofLink({ name, sandbox }: Interface, netns: Netns, scope: Scope): Promise<BusDevice | undefined> {
   const parent = sandbox === netns.path ? (await findDevice(netns.netlink, name))?.parentDev : undefined;
-  return parent === undefined || parent === '' ? undefined : findBusDevice(parent, 'prevResult', host.sysfs);
+  return parent === undefined || parent === '' ? undefined : findBusDevice(parent, 'prevResult', scope.node.sysfs);
 }
 
-async function ofMac({ name, mac = '' }: Interface, host: Host): Promise<BusDevice> {
-  const [vf, ...others] = mac === '' ? [] : await vfsWithMac(mac, host.netns.netlink, host.sysfs);
+async function ofMac({ name, mac = '' }: Interface, scope: Scope): Promise<BusDevice> {
+  const [vf, ...others] = mac === '' ? [] : await vfsWithMac(mac, scope.node.host.netlink, scope.node.sysfs);
   if (vf === undefined) {
     throw unnamed(`interface "${name}" of prevResult does not belong to a device, and no VF has its mac "${mac}"`);
   }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
+import { fakeScope } from '../../lib/cni/testing/fake-scope.ts';
 import { NETNS_SHARED } from '../../lib/netlink/codec/rdma.ts';
+import type { Netns } from '../../lib/netns/netns.ts';
 import { FakeRdma } from '../../lib/rdma/testing/fake-rdma.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { examine } from './examine.ts';
@@ -10,10 +12,10 @@ import { nameOf, statesIn } from './state.ts';
 const HOST = '/host';
 const CONFS = [{ type: 'rdma', name: 'fast' }];
 
-function hostOf(kernel: FakeRdma): Host {
+function hostOf(kernel: FakeRdma): Scope {
   const netns = { descriptor: kernel.descriptorOf(HOST), rdmaNetlink: undefined };
   Object.defineProperty(netns, 'rdmaNetlink', { get: () => kernel.netlink(HOST) });
-  return { netns, log: () => undefined } as unknown as Host;
+  return fakeScope({ node: { host: netns as unknown as Netns } });
 }
 
 const found = (kernel: FakeRdma, confs: readonly (typeof CONFS)[number][] = CONFS) =>

@@ -1,18 +1,19 @@
 import { confsOfType } from '../../lib/cli/confs.ts';
-import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import type { Examined, Finding } from '../../lib/cni/findings.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { listRdmaDevices } from '../../lib/rdma/devices.ts';
 import { type RdmaMode, rdmaMode } from '../../lib/rdma/mode.ts';
 
 /** The mode of the subsystem, and whether there is any device, where a network asks for one. */
-export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
+export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   if (confsOfType(confs, 'rdma', undefined, () => '').length === 0) {
     return [];
   }
-  const mode = await rdmaMode(host.netns);
+  const mode = await rdmaMode(scope.node.host);
   if (mode !== 'exclusive') {
     return [FINDINGS[mode]];
   }
-  return (await listRdmaDevices(host.netns)).length > 0
+  return (await listRdmaDevices(scope.node.host)).length > 0
     ? []
     : [
         {

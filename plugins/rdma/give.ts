@@ -1,6 +1,6 @@
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
 import { identityOf } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import type { Undo } from '../../lib/cni/undo.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { hasErrno } from '../../lib/netlink/errno.ts';
@@ -30,12 +30,12 @@ const INFINIBAND_BYTES = 20;
  *
  * @throws CniError
  */
-export async function give(gift: Gift, host: Host, undo: Undo): Promise<void> {
+export async function give(gift: Gift, scope: Scope, undo: Undo): Promise<void> {
   const { device, netns, dataDir, owner, log } = gift;
   const states = statesIn(dataDir);
-  const before = readState(states, nameOf(owner), host.log);
-  const plan = planMove(await factsOf(gift, before, host));
-  await refuseSecond(before, plan, gift, host);
+  const before = readState(states, nameOf(owner), scope.log);
+  const plan = planMove(await factsOf(gift, before, scope));
+  await refuseSecond(before, plan, gift, scope);
   if (!plan.isInPod) {
     await refuseInfiniBand(netns, owner.ifName);
   }
@@ -45,7 +45,7 @@ export async function give(gift: Gift, host: Host, undo: Undo): Promise<void> {
     deviceId: device.name,
     hostName: name,
     containerName: name,
-    owner: { network, containerId, ifName, netns: netns.path, namespace: identityOf(host, netns) },
+    owner: { network, containerId, ifName, netns: netns.path, namespace: identityOf(scope, netns) },
   };
   log(`write "${states.fileOf(nameOf(owner))}"`);
   states.write(nameOf(owner), state);
@@ -53,15 +53,15 @@ export async function give(gift: Gift, host: Host, undo: Undo): Promise<void> {
     log(`the pod has RDMA device "${name}" already`);
     return;
   }
-  undo.push(`take RDMA device "${name}" back`, async () => {
-    await takeBack(netns, state, host, log);
-    removeState(states, nameOf(owner), host.log);
+  undo.push(`take RDMA device "${name}" back`, async (unending) => {
+    await takeBack(netns, state, unending, log);
+    removeState(states, nameOf(owner), unending.log);
   });
   log(`move RDMA device "${name}" into the pod`);
-  await move(plan, netns, host);
+  await move(plan, netns, scope);
 }
 
-async function factsOf({ device, netns }: Gift, before: RdmaState | undefined, host: Host): Promise<Facts> {
+async function factsOf({ device, netns }: Gift, before: RdmaState | undefined, scope: Scope): Promise<Facts> {
   const known = rdmaNamesAnywhere(device);
   return {
     deviceId: device.name,
@@ -69,7 +69,7 @@ async function factsOf({ device, netns }: Gift, before: RdmaState | undefined, h
     isUserspace: isUserspace(device),
     visible: rdmaNamesOf(device),
     hidden: known.length > 0 || before?.deviceId !== device.name ? known : namesOf(before).slice(0, 1),
-    onHost: await listRdmaDevices(host.netns),
+    onHost: await listRdmaDevices(scope.node.host),
     inPod: await listRdmaDevices(netns),
   };
 }
@@ -79,9 +79,9 @@ async function refuseSecond(
   before: RdmaState | undefined,
   { device }: Plan,
   { netns }: Gift,
-  host: Host,
+  scope: Scope,
 ): Promise<void> {
-  const held = before === undefined ? undefined : await deviceIn(netns, before, host);
+  const held = before === undefined ? undefined : await deviceIn(netns, before, scope);
   if (held !== undefined && held.name !== device.name) {
     throw new CniError(
       'internal',
@@ -102,9 +102,9 @@ async function refuseInfiniBand(netns: Netns, ifName: string): Promise<void> {
   }
 }
 
-async function move({ device }: Plan, netns: Netns, host: Host): Promise<void> {
+async function move({ device }: Plan, netns: Netns, scope: Scope): Promise<void> {
   try {
-    await moveRdmaDevice(device, host.netns, netns, 'into the pod');
+    await moveRdmaDevice(device, scope.node.host, netns, 'into the pod');
   } catch (error) {
     const hint = hasErrno(error, 'EOPNOTSUPP')
       ? ': its driver cannot take it away from programs that have it open'

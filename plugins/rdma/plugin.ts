@@ -1,10 +1,11 @@
+import type { Attachment, AttachmentCall, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError, type CodeWord, messageOf } from '../../lib/cni/errors.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { differs } from '../../lib/cni/previous.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
 import { reopenIfHere, type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { modeFault, rdmaMode } from '../../lib/rdma/mode.ts';
 import { collect } from './collect.ts';
@@ -17,7 +18,7 @@ import { recorded } from './recorded.ts';
 import { nameOf, type RdmaState, readState, removeState, statesIn } from './state.ts';
 import { deviceIn, takeBack } from './take-back.ts';
 
-export const rdma: Plugin<RdmaConf> = {
+export const rdma: Plugin = definePlugin<RdmaConf>({
   name: 'rdma',
   about: 'rdma: gives a pod the RDMA device of its NIC',
   conf: RdmaConf,
@@ -30,25 +31,25 @@ export const rdma: Plugin<RdmaConf> = {
   examine,
   validate,
   foresee: async ({ network, containerId, ifName }) => refuseLongRecord({ network, containerId, ifName }),
-};
+});
 
-function validate(call: Call<RdmaConf>): void {
+function validate(call: PodCall<RdmaConf>): void {
   demandPrevious(call);
   dataDirOf(call.conf.dataDir);
 }
 
-async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
+async function add(call: PodCall<RdmaConf>, scope: Scope): Promise<Result> {
   refuseLongRecord({ network: call.network, containerId: call.containerId, ifName: call.ifName });
   const previous = demandPrevious(call);
   formatResult(previous, call.version); // one that cannot be printed is better known before anything is done
   const dataDir = dataDirOf(call.conf.dataDir);
-  await demandExclusive(host, 'internal');
-  using netns = host.openNetns(call.netnsPath);
-  await using undo = new Undo(host.log);
-  const device = await busDeviceOf(wantedDevice(call.conf), previous, netns, host);
+  await demandExclusive(scope, 'internal');
+  using netns = scope.node.openNetns(call.netnsPath);
+  await using undo = new Undo(scope);
+  const device = await busDeviceOf(wantedDevice(call.conf), previous, netns, scope);
   await give(
-    { device, netns, dataDir, owner: call, log: stepLog(host, call.conf.args?.cni?.debug ?? false) },
-    host,
+    { device, netns, dataDir, owner: call, log: stepLog(scope, call.conf.args?.cni?.debug ?? false) },
+    scope,
     undo,
   );
   undo.commit();
@@ -56,56 +57,56 @@ async function add(call: Call<RdmaConf>, host: Host): Promise<Result> {
 }
 
 /** Success whenever there is nothing to give back: a namespace that ended has given its devices back itself. */
-async function del(call: Call<JsonObject>, host: Host): Promise<void> {
+async function del(call: DeletionCall, scope: Scope): Promise<void> {
   const wanted = readWanted(call.document);
   const states = statesIn(dataDirOf(wanted.dataDir));
-  const state = readState(states, nameOf(call), host.log);
-  using netns = state === undefined ? undefined : await reopenIfHere(host, sandboxOfState(call, state));
+  const state = readState(states, nameOf(call), scope.log);
+  using netns = state === undefined ? undefined : await reopenIfHere(scope, sandboxOfState(call, state));
   if (state !== undefined && netns !== undefined) {
     const known = { ...state, deviceId: state.deviceId || wanted.device };
-    await takeBack(netns, known, host, stepLog(host, wanted.isVerbose));
+    await takeBack(netns, known, scope, stepLog(scope, wanted.isVerbose));
   }
-  removeState(states, nameOf(call), host.log);
+  removeState(states, nameOf(call), scope.log);
 }
 
-const sandboxOfState = (call: Call<unknown>, { owner }: RdmaState): Sandbox =>
+const sandboxOfState = (call: AttachmentCall<unknown>, { owner }: RdmaState): Sandbox =>
   owner?.namespace === undefined
     ? sandboxOfDevice(call)
     : { path: call.netnsPath || owner.netns, identity: owner.namespace };
 
-async function check(call: Call<RdmaConf>, host: Host): Promise<void> {
+async function check(call: PodCall<RdmaConf>, scope: Scope): Promise<void> {
   demandPrevious(call);
-  await demandExclusive(host, 'internal');
+  await demandExclusive(scope, 'internal');
   const states = statesIn(dataDirOf(call.conf.dataDir));
-  const state = readState(states, nameOf(call), host.log);
+  const state = readState(states, nameOf(call), scope.log);
   if (state === undefined) {
     throw differs(`there is no state of the attachment: "${states.fileOf(nameOf(call))}" is missing`);
   }
-  using netns = host.openNetns(call.netnsPath);
-  if ((await deviceIn(netns, state, host)) === undefined) {
-    const where = (await deviceIn(host.netns, state, host)) === undefined ? '' : ': it is on the host';
+  using netns = scope.node.openNetns(call.netnsPath);
+  if ((await deviceIn(netns, state, scope)) === undefined) {
+    const where = (await deviceIn(scope.node.host, state, scope)) === undefined ? '' : ': it is on the host';
     throw differs(`RDMA device "${state.containerName}" is not in the container${where}`);
   }
 }
 
-async function status(call: Call<RdmaConf>, host: Host): Promise<void> {
+async function status(call: NetworkCall<RdmaConf>, scope: Scope): Promise<void> {
   dataDirOf(call.conf.dataDir);
-  await demandExclusive(host, 'notAvailable');
+  await demandExclusive(scope, 'notAvailable');
 }
 
-async function gc(call: Call<RdmaConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+async function gc(call: NetworkCall<RdmaConf>, scope: Scope, valid: readonly Attachment[] | undefined): Promise<void> {
   if (valid === undefined) {
     return; // nothing was said of any attachment
   }
-  const log = stepLog(host, call.conf.args?.cni?.debug ?? false);
-  await collect({ network: call.network, dataDir: dataDirOf(call.conf.dataDir), valid, log }, host);
+  const log = stepLog(scope, call.conf.args?.cni?.debug ?? false);
+  await collect({ network: call.network, dataDir: dataDirOf(call.conf.dataDir), valid, log }, scope);
 }
 
 /** @throws CniError with this code and what a person must do */
-async function demandExclusive(host: Host, code: CodeWord): Promise<void> {
+async function demandExclusive(scope: Scope, code: CodeWord): Promise<void> {
   let fault: string | undefined;
   try {
-    fault = modeFault(await rdmaMode(host.netns));
+    fault = modeFault(await rdmaMode(scope.node.host));
   } catch (error) {
     throw new CniError(code, messageOf(error), { cause: error });
   }
@@ -114,5 +115,5 @@ async function demandExclusive(host: Host, code: CodeWord): Promise<void> {
   }
 }
 
-const stepLog = (host: Host, isVerbose: boolean): ((line: string) => void) =>
-  isVerbose ? (line) => host.log(`rdma: ${line}`) : () => undefined;
+const stepLog = (scope: Scope, isVerbose: boolean): ((line: string) => void) =>
+  isVerbose ? (line) => scope.log(`rdma: ${line}`) : () => undefined;

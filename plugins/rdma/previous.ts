@@ -1,6 +1,6 @@
+import type { AttachmentCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { lookUp } from '../../lib/cni/json.ts';
-import type { Call } from '../../lib/cni/plugin.ts';
 import { previousResult } from '../../lib/cni/previous.ts';
 import type { Result } from '../../lib/cni/result.ts';
 
@@ -10,7 +10,7 @@ import type { Result } from '../../lib/cni/result.ts';
  * @throws CniError invalidNetworkConfig when there is none: rdma gives a device to an attachment that another plugin
  * makes; internal when its version does not go with the configuration's
  */
-export function demandPrevious(call: Call<unknown>): Result {
+export function demandPrevious(call: AttachmentCall<unknown>): Result {
   if ((lookUp(call.document, 'prevResult') ?? null) === null) {
     throw new CniError(
       'invalidNetworkConfig',

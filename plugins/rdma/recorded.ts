@@ -1,17 +1,18 @@
 import { statSync } from 'node:fs';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import type { AttachmentRecord } from '../../lib/cni/records.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { dataDirOf } from './config.ts';
 import { statesIn } from './state.ts';
 
 /** The RDMA devices that pods have. A state of the Go plugin does not say whose it is. */
-export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'rdma', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
     const states = statesIn(folder);
-    return states.list(host.log).flatMap(({ name, record: { owner, hostName } }): readonly AttachmentRecord[] => {
+    return states.list(scope.log).flatMap(({ name, record: { owner, hostName } }): readonly AttachmentRecord[] => {
       if (owner === undefined) {
         return [];
       }

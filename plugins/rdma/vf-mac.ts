@@ -2,15 +2,15 @@ import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { findPf, NO_MAC } from '../../lib/link/vf.ts';
 import { vfInSysfs } from '../../lib/link/vf-sysfs.ts';
-import { formatMac, parseMac } from '../../lib/net/mac.ts';
+import { macOf } from '../../lib/net/mac.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { type BusDevice, findPciDevice } from '../../lib/sys/bus-device.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 
 /** The VFs of this node whose administrative hardware address is this one. */
 export async function vfsWithMac(mac: string, netlink: Conversation, sysfs: string): Promise<readonly BusDevice[]> {
-  const wanted = formatMac(parseMac(mac) ?? Buffer.alloc(0));
-  if (wanted === '' || wanted === NO_MAC) {
+  const wanted = macOf(mac);
+  if (wanted === undefined || wanted === NO_MAC) {
     return [];
   }
   const found = await flatMapInTurn(pfsIn(sysfs), async ({ name, device }) => {

@@ -1,9 +1,10 @@
 import { refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
+import type { PodCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import type { Result } from '../../lib/cni/result.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { findLink } from '../../lib/link/observe.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
@@ -24,8 +25,8 @@ import { nameOf, type Records, recordsIn, sandboxOfRecord } from './records.ts';
 
 /** What is needed to begin with a VF. */
 interface Attempt {
-  readonly call: Call<SriovConf>;
-  readonly host: Host;
+  readonly call: PodCall<SriovConf>;
+  readonly scope: Scope;
   readonly netns: Netns;
   readonly records: Records;
   readonly plan: SriovPlan;
@@ -33,41 +34,41 @@ interface Attempt {
 }
 
 /** ADD. Everything that can be refused is refused before the VF is touched; from then on all is undone. */
-export async function addVf(call: Call<SriovConf>, host: Host): Promise<Result> {
+export async function addVf(call: PodCall<SriovConf>, scope: Scope): Promise<Result> {
   refuseUnprintable(call);
   refuseLongRecord({ containerId: call.containerId, ifName: call.ifName });
   const deviceId = deviceIdOf(call.conf);
   const plan = planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
-  using netns = host.openNetns(call.netnsPath);
+  using netns = scope.node.openNetns(call.netnsPath);
   const folder = stateFolder(call.conf.dataDir);
-  const found = findVf(deviceId, host.sysfs);
+  const found = findVf(deviceId, scope.node.sysfs);
   const records = recordsIn(folder);
-  using _lock = await claimVf(call, host, records, deviceId);
-  await using undo = new Undo(host.log);
-  const result = await attach({ call, host, netns, records, plan, undo }, await observeVf(host, found));
+  using _lock = await claimVf(call, scope, records, deviceId);
+  await using undo = new Undo(scope);
+  const result = await attach({ call, scope, netns, records, plan, undo }, await observeVf(scope, found));
   undo.commit();
   return result;
 }
 
 async function attach(attempt: Attempt, observed: Observed): Promise<Result> {
-  const { call, host, netns, plan, undo } = attempt;
+  const { call, scope, netns, plan, undo } = attempt;
   const { device, pf, vf } = observed;
   await refuseUnusable(attempt, observed);
   const wanted = wantedOf(observed, plan, call.conf.preclean);
   const record = recordOf(attempt, observed, plan, wanted.before);
   const takeAway = begin(attempt, record);
-  await changeVf(host, observed, wanted.changes);
+  await changeVf(scope, observed, wanted.changes);
   if (device === undefined) {
     const mac = plan.mac ?? (vf.mac === NO_MAC ? undefined : vf.mac);
     const own = { name: call.ifName, ...(mac === undefined ? {} : { mac }), mtu: pf.mtu, sandbox: call.netnsPath };
-    const result = await addressProgram(call, host, own, undo);
+    const result = await addressProgram(call, scope, own, undo);
     finish(attempt, record);
     return result;
   }
-  const moved = await moveIn(host, netns, device, plan, call.ifName);
-  const result = await addressInterface(call, host, netns, moved, { takeAway, undo });
+  const moved = await moveIn(scope, netns, device, plan, call.ifName);
+  const result = await addressInterface(call, scope, netns, moved, { takeAway, undo });
   finish(attempt, record);
-  await announceResult(host, netns, moved, result);
+  await announceResult(scope, netns, moved, result);
   return result;
 }
 
@@ -89,11 +90,11 @@ async function refuseUnusable({ call, netns, plan }: Attempt, { device, found }:
  *
  * @returns what gives it back
  */
-function begin({ call, host, records, undo }: Attempt, record: SriovRecord): () => Promise<void> {
+function begin({ call, records, undo }: Attempt, record: SriovRecord): (scope: Scope) => Promise<void> {
   const named = { name: nameOf(call), record };
   const location = { sandboxes: [sandboxOfRecord(records, named)], ifName: call.ifName };
-  const takeAway = async (): Promise<void> => {
-    await giveBack(host, records, named, location);
+  const takeAway = async (scope: Scope): Promise<void> => {
+    await giveBack(scope, records, named, location);
     records.remove(named.name);
   };
   records.write(named.name, record);
@@ -116,9 +117,9 @@ const KEYS: Readonly<Record<VfAttribute, string>> = {
   linkState: '"link_state"',
 };
 
-async function changeVf(host: Host, { found, pf }: Observed, changes: VfChanges): Promise<void> {
+async function changeVf(scope: Scope, { found, pf }: Observed, changes: VfChanges): Promise<void> {
   try {
-    await patiently(host.sleep, () => setVf(host.netns.netlink, pf, found.number, changes));
+    await patiently(scope, () => setVf(scope.node.host.netlink, pf, found.number, changes));
   } catch (error) {
     if (!(error instanceof VfRefused)) {
       throw error;

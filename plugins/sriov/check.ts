@@ -1,8 +1,9 @@
 import { parseCniArgs } from '../../lib/cni/args.ts';
+import type { PodCall } from '../../lib/cni/call.ts';
 import { ipamForward } from '../../lib/cni/ipam.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
 import type { Interface } from '../../lib/cni/result.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { planAddresses } from '../../lib/link/addressing.ts';
 import { checkAddresses } from '../../lib/link/check.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
@@ -21,18 +22,18 @@ import { nameOf, recordsIn } from './records.ts';
  *
  * @throws CniError internal naming what differs
  */
-export async function checkVf(call: Call<SriovConf>, host: Host): Promise<void> {
+export async function checkVf(call: PodCall<SriovConf>, scope: Scope): Promise<void> {
   const { changes } = planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
-  using netns = host.openNetns(call.netnsPath);
-  await ipamForward(call, host);
+  using netns = scope.node.openNetns(call.netnsPath);
+  await ipamForward(call, scope);
   const previous = previousResult(call);
   const own = ownInterface(previous, call);
-  const record = recordsIn(stateFolder(call.conf.dataDir)).readOrLog(nameOf(call), host.log);
+  const record = recordsIn(stateFolder(call.conf.dataDir)).readOrLog(nameOf(call), scope.log);
   if (record === undefined) {
     throw differs(`there is no record of interface "${call.ifName}"`);
   }
-  const { pf, pfName, number } = findVf(record.deviceId, host.sysfs);
-  const wrong = differing(await readVf(host.netns.netlink, { name: pfName, device: pf }, number), changes);
+  const { pf, pfName, number } = findVf(record.deviceId, scope.node.sysfs);
+  const wrong = differing(await readVf(scope.node.host.netlink, { name: pfName, device: pf }, number), changes);
   if (Object.keys(wrong).length > 0) {
     throw differs(`VF ${number} of "${pfName}" does not have ${describeVf(wrong)}`);
   }

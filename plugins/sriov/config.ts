@@ -1,5 +1,15 @@
 import * as z from 'zod/mini';
-import { type Conf, dns, flag, ipamSection, networkConf, section, text, whole } from '../../lib/cni/config.ts';
+import {
+  type Conf,
+  delegateTimeout,
+  dns,
+  flag,
+  ipamSection,
+  networkConf,
+  section,
+  text,
+  whole,
+} from '../../lib/cni/config.ts';
 
 const MAX_VLAN = 4094;
 const MAX_QOS = 7;
@@ -42,6 +52,7 @@ export const SriovConf = networkConf({
   logLevel: text('`panic`, `error`, `warning`, `info` or `debug`. Default: `info`.'),
   logFile: text('File that log lines are appended to. Default: stderr.'),
   ipam: ipamSection(),
+  delegateTimeout: delegateTimeout(),
   dns: dns('Kept in the record; the result has that of the IPAM plugin.'),
   runtimeConfig: section(
     { mac: text('Hardware address that the runtime asks for (capability `mac`).') },

@@ -5,6 +5,9 @@ import { CniError } from '../../lib/cni/errors.ts';
 import { ALL, attached, Bench, MAC, messageIn, OK, rename } from './testing/bench.ts';
 import { link, OWN_MAC, PF, VF } from './testing/fake-nic.ts';
 
+const EBUSY = 16;
+const EADDRNOTAVAIL = 99;
+
 describe('DEL', () => {
   it('makes everything what it was, and can be called again', { tags: 'sriov/del-order' }, async () => {
     const { bench, before } = await attached();
@@ -96,7 +99,7 @@ describe('DEL', () => {
   }, async () => {
     const { bench, before } = await attached();
     using _ = bench;
-    bench.nic.onStep = (step) => (step === 'SETLINK vf' ? 22 : undefined);
+    bench.nic.onStep = (step) => (step === 'SETLINK vf' ? EBUSY : undefined);
     const { exitCode, stdout } = await bench.run('DEL');
     expect([exitCode, messageIn(stdout)]).toEqual([1, expect.stringContaining('vlan 0 for VF 1 of "p1"')]);
     expect(messageIn(stdout)).toContain('trust off');
@@ -142,7 +145,66 @@ describe('DEL', () => {
     using _ = bench;
     bench.nic.onStep = (step) => (step === 'SETLINK vf' ? 22 : undefined);
     expect(await bench.run('DEL')).toMatchObject(OK);
-    expect(bench.lines.join()).toContain('keeps its hardware address');
+    expect(bench.lines.join()).toContain('VF 1 of "p1" is not quite as it was: cannot set mac 00:00:00:00:00:00');
+  });
+
+  it.each([
+    ['EINVAL', 22],
+    ['EOPNOTSUPP', 95],
+    ['EADDRNOTAVAIL', 99],
+    ['EPERM', 1],
+  ])(
+    'logs every attribute that the PF does not take back (%s), and frees the VF',
+    { tags: 'sriov/refused-reset' },
+    async (_, errno) => {
+      const { bench } = await attached();
+      using _bench = bench;
+      bench.nic.onStep = (step) => (step === 'SETLINK vf' ? errno : undefined);
+      expect(await bench.run('DEL', ALL)).toEqual({ ...OK, stdout: '' });
+      for (const what of [
+        'vlan 0',
+        'mac 00:00:00:00:00:00',
+        'rates 0 to 0',
+        'spoofchk on',
+        'trust off',
+        'link_state auto',
+      ]) {
+        expect(bench.lines.join('\n')).toContain(`VF 1 of "p1" is not quite as it was: cannot set ${what} for VF 1`);
+      }
+      expect([bench.nic.interface?.name, bench.files(), bench.leases.size]).toEqual(['p1v1', {}, 0]);
+      expect(await bench.run('ADD')).toMatchObject({ exitCode: 0 });
+    },
+  );
+
+  it.each([
+    ['SETLINK mac', 'hardware address'],
+    ['SETLINK mtu', 'MTU'],
+  ])('logs what the interface does not take back (%s), and brings it home', async (refused, says) => {
+    const { bench } = await attached();
+    using _bench = bench;
+    bench.nic.onStep = (step) => (step === refused ? EBUSY : undefined);
+    expect(await bench.run('DEL', ALL)).toEqual({ ...OK, stdout: '' });
+    expect(bench.lines.join('\n')).toContain(`link "p1v1" is not quite as it was: cannot set the ${says}`);
+    expect([bench.nic.interface?.name, bench.files()]).toEqual(['p1v1', {}]);
+  });
+
+  it('frees a VF whose administrative address was set after its driver was bound', async () => {
+    using bench = new Bench();
+    const [own, vf] = [bench.nic.interface, bench.nic.vfs[1]];
+    Object.assign(vf ?? {}, { mac: '02:00:00:00:00:98' });
+    bench.nic.onStep = (step) => {
+      if (step === 'NEWLINK flags' && own !== undefined && vf !== undefined) {
+        own.mac = vf.mac; // going up it asks its PF (igbvf)
+      }
+      return step === 'SETLINK mac' ? EADDRNOTAVAIL : undefined;
+    };
+    for (const mac of [MAC, '']) {
+      expect(await bench.run('ADD', { mac })).toMatchObject({ exitCode: 0 });
+      expect(await bench.run('DEL', { mac })).toEqual({ ...OK, stdout: '' });
+      expect([bench.files(), bench.leases.size, vf?.mac]).toEqual([{}, 0, '02:00:00:00:00:98']);
+    }
+    expect(own).toMatchObject({ name: 'p1v1', mac: '02:00:00:00:00:98' });
+    expect(bench.lines.join('\n')).toContain('link "p1v1" is not quite as it was');
   });
 
   it('leaves a VF alone that another pod has by now', async () => {

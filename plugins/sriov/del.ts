@@ -1,9 +1,10 @@
 import { releaseAfter } from '../../lib/cni/addressed.ts';
+import type { Attachment, DeletionCall, NetworkCall } from '../../lib/cni/call.ts';
 import { doAll } from '../../lib/cni/errors.ts';
 import { ipamType } from '../../lib/cni/ipam.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { Attachment, Call, Host } from '../../lib/cni/plugin.ts';
 import { type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import type { SriovConf } from './config.ts';
 import { giveBack, isSomebodyElses } from './give-back.ts';
 import { lockVf, ownerOf, stateFolder } from './places.ts';
@@ -14,50 +15,50 @@ import { recordWithoutFile } from './recover.ts';
  * DEL. The VF goes first and its addresses after it: while it is in the pod nobody else may get them. The record is kept
  * until both are done, so that another DEL can complete what this one could not.
  */
-export async function deleteVf(call: Call<JsonObject>, host: Host): Promise<void> {
+export async function deleteVf(call: DeletionCall, scope: Scope): Promise<void> {
   const records = recordsIn(stateFolder(dataDirOf(call.document)));
-  const known = records.readOrLog(nameOf(call), host.log);
-  const record = known ?? (await recordWithoutFile(call, host, records));
+  const known = records.readOrLog(nameOf(call), scope.log);
+  const record = known ?? (await recordWithoutFile(call, scope, records));
   // what ADD used is asked for the addresses, whatever the configuration says by now
   const type = known === undefined ? ipamType(call.document) : known.ipamType;
   const addressed = { ...call, document: type === '' ? {} : { ipam: { type } } };
-  await releaseAfter(addressed, host, async () => {
+  await releaseAfter(addressed, scope, async () => {
     if (record !== undefined) {
-      await giveBackOwn(host, records, { name: nameOf(call), record }, sandboxOfDevice(call));
+      await giveBackOwn(scope, records, { name: nameOf(call), record }, sandboxOfDevice(call));
     }
   });
   records.remove(nameOf(call));
 }
 
 /** GC: attachments of this network that the runtime does not know. */
-export async function collect(call: Call<SriovConf>, host: Host, valid: readonly Attachment[]): Promise<void> {
+export async function collect(call: NetworkCall<SriovConf>, scope: Scope, valid: readonly Attachment[]): Promise<void> {
   const records = recordsIn(stateFolder(call.conf.dataDir));
   const names = new Set(valid.map(({ containerID, ifname }) => nameOf({ containerId: containerID, ifName: ifname })));
   const strays = records
-    .list(host.log)
+    .list(scope.log)
     .filter(({ name, record }) => record.network === call.network && !names.has(name));
   await doAll(
     strays.map((stray) => async () => {
-      await giveBackOwn(host, records, stray, undefined);
+      await giveBackOwn(scope, records, stray, undefined);
       records.remove(stray.name);
     }),
   );
 }
 
 async function giveBackOwn(
-  host: Host,
+  scope: Scope,
   records: Records,
   named: NamedRecord,
   given: Sandbox | undefined,
 ): Promise<void> {
   const { deviceId } = named.record;
-  using _lock = await lockVf(host, records.path, deviceId);
-  if (await isSomebodyElses(host, records, named)) {
-    host.log(`VF "${deviceId}" is left alone: another pod has it by now`);
+  using _lock = await lockVf(scope, records.path, deviceId);
+  if (await isSomebodyElses(scope, records, named)) {
+    scope.log(`VF "${deviceId}" is left alone: another pod has it by now`);
     return;
   }
   const sandboxes = sandboxesOf(records, named, given);
-  await giveBack(host, records, named, { sandboxes, ifName: attachmentOf(named)?.ifName ?? '' });
+  await giveBack(scope, records, named, { sandboxes, ifName: attachmentOf(named)?.ifName ?? '' });
 }
 
 /** Where the pod may be: as it was recorded, as the call says, as the allocation says. */

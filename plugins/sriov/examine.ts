@@ -2,9 +2,10 @@ import { existsSync, globSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import { examineLinkPath } from '../../lib/cli/link-path.ts';
+import type { Examined, Finding } from '../../lib/cni/findings.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
 import { reopen } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { attributeOf, type BusDevice, driverOf, netNamesOf } from '../../lib/sys/bus-device.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 import { ownerOf, stateFolder } from './places.ts';
@@ -14,12 +15,12 @@ const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, f
 const warning = (text: string, fix: string): Finding => ({ level: 'warning', text, fix });
 
 /** PFs and their VFs, IOMMU, and VFs that dead pods still have by name. */
-export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
+export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   const own = confsOfType(confs, 'sriov', undefined, (conf) => stateFolder(textIn(conf, 'dataDir')));
   if (own.length === 0) {
     return [];
   }
-  const pfs = physicalFunctions(host.sysfs);
+  const pfs = physicalFunctions(scope.node.sysfs);
   if (pfs.length === 0) {
     return [
       fault(
@@ -29,9 +30,9 @@ export async function examine(host: Host, { confs }: Examined): Promise<readonly
     ];
   }
   return [
-    ...(await flatMapInTurn(pfs, (pf) => examinePf(host, pf))),
-    ...examineIommu(host, pfs),
-    ...(await flatMapInTurn(own, (conf) => forgotten(host, stateFolder(textIn(conf, 'dataDir'))))),
+    ...(await flatMapInTurn(pfs, (pf) => examinePf(scope, pf))),
+    ...examineIommu(scope, pfs),
+    ...(await flatMapInTurn(own, (conf) => forgotten(scope, stateFolder(textIn(conf, 'dataDir'))))),
     ...confs.filter((conf) => textIn(conf, 'type') === 'sriov').flatMap(examineDeviceId),
   ];
 }
@@ -53,7 +54,7 @@ const physicalFunctions = (sysfs: string): readonly BusDevice[] =>
     .map((path): BusDevice => ({ bus: 'pci', name: basename(dirname(path)), folder: join(sysfs, dirname(path)) }))
     .filter((device) => existsSync(join(device.folder, 'net')));
 
-async function examinePf(host: Host, pf: BusDevice): Promise<readonly Finding[]> {
+async function examinePf(scope: Scope, pf: BusDevice): Promise<readonly Finding[]> {
   const [name = pf.name] = netNamesOf(pf);
   const made = Number(attributeOf(pf, 'sriov_numvfs') ?? '0');
   const most = attributeOf(pf, 'sriov_totalvfs') ?? '?';
@@ -67,7 +68,7 @@ async function examinePf(host: Host, pf: BusDevice): Promise<readonly Finding[]>
   }
   const bare = vfsOf(pf).filter((vf) => driverOf(vf) === undefined);
   return [
-    ...(await examineLinkPath(host.netns.netlink, name)),
+    ...(await examineLinkPath(scope.node.host.netlink, name)),
     ...(bare.length === 0
       ? []
       : [
@@ -83,7 +84,7 @@ const vfsOf = (pf: BusDevice): readonly BusDevice[] =>
   globSync('virtfn*', { cwd: pf.folder }).map((name) => ({ bus: 'pci', name, folder: join(pf.folder, name) }));
 
 /** Only programs that drive a VF themselves need it. */
-function examineIommu({ sysfs }: Host, pfs: readonly BusDevice[]): readonly Finding[] {
+function examineIommu({ node: { sysfs } }: Scope, pfs: readonly BusDevice[]): readonly Finding[] {
   const isUsed = pfs.flatMap(vfsOf).some((vf) => driverOf(vf) === 'vfio-pci');
   return isUsed && namesIn(join(sysfs, 'class/iommu')).length === 0
     ? [
@@ -96,12 +97,12 @@ function examineIommu({ sysfs }: Host, pfs: readonly BusDevice[]): readonly Find
 }
 
 /** Allocations whose pod is gone, and that no record will ever end. */
-async function forgotten(host: Host, folder: string): Promise<readonly Finding[]> {
-  const records = recordsIn(folder).list(host.log);
+async function forgotten(scope: Scope, folder: string): Promise<readonly Finding[]> {
+  const records = recordsIn(folder).list(scope.log);
   const recorded = new Set(records.map(({ record }) => record.deviceId));
   const allocated = namesIn(join(folder, 'pci')).filter((name) => /^[0-9a-f]+:/.test(name) && !recorded.has(name));
   return flatMapInTurn(allocated, async (deviceId) => {
-    const { netns } = await reopen(host, { path: ownerOf(folder, deviceId) ?? '' });
+    const { netns } = await reopen(scope, { path: ownerOf(folder, deviceId) });
     netns?.[Symbol.dispose]();
     return netns === undefined
       ? [

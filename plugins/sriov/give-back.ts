@@ -1,6 +1,6 @@
 import { doAll } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
 import { reopen, type Sandbox } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { lookAt } from './discover.ts';
 import { bringHome } from './home.ts';
 import { ownerOf, removeOwner } from './places.ts';
@@ -26,29 +26,29 @@ export interface InterfaceLocation {
  * @throws CniError of all that failed; then the VF is not free
  */
 export async function giveBack(
-  host: Host,
+  scope: Scope,
   records: Records,
   named: NamedRecord,
   location: InterfaceLocation,
 ): Promise<void> {
   const { record } = named;
-  const seen = lookAt(record.deviceId, host.sysfs);
+  const seen = lookAt(record.deviceId, scope.node.sysfs);
   if (seen === undefined) {
-    host.log(`VF "${record.deviceId}" is gone: nothing is left to give back`);
-  } else if (isOfThisLife(host, records, named)) {
+    scope.log(`VF "${record.deviceId}" is gone: nothing is left to give back`);
+  } else if (isOfThisLife(scope, records, named)) {
     await doAll([
-      () => resetVf(host, seen, record),
-      () => bringHome(host, seen, record, location),
-      () => resetVf(host, seen, record),
+      () => resetVf(scope, seen, record),
+      () => bringHome(scope, seen, record, location),
+      () => resetVf(scope, seen, record),
     ]);
   } else {
-    host.log(`VF "${record.deviceId}" stays as it is: what was recorded of it is older than the VF`);
+    scope.log(`VF "${record.deviceId}" stays as it is: what was recorded of it is older than the VF`);
   }
   removeOwner(records.path, record.deviceId);
 }
 
 /** Has the VF been given to somebody else since, who is there? Then it is not touched. */
-export async function isSomebodyElses(host: Host, records: Records, { name, record }: NamedRecord): Promise<boolean> {
+export async function isSomebodyElses(scope: Scope, records: Records, { name, record }: NamedRecord): Promise<boolean> {
   const owner = ownerOf(records.path, record.deviceId);
   const others = records
     .list(() => undefined)
@@ -56,7 +56,7 @@ export async function isSomebodyElses(host: Host, records: Records, { name, reco
     // the Go plugin's record has no namespace of its own: the allocation names one, which may be ours
     .filter((other) => other.record.own !== undefined || owner !== record.own?.netns);
   for (const other of others) {
-    const { netns } = await reopen(host, sandboxOfRecord(records, other));
+    const { netns } = await reopen(scope, sandboxOfRecord(records, other));
     if (netns !== undefined) {
       netns[Symbol.dispose]();
       return true;

@@ -1,17 +1,18 @@
 import { CniError, doAll } from '../../lib/cni/errors.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
+import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice, findDeviceByIndex, setDown, setMtu } from '../../lib/link/device.ts';
-import { dropCollidingAltNames, moveLink, renameLink } from '../../lib/link/moving.ts';
+import { moveLink, renameLink } from '../../lib/link/moving.ts';
 import { restorePicture } from '../../lib/link/picture.ts';
 import { IFF_ALLMULTI, IFF_PROMISC, IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { driverOf, isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
+import { poll } from '../../lib/sys/clock.ts';
 import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import type { Seen } from './discover.ts';
 import type { InterfaceLocation } from './give-back.ts';
 import { findInterface, isInterfaceOf, wearMac } from './identity.ts';
-import { awaited, patiently } from './patience.ts';
+import { isRefusal, orLog, patiently, RHYTHM } from './patience.ts';
 import type { SriovRecord } from './record.ts';
 
 /** The kernel takes a moment to bring devices of a namespace back that has ended. */
@@ -25,7 +26,7 @@ const RETURN_MS = 3_000;
  * @throws CniError, ErrnoError; tryAgainLater when it is in none of them, nor here
  */
 export async function bringHome(
-  host: Host,
+  scope: Scope,
   seen: Seen,
   record: SriovRecord,
   location: InterfaceLocation,
@@ -33,60 +34,61 @@ export async function bringHome(
   if (record.before.name === '') {
     return; // a program had the VF
   }
-  const home = (await fetchFrom(host, record, location)) ?? (await awaitHere(host, seen, record));
+  const home = (await fetchFrom(scope, record, location)) ?? (await awaitHere(scope, seen, record));
   if (home !== undefined) {
-    await makeAsBefore(host, record, home);
+    await makeAsBefore(scope, record, home);
   }
 }
 
 async function fetchFrom(
-  host: Host,
+  scope: Scope,
   record: SriovRecord,
   { sandboxes, ifName }: InterfaceLocation,
 ): Promise<DeviceFacts | undefined> {
   for (const sandbox of sandboxes) {
-    using netns = await reopenIfHere(host, sandbox);
-    const away = netns?.isSameAs(host.netns) === false ? await findInterface(netns.netlink, ifName, record) : undefined;
+    using netns = await reopenIfHere(scope, sandbox);
+    const away =
+      netns?.isSameAs(scope.node.host) === false ? await findInterface(netns.netlink, ifName, record) : undefined;
     if (netns !== undefined && away !== undefined) {
-      return await moveHome(host, record, netns, away);
+      return await moveHome(scope, record, netns, away);
     }
   }
   return undefined;
 }
 
 /** It gets its own address back before it is seen here. */
-async function moveHome(host: Host, record: SriovRecord, from: Netns, away: DeviceFacts): Promise<DeviceFacts> {
+async function moveHome(scope: Scope, record: SriovRecord, from: Netns, away: DeviceFacts): Promise<DeviceFacts> {
   await setDown(from.netlink, away);
-  await dress(host, record, from, away).catch(() => undefined); // tried again, and reported, when it is here
+  const silent = scopeWith(scope, () => ({ log: () => undefined }));
+  await dress(silent, record, from, away).catch(() => undefined); // and again when it is here
   const dressed = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
-  const name = await freeName(host, record, dressed);
-  await dropCollidingAltNames(from, dressed, { netns: host.netns, name });
+  const name = await freeName(scope, record, dressed);
   const index = record.own?.device?.index;
-  return moveLink(from, dressed, { netns: host.netns, name, ...(index === undefined ? {} : { index }) });
+  return moveLink(from, dressed, { netns: scope.node.host, name, ...(index === undefined ? {} : { index }) });
 }
 
 /** Its name, or one that the kernel would choose when somebody else has that by now: a pod must be able to go. */
-async function freeName(host: Host, { before }: SriovRecord, device: DeviceFacts): Promise<string> {
-  const other = await findDevice(host.netns.netlink, before.name);
+async function freeName(scope: Scope, { before }: SriovRecord, device: DeviceFacts): Promise<string> {
+  const other = await findDevice(scope.node.host.netlink, before.name);
   if (other === undefined || (other.index === device.index && other.parentDev === device.parentDev)) {
     return before.name;
   }
   const name = `dev${device.index}`;
-  host.log(`link "${device.name}" comes home as "${name}": link "${other.name}" is called "${before.name}" now`);
+  scope.log(`link "${device.name}" comes home as "${name}": link "${other.name}" is called "${before.name}" now`);
   return name;
 }
 
-async function awaitHere(host: Host, seen: Seen, record: SriovRecord): Promise<DeviceFacts | undefined> {
+async function awaitHere(scope: Scope, seen: Seen, record: SriovRecord): Promise<DeviceFacts | undefined> {
   const driver = driverOf(seen.device);
   if (driver === undefined || isUserspace(seen.device)) {
-    host.log(`VF "${record.deviceId}" has no interface any more: its driver is ${driver ?? 'unbound'}`);
+    scope.log(`VF "${record.deviceId}" has no interface any more: its driver is ${driver ?? 'unbound'}`);
     return undefined;
   }
   const look = async (): Promise<DeviceFacts | undefined> => {
-    const devices = await mapInTurn(netNamesOf(seen.device), (name) => findDevice(host.netns.netlink, name));
+    const devices = await mapInTurn(netNamesOf(seen.device), (name) => findDevice(scope.node.host.netlink, name));
     return devices.find((device) => device !== undefined && isInterfaceOf(device, record));
   };
-  const found = await awaited(host.sleep, look, RETURN_MS);
+  const found = await poll(scope, RETURN_MS, RHYTHM, look);
   if (found === undefined) {
     throw new CniError(
       'tryAgainLater',
@@ -96,16 +98,16 @@ async function awaitHere(host: Host, seen: Seen, record: SriovRecord): Promise<D
   return found;
 }
 
-async function makeAsBefore(host: Host, record: SriovRecord, found: DeviceFacts): Promise<void> {
-  const device = await callByName(host, record, found);
+async function makeAsBefore(scope: Scope, record: SriovRecord, found: DeviceFacts): Promise<void> {
+  const device = await callByName(scope, record, found);
   await doAll([
-    () => dress(host, record, host.netns, device),
+    () => dress(scope, record, scope.node.host, device),
     async () => {
-      const now = (await findDeviceByIndex(host.netns.netlink, device.index)) ?? device;
+      const now = (await findDeviceByIndex(scope.node.host.netlink, device.index)) ?? device;
       const kept = { index: now.index, addresses: [], routes: [], rules: [] };
       const picture = { device: pictureOf(record, now), master: '', kept };
-      for (const fault of await restorePicture(host.netns, now, picture)) {
-        host.log(`link "${now.name}" is not quite as it was: ${fault}`);
+      for (const fault of await restorePicture(scope.node.host, now, picture)) {
+        scope.log(`link "${now.name}" is not quite as it was: ${fault}`);
       }
     },
   ]);
@@ -121,25 +123,28 @@ function pictureOf({ own, before }: SriovRecord, now: DeviceFacts): DeviceFacts 
   return { ...now, name: before.name, flags, inetConf: none, inet6Conf: none };
 }
 
-async function callByName(host: Host, record: SriovRecord, device: DeviceFacts): Promise<DeviceFacts> {
+async function callByName(scope: Scope, record: SriovRecord, device: DeviceFacts): Promise<DeviceFacts> {
   if (device.name === record.before.name) {
     return device;
   }
-  const name = await freeName(host, record, device);
-  return name === record.before.name ? renameLink(host.netns, device, name) : device;
+  const name = await freeName(scope, record, device);
+  return name === record.before.name ? renameLink(scope.node.host, device, name) : device;
 }
 
-/** Hardware address and MTU. */
-async function dress(host: Host, { before }: SriovRecord, netns: Netns, device: DeviceFacts): Promise<void> {
+/** Hardware address and MTU, if the driver takes them back: an administrative address may have been set since it had its own. */
+async function dress(scope: Scope, { before }: SriovRecord, netns: Netns, device: DeviceFacts): Promise<void> {
+  const { mac, mtu } = before;
+  const back = (work: () => Promise<unknown>): Promise<void> =>
+    orLog(scope.log, `link "${device.name}"`, isRefusal, work);
   await doAll([
     async () => {
-      if (before.mac !== '' && before.mac !== device.mac) {
-        await wearMac(netns.netlink, device, before.mac, host.sleep);
+      if (mac !== '' && mac !== device.mac) {
+        await back(() => wearMac(netns.netlink, device, mac, scope));
       }
     },
     async () => {
-      if (before.mtu !== 0 && before.mtu !== device.mtu) {
-        await patiently(host.sleep, () => setMtu(netns.netlink, device, before.mtu));
+      if (mtu !== 0 && mtu !== device.mtu) {
+        await back(() => patiently(scope, () => setMtu(netns.netlink, device, mtu)));
       }
     },
   ]);

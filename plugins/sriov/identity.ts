@@ -8,10 +8,12 @@ import {
   setMac,
 } from '../../lib/link/device.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
+import type { Mac } from '../../lib/net/mac.ts';
 import { IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { errnoError, hasErrno } from '../../lib/netlink/errno.ts';
-import { awaited, patiently, type Sleep } from './patience.ts';
+import { type Clock, poll } from '../../lib/sys/clock.ts';
+import { patiently, RHYTHM } from './patience.ts';
 import type { SriovRecord } from './record.ts';
 
 const EAGAIN = 11;
@@ -28,7 +30,7 @@ export function isInterfaceOf(device: DeviceFacts, { deviceId, mac, before, own 
   if (device.parentDev !== '' || known !== '') {
     return device.parentDev === (known || deviceId);
   }
-  return device.kind === '' && device.mac !== NO_MAC && [mac, before.mac].includes(device.mac);
+  return device.kind === '' && !['', NO_MAC].includes(device.mac) && [mac, before.mac].includes(device.mac);
 }
 
 /** The VF's interface in a namespace, whatever it is called there. */
@@ -54,8 +56,8 @@ export async function findInterface(
 export async function wearMac(
   netlink: Conversation,
   device: DeviceFacts,
-  mac: string,
-  sleep: Sleep,
+  mac: Mac,
+  clock: Clock,
 ): Promise<DeviceFacts> {
   let seen = device;
   const hasIt = async (): Promise<true | undefined> => {
@@ -63,7 +65,7 @@ export async function wearMac(
     return seen.mac === mac || undefined;
   };
   try {
-    await patiently(sleep, async () => {
+    await patiently(clock, async () => {
       if (seen.mac !== mac) {
         await setMac(netlink, seen, mac);
         if (!(await hasIt())) {
@@ -81,7 +83,7 @@ export async function wearMac(
       await setDown(netlink, seen);
       return hasIt();
     };
-    if (!hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') || !(await awaited(sleep, asksPf, ADOPTION_MS))) {
+    if (!hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') || !(await poll(clock, ADOPTION_MS, RHYTHM, asksPf))) {
       throw error;
     }
   }

@@ -1,22 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Host } from '../../lib/cni/plugin.ts';
+import { fakeScope } from '../../lib/cni/testing/fake-scope.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { withLog } from './log.ts';
 
 const hostWithLines = () => {
   const lines: string[] = [];
-  const host: Partial<Host> = { log: (line) => lines.push(line) };
-  return { host: host as Host, lines };
+  return { scope: fakeScope({ log: (line) => lines.push(line) }), lines };
 };
 
 describe('the log', () => {
   it('goes to the file that is named, a line at a time, instead of stderr', { tags: 'sriov/log' }, () => {
     using folder = temporaryFolder();
     const logFile = join(folder.path, 'sriov.log');
-    const { host, lines } = hostWithLines();
-    const logging = withLog({ logFile }, host);
+    const { scope, lines } = hostWithLines();
+    const logging = withLog({ logFile }, scope);
     logging.log('one');
     logging.log('two');
     expect(readFileSync(logFile, 'utf8')).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z one\n\S+ two\n$/);
@@ -25,10 +24,10 @@ describe('the log', () => {
 
   it('goes to stderr when the file cannot be written, or none is named', () => {
     using folder = temporaryFolder();
-    const { host, lines } = hostWithLines();
-    withLog({ logFile: folder.path }, host).log('lost');
+    const { scope, lines } = hostWithLines();
+    withLog({ logFile: folder.path }, scope).log('lost');
     expect(lines.join('\n')).toContain(`cannot append to log file "${folder.path}"`);
-    withLog({}, host).log('here');
+    withLog({}, scope).log('here');
     expect(lines.at(-1)).toBe('here');
   });
 });

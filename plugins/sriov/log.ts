@@ -1,19 +1,18 @@
 import { messageOf } from '../../lib/cni/errors.ts';
-import { hostWith } from '../../lib/cni/host.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { LogFile } from '../../lib/sys/log-stream.ts';
 
 /** What is logged are warnings: these levels leave them out. */
 const SILENT = ['panic', 'error'];
 
 /** The same host, but `logLevel` and `logFile` are obeyed. A file that cannot be written costs one line on stderr. */
-export function withLog(document: JsonObject, host: Host): Host {
+export function withLog(document: JsonObject, scope: Scope): Scope {
   const [level, file] = [textOf(document, 'logLevel'), textOf(document, 'logFile')];
   if (SILENT.includes(level.toLowerCase())) {
-    return hostWith(host, { log: () => undefined });
+    return scopeWith(scope, () => ({ log: () => undefined }));
   }
-  return file === '' ? host : hostWith(host, { log: appending(file, host.log) });
+  return file === '' ? scope : scopeWith(scope, (own) => ({ log: appending(file, own.log) }));
 }
 
 /** The lines of a call, into the file; onto stderr from the first on that it does not take. */

@@ -1,7 +1,8 @@
+import type { PodCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { ipamType } from '../../lib/cni/ipam.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
 import { identityOf } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { findPf, type PfFacts, vfOf } from '../../lib/link/vf.ts';
 import { differing, type VfChanges } from '../../lib/link/vf-change.ts';
@@ -24,8 +25,8 @@ export interface Observed {
 }
 
 /** @throws CniError internal when PF or VF cannot be read */
-export async function observeVf(host: Host, found: FoundVf): Promise<Observed> {
-  const { netlink } = host.netns;
+export async function observeVf(scope: Scope, found: FoundVf): Promise<Observed> {
+  const { netlink } = scope.node.host;
   const pf = await findPf(netlink, { name: found.pfName, device: found.pf });
   if (pf === undefined) {
     throw new CniError('internal', `cannot find PF "${found.pfName}" of device "${found.device.name}"`);
@@ -58,7 +59,7 @@ export function wantedOf({ vf }: Observed, { changes }: SriovPlan, preclean: boo
 
 /** What is remembered of an attachment that begins. */
 export function recordOf(
-  { call, host, netns }: { readonly call: Call<SriovConf>; readonly host: Host; readonly netns: Netns },
+  { call, scope, netns }: { readonly call: PodCall<SriovConf>; readonly scope: Scope; readonly netns: Netns },
   observed: Observed,
   plan: SriovPlan,
   before: VfFacts,
@@ -81,8 +82,8 @@ export function recordOf(
       containerId: call.containerId,
       ifName: call.ifName,
       netns: call.netnsPath,
-      namespace: identityOf(host, netns),
-      incarnation: incarnationOf(found.device.name, host.sysfs),
+      namespace: identityOf(scope, netns),
+      incarnation: incarnationOf(found.device.name, scope.node.sysfs),
       device,
     },
   };

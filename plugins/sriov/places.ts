@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';
 import { FileLock } from '../../lib/sys/lock.ts';
@@ -20,9 +20,9 @@ const ownerFile = (folder: string, deviceId: string): string => join(pciFolder(f
  *
  * @throws CniError tryAgainLater, ioFailure
  */
-export function lockVf(host: Host, folder: string, deviceId: string): Promise<FileLock> {
+export function lockVf(scope: Scope, folder: string, deviceId: string): Promise<FileLock> {
   makeFolder(lockFolder(folder));
-  return FileLock.acquire(host, join(lockFolder(folder), `${deviceId}.lock`), { timeoutMs: LOCK_TIMEOUT_MS });
+  return FileLock.acquire(scope, join(lockFolder(folder), `${deviceId}.lock`), { timeoutMs: LOCK_TIMEOUT_MS });
 }
 
 /** CNI_NETNS of the pod that has the VF; undefined when nobody has it. */

@@ -77,7 +77,7 @@ describe('planSriov', () => {
 
   it.each([
     ['01:00:5e:00:00:01', 'multicast'],
-    ['00:00:00:00:00:00', 'it is no address'],
+    ['00:00:00:00:00:00', 'it is all zero'],
     ['02:00:00:00:00:00:00:01', 'not an Ethernet address'],
     ['rubbish', 'not an Ethernet address'],
   ])('refuses the hardware address %s', { tags: 'sriov/mac-form' }, (mac, message) => {

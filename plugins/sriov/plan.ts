@@ -1,13 +1,11 @@
 import { macIn } from '../../lib/cni/args.ts';
 import { CniError } from '../../lib/cni/errors.ts';
-import { NO_MAC } from '../../lib/link/vf.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
 import { VLAN_PROTOCOLS, type VlanProtocol, type VlanTag } from '../../lib/link/vf-facts.ts';
-import { formatMac, isMulticastMac, parseMac } from '../../lib/net/mac.ts';
+import { ethernetMacFault, formatMac, type Mac, parseMac } from '../../lib/net/mac.ts';
 import { isPciAddress } from '../../lib/sys/bus-device.ts';
 import type { SriovConf } from './config.ts';
 
-const ETHERNET_BYTES = 6;
 const LOWEST_MTU = 68;
 
 /** What an attachment should be. */
@@ -15,7 +13,7 @@ export interface SriovPlan {
   /** what is asked of the PF */
   readonly changes: VfChanges;
   /** of the interface in the pod; undefined leaves it */
-  readonly mac: string | undefined;
+  readonly mac: Mac | undefined;
   /** undefined leaves it */
   readonly mtu: number | undefined;
 }
@@ -121,16 +119,11 @@ function planMtu({ mtu }: SriovConf): number | undefined {
   return mtu || undefined;
 }
 
-function readMac(text: string): string {
+function readMac(text: string): Mac {
   const bytes = parseMac(text);
-  if (bytes === undefined || bytes.length !== ETHERNET_BYTES) {
-    throw invalid(`cannot use "mac" ${JSON.stringify(text)}: it is not an Ethernet address`);
-  }
-  if (isMulticastMac(bytes)) {
-    throw invalid(`cannot use "mac" "${text}": it is a multicast address`);
-  }
-  if (formatMac(bytes) === NO_MAC) {
-    throw invalid(`cannot use "mac" "${text}": it is no address`);
+  const fault = ethernetMacFault(bytes);
+  if (bytes === undefined || fault !== undefined) {
+    throw invalid(`cannot use "mac" ${JSON.stringify(text)}: it ${fault}`);
   }
   return formatMac(bytes);
 }

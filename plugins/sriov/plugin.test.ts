@@ -1,10 +1,31 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-
+import type { PodCall } from '../../lib/cni/call.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
+import { sriov } from './plugin.ts';
 import { ALL, attached, Bench, messageIn, OK } from './testing/bench.ts';
 import { link, OWN_MAC } from './testing/fake-nic.ts';
+
+describe('validate', () => {
+  const refused = (conf: JsonObject, args: string) => () =>
+    sriov.validate({
+      document: conf,
+      stdin: Buffer.from(JSON.stringify(conf)),
+      args,
+      version: '1.1.0',
+    } as PodCall<JsonObject>);
+
+  it('looks at CNI_ARGS too: multus asks it before any network of a pod is attached', () => {
+    expect(refused({ type: 'sriov' }, 'IgnoreUnknown=1;MAC=02:00:00:00:00:07')).not.toThrow();
+    expect(refused({ type: 'sriov' }, 'MAC=zz')).toThrow(expect.objectContaining({ code: 4 }));
+    expect(refused({ type: 'sriov' }, `MAC=${'z'.repeat(200_000)}`)).toThrow(/^.{1,2000}$/);
+  });
+
+  it('lets the caller fill the device in, but not with what is none', () => {
+    expect(refused({ type: 'sriov', deviceID: 'eth0' }, '')).toThrow(expect.objectContaining({ code: 7 }));
+  });
+});
 
 describe('CHECK', () => {
   it('finds nothing after ADD', async () => {

@@ -2,10 +2,12 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
+import type { Attachment, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError, doAll } from '../../lib/cni/errors.ts';
 import { ipamForesee, ipamForward } from '../../lib/cni/ipam.ts';
-import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { addVf } from './add.ts';
 import { checkVf } from './check.ts';
@@ -17,43 +19,48 @@ import { stateFolder } from './places.ts';
 import { deviceIdOf, planSriov, wantedMacOf } from './plan.ts';
 import { recorded } from './recorded.ts';
 
-export const sriov: Plugin<SriovConf> = {
+export const sriov: Plugin = definePlugin<SriovConf>({
   name: 'sriov',
   about: 'sriov: gives a pod a virtual function of a NIC',
   conf: SriovConf,
-  add: (call, host) => addVf(call, withLog(call.document, host)),
-  del: (call, host) => deleteVf(call, withLog(call.document, host)),
-  check: (call, host) => checkVf(call, withLog(call.document, host)),
+  add: (call, scope) => addVf(call, withLog(call.document, scope)),
+  del: (call, scope) => deleteVf(call, withLog(call.document, scope)),
+  check: (call, scope) => checkVf(call, withLog(call.document, scope)),
   status,
   gc,
   records: recorded,
   examine,
-  validate: (call) => {
-    refuseUnprintable(call);
-    planSriov(call.conf, wantedMacOf(call.conf, {}));
-    if (call.conf.deviceID !== '') {
-      deviceIdOf(call.conf);
-    }
-  },
-  misnomers: { if0name: 'is a key of old versions: the caller names the interface (CNI_IFNAME)' },
+  validate,
   foresee,
-};
+  misnomers: { if0name: 'is a key of old versions: the caller names the interface (CNI_IFNAME)' },
+});
 
-async function foresee(call: Call<SriovConf>, host: Host): Promise<void> {
+/** The caller may fill the device in. */
+function validate(call: PodCall<SriovConf>): void {
   refuseUnprintable(call);
+  planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
+  if (call.conf.deviceID !== '') {
+    deviceIdOf(call.conf);
+  }
+}
+
+async function foresee(call: PodCall<SriovConf>, scope: Scope): Promise<void> {
   refuseLongRecord({ containerId: call.containerId, ifName: call.ifName });
   deviceIdOf(call.conf);
-  await ipamForesee(call, host);
+  await ipamForesee(call, scope);
 }
 
 /** Whether VFs are left is the device plugin's to know. */
-async function status(call: Call<SriovConf>, host: Host): Promise<void> {
-  planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
-  if (!existsSync(join(host.sysfs, 'bus/pci/devices'))) {
-    throw new CniError('notAvailable', `cannot find PCI devices: there is no "${join(host.sysfs, 'bus/pci/devices')}"`);
+async function status(call: NetworkCall<SriovConf>, scope: Scope): Promise<void> {
+  planSriov(call.conf, wantedMacOf(call.conf, {}));
+  if (!existsSync(join(scope.node.sysfs, 'bus/pci/devices'))) {
+    throw new CniError(
+      'notAvailable',
+      `cannot find PCI devices: there is no "${join(scope.node.sysfs, 'bus/pci/devices')}"`,
+    );
   }
   refuseReadOnly(stateFolder(call.conf.dataDir));
-  await ipamForward(call, host);
+  await ipamForward(call, scope);
 }
 
 /** The folder itself is made when it is needed. */
@@ -70,13 +77,13 @@ function refuseReadOnly(folder: string): void {
 }
 
 /** Attachments that the runtime does not know any more; when it names none at all, it has not said that there is none. */
-async function gc(call: Call<SriovConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+async function gc(call: NetworkCall<SriovConf>, scope: Scope, valid: readonly Attachment[] | undefined): Promise<void> {
   await doAll([
     async () => {
       if (valid !== undefined) {
-        await collect(call, withLog(call.document, host), valid);
+        await collect(call, withLog(call.document, scope), valid);
       }
     },
-    () => ipamForward(call, host),
+    () => ipamForward(call, scope),
   ]);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
+import { mac } from '../../lib/testing/mac.ts';
 import { changesBack, type SriovRecord } from './record.ts';
 import { copiedFrom, formatRecord, parseRecord } from './record-form.ts';
 
@@ -16,12 +17,12 @@ const plain: SriovRecord = {
   pfName: 'p1',
   vfNumber: 3,
   ipamType: 'static',
-  mac: '02:aa:00:00:00:07',
+  mac: mac('02:aa:00:00:00:07'),
   mtu: 1500,
-  asked: { mac: '02:aa:00:00:00:07', vlan: { id: 40, qos: 0, protocol: '802.1q' }, trust: true },
+  asked: { mac: mac('02:aa:00:00:00:07'), vlan: { id: 40, qos: 0, protocol: '802.1q' }, trust: true },
   before: {
     vf: {
-      mac: '00:00:00:00:00:00',
+      mac: mac('00:00:00:00:00:00'),
       vlan: { id: 0, qos: 0, protocol: '802.1q' },
       spoofCheck: true,
       trust: false,
@@ -29,7 +30,7 @@ const plain: SriovRecord = {
       linkState: 'auto',
     },
     name: 'p1v3',
-    mac: '02:10:00:00:00:01',
+    mac: mac('02:10:00:00:00:01'),
     mtu: 1500,
   },
   conf: { cniVersion: '1.0.0', type: 'sriov', runtimeConfig: {} },
@@ -45,7 +46,7 @@ describe('a record', () => {
 
   it('with everything is understood', () => {
     expect(parseRecord(FULL)).toMatchObject({
-      asked: { rate: { min: 0, max: 100 }, linkState: 'enable', spoofCheck: false, mac: '02:aa:00:00:00:08' },
+      asked: { rate: { min: 0, max: 100 }, linkState: 'enable', spoofCheck: false, mac: mac('02:aa:00:00:00:08') },
       before: {
         vf: {
           vlan: { id: 7, qos: 5, protocol: '802.1ad' },
@@ -61,7 +62,7 @@ describe('a record', () => {
 
   it('keeps what is ours under one key, beside the form', () => {
     const device: DeviceFacts = {
-      ...{ index: 5, name: 'p1v3', mac: '02:00:00:00:00:01', mtu: 1500, isUp: true, isRunning: true, kind: '' },
+      ...{ index: 5, name: 'p1v3', mac: mac('02:00:00:00:00:01'), mtu: 1500, isUp: true, isRunning: true, kind: '' },
       ...{ parentIndex: undefined, masterIndex: undefined, slaveKind: '', macvlanMode: undefined },
       ...{ altNames: ['enp1s0f0v1'], alias: '', permanentMac: '', parentDev: '0000:65:02.3', flags: 1 },
       ...{ txQueueLength: 1000, group: 0, inetConf: Buffer.from([1, 2]), inet6Conf: Buffer.alloc(0) },
@@ -90,7 +91,7 @@ describe('a record', () => {
     const old = '{"OrigVfState":{"HostIFName":"p1v3","AdminMAC":"02:00:00:00:00:09"},"deviceID":"0000:65:02.3"}';
     const record = parseRecord(old);
     expect(record).toMatchObject({ asked: {}, before: { mtu: 0, mac: '', vf: { linkState: 'auto' } }, mtu: undefined });
-    expect(changesBack(record)).toEqual({ mac: '02:00:00:00:00:09' });
+    expect(changesBack(record)).toEqual({ mac: mac('02:00:00:00:00:09') });
   });
 
   it('of a big-endian node has the protocol swapped', () => {
@@ -109,11 +110,11 @@ describe('a record', () => {
 describe('changesBack', () => {
   it('is what was asked for, and always the administrative address', () => {
     expect(changesBack(plain)).toEqual({
-      mac: '00:00:00:00:00:00',
+      mac: mac('00:00:00:00:00:00'),
       vlan: { id: 0, qos: 0, protocol: '802.1q' },
       trust: false,
     });
-    expect(changesBack({ ...plain, asked: {} })).toEqual({ mac: '00:00:00:00:00:00' });
+    expect(changesBack({ ...plain, asked: {} })).toEqual({ mac: mac('00:00:00:00:00:00') });
   });
 });
 

@@ -4,6 +4,7 @@ import { NetnsIdentityForm } from '../../lib/cni/sandbox.ts';
 import { bytesAsText, DeviceForm } from '../../lib/link/stored.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
 import { type LinkState, VLAN_PROTOCOLS } from '../../lib/link/vf-facts.ts';
+import { type Mac, macOf } from '../../lib/net/mac.ts';
 import { ETH_P_8021AD, LINK_STATES } from '../../lib/netlink/codec/vf.ts';
 import { isPciAddress } from '../../lib/sys/bus-device.ts';
 import { readForm } from '../../lib/sys/json-form.ts';
@@ -128,7 +129,7 @@ export function parseRecord(textOfFile: string): SriovRecord {
     pfName: form.Master,
     vfNumber: form.VFID,
     ipamType: form.ipam?.type ?? '',
-    mac: form.MAC,
+    mac: macIn(form.MAC),
     mtu: form.MTU,
     asked: askedIn(form),
     before: beforeIn(original),
@@ -163,8 +164,9 @@ export function copiedFrom(document: JsonObject): JsonObject {
 
 function askedIn(form: GoForm): VfChanges {
   const { vlan, min_tx_rate: min, max_tx_rate: max } = form;
+  const mac = macIn(form.MAC);
   return {
-    ...(form.MAC === '' ? {} : { mac: form.MAC.toLowerCase() }),
+    ...(mac === '' ? {} : { mac }),
     ...(vlan === undefined
       ? {}
       : { vlan: { id: vlan, qos: form.vlanQoS ?? 0, protocol: form.vlanProto === '802.1ad' ? '802.1ad' : '802.1q' } }),
@@ -180,7 +182,7 @@ function beforeIn(original: NonNullable<GoForm['OrigVfState']>): Before {
   const states = Object.entries(LINK_STATES) as readonly (readonly [LinkState, number])[];
   return {
     vf: {
-      mac: original.AdminMAC.toLowerCase(),
+      mac: macIn(original.AdminMAC),
       vlan: { id: original.Vlan, qos: original.VlanQoS, protocol: isAd ? '802.1ad' : '802.1q' },
       spoofCheck: original.SpoofChk,
       trust: original.Trust,
@@ -188,9 +190,18 @@ function beforeIn(original: NonNullable<GoForm['OrigVfState']>): Before {
       linkState: states.find(([, number]) => number === original.LinkState)?.[0] ?? 'auto',
     },
     name: original.HostIFName,
-    mac: original.EffectiveMAC.toLowerCase(),
+    mac: macIn(original.EffectiveMAC),
     mtu: original.MTU,
   };
+}
+
+/** @throws SyntaxError when the text is neither empty nor a hardware address */
+function macIn(textOfFile: string): Mac | '' {
+  const mac = textOfFile === '' ? '' : macOf(textOfFile);
+  if (mac === undefined) {
+    throw new SyntaxError(`${JSON.stringify(textOfFile)} is not a hardware address`);
+  }
+  return mac;
 }
 
 const isLinkState = (word: string): word is LinkState => Object.hasOwn(LINK_STATES, word);

@@ -3,6 +3,7 @@ import type { NetnsIdentity } from '../../lib/cni/sandbox.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
 import type { VfChanges } from '../../lib/link/vf-change.ts';
 import type { VfFacts } from '../../lib/link/vf-facts.ts';
+import type { Mac } from '../../lib/net/mac.ts';
 
 /**
  * What an attachment is, and what its VF was before: written before the VF is touched, gone when it is back. The Go
@@ -16,7 +17,7 @@ export interface SriovRecord {
   /** '' when the VF has no addresses */
   readonly ipamType: string;
   /** what was asked for; '' when nothing was */
-  readonly mac: string;
+  readonly mac: Mac | '';
   /** of the result */
   readonly mtu: number | undefined;
   /** what was asked of the PF */
@@ -31,11 +32,11 @@ export interface SriovRecord {
 /** A VF before it was touched. */
 export interface Before {
   /** as the PF saw it; the hardware address is '' when it was not recorded */
-  readonly vf: Omit<VfFacts, 'number'>;
+  readonly vf: Omit<VfFacts, 'number' | 'mac'> & { readonly mac: Mac | '' };
   /** name of its interface; '' when its driver handed it to a program */
   readonly name: string;
   /** hardware address of the interface; '' when it was not recorded */
-  readonly mac: string;
+  readonly mac: Mac | '';
   /** of the interface; 0 when it was not recorded */
   readonly mtu: number;
 }

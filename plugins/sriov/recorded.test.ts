@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Host } from '../../lib/cni/plugin.ts';
+import { fakeScope } from '../../lib/cni/testing/fake-scope.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { setOwner } from './places.ts';
 import { recorded } from './recorded.ts';
@@ -27,8 +27,8 @@ describe('what sriov has recorded', () => {
     writeFileSync(join(folder.path, 'other'), 'something else');
     setOwner(folder.path, '0000:65:00.1', '/run/netns/b');
     const logged: string[] = [];
-    const host = { log: (line: string) => logged.push(line) } as unknown as Host;
-    const all = await recorded(host, [{ type: 'sriov', dataDir: folder.path }]);
+    const scope = fakeScope({ log: (line) => logged.push(line) });
+    const all = await recorded(scope, [{ type: 'sriov', dataDir: folder.path }]);
     const device = '0000:65:00.1 (ens1f0 VF 3)';
     expect(all.filter(({ place }) => place.startsWith(folder.path))).toMatchObject([
       { containerId: 'c-1', ifName: 'net1', netns: '/run/netns/a', network: 'fast', device },

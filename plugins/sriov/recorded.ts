@@ -1,17 +1,18 @@
 import { statSync } from 'node:fs';
 import { confsOfType, textIn } from '../../lib/cli/confs.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import type { AttachmentRecord } from '../../lib/cni/records.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { ownerOf, stateFolder } from './places.ts';
 import { attachmentOf, recordsIn } from './records.ts';
 
 /** The VFs that pods have. Container and interface of a record that the Go plugin wrote are told by its file's name. */
-export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'sriov', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
     const records = recordsIn(folder);
-    return records.list(host.log).flatMap((named): readonly AttachmentRecord[] => {
+    return records.list(scope.log).flatMap((named): readonly AttachmentRecord[] => {
       const place = records.fileOf(named.name);
       const { network, deviceId, pfName, vfNumber, own } = named.record;
       const attachment = attachmentOf(named);

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
-import type { Host } from '../../lib/cni/plugin.ts';
 import { recordName } from '../../lib/cni/record-name.ts';
 import type { Sandbox } from '../../lib/cni/sandbox.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { bootTimeMs } from '../../lib/sys/boot.ts';
 import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import { type Named, RecordFolder } from '../../lib/sys/record-folder.ts';
@@ -38,10 +38,10 @@ export function sandboxOfRecord(records: Records, named: NamedRecord): Sandbox {
 }
 
 /** Was it recorded of the VF that there is now, and not before a boot, or before the VFs were made anew? */
-export function isOfThisLife(host: Host, records: Records, { name, record }: NamedRecord): boolean {
+export function isOfThisLife(scope: Scope, records: Records, { name, record }: NamedRecord): boolean {
   const { own, deviceId } = record;
   if (own?.namespace !== undefined) {
-    return own.namespace.boot === host.bootId && own.incarnation === incarnationOf(deviceId, host.sysfs);
+    return own.namespace.boot === scope.node.bootId && own.incarnation === incarnationOf(deviceId, scope.node.sysfs);
   }
   const written = statSync(records.fileOf(name), { throwIfNoEntry: false });
   return written === undefined || written.mtimeMs >= bootTimeMs();

@@ -1,5 +1,6 @@
-import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { Call, Host } from '../../lib/cni/plugin.ts';
+import type { DeletionCall } from '../../lib/cni/call.ts';
+import { lookUp } from '../../lib/cni/json.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
 import { isPciAddress, netNamesOf } from '../../lib/sys/bus-device.ts';
@@ -18,11 +19,11 @@ import { nameOf, type Records } from './records.ts';
  * @returns undefined when there is none, as it is when DEL is called again
  */
 export async function recordWithoutFile(
-  call: Call<JsonObject>,
-  host: Host,
+  call: DeletionCall,
+  scope: Scope,
   records: Records,
 ): Promise<SriovRecord | undefined> {
-  const candidates = call.netnsPath === '' ? [] : allocatedTo(records.path, call.netnsPath);
+  const candidates = call.netnsPath === undefined ? [] : allocatedTo(records.path, call.netnsPath);
   const wanted = lookUp(call.document, 'deviceID');
   const others = new Set(
     records
@@ -33,23 +34,23 @@ export async function recordWithoutFile(
   const left = candidates
     .filter((deviceId) => isPciAddress(deviceId) && !others.has(deviceId))
     .filter((deviceId) => typeof wanted !== 'string' || wanted === '' || wanted.toLowerCase() === deviceId);
-  const found = await mapInTurn(left, (deviceId) => recordOf(call, host, deviceId));
+  const found = await mapInTurn(left, (deviceId) => recordOf(call, scope, deviceId));
   const record = found.find((one) => one !== undefined);
   if (record !== undefined) {
-    host.log(`VF "${record.deviceId}" has no record: it is reset to what nobody has changed`);
+    scope.log(`VF "${record.deviceId}" has no record: it is reset to what nobody has changed`);
   }
   return record;
 }
 
 /** @returns undefined when another of the pod's interfaces is that VF */
-async function recordOf(call: Call<JsonObject>, host: Host, deviceId: string): Promise<SriovRecord | undefined> {
+async function recordOf(call: DeletionCall, scope: Scope, deviceId: string): Promise<SriovRecord | undefined> {
   const record = withoutInterface(call.network, deviceId);
-  const away = await interfaceInPod(call, host, record);
+  const away = await interfaceInPod(call, scope, record);
   if (away !== undefined) {
     const before = { ...record.before, name: `dev${away.index}`, mac: away.permanentMac };
     return away.name === call.ifName ? { ...record, before } : undefined;
   }
-  const home = await interfaceHere(host, deviceId);
+  const home = await interfaceHere(scope, deviceId);
   return home === undefined
     ? record
     : { ...record, before: { ...record.before, name: home.name, mac: home.permanentMac } };
@@ -71,21 +72,17 @@ function withoutInterface(network: string, deviceId: string): SriovRecord {
   };
 }
 
-async function interfaceInPod(
-  call: Call<JsonObject>,
-  host: Host,
-  record: SriovRecord,
-): Promise<DeviceFacts | undefined> {
+async function interfaceInPod(call: DeletionCall, scope: Scope, record: SriovRecord): Promise<DeviceFacts | undefined> {
   try {
-    using netns = host.openNetns(call.netnsPath);
+    using netns = scope.node.openNetns(call.netnsPath ?? '');
     return await findInterface(netns.netlink, call.ifName, record);
   } catch {
     return undefined; // the pod is gone
   }
 }
 
-async function interfaceHere(host: Host, deviceId: string): Promise<DeviceFacts | undefined> {
-  const device = lookAt(deviceId, host.sysfs)?.device;
+async function interfaceHere(scope: Scope, deviceId: string): Promise<DeviceFacts | undefined> {
+  const device = lookAt(deviceId, scope.node.sysfs)?.device;
   const [name] = device === undefined ? [] : netNamesOf(device);
-  return name === undefined ? undefined : findDevice(host.netns.netlink, name);
+  return name === undefined ? undefined : findDevice(scope.node.host.netlink, name);
 }

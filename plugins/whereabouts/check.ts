@@ -5,7 +5,7 @@ import { type Container, scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/
 import { count, table } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { audit, type Trouble } from './audit.ts';
 import { openDatastore } from './datastore.ts';
 import { placeKey } from './place.ts';
@@ -18,7 +18,7 @@ import { allDataDirs, viewsOf } from './views.ts';
 type Print = (line: string) => void;
 
 /** `braid ipam check`. The exit code is 0 when nothing is wrong, or nothing any more. */
-export async function check(args: readonly string[], host: Host, print: Print): Promise<number> {
+export async function check(args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     ...NODE_OPTIONS,
     ...CRI_OPTION,
@@ -30,17 +30,17 @@ export async function check(args: readonly string[], host: Host, print: Print): 
   const tell: Print = values.json ? () => undefined : print;
   const places = { ...placesIn(values), confs: confsFor(values['data-dir']) };
   const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
-  const { node, containers, evidence } = await scanTwice(host, options, tell);
-  const stores = await checkStores(host, node.confs, values.repair ? containers : undefined);
-  const look = () => viewsOf(host, node.confs, stores.damaged);
+  const { node, containers, evidence } = await scanTwice(scope, options, tell);
+  const stores = await checkStores(scope, node.confs, values.repair ? containers : undefined);
+  const look = () => viewsOf(scope, node.confs, stores.damaged);
   const { views, faults } = await look();
   const known = { containers, namespaces: evidence.namespaces, located: evidence.located };
   const troubles = audit(views, known);
-  const repaired = values.repair ? await repair(host, troubles) : { done: new Set<Trouble>(), faults: [] };
+  const repaired = values.repair ? await repair(scope, troubles) : { done: new Set<Trouble>(), faults: [] };
   const rest = repaired.done.size === 0 ? troubles : audit((await look()).views, known);
   const allFaults = [...stores.faults, ...faults, ...repaired.faults];
   for (const fault of allFaults) {
-    host.log(fault);
+    scope.log(fault);
   }
   const { rebuilt } = stores;
   if (values.json) {
@@ -59,15 +59,15 @@ export async function check(args: readonly string[], host: Host, print: Print): 
  *
  * @param containers to rebuild damaged stores with; undefined leaves them
  */
-async function checkStores(host: Host, confs: readonly JsonObject[], containers: readonly Container[] | undefined) {
+async function checkStores(scope: Scope, confs: readonly JsonObject[], containers: readonly Container[] | undefined) {
   const faults: string[] = [];
   const damaged = new Set<string>();
   const rebuilt: Rebuilt[] = [];
   for (const dataDir of allDataDirs(confs)) {
     try {
-      const damage = await damageOf(dataDir, host);
+      const damage = await damageOf(dataDir, scope);
       if (damage !== undefined && containers !== undefined) {
-        rebuilt.push(await repairStore(dataDir, damage, containers, host));
+        rebuilt.push(await repairStore(dataDir, damage, containers, scope));
       } else if (damage !== undefined) {
         damaged.add(dataDir);
         faults.push(damage);
@@ -98,7 +98,7 @@ function reportRebuilt(rebuilt: readonly Rebuilt[], print: Print): void {
 }
 
 /** Frees what is reserved for containers that are gone, one step for each store, and nothing else. */
-async function repair(host: Host, troubles: readonly Trouble[]) {
+async function repair(scope: Scope, troubles: readonly Trouble[]) {
   const leaks = troubles.flatMap((trouble) => (trouble.dead === undefined ? [] : [{ trouble, ...trouble.dead }]));
   const done = new Set<Trouble>();
   const faults: string[] = [];
@@ -107,7 +107,7 @@ async function repair(host: Host, troubles: readonly Trouble[]) {
     try {
       if (first !== undefined) {
         await free(
-          host,
+          scope,
           first.view,
           group.map(({ held }) => held),
         );
@@ -123,8 +123,8 @@ async function repair(host: Host, troubles: readonly Trouble[]) {
 }
 
 /** Only what is still as it was seen: a pod may have come back under its address meanwhile. */
-const free = (host: Host, { place }: PoolView, held: readonly Held[]): Promise<void> =>
-  openDatastore(place, host).free((pools) => ({
+const free = (scope: Scope, { place }: PoolView, held: readonly Held[]): Promise<void> =>
+  openDatastore(place, scope).free((pools) => ({
     changes: held
       .filter(({ range, ip, entry }) =>
         pools.holdersOf(ip).some((now) => now.range === range && isOf(entry)(now.entry)),

@@ -1,4 +1,4 @@
-import type { Command } from '../../lib/cni/plugin.ts';
+import type { Command } from '../../lib/cni/command.ts';
 import { importCommand } from './import.ts';
 import { DEFAULT_DATA_DIR } from './place.ts';
 
@@ -29,7 +29,7 @@ export const commands: readonly Command[] = [
       ...PLACES,
       AS_JSON,
     ],
-    run: async (args, host, print) => (await import('./show.ts')).show(args, host, print),
+    run: async (args, scope, print) => (await import('./show.ts')).show(args, scope, print),
   },
   {
     name: 'ipam check',
@@ -42,6 +42,6 @@ export const commands: readonly Command[] = [
       ...PLACES,
       AS_JSON,
     ],
-    run: async (args, host, print) => (await import('./check.ts')).check(args, host, print),
+    run: async (args, scope, print) => (await import('./check.ts')).check(args, scope, print),
   },
 ];

@@ -1,18 +1,16 @@
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
+import type { Node } from '../../lib/node/node.ts';
 import { Joiner } from '../../lib/sys/joiner.ts';
 import type { Slot } from '../../lib/sys/shared.ts';
-import { EmbeddedEngine, type EmbeddedHost, isDamage, isNoRoom } from './embedded/engine.ts';
+import { EmbeddedEngine, isDamage, isNoRoom } from './embedded/engine.ts';
 import type { Step } from './engine.ts';
 import type { StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
 import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
 import { transact } from './transact.ts';
-
-/** What a datastore needs of the host. */
-export interface DatastoreHost extends EmbeddedHost, Pick<Host, 'shared' | 'join'> {}
 
 /** Where the reservations of one network are kept. Every answer is durable when it is given. */
 export interface Datastore {
@@ -78,8 +76,8 @@ interface Store {
 class Stores implements Disposable {
   private readonly stores = new Map<string, Store>();
 
-  at({ dataDir }: StorePlace, host: EmbeddedHost): Store {
-    const store = this.stores.get(dataDir) ?? makeStore(dataDir, host);
+  at({ dataDir }: StorePlace, node: Node): Store {
+    const store = this.stores.get(dataDir) ?? makeStore(dataDir, node);
     this.stores.set(dataDir, store);
     return store;
   }
@@ -93,10 +91,12 @@ class Stores implements Disposable {
 
 const STORES: Slot<Stores> = { make: () => new Stores() };
 
-export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore {
-  const store = host.shared(STORES).at(place, host);
-  const ask = <T>(step: Omit<Question<T>, 'networkName'>): Promise<T> =>
-    answerOf({ ...step, networkName: place.networkName }, (one) => host.join(store.joiner, one));
+export function openDatastore(place: StorePlace, scope: Scope): Datastore {
+  const store = scope.node.shared(STORES).at(place, scope.node);
+  // Others may be served with it: that its call is to end does not end them.
+  const known = { caller: scope.unending, networkName: place.networkName };
+  const ask = <T>(step: Omit<Question<T>, keyof typeof known>): Promise<T> =>
+    answerOf({ ...step, ...known }, (one) => scope.join(store.joiner, one));
   const look = <T>(question: (pools: Pools) => T): Promise<T> =>
     ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
   return {
@@ -130,15 +130,15 @@ export function openDatastore(place: StorePlace, host: DatastoreHost): Datastore
   };
 }
 
-function makeStore(dataDir: string, host: EmbeddedHost): Store {
-  const engine = new EmbeddedEngine(dataDir, host);
-  return { engine, joiner: new Joiner((steps) => serve(engine, steps, (ms) => host.sleep(ms)), MOST_STEPS) };
+function makeStore(dataDir: string, { openDatabase }: Node): Store {
+  const engine = new EmbeddedEngine(dataDir, openDatabase);
+  return { engine, joiner: new Joiner((steps) => serve(engine, steps), MOST_STEPS) };
 }
 
 /** Together if that works, else one by one: a full disk or a damaged row that one meets is no reason to fail another. */
-async function serve(engine: EmbeddedEngine, steps: readonly Step[], sleep: (ms: number) => Promise<void>) {
+async function serve(engine: EmbeddedEngine, steps: readonly Step[]) {
   try {
-    return await transact(engine, steps, sleep);
+    return await transact(engine, steps);
   } catch (error) {
     if (!isNoRoom(error) && !(isDamage(error) && steps.length > 1)) {
       throw error;
@@ -146,16 +146,16 @@ async function serve(engine: EmbeddedEngine, steps: readonly Step[], sleep: (ms:
   }
   const outcomes: PromiseSettledResult<void>[] = [];
   for (const step of steps) {
-    outcomes.push(await serveAlone(engine, step, sleep));
+    outcomes.push(await serveAlone(engine, step));
   }
   return outcomes;
 }
 
 /** A release may use the space that is kept for it. */
-async function serveAlone(engine: EmbeddedEngine, step: Step, sleep: (ms: number) => Promise<void>) {
+async function serveAlone(engine: EmbeddedEngine, step: Step) {
   const attempt = async (): Promise<PromiseSettledResult<void>> => {
     try {
-      const [outcome] = await transact(engine, [step], sleep);
+      const [outcome] = await transact(engine, [step]);
       return outcome ?? { status: 'fulfilled', value: undefined };
     } catch (reason) {
       return { status: 'rejected', reason };
@@ -166,7 +166,7 @@ async function serveAlone(engine: EmbeddedEngine, step: Step, sleep: (ms: number
     return outcome;
   }
   const second = await attempt();
-  engine.restoreRoom();
+  engine.restoreRoom(step.caller);
   return second;
 }
 

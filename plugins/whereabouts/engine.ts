@@ -1,3 +1,4 @@
+import type { Scope } from '../../lib/cni/scope.ts';
 import type { Change, Pools } from './pool.ts';
 
 /** What a plan will ask about. An engine that must fetch whole pools fetches these, and no others. */
@@ -8,8 +9,12 @@ export interface Asked {
   readonly containers: readonly string[];
 }
 
+/** Whose step it is: how that call waits, and what it is told that fails no call. */
+export type Caller = Pick<Scope, 'now' | 'sleep' | 'log'>;
+
 /** One step of a transaction: made from the pools of one network by a pure function, which may be called again. */
 export interface Step {
+  readonly caller: Caller;
   readonly networkName: string;
   readonly asked: Asked;
   /** nothing is changed, whatever the pools hold */

@@ -1,6 +1,7 @@
 import { messageOf } from '../../lib/cni/errors.ts';
+import type { Examined, Finding } from '../../lib/cni/findings.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Examined, Finding, Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { configuredIn } from './configured.ts';
 import type { PoolView } from './pool-view.ts';
 import { probeFolder } from './probe.ts';
@@ -10,8 +11,8 @@ import { viewsOf } from './views.ts';
 const NEARLY_FULL = 90n;
 
 /** Stores that are damaged or cannot be written, pools that are full, and ranges that nobody can have meant. */
-export async function examine(host: Host, { confs }: Examined): Promise<readonly Finding[]> {
-  const { views, faults } = await viewsOf(host, confs);
+export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
+  const { views, faults } = await viewsOf(scope, confs);
   const folders = new Set(configuredIn(confs, () => undefined).map(({ place }) => place.dataDir));
   return [
     ...faults.map(

@@ -2,7 +2,6 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { WrongUsage } from '../../lib/cli/options.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { exportStore } from './export.ts';
 import { importCommand } from './import.ts';
@@ -18,7 +17,7 @@ function hostLocal(files: Readonly<Record<string, string>>) {
   }
   const run = async (...args: readonly string[]) => {
     const lines: string[] = [];
-    const code = await importCommand.run(args, storeHost() as unknown as Host, (line) => lines.push(line));
+    const code = await importCommand.run(args, storeHost(), (line) => lines.push(line));
     return { code, lines };
   };
   const take = (range: string, ...more: readonly string[]) =>
@@ -140,7 +139,7 @@ describe('braid ipam export', () => {
   const exported = async (dataDir: string): Promise<string> => {
     const lines: string[] = [];
     using host = storeHost();
-    expect(await exportStore(['--data-dir', dataDir], host as unknown as Host, (line) => lines.push(line))).toBe(0);
+    expect(await exportStore(['--data-dir', dataDir], host, (line) => lines.push(line))).toBe(0);
     return lines.join('\n');
   };
 

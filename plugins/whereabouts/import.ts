@@ -2,8 +2,9 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { readOptions, WrongUsage } from '../../lib/cli/options.ts';
 import { count } from '../../lib/cli/table.ts';
+import type { Command } from '../../lib/cni/command.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
-import type { Command, Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { type Cidr, contains, formatCidr, masked, parseCidrLenient } from '../../lib/net/cidr.ts';
 import { parseIp } from '../../lib/net/ip.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
@@ -35,14 +36,14 @@ export const importCommand: Command = {
     ['--data-dir FOLDER', `"ipam.data_dir" of the new configuration (default ${DEFAULT_DATA_DIR})`],
     ['--json', 'print JSON'],
   ],
-  run: async (args, host, print) => {
+  run: async (args, scope, print) => {
     const wanted = readWanted(args);
     if (wanted.cidr === undefined) {
-      await importFile(wanted, host, print);
+      await importFile(wanted, scope, print);
       return 0;
     }
     const folder = { ...wanted, cidr: wanted.cidr };
-    const imported = await importFolder(folder, host);
+    const imported = await importFolder(folder, scope);
     if (wanted.asJson) {
       print(JSON.stringify(imported, null, 2));
     } else {
@@ -119,11 +120,11 @@ function placeIn(dataDir: string, networkName: string): StorePlace {
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** All of a network or nothing of it. */
-async function importFile({ folder, place, asJson }: Wanted, host: Host, print: Print): Promise<void> {
+async function importFile({ folder, place, asJson }: Wanted, scope: Scope, print: Print): Promise<void> {
   const all: { readonly networkName: string; readonly added: number; readonly present: number }[] = [];
   for (const { networkName, addresses } of readExported(folder)) {
     const ranges = [...new Set(addresses.map(({ range }) => range))];
-    const store = openDatastore({ ...place, networkName }, host);
+    const store = openDatastore({ ...place, networkName }, scope);
     const done =
       addresses.length === 0
         ? { added: 0, present: 0 }
@@ -142,13 +143,13 @@ async function importFile({ folder, place, asJson }: Wanted, host: Host, print: 
 }
 
 /** All of it or nothing. No store is made when there is nothing to import. */
-async function importFolder({ folder, cidr, place }: OfRange, host: Host): Promise<Imported> {
+async function importFolder({ folder, cidr, place }: OfRange, scope: Scope): Promise<Imported> {
   const range = formatCidr(cidr);
   const { addresses, skipped } = readHostLocal(folder, cidr);
   if (addresses.length === 0) {
     return { range, added: 0, present: 0, skipped };
   }
-  const store = openDatastore(place, host);
+  const store = openDatastore(place, scope);
   return { range, ...(await store.add([range], (pools) => planImport(addresses, pools))), skipped };
 }
 

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import type { Env, Verb } from '../../lib/cni/plugin.ts';
+import type { Verb } from '../../lib/cni/call.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { openDatabase } from '../../lib/sys/database.ts';
+import type { Env } from '../../lib/sys/execute.ts';
 import { openDatastore } from './datastore.ts';
 import { databasesIn } from './embedded/place.ts';
 import { whereabouts } from './plugin.ts';
@@ -100,7 +101,7 @@ describe('ADD', () => {
     ]);
     await plugin.call('ADD', FOUR, { env: attachment('C') });
     expect(
-      await openDatastore({ kind: 'file', dataDir: plugin.dataDir, networkName: '' }, plugin.node.host).networks(),
+      await openDatastore({ kind: 'file', dataDir: plugin.dataDir, networkName: '' }, plugin.node.scope).networks(),
     ).toEqual(['', 'blue', 'red']);
   });
 

@@ -1,12 +1,14 @@
+import type { Attachment, AttachmentCall, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError, messageOf, within } from '../../lib/cni/errors.ts';
-import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { Attachment, Call, Host, Plugin } from '../../lib/cni/plugin.ts';
+import { lookUp } from '../../lib/cni/json.ts';
+import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
+import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
-import { type Datastore, type DatastoreHost, openDatastore } from './datastore.ts';
+import { type Datastore, openDatastore } from './datastore.ts';
 import { examine } from './examine.ts';
 import { MISNOMERS } from './host-local.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
@@ -16,7 +18,7 @@ import type { Held } from './pool.ts';
 import { recorded } from './recorded.ts';
 import { readPlace, readSettings, type Settings } from './settings.ts';
 
-export const whereabouts: Plugin<WhereaboutsConf> = {
+export const whereabouts: Plugin = definePlugin<WhereaboutsConf>({
   name: 'whereabouts',
   about: 'whereabouts: gives out IP addresses and keeps record of them',
   conf: WhereaboutsConf,
@@ -30,11 +32,11 @@ export const whereabouts: Plugin<WhereaboutsConf> = {
   validate: (call) => void readSettings(call),
   misnomers: MISNOMERS,
   commands,
-};
+});
 
-async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
+async function add(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<Result> {
   const settings = readSettings(call);
-  return withStore(settings, host, async (store, log) => {
+  return withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
     const dynamic = await reserve(settings, store);
     log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
@@ -42,18 +44,18 @@ async function add(call: Call<WhereaboutsConf>, host: Host): Promise<Result> {
   });
 }
 
-async function del(call: Call<JsonObject>, host: Host): Promise<void> {
+async function del(call: DeletionCall, scope: Scope): Promise<void> {
   const settings = readPlace(call.document);
-  await withStore(settings, host, async (store, log) => {
+  await withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
     const freed = await store.release({ id: call.containerId, ifname: call.ifName });
     log.step(`freed ${heldText(freed)} of container ${call.containerId} ${call.ifName}`);
   });
 }
 
-async function check(call: Call<WhereaboutsConf>, host: Host): Promise<void> {
+async function check(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<void> {
   const settings = readSettings(call);
-  await withStore(settings, host, async (store) => {
+  await withStore(settings, scope, async (store) => {
     const held = await store.find(settings.owner, settings.ranges);
     const previous = lookUp(call.document, 'prevResult') ?? undefined;
     const inUse = parseResult(previous, call.version, 'prevResult').ips.map((ip) => cidrOf(ip).ip);
@@ -69,8 +71,8 @@ async function check(call: Call<WhereaboutsConf>, host: Host): Promise<void> {
   });
 }
 
-async function status(call: Call<WhereaboutsConf>, host: Host): Promise<void> {
-  await withStore(readSettings(call), host, async (store) => {
+async function status(call: NetworkCall<WhereaboutsConf>, scope: Scope): Promise<void> {
+  await withStore(readSettings(call), scope, async (store) => {
     try {
       await store.probe();
     } catch (error) {
@@ -79,12 +81,16 @@ async function status(call: Call<WhereaboutsConf>, host: Host): Promise<void> {
   });
 }
 
-async function gc(call: Call<WhereaboutsConf>, host: Host, valid: readonly Attachment[] | undefined): Promise<void> {
+async function gc(
+  call: NetworkCall<WhereaboutsConf>,
+  scope: Scope,
+  valid: readonly Attachment[] | undefined,
+): Promise<void> {
   if (valid === undefined) {
     return; // the runtime did not say what is valid, which is not "nothing is"
   }
   const { ranges, ...settings } = readSettings(call);
-  await withStore(settings, host, async (store, log) => {
+  await withStore(settings, scope, async (store, log) => {
     const attachments = valid.map(({ containerID, ifname }) => ({ id: containerID, ifname }));
     log.step(`collected ${heldText(await store.collect(call.network, ranges, attachments))}`);
   });
@@ -95,10 +101,10 @@ interface StoreSettings {
   readonly log: LogSettings;
 }
 
-async function withStore<T>(settings: StoreSettings, host: Host, work: (store: Datastore, log: Log) => Promise<T>) {
-  const log = openLog(settings.log, host.log);
+async function withStore<T>(settings: StoreSettings, scope: Scope, work: (store: Datastore, log: Log) => Promise<T>) {
+  const log = openLog(settings.log, scope.log);
   try {
-    return await work(openDatastore(settings.place, storeHost(host, log)), log);
+    return await work(openDatastore(settings.place, storeScope(scope, log)), log);
   } catch (error) {
     log.failure(messageOf(error));
     throw error;
@@ -106,16 +112,13 @@ async function withStore<T>(settings: StoreSettings, host: Host, work: (store: D
 }
 
 /** Troubles of the store that fail no call are told whatever the log level is. */
-const storeHost = (host: Host, log: Log): DatastoreHost => ({
-  openDatabase: (path) => host.openDatabase(path),
-  sleep: (ms) => host.sleep(ms),
-  shared: (slot) => host.shared(slot),
-  join: (joiner, item) => host.join(joiner, item),
-  log: (line) => {
-    host.log(line);
-    log.failure(line);
-  },
-});
+const storeScope = (scope: Scope, log: Log): Scope =>
+  scopeWith(scope, (own) => ({
+    log: (line) => {
+      own.log(line);
+      log.failure(line);
+    },
+  }));
 
 /** Static addresses alone need no store. */
 async function reserve(settings: Settings, store: Datastore): Promise<readonly Ip[]> {
@@ -139,10 +142,10 @@ function resultOf({ ranges, gateway, statics, routes, dns }: Settings, dynamic: 
   return { interfaces: [], ips: [...ips, ...statics], routes, dns };
 }
 
-const ownerText = (call: Call<unknown>, { owner }: Settings): string =>
+const ownerText = (call: AttachmentCall<unknown>, { owner }: Settings): string =>
   owner.podref === '' ? `container ${call.containerId} ${call.ifName}` : `${owner.podref} ${call.ifName}`;
 
 const heldText = (held: readonly Held[]): string => `[${held.map(({ ip }) => formatIp(ip)).join(' ')}]`;
 
-const checkFailure = (call: Call<unknown>, why: string): CniError =>
+const checkFailure = (call: AttachmentCall<unknown>, why: string): CniError =>
   new CniError('internal', `cannot find the reservation of container ${call.containerId} ${call.ifName}: ${why}`);

@@ -22,7 +22,7 @@ describe.each(RECORDED)('whereabouts called for a pod of $runtime', (recorded) =
       for (const _ of ['once', 'again']) {
         const { stdout } = await repeat(add as RecordedCall);
         expect(JSON.parse(stdout)).toMatchObject({ ips: [{ address: '10.6.0.1/24' }] });
-        const [pool] = await openDatastore({ kind: 'file', dataDir, networkName: '' }, node.host).pools();
+        const [pool] = await openDatastore({ kind: 'file', dataDir, networkName: '' }, node.scope).pools();
         expect(pool?.held.map(({ entry }) => entry.podref)).toEqual([`lab/${pod}`]);
         for (const del of dels) {
           expect(await repeat(del)).toMatchObject({ exitCode: 0, stdout: '' });

@@ -1,6 +1,7 @@
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { AttachmentRecord, Host } from '../../lib/cni/plugin.ts';
+import type { AttachmentRecord } from '../../lib/cni/records.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { openDatastore } from './datastore.ts';
@@ -9,15 +10,15 @@ import type { Held, Pool } from './pool.ts';
 import { dataDirsIn, networksIn } from './stores.ts';
 
 /** The reservations of every network's store. One that cannot be read is told. */
-export async function recorded(host: Host, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   const found: AttachmentRecord[] = [];
   for (const dataDir of dataDirsIn(confs)) {
     try {
-      for (const place of await networksIn(dataDir, host)) {
-        found.push(...recordsOf(place, await openDatastore(place, host).pools()));
+      for (const place of await networksIn(dataDir, scope)) {
+        found.push(...recordsOf(place, await openDatastore(place, scope).pools()));
       }
     } catch (error) {
-      host.log(messageOf(error));
+      scope.log(messageOf(error));
     }
   }
   return found;

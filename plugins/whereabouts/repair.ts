@@ -2,11 +2,12 @@ import { pluginConfsIn } from '../../lib/cli/confs.ts';
 import { withoutPrefix } from '../../lib/cli/located.ts';
 import type { NodeRecord } from '../../lib/cli/node.ts';
 import type { Container } from '../../lib/cli/scan.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { contains, formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, parseIp, sameIp } from '../../lib/net/ip.ts';
 import { configuredIn } from './configured.ts';
-import { type DatastoreHost, openDatastore } from './datastore.ts';
-import { type EmbeddedHost, isDamage } from './embedded/engine.ts';
+import { openDatastore } from './datastore.ts';
+import { isDamage } from './embedded/engine.ts';
 import { type NetworkHeld, rebuild, type Salvage } from './embedded/rebuild.ts';
 
 /** What became of a damaged store. */
@@ -29,9 +30,9 @@ export interface Rebuilt {
  * @returns undefined when every row is what was written
  * @throws CniError when it cannot be read
  */
-export async function damageOf(dataDir: string, host: DatastoreHost): Promise<string | undefined> {
+export async function damageOf(dataDir: string, scope: Scope): Promise<string | undefined> {
   try {
-    await openDatastore({ kind: 'file', dataDir, networkName: '' }, host).inspect();
+    await openDatastore({ kind: 'file', dataDir, networkName: '' }, scope).inspect();
     return undefined;
   } catch (error) {
     if (!isDamage(error)) {
@@ -51,12 +52,12 @@ export async function repairStore(
   dataDir: string,
   damage: string,
   containers: readonly Container[],
-  host: EmbeddedHost,
+  scope: Scope,
 ): Promise<Rebuilt> {
   const proved = containers.filter(({ state }) => state !== 'dead').flatMap((one) => provedBy(one, dataDir));
   const dead = new Set(containers.filter(({ state }) => state === 'dead').map(({ containerId }) => containerId));
   let rebuilt: Rebuilt = { dataDir, damage, reservations: 0, proved: 0, unproved: [], lost: 0 };
-  await rebuild(dataDir, host, (salvage) => {
+  await rebuild(dataDir, scope, (salvage) => {
     const kept = merge(salvage, proved, dead);
     rebuilt = {
       dataDir,

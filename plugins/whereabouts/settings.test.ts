@@ -1,8 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { PodCall } from '../../lib/cni/call.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Call } from '../../lib/cni/plugin.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import type { WhereaboutsConf } from './config.ts';
@@ -13,7 +13,7 @@ import { ipam } from './testing/fixtures.ts';
 
 const FILE = { datastore: 'file', range: '10.0.0.0/24' };
 
-const call = (conf: WhereaboutsConf, args = ''): Call<WhereaboutsConf> =>
+const call = (conf: WhereaboutsConf, args = ''): PodCall<WhereaboutsConf> =>
   ({
     verb: 'ADD',
     conf,
@@ -22,7 +22,7 @@ const call = (conf: WhereaboutsConf, args = ''): Call<WhereaboutsConf> =>
     network: 'net-a',
     containerId: 'id',
     ifName: 'net1',
-  }) as Call<WhereaboutsConf>;
+  }) as PodCall<WhereaboutsConf>;
 
 const settings = (keys: JsonObject, args = '') => readSettings(call({ ipam: ipam(keys) }, args));
 

@@ -1,8 +1,8 @@
 import { nameIn, parseCniArgs } from '../../lib/cni/args.ts';
+import type { Call, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { readConf } from '../../lib/cni/config.ts';
 import { CniError } from '../../lib/cni/errors.ts';
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import type { Call } from '../../lib/cni/plugin.ts';
 import type { Dns, IpConfig, Route } from '../../lib/cni/result.ts';
 import { type Ip, parseIpLenient } from '../../lib/net/ip.ts';
 import { IpamConf, StoreConf, type WhereaboutsConf } from './config.ts';
@@ -38,12 +38,13 @@ export interface Settings {
  *
  * @throws CniError invalidNetworkConfig, badEnv for CNI_ARGS, ioFailure for a flat file that cannot be read
  */
-export function readSettings(call: Call<WhereaboutsConf>): Settings {
+export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<WhereaboutsConf>): Settings {
   const ipam = ipamOf(call.conf.ipam);
   if (ipam.type !== 'whereabouts') {
     throw fault('ipam.type', ipam.type, "only interested in networks whose IPAM type is 'whereabouts'");
   }
-  const args = parseCniArgs(call.args, KNOWN_ARGS);
+  const about = 'args' in call ? call : NO_ATTACHMENT;
+  const args = parseCniArgs(about.args, KNOWN_ARGS);
   const conf = withFlatFile(IpamConf, ipam);
   const ranges = readRanges(conf);
   const place = storeOf(conf);
@@ -57,7 +58,7 @@ export function readSettings(call: Call<WhereaboutsConf>): Settings {
   return {
     place,
     log: conf,
-    owner: { id: call.containerId, podref: podrefOf(args), ifname: call.ifName, network: call.network },
+    owner: { id: about.containerId, podref: podrefOf(args), ifname: about.ifName, network: call.network },
     ranges,
     protectOverlaps: conf.enable_overlapping_ranges,
     gateway,
@@ -67,6 +68,9 @@ export function readSettings(call: Call<WhereaboutsConf>): Settings {
     warnings: [...foreign, ...suspectsIn({ ...conf, statics }, ranges).map(({ text }) => text)],
   };
 }
+
+/** Of STATUS and GC. */
+const NO_ATTACHMENT = { args: '', containerId: '', ifName: '' };
 
 /** CNI_ARGS may name an address for one pod, but STATUS and GC are about none, and have no CNI_ARGS. */
 function refuseNothing({ verb }: Call<unknown>, foreign: readonly string[]): void {

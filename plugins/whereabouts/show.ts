@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { NODE_OPTIONS, placesIn, readNode } from '../../lib/cli/node.ts';
 import { readOptions } from '../../lib/cli/options.ts';
 import { table } from '../../lib/cli/table.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { mapOf } from './pool-map.ts';
@@ -15,7 +15,7 @@ import { chosen, viewsOf } from './views.ts';
 const FEW = 4;
 
 /** `braid ipam show` */
-export async function show(args: readonly string[], host: Host, print: (line: string) => void): Promise<number> {
+export async function show(args: readonly string[], scope: Scope, print: (line: string) => void): Promise<number> {
   const { values, positionals } = readOptions(
     args,
     {
@@ -26,10 +26,10 @@ export async function show(args: readonly string[], host: Host, print: (line: st
     },
     1,
   );
-  const { confs } = await readNode(host, { ...placesIn(values), confs: confsFor(values['data-dir']) });
-  const { views, faults } = await viewsOf(host, confs);
+  const { confs } = await readNode(scope, { ...placesIn(values), confs: confsFor(values['data-dir']) });
+  const { views, faults } = await viewsOf(scope, confs);
   for (const fault of faults) {
-    host.log(fault);
+    scope.log(fault);
   }
   const pools = chosen(views, positionals[0]);
   if (values.svg !== undefined) {

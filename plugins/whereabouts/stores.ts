@@ -1,5 +1,6 @@
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import { type DatastoreHost, openDatastore } from './datastore.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
+import { openDatastore } from './datastore.ts';
 import { DEFAULT_DATA_DIR, type StorePlace } from './place.ts';
 
 /** `ipam` of the configurations that this plugin gives addresses for. */
@@ -25,7 +26,7 @@ export const confsFor = (dataDirs: readonly string[]): readonly JsonObject[] =>
  *
  * @throws CniError when it cannot be read
  */
-export async function networksIn(dataDir: string, host: DatastoreHost): Promise<readonly StorePlace[]> {
-  const store = openDatastore({ kind: 'file', dataDir, networkName: '' }, host);
+export async function networksIn(dataDir: string, scope: Scope): Promise<readonly StorePlace[]> {
+  const store = openDatastore({ kind: 'file', dataDir, networkName: '' }, scope);
   return (await store.networks()).map((networkName): StorePlace => ({ kind: 'file', dataDir, networkName }));
 }

@@ -14,11 +14,7 @@ const LONGEST_PAUSE_MS = 200;
  * @returns outcomes; a step that fails keeps no other from being taken
  * @throws CniError tryAgainLater when others were faster each time; what the engine throws
  */
-export async function transact(
-  engine: Engine,
-  steps: readonly Step[],
-  sleep: (ms: number) => Promise<void>,
-): Promise<readonly PromiseSettledResult<void>[]> {
+export async function transact(engine: Engine, steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
   let before: Loaded | undefined;
   for (let tries = 1; tries <= TRIES; tries++) {
     await using loaded: Loaded = await engine.load(steps, before);
@@ -27,7 +23,7 @@ export async function transact(
       return outcomes;
     }
     before = loaded;
-    await sleep(Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries)));
+    await steps[0]?.caller.sleep(Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries)));
   }
   throw new CniError('tryAgainLater', `cannot change the pools: others have changed them at each of ${TRIES} tries`);
 }

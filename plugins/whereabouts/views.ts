@@ -1,6 +1,6 @@
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
-import type { Host } from '../../lib/cni/plugin.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { type Configured, configuredIn } from './configured.ts';
 import { openDatastore } from './datastore.ts';
@@ -24,16 +24,16 @@ export const allDataDirs = (confs: readonly JsonObject[], configured = configure
 ];
 
 /** Every pool of the node: those that have reservations, and those that are only configured yet. */
-export async function viewsOf(host: Host, confs: readonly JsonObject[], except: Except = new Set()): Promise<Views> {
-  const configured = configuredIn(confs, host.log);
+export async function viewsOf(scope: Scope, confs: readonly JsonObject[], except: Except = new Set()): Promise<Views> {
+  const configured = configuredIn(confs, scope.log);
   const faults: string[] = [];
   const views: PoolView[] = [];
   for (const dataDir of allDataDirs(confs, configured).filter((one) => !except.has(one))) {
     const here = configured.filter(({ place }) => place.dataDir === dataDir);
     try {
-      const places = [...(await networksIn(dataDir, host)), ...here.map(({ place }) => place)];
+      const places = [...(await networksIn(dataDir, scope)), ...here.map(({ place }) => place)];
       for (const place of new Map(places.map((one) => [placeKey(one), one])).values()) {
-        views.push(...(await viewsAt(place, here, host)));
+        views.push(...(await viewsAt(place, here, scope)));
       }
     } catch (error) {
       faults.push(messageOf(error));
@@ -42,10 +42,10 @@ export async function viewsOf(host: Host, confs: readonly JsonObject[], except: 
   return { views, faults };
 }
 
-async function viewsAt(place: StorePlace, all: readonly Configured[], host: Host): Promise<readonly PoolView[]> {
+async function viewsAt(place: StorePlace, all: readonly Configured[], scope: Scope): Promise<readonly PoolView[]> {
   const configured = all.filter((one) => placeKey(one.place) === placeKey(place));
   const cidrs = configured.flatMap(({ ranges }) => ranges.map(({ cidr }) => cidr));
-  return (await allPools(host, place, cidrs)).map((pool) => viewOf(place, pool, configured));
+  return (await allPools(scope, place, cidrs)).map((pool) => viewOf(place, pool, configured));
 }
 
 /**
@@ -64,8 +64,8 @@ export function chosen(views: readonly PoolView[], wanted: string | undefined): 
   return found;
 }
 
-async function allPools(host: Host, place: StorePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
-  const stored = await openDatastore(place, host).pools();
+async function allPools(scope: Scope, place: StorePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
+  const stored = await openDatastore(place, scope).pools();
   const empty = cidrs
     .map((cidr): Pool => ({ range: formatCidr(cidr), cidr, held: [] }))
     .filter(({ range }) => !stored.some((pool) => pool.range === range));

@@ -1,5 +1,5 @@
-import { readCall } from '../../lib/cni/call.ts';
 import type { Plugin } from '../../lib/cni/plugin.ts';
+import { readCall } from '../../lib/cni/read-call.ts';
 import { VERSIONS, type Version } from '../../lib/cni/versions.ts';
 import { markdownTable } from './markdown.ts';
 

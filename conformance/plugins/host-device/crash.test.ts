@@ -1,8 +1,9 @@
 /** host-device is killed after each of its effects in turn, until a call comes to its end: the device is never lost. */
 import { describe, expect, it } from 'vitest';
+import { batch, pictureOf } from '../../lab/picture.ts';
 import { linkOf } from '../../lab/state.ts';
 import { killAfterEach, killedAfter } from '../../lab/steps.ts';
-import { Attachment, batch, DEVICE, pictureOf } from './lab.ts';
+import { Attachment, DEVICE } from './lab.ts';
 
 /** A device with something of everything, and a pod whose links have some of its names. */
 async function prepared() {

@@ -33,13 +33,22 @@ export const DIFFERENCES = [
   },
   {
     id: 'altnames',
-    ours: 'alternative names that collide in the pod or on the node are dropped, and are there again after DEL',
-    go: 'ADD or DEL fails',
+    ours: 'alternative names stay on the node while a pod has the device, and are its own again after DEL',
+    go: 'they go with it: ADD or DEL fails when one is taken, and so does a later network of the pod that wants one',
     reason: 'udev gives every device some',
     covers: (deviation) =>
-      (isExit(deviation, 'ADD') || deviation.verb === 'DEL') &&
-      onlyGoFailed(deviation) &&
-      /file exists$/.test(deviation.go.message),
+      ((isExit(deviation, 'ADD') || deviation.verb === 'DEL') &&
+        onlyGoFailed(deviation) &&
+        /file exists$/.test(deviation.go.message)) ||
+      (deviation.aspect === 'pod' &&
+        isDeepStrictEqual(withoutAltNames(deviation.ours.pod), withoutAltNames(deviation.go.pod))),
+  },
+  {
+    id: 'hwaddr-choice',
+    ours: '`hwaddr` prefers a device that can move, and of these the one that was born with the address; several are an error',
+    go: "the first in the kernel's list",
+    reason: 'a bridge has the address of one of its ports',
+    shownBy: 'conformance',
   },
   {
     id: 'identity',
@@ -251,4 +260,9 @@ function withoutRecords({ store }: Step): string {
 
 function withoutNotify(sysctls: Step['sysctls']): object {
   return Object.fromEntries(Object.entries(sysctls).filter(([name]) => !/(arp|ndisc)_notify$/.test(name)));
+}
+
+/** Links without alternative names: those of a device stay on the node. */
+function withoutAltNames({ links, ...others }: Step['pod']): unknown {
+  return [links.map(({ altnames: _, ...link }) => link), others];
 }

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { settled } from '../../lab/eventually.ts';
 import { answer, fake, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { PARENT_MAC } from '../../lab/lab.ts';
+import { pictureOf } from '../../lab/picture.ts';
 import { isOldest, OURS, VERSIONS } from '../../lab/programs.ts';
-import { addressTexts, filesIn, linkOf, routesOf } from '../../lab/state.ts';
-import { Attachment, DEVICE, pictureOf } from './lab.ts';
+import { addressTexts, filesIn, linkOf, routesOf, stateOf } from '../../lab/state.ts';
+import { Attachment, DEVICE } from './lab.ts';
 
 const STATIC = {
   type: 'static',
@@ -75,13 +76,20 @@ describe.concurrent('the device of ADD', () => {
     one.configure({ [key]: value });
     const before = await pictureOf(one.lab);
     await one.add();
-    expect(linkOf(await one.podState(), 'net1')).toMatchObject({
-      ifalias: DEVICE,
-      altnames: ['the-uplink-of-this-node'],
-    });
+    expect(linkOf(await one.podState(), 'net1')).toMatchObject({ ifalias: DEVICE });
     await one.succeed('CHECK');
     await one.succeed('DEL');
     await one.expectHome(before);
+  });
+
+  it('is the port, not the bridge that has its hardware address', { tags: 'host-device/hwaddr-choice' }, async () => {
+    await using one = await Attachment.open();
+    await one.onNode('link add br0 type bridge');
+    await one.onNode(`link set ${DEVICE} master br0`);
+    one.configure({ device: undefined, hwaddr: PARENT_MAC });
+    expect(await one.add()).toMatchObject({ interfaces: [{ name: 'net1', mac: PARENT_MAC }] });
+    await one.succeed('DEL');
+    expect(linkOf(await stateOf(one.lab.node), DEVICE)).toMatchObject({ master: 'br0' });
   });
 
   it('may keep its name', async () => {
@@ -149,14 +157,16 @@ describe.concurrent('names that collide', () => {
   it.each([
     { what: 'CNI_IFNAME', altName: 'net1', inPod: 'link add other type bridge' },
     { what: 'what a link in the pod is called', altName: 'other', inPod: 'link add other type bridge' },
-  ])('an alternative name that is $what is away with the device, and comes back', async ({ altName, inPod }) => {
+    { what: "nobody's in the pod", altName: 'other', inPod: 'link add third type bridge' },
+  ])('alternative names, one of them $what, stay on the node and come back', async ({ altName, inPod }) => {
     await using one = await Attachment.open();
     await one.onNode(`link property add dev ${DEVICE} altname ${altName}`);
     await one.onNode(`link property add dev ${DEVICE} altname another-name`);
     await one.inPod(inPod);
     const before = await pictureOf(one.lab);
     await one.add();
-    expect(linkOf(await one.podState(), 'net1')?.['altnames']).toEqual(['another-name']);
+    expect(linkOf(await one.podState(), 'net1')?.['altnames']).toBeUndefined();
+    await one.inPod('link add another-name type bridge');
     await one.succeed('CHECK');
     await one.succeed('DEL');
     await one.expectHome(before);

@@ -1,12 +1,13 @@
-/** A device of a node that pods get and give back, and all that the kernel says of it. */
+/** A device of a node that pods get and give back. */
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { eventually } from '../../lab/eventually.ts';
-import { mustRun, type Outcome } from '../../lab/execute.ts';
+import type { Outcome } from '../../lab/execute.ts';
 import { Lab, PARENT, type Pod } from '../../lab/lab.ts';
+import { type Picture, pictureOf } from '../../lab/picture.ts';
 import { errorOf, parsed } from '../../lab/printed.ts';
 import { type Call, OURS, type Side } from '../../lab/programs.ts';
-import { type Entry, filesIn, type NetnsState, stateOf } from '../../lab/state.ts';
+import { filesIn, type NetnsState, stateOf } from '../../lab/state.ts';
 
 /** The lab's link of the node is the device: a veth, which ends with the namespace that it is in. */
 export const DEVICE = PARENT;
@@ -124,51 +125,3 @@ export class Attachment implements AsyncDisposable {
     await this.lab[Symbol.asyncDispose]();
   }
 }
-
-/** All that the kernel says of a node and its device. */
-export interface Picture extends NetnsState {
-  readonly rules: readonly Entry[];
-  /** by their paths below /proc/sys/net */
-  readonly settings: Readonly<Record<string, string>>;
-}
-
-export async function pictureOf(lab: Lab, device = DEVICE): Promise<Picture> {
-  const [state, ipv4, ipv6, settings] = await Promise.all([
-    stateOf(lab.node),
-    lab.ip(lab.node, '-j rule'),
-    lab.ip(lab.node, '-6 -j rule'),
-    settingsOf(lab, device),
-  ]);
-  const all = [...JSON.parse(ipv4), ...JSON.parse(ipv6)] as readonly Entry[];
-  return { ...state, links: state.links.map(steady), routes: inOrder(state.routes), rules: all, settings };
-}
-
-/** The order of alternative names means nothing, and a port of a bridge counts down. */
-function steady(link: Entry): Entry {
-  const { altnames, linkinfo, ...rest } = link as Entry & { altnames?: readonly string[]; linkinfo?: Entry };
-  const { info_slave_data: _, ...info } = linkinfo ?? {};
-  return {
-    ...rest,
-    ...(altnames === undefined ? {} : { altnames: altnames.toSorted() }),
-    ...(linkinfo === undefined ? {} : { linkinfo: info }),
-  };
-}
-
-/** Routes that the kernel makes of addresses come in the order in which links went up. */
-function inOrder(routes: readonly Entry[]): readonly Entry[] {
-  const isKernels = ({ protocol }: Entry): boolean => protocol === 'kernel';
-  const made = routes.filter(isKernels).map((route) => [JSON.stringify(route), route] as const);
-  const sorted = made.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, route]) => route);
-  return [...routes.filter((route) => !isKernels(route)), ...sorted];
-}
-
-async function settingsOf(lab: Lab, device: string): Promise<Readonly<Record<string, string>>> {
-  const script = 'cd /proc/sys/net && for d in ipv4 ipv6; do grep -s "" $d/conf/"$0"/*; done; true';
-  const text = await lab.run(['sh', '-c', script, device]);
-  const lines = text.split('\n').filter((line) => line !== '');
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
-}
-
-/** `ip` commands for a namespace, in one go. */
-export const batch = (namespace: string, commands: readonly string[]): Promise<string> =>
-  mustRun(['ip', '-n', namespace, '-batch', '-'], { stdin: commands.map((command) => `${command}\n`).join('') });

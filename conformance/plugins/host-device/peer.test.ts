@@ -2,13 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { answer, fake } from '../../lab/fakes.ts';
+import { pictureOf } from '../../lab/picture.ts';
 import { GO, OURS } from '../../lab/programs.ts';
 import { SEED } from '../../lab/random.ts';
 import { addressTexts, linkOf } from '../../lab/state.ts';
 import { Comparing } from '../../peers/peer-testing.ts';
 import { hostDeviceCases } from './cases.ts';
 import { DIFFERENCES } from './differences.ts';
-import { Attachment, DEVICE, pictureOf } from './lab.ts';
+import { Attachment, DEVICE } from './lab.ts';
 import { randomHostDeviceCases } from './random.ts';
 
 const comparing = new Comparing('host-device', DIFFERENCES);

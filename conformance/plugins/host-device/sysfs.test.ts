@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PARENT_MAC } from '../../lab/lab.ts';
+import { pictureOf } from '../../lab/picture.ts';
 import { linkOf } from '../../lab/state.ts';
 import {
   drivenBy,
@@ -11,7 +12,7 @@ import {
   pciDevice as pci,
   type Sysfs,
 } from '../../lab/sysfs.ts';
-import { Attachment, DEVICE, pictureOf } from './lab.ts';
+import { Attachment, DEVICE } from './lab.ts';
 
 const SF = 'mlx5_core.sf.4';
 const NIC = pci({ ...drivenBy('iavf'), [`${FOLDER}/net/${DEVICE}`]: '' });

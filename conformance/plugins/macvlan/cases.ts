@@ -215,6 +215,7 @@ const masters: readonly Case[] = [
     {},
     { prepare: ['node: link add mv9 link par type macvlan mode passthru'] },
   ),
+  one('passthru with a hardware address', { mode: 'passthru', mac: '02:5e:00:00:00:17' }),
   one(
     'passthru while there is another macvlan',
     { mode: 'passthru' },

@@ -82,14 +82,30 @@ export const DIFFERENCES = [
   },
   {
     id: 'default-parent',
-    ours: 'the default route with the lowest metric, IPv4 first; of several next hops the first that is up',
-    go: "the first in the kernel's order; fails on several next hops",
+    ours: 'the link that the kernel says leads outside, IPv4 first: by metric, router preference and rules; of several next hops the first that lives',
+    go: "the first default route of the main table in the kernel's list; fails on several next hops",
     reason: "the node's own choice",
     covers: (deviation) =>
       isExit(deviation, 'ADD') &&
       onlyGoFailed(deviation) &&
       deviation.go.message === 'invalid argument' &&
       deviation.case.title.includes('default route of several ways'),
+  },
+  {
+    id: 'passthru-mac',
+    ours: 'in `passthru` mode the interface wears the `mac` that is asked for, and so does the parent until it is gone',
+    go: 'ignores it, as the kernel does',
+    reason: 'what is asked for is done or refused',
+    covers: (deviation) =>
+      (deviation.case.conf as { mode?: unknown } | undefined)?.mode === 'passthru' &&
+      ['stdout', 'pod', 'node'].includes(deviation.aspect),
+  },
+  {
+    id: 'refusal-reason',
+    ours: 'where the kernel refuses a link, the error says what can be seen of the reason',
+    go: 'an errno in words',
+    reason: '"device or resource busy" leaves the reader to guess',
+    shownBy: 'conformance',
   },
   {
     id: 'l2-old-version',

@@ -316,6 +316,43 @@ describe.concurrent.each(VERSIONS)('macvlan, version %s', (version) => {
     expect((await one.run('check')).exitCode).toBe(hasCheck ? 0 : 1);
   });
 
+  it('wears in passthru mode the hardware address that is asked for', async () => {
+    await using one = await Attachment.open(version);
+    const before = await stateOf(one.lab.node);
+    one.configure({ mode: 'passthru', mac: MAC, ipam: STATIC });
+    await one.result();
+    expect(linkOf(await one.state(), 'net1')).toMatchObject({ address: MAC });
+    expect((await one.run('check')).exitCode).toBe(hasCheck ? 0 : 1);
+    expect(await one.run('del')).toMatchObject(OK);
+    expect(await stateOf(one.lab.node)).toEqual(before);
+  });
+
+  it.each([
+    {
+      what: 'a parent that a bridge has',
+      commands: ['link add br0 type bridge', `link set ${PARENT} master br0`],
+      mac: MAC,
+      says: `parent "${PARENT}" is enslaved to a bridge`,
+    },
+    {
+      what: "the parent's own hardware address",
+      commands: [],
+      mac: PARENT_MAC,
+      says: `parent "${PARENT}" has hardware address ${PARENT_MAC} itself`,
+    },
+  ])('says why the kernel refuses $what', { tags: 'macvlan/refusal-reason' }, async ({ commands, mac, says }) => {
+    await using one = await Attachment.open(version);
+    for (const command of commands) {
+      await one.lab.ip(one.lab.node, command);
+    }
+    one.configure({ mac, ipam: STATIC });
+    const { exitCode, stdout, stderr } = await one.run('add');
+    expect({ exitCode, text: `${stdout}${stderr}`.replaceAll('\\"', '"') }).toEqual({
+      exitCode: 1,
+      text: expect.stringContaining(says),
+    });
+  });
+
   it('takes the first way out of a default route of several that is up', async () => {
     await using one = await Attachment.open(version);
     const { lab } = one;
@@ -398,8 +435,14 @@ describe.concurrent.each(checked)('macvlan CHECK, version %s', (version) => {
       says: /0\.0\.0\.0\/0/,
     },
     {
-      fault: 'the route is in another table',
-      commands: ['route del default', 'route add default via 10.1.2.1 table 100'],
+      fault: 'the route leads through another link',
+      commands: [
+        'link add other type bridge',
+        'link set other up',
+        'route add 10.1.2.1 dev other',
+        'route del default',
+        'route add default via 10.1.2.1 dev other',
+      ],
       says: /0\.0\.0\.0\/0/,
     },
   ])('fails when $fault', async ({ commands, says }) => {
@@ -411,6 +454,15 @@ describe.concurrent.each(checked)('macvlan CHECK, version %s', (version) => {
     }
     const { exitCode, stdout, stderr } = await one.run('check');
     expect({ exitCode, text: `${stdout}${stderr}` }).toEqual({ exitCode: 1, text: expect.stringMatching(says) });
+  });
+
+  it('finds a route in the table that a later plugin has put it into, as sbr does', async () => {
+    await using one = await Attachment.open(version);
+    one.configure({ ipam: STATIC });
+    await one.result();
+    await one.lab.ip(one.pod.name, 'route del default');
+    await one.lab.ip(one.pod.name, 'route add default via 10.1.2.1 dev net1 table 100');
+    expect(await one.run('check')).toMatchObject(OK);
   });
 
   it('tolerates addresses and routes that others added', async () => {

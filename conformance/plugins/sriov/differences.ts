@@ -95,10 +95,17 @@ export const DIFFERENCES = [
   },
   {
     id: 'alt-names',
-    ours: 'alternative names that are in the way are taken away for the time in the pod',
-    go: 'only one that equals the name on the node, for good',
-    reason: 'moving fails with them',
+    ours: 'alternative names stay on the node while a pod has the VF, and are its own again after DEL',
+    go: 'they go with it, but for one that equals the name on the node, which is lost',
+    reason: 'moving fails with them, or a later network of the pod that wants one',
     shownBy: 'vm',
+  },
+  {
+    id: 'refused-reset',
+    ours: 'what the driver does not take back is logged, and the VF is free',
+    go: 'DEL fails for ever',
+    reason: 'it will not take it later either, and a pod must be able to go',
+    shownBy: 'unit',
   },
   {
     id: 'userspace-drivers',

@@ -2,15 +2,16 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { Conversation } from '../../netlink/conversation.ts';
-import { type Netns, NetnsMissing } from '../../netns/netns.ts';
-import { openDatabase } from '../../sys/database.ts';
-import { Shared } from '../../sys/shared.ts';
-import { conf } from '../config.ts';
-import type { Call, Env, Executed, Host, Plugin, Registry, Verb } from '../plugin.ts';
+import type { Netns } from '../../netns/netns.ts';
+import type { Env, Executed } from '../../sys/execute.ts';
+import type { Call, PodCall, Verb } from '../call.ts';
+import type { Plugin } from '../plugin.ts';
 import { EMPTY_RESULT, type Result } from '../result.ts';
 import { type Outcome, runPlugin } from '../run.ts';
-import type { Version } from '../versions.ts';
+import type { Scope } from '../scope.ts';
 import { FakeLinks } from './fake-links.ts';
+import { fakePlugin } from './fake-plugin.ts';
+import { fakeScope, openingOf } from './fake-scope.ts';
 
 /** What a plugin of the fake node was called with. */
 export interface Seen {
@@ -23,7 +24,7 @@ export interface Seen {
 
 /** A node without kernel: plugins that only take notes, folders that are temporary, a namespace that is a set of names. */
 export interface FakeNode extends Disposable {
-  readonly host: Host;
+  readonly scope: Scope;
   readonly binDir: string;
   readonly cniDir: string;
   readonly netnsPath: string;
@@ -37,7 +38,7 @@ export interface FakeNode extends Disposable {
   /** what a plugin of this process refuses before any runs, or undefined */
   refuse: (type: string, ifName: string) => unknown;
   /** what a plugin of this process answers to ADD instead of one interface */
-  answer: (type: string, call: Call<unknown>) => Partial<Result> & { readonly version?: Version };
+  answer: (type: string, call: PodCall<unknown>) => Partial<Result>;
   /** what an executed plugin prints on ADD instead of what it would in this process */
   print: (type: string) => string | undefined;
   /** called at every sleep */
@@ -46,7 +47,7 @@ export interface FakeNode extends Disposable {
   readonly log: () => readonly string[];
   /** every file below cniDir with its content */
   readonly files: () => Readonly<Record<string, string>>;
-  run<C>(plugin: Plugin<C>, verb: Verb, document: unknown, env?: Env): Promise<Outcome>;
+  run(plugin: Plugin, verb: Verb, document: unknown, env?: Env): Promise<Outcome>;
 }
 
 /** @param foreign types that are executed rather than run in this process */
@@ -57,12 +58,11 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
   for (const type of [...own, ...foreign]) {
     writeFileSync(join(binDir, type), '');
   }
-  const plugins = new Map([...own, ...foreign].map((type) => [type, fakePlugin(type, () => node)]));
+  const plugins = new Map([...own, ...foreign].map((type) => [type, notingPlugin(type, () => node)]));
   const links = new Set<string>();
   const netns = { path: '/run/netns/n1', netlink: new Conversation(() => new FakeLinks(links)) };
-  const shared = new Shared();
   const node: FakeNode = {
-    host: fakeHost(() => node, { own, plugins, netns, shared }),
+    scope: fakeScopeOf(() => node, { own, plugins, netns }),
     binDir,
     cniDir,
     netnsPath: netns.path,
@@ -80,13 +80,12 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
     run: (plugin, verb, document, env = {}) => {
       const stdin = Buffer.from(typeof document === 'string' ? document : JSON.stringify(document));
       return runPlugin(
-        plugin as unknown as Plugin,
+        plugin,
         { env: { ...callEnv(verb, netns.path), CNI_PATH: binDir, ...env }, readStdin: () => stdin },
-        node.host,
+        node.scope,
       );
     },
     [Symbol.dispose]: () => {
-      shared[Symbol.dispose]();
       chmodSync(dir, 0o700);
       rmSync(dir, { recursive: true, force: true });
     },
@@ -102,69 +101,54 @@ export const callEnv = (verb: Verb, netns: string): Record<string, string> => ({
 interface Parts {
   readonly own: readonly string[];
   readonly plugins: ReadonlyMap<string, Plugin>;
-  readonly shared: Shared;
   readonly netns: Pick<Netns, 'path' | 'netlink'>;
 }
 
-function fakeHost(node: () => FakeNode, { own, plugins, netns, shared }: Parts): Host {
-  const named = { path: netns.path, netlink: netns.netlink, isSameAs: () => false, [Symbol.dispose]: () => {} };
-  const registry: Registry = Object.fromEntries([...plugins].map(([type, plugin]) => [type, async () => plugin]));
-  const host: Partial<Host> = {
-    openDatabase,
-    shared: (slot) => shared.get(slot),
-    join: (joiner, item) => joiner.join(item),
-    netns: { ...named, path: 'own' } as unknown as Netns,
-    openNetns: (path) => {
-      if (path !== netns.path) {
-        throw new NetnsMissing(path);
-      }
-      return named as unknown as Netns;
+function fakeScopeOf(node: () => FakeNode, { own, plugins, netns }: Parts): Scope {
+  const pod = { ...netns, isSameAs: () => false, [Symbol.dispose]: () => {} } as unknown as Netns;
+  const scope = fakeScope({
+    node: {
+      host: { ...pod, path: 'own' } as unknown as Netns,
+      openNetns: openingOf({ [netns.path]: pod }),
+      execute: async ({ path, env, stdin }) => {
+        const executed = await execute(plugins.get(basename(path)), env, stdin, scope);
+        const printed = env['CNI_COMMAND'] === 'ADD' ? node().print(basename(path)) : undefined;
+        return printed === undefined ? executed : { ...executed, exitCode: 0, stdout: Buffer.from(printed) };
+      },
     },
-    log: (line) => node().stderr.push(line),
-    native: { lock: () => 0 } as unknown as Host['native'],
-    livingNetns: () => [],
-    bootId: 'this boot',
-    registry,
+    registry: Object.fromEntries([...plugins].map(([type, plugin]) => [type, async () => plugin])),
     isOwnBuild: (path) => own.includes(basename(path)),
-    execute: async (path, env, stdin) => {
-      const executed = await execute(plugins.get(basename(path)), env, stdin, host as Host);
-      const printed = env['CNI_COMMAND'] === 'ADD' ? node().print(basename(path)) : undefined;
-      return printed === undefined ? executed : { ...executed, exitCode: 0, stdout: Buffer.from(printed) };
-    },
+    log: (line) => node().stderr.push(line),
     sleep: async (ms) => {
       node().slept.push(ms);
       node().onSleep();
     },
-  };
-  return host as Host;
+  });
+  return scope;
 }
 
-async function execute(plugin: Plugin | undefined, env: Env, stdin: Buffer, host: Host): Promise<Executed> {
+async function execute(plugin: Plugin | undefined, env: Env, stdin: Buffer, scope: Scope): Promise<Executed> {
   if (plugin === undefined) {
     throw new Error('no such program');
   }
-  const { stdout, stderr, exitCode } = await runPlugin(plugin, { env, readStdin: () => stdin }, host);
+  const { stdout, stderr, exitCode } = await runPlugin(plugin, { env, readStdin: () => stdin }, scope);
   return { exitCode, signal: undefined, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) };
 }
 
-function fakePlugin(type: string, node: () => FakeNode): Plugin {
-  const note = async (call: Call<unknown>): Promise<void> => {
-    const { verb, ifName, env, stdin } = call;
+function notingPlugin(type: string, node: () => FakeNode): Plugin {
+  const note = async (call: Call<unknown> & { readonly ifName?: string }): Promise<void> => {
+    const { verb, ifName = '', env, stdin } = call;
     node().seen.push({ verb, type, ifName, env, stdin: stdin.toString('utf8') });
     const failure = node().fail(verb, type, ifName);
     if (failure !== undefined) {
       throw failure;
     }
   };
-  return {
-    name: type,
-    about: '',
-    conf: conf({}),
+  return fakePlugin(type, {
     add: async (call) => {
       await note(call);
-      const { version = call.version, ...given } = node().answer(type, call);
       node().links.add(call.ifName);
-      return { result: { ...EMPTY_RESULT, ...given }, version };
+      return { ...EMPTY_RESULT, ...node().answer(type, call) };
     },
     del: async (call) => {
       await note(call);
@@ -181,7 +165,7 @@ function fakePlugin(type: string, node: () => FakeNode): Plugin {
     check: note,
     status: note,
     gc: note,
-  };
+  });
 }
 
 function filesBelow(dir: string): Readonly<Record<string, string>> {

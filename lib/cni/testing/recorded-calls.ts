@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Env } from '../../sys/execute.ts';
 import type { JsonObject } from '../json.ts';
-import type { Env } from '../plugin.ts';
 
 /** What a container runtime passed to a plugin: recorded by conformance/containerd/record.ts from real ones. */
 export interface RecordedCall {

@@ -1,17 +1,26 @@
-import { type AttributesOf, HOST_IS_LITTLE as LITTLE, raw, table, u32 } from '../attributes.ts';
+import { type AttributesOf, eachAttribute, HOST_IS_LITTLE as LITTLE, raw, table, u8, u32 } from '../attributes.ts';
 
 /** <linux/rtnetlink.h>, <linux/if_addr.h> */
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
+export const IFA_F_TEMPORARY = 0x01;
 export const IFA_F_DADFAILED = 0x08;
 export const IFA_F_TENTATIVE = 0x40;
+export const IFA_F_MANAGETEMPADDR = 0x100;
+export const IFA_F_NOPREFIXROUTE = 0x200;
+/** who made an address: a kernel before 5.18 does not say, and no later one says it of what a program has set */
+export const IFAPROT_KERNEL_RA = 2;
+const IFADDRMSG_BYTES = 8;
+const IFA_CACHEINFO = 6;
+const FOREVER = 0xffff_ffff;
 
 export const AddressTable = table({
   address: [1, raw],
   local: [2, raw],
   broadcast: [4, raw],
   flags: [8, u32],
+  protocol: [11, u8],
 });
 
 /** struct ifaddrmsg */
@@ -30,7 +39,7 @@ export function encodeAddress(head: IfAddr, attributes: AttributesOf<typeof Addr
 }
 
 export function decodeAddress(body: Buffer): Required<IfAddr> & { attributes: AttributesOf<typeof AddressTable> } {
-  const attributes = AddressTable.decode(body.subarray(8));
+  const attributes = AddressTable.decode(body.subarray(IFADDRMSG_BYTES));
   return {
     family: body.readUInt8(0),
     prefix: body.readUInt8(1),
@@ -46,4 +55,30 @@ export function reindexedAddress(body: Buffer, index: number): Buffer {
   const copy = Buffer.from(body);
   new DataView(copy.buffer, copy.byteOffset).setUint32(4, index, LITTLE);
   return copy;
+}
+
+/**
+ * An address that the kernel listed some time ago, with what is left now of its lifetimes.
+ *
+ * @returns undefined when nothing is left
+ */
+export function agedAddress(body: Buffer, seconds: number): Buffer | undefined {
+  const copy = Buffer.from(body);
+  let isOver = false;
+  eachAttribute(copy.subarray(IFADDRMSG_BYTES), (number, value) => {
+    if (number === IFA_CACHEINFO) {
+      age(value, 0, seconds); // preferred
+      isOver = age(value, 4, seconds) === 0; // valid
+    }
+  });
+  return isOver ? undefined : copy;
+}
+
+/** struct ifa_cacheinfo: lifetimes in seconds */
+function age(lifetimes: Buffer, at: number, seconds: number): number {
+  const words = new DataView(lifetimes.buffer, lifetimes.byteOffset, lifetimes.length);
+  const told = words.getUint32(at, LITTLE);
+  const left = told === FOREVER ? FOREVER : Math.max(0, told - seconds);
+  words.setUint32(at, left, LITTLE);
+  return left;
 }

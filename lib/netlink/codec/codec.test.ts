@@ -158,6 +158,15 @@ describe('the codec of routes', () => {
     expect(decodeRoute(Buffer.concat(body))).toMatchObject({ prefix: 16, table: 300, attributes: { outputIndex: 7 } });
   });
 
+  it('encodes flags and type of service, and reads them and the preference', () => {
+    const none = { table: 0, protocol: 0, scope: 0, type: 0 };
+    const body = Buffer.concat(
+      encodeRoute({ family: 10, prefix: 128, tos: 0x10, ...none, flags: 0x2000 }, { preference: 3 }),
+    );
+    expect(body.toString('hex')).toBe('0a800010000000000020000005001400' + '03000000');
+    expect(decodeRoute(body)).toMatchObject({ tos: 0x10, flags: 0x2000, attributes: { preference: 3 } });
+  });
+
   it('reads the ways out of a multipath route', () => {
     const hops = Buffer.from('10000000050000000800050001020304080001000600000000', 'hex').subarray(0, 24);
     expect(decodeNextHops(hops).map(({ index }) => index)).toEqual([5, 6]);

@@ -45,7 +45,7 @@ function change(netns: Netns, path: string): string {
 describe.each(['ipv4', 'ipv6'] as const)('the settings that the kernel tells of a link, %s', (family) => {
   it('are called as their files, and are what these show', async () => {
     using lab = new Lab();
-    const { netns } = lab.host();
+    const { host: netns } = lab.scope().node;
     const told = async (): Promise<Buffer> => {
       const device = await findDevice(netns.netlink, PARENT);
       return (family === 'ipv4' ? device?.inetConf : device?.inet6Conf) ?? Buffer.alloc(0);
@@ -61,7 +61,7 @@ describe.each(['ipv4', 'ipv6'] as const)('the settings that the kernel tells of 
 
   it('can be written back', async () => {
     using lab = new Lab();
-    const { netns } = lab.host();
+    const { host: netns } = lab.scope().node;
     const conf = `net/${family}/conf/${PARENT}`;
     const names = fileNames(lab.node, family);
     const before = names.map((name) => [name, read(netns, `${conf}/${name}`)]);

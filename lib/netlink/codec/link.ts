@@ -79,6 +79,7 @@ export const LinkTable = table({
   permAddress: [54, raw],
   parentDevName: [56, text],
   parentDevBusName: [57, text],
+  netnsImmutable: [67, u8],
 });
 
 export type LinkAttributes = AttributesOf<typeof LinkTable>;

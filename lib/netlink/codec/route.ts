@@ -1,10 +1,12 @@
 import {
   type AttributesOf,
+  attribute,
   eachAttribute,
   HOST_IS_LITTLE as LITTLE,
   nest,
   raw,
   table,
+  u8,
   u32,
   withoutAttributes,
 } from '../attributes.ts';
@@ -19,6 +21,8 @@ export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_RA = 9;
 export const RTM_F_CLONED = 0x200;
+/** tell the route as it stands in its table, not the way that it is for one packet */
+export const RTM_F_FIB_MATCH = 0x2000;
 export const RTN_UNICAST = 1;
 const RTAX_MTU = 2;
 const RTAX_ADVMSS = 8;
@@ -29,10 +33,16 @@ export const RouteTable = table({
   destination: [1, raw],
   gateway: [5, raw],
   priority: [6, u32],
+  source: [7, raw],
   outputIndex: [4, u32],
   metrics: [8, nest(MetricsTable)],
   multipath: [9, raw],
+  cacheInfo: [12, raw],
+  via: [18, raw],
+  encapsulation: [22, raw],
+  nexthopId: [30, u32],
   tableId: [15, u32],
+  preference: [20, u8],
 });
 export type RouteAttributes = AttributesOf<typeof RouteTable>;
 
@@ -44,6 +54,9 @@ export interface RtMessage {
   readonly protocol: number;
   readonly scope: number;
   readonly type: number;
+  readonly tos?: number;
+  /** RTM_F_…, RTNH_F_… */
+  readonly flags?: number;
 }
 
 const RTMSG_BYTES = 12;
@@ -52,17 +65,17 @@ const RTNEXTHOP_BYTES = 8;
 
 export function encodeRoute(head: RtMessage, attributes: RouteAttributes): Uint8Array[] {
   const bytes = Buffer.alloc(RTMSG_BYTES);
-  bytes.set([head.family, head.prefix, 0, 0, head.table, head.protocol, head.scope, head.type]);
+  bytes.set([head.family, head.prefix, 0, head.tos ?? 0, head.table, head.protocol, head.scope, head.type]);
+  new DataView(bytes.buffer, bytes.byteOffset).setUint32(FLAGS, head.flags ?? 0, LITTLE);
   return [bytes, ...RouteTable.encode(attributes)];
 }
 
-export function decodeRoute(
-  body: Buffer,
-): RtMessage & { readonly flags: number; readonly attributes: RouteAttributes } {
+export function decodeRoute(body: Buffer): Required<RtMessage> & { readonly attributes: RouteAttributes } {
   const attributes = RouteTable.decode(body.subarray(RTMSG_BYTES));
   return {
     family: body.readUInt8(0),
     prefix: body.readUInt8(1),
+    tos: body.readUInt8(3),
     table: attributes.tableId ?? body.readUInt8(4),
     protocol: body.readUInt8(5),
     scope: body.readUInt8(6),
@@ -75,19 +88,40 @@ export function decodeRoute(
 const RTA_OIF = 4;
 const RTA_MULTIPATH = 9;
 const RTA_CACHEINFO = 12;
+const RTA_EXPIRES = 23;
 const RTA_NH_ID = 30;
+const TICKS_A_SECOND = 100;
+/** a next hop whose link is down, or has no carrier */
+export const RTNH_F_DEAD = 1;
+export const RTNH_F_LINKDOWN = 16;
 /** the flags that a request may have; the others tell the route's state */
 const RTNH_F_PERVASIVE = 2;
 const RTNH_F_ONLINK = 4;
 
 /**
+ * In how many seconds a route ends that the kernel listed.
+ *
+ * @returns undefined when it does not end
+ */
+export function expiryOf({ cacheInfo }: RouteAttributes): number | undefined {
+  if (cacheInfo === undefined || cacheInfo.length < 12) {
+    return undefined;
+  }
+  const ticks = new DataView(cacheInfo.buffer, cacheInfo.byteOffset).getInt32(8, LITTLE); // struct rta_cacheinfo
+  return ticks === 0 ? undefined : Math.ceil(ticks / TICKS_A_SECOND);
+}
+
+/**
  * A route that the kernel listed, as it is asked for: without its state, and through a link that has another index now.
  * The id of a nexthop object is left out: that object went with the link.
+ *
+ * @param expires in how many seconds it shall end; undefined: it does not
  */
-export function askedRoute(body: Buffer, oldIndex: number, newIndex: number): Buffer {
+export function askedRoute(body: Buffer, oldIndex: number, newIndex: number, expires?: number): Buffer {
   const copy = Buffer.concat([
     body.subarray(0, RTMSG_BYTES),
     withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_CACHEINFO, RTA_NH_ID]),
+    ...(expires === undefined ? [] : [attribute(RTA_EXPIRES, u32.encode(expires) as Uint8Array, false)]),
   ]);
   const words = new DataView(copy.buffer, copy.byteOffset);
   words.setUint32(FLAGS, words.getUint32(FLAGS, LITTLE) & (RTNH_F_PERVASIVE | RTNH_F_ONLINK), LITTLE);
@@ -124,6 +158,26 @@ export function decodeNextHops(multipath: Buffer): readonly NextHop[] {
     index: words.getInt32(start + 4, LITTLE),
     flags: multipath.readUInt8(start + 2),
   }));
+}
+
+/**
+ * A route of several ways out with those alone that go through one link.
+ *
+ * @param each one route for each of them: the kernel keeps IPv6 routes so
+ */
+export function throughLink(body: Buffer, index: number, each: boolean): readonly Buffer[] {
+  const { multipath } = decodeRoute(body).attributes;
+  if (multipath === undefined) {
+    return [body];
+  }
+  const starts = nextHopStarts(multipath);
+  const own = decodeNextHops(multipath).flatMap((hop, nth) =>
+    hop.index === index ? [multipath.subarray(starts[nth], starts[nth + 1])] : [],
+  );
+  const others = withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_MULTIPATH]);
+  return (each ? own : [Buffer.concat(own)]).map((hops) =>
+    Buffer.concat([body.subarray(0, RTMSG_BYTES), others, attribute(RTA_MULTIPATH, hops, false)]),
+  );
 }
 
 function nextHopStarts(multipath: Buffer): readonly number[] {

@@ -1,7 +1,8 @@
 /** A node and a pod that are tables of links, and an empty sysfs: for the rules of host-device. */
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import type { Host } from '../../../lib/cni/plugin.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
+import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { parseMac } from '../../../lib/net/mac.ts';
 import { decodeLink, encodeLink, RTM_GETLINK } from '../../../lib/netlink/codec/link.ts';
 import type { Conversation, Request } from '../../../lib/netlink/conversation.ts';
@@ -20,6 +21,9 @@ export interface FakeLink {
   readonly parentDev?: string;
   readonly altNames?: readonly string[];
   readonly flags?: number;
+  readonly permanentMac?: string;
+  /** undefined: the kernel does not say */
+  readonly isImmutable?: boolean;
 }
 
 const NODE = 3;
@@ -49,7 +53,7 @@ export class FakeNamespace {
       cookie: undefined,
       netlink,
       isSameAs: (other: Netns) => other.path === path,
-      writeSysctl: () => undefined,
+      writeSysctls: () => [],
       [Symbol.dispose]: () => undefined,
     };
     this.netns = netns as unknown as Netns;
@@ -73,7 +77,7 @@ export class FakeNode implements Disposable {
   readonly said: string[] = [];
   readonly node: FakeNamespace;
   readonly pod: FakeNamespace;
-  readonly host: Host;
+  readonly scope: Scope;
   /** another one: the machine was booted */
   bootId = 'this boot';
   /** called before a link moves */
@@ -92,22 +96,24 @@ export class FakeNode implements Disposable {
     };
     this.node = new FakeNamespace('/node', NODE, this.said, move);
     this.pod = new FakeNamespace('/pod', POD, this.said, move);
-    const host: Pick<Host, 'native' | 'netns' | 'sysfs' | 'log' | 'openNetns' | 'livingNetns' | 'bootId' | 'sleep'> = {
-      native: { lock: () => 0 } as unknown as Host['native'],
-      sleep: async () => undefined,
-      livingNetns: () => [],
-      bootId: '',
-      netns: this.node.netns,
-      sysfs: join(this.folder.path, 'sys'),
-      log: (line) => void this.said.push(line),
-      openNetns: (path) => {
-        if (!this.paths.includes(path)) {
-          throw new NetnsMissing(path);
-        }
-        return this.pod.netns;
+    const bootId = (): string => this.bootId;
+    this.scope = fakeScope({
+      node: {
+        get bootId() {
+          return bootId();
+        },
+        host: this.node.netns,
+        sysfs: join(this.folder.path, 'sys'),
+        openNetns: (path) => {
+          if (!this.paths.includes(path)) {
+            throw new NetnsMissing(path);
+          }
+          return this.pod.netns;
+        },
       },
-    };
-    this.host = Object.defineProperty(host, 'bootId', { get: () => this.bootId }) as Host;
+      log: (line) => void this.said.push(line),
+      sleep: async () => undefined,
+    });
   }
 
   get records(): string {
@@ -121,6 +127,7 @@ export class FakeNode implements Disposable {
 
 function answerOf({ index = 1, name, alias = '', mac = '02:00:00:00:00:01', ...link }: FakeLink): Buffer {
   const { kind = '', parentDev = kind === '' ? '0000:65:02.3' : '', altNames = [], flags = 0 } = link;
+  const { permanentMac = '', isImmutable } = link;
   return Buffer.concat(
     encodeLink(
       { index, flags },
@@ -132,6 +139,8 @@ function answerOf({ index = 1, name, alias = '', mac = '02:00:00:00:00:01', ...l
         ...(kind === '' ? {} : { linkInfo: { kind } }),
         ...(altNames.length === 0 ? {} : { propList: { altIfNames: [...altNames] } }),
         ...(parentDev === '' ? {} : { parentDevName: parentDev }),
+        ...(permanentMac === '' ? {} : { permAddress: Buffer.from(parseMac(permanentMac) ?? []) }),
+        ...(isImmutable === undefined ? {} : { netnsImmutable: Number(isImmutable) }),
       },
     ),
   );

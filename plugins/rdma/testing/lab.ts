@@ -1,8 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Host, Plugin, Verb } from '../../../lib/cni/plugin.ts';
+import type { Verb } from '../../../lib/cni/call.ts';
+import type { Plugin } from '../../../lib/cni/plugin.ts';
 import { type Outcome, runPlugin } from '../../../lib/cni/run.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
 import { callEnv } from '../../../lib/cni/testing/fake-node.ts';
+import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { parseMac } from '../../../lib/net/mac.ts';
 import { many, nest, raw, table } from '../../../lib/netlink/attributes.ts';
 import { decodeLink, encodeLink, type LinkAttributes } from '../../../lib/netlink/codec/link.ts';
@@ -150,7 +153,7 @@ export class Lab implements Disposable {
         },
         readStdin: () => Buffer.from(JSON.stringify(conf)),
       },
-      this.host(),
+      this.scope(),
     );
     this.showRdma();
     return outcome;
@@ -184,16 +187,11 @@ export class Lab implements Disposable {
     }
   }
 
-  private host(): Host {
-    const host: Partial<Host> = {
-      netns: this.netns(HOST),
-      sysfs: this.sysfsRoot,
-      livingNetns: () => [],
-      bootId: 'this boot',
-      openNetns: (path) => this.netns(path),
+  private scope(): Scope {
+    return fakeScope({
+      node: { host: this.netns(HOST), sysfs: this.sysfsRoot, openNetns: (path) => this.netns(path) },
       log: (line) => void this.log.push(line),
-    };
-    return host as Host;
+    });
   }
 
   private netns(path: string): Netns {

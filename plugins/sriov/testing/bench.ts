@@ -1,11 +1,14 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { anyObject, conf } from '../../../lib/cni/config.ts';
+import type { Verb } from '../../../lib/cni/call.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
-import type { Host, Plugin, Verb } from '../../../lib/cni/plugin.ts';
+import type { Plugin } from '../../../lib/cni/plugin.ts';
 import { EMPTY_RESULT, type Result } from '../../../lib/cni/result.ts';
 import { type Outcome, runPlugin } from '../../../lib/cni/run.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
+import { fakePlugin } from '../../../lib/cni/testing/fake-plugin.ts';
+import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { NetnsMissing } from '../../../lib/netns/netns.ts';
 import { sriov } from '../plugin.ts';
 import { FakeNic, VF } from './fake-nic.ts';
@@ -52,7 +55,7 @@ export class Bench implements Disposable {
       ...env,
     };
     const readStdin = () => Buffer.from(JSON.stringify(document));
-    return runPlugin(sriov as Plugin, { env: all, readStdin }, this.host());
+    return runPlugin(sriov as Plugin, { env: all, readStdin }, this.scope());
   }
 
   /** Every file of the plugin's folder, locks left out. */
@@ -79,26 +82,25 @@ export class Bench implements Disposable {
     writeFileSync(path, content);
   }
 
-  private host(): Host {
+  private scope(): Scope {
     const { nic } = this;
-    const host: Partial<Host> = {
-      native: { lock: () => 0 } as unknown as Host['native'],
-      netns: nic.open(nic.home),
-      sysfs: nic.sysfs,
-      livingNetns: () => [],
-      bootId: this.bootId,
-      openNetns: (path) => {
-        if (path !== nic.pod.path || !nic.pod.alive) {
-          throw new NetnsMissing(path);
-        }
-        return nic.open(nic.pod);
+    return fakeScope({
+      node: {
+        host: nic.open(nic.home),
+        sysfs: nic.sysfs,
+        bootId: this.bootId,
+        openNetns: (path) => {
+          if (path !== nic.pod.path || !nic.pod.alive) {
+            throw new NetnsMissing(path);
+          }
+          return nic.open(nic.pod);
+        },
       },
       log: (line) => void this.lines.push(line),
       registry: { 'fake-ipam': async () => this.ipam() },
       isOwnBuild: () => true,
       sleep: async () => undefined,
-    };
-    return host as Host;
+    });
   }
 
   private ipam(): Plugin {
@@ -106,10 +108,7 @@ export class Bench implements Disposable {
       this.ipamCalls.push(verb);
       this.ipamFails(verb);
     };
-    return {
-      name: 'fake-ipam',
-      about: '',
-      conf: conf({ ipam: anyObject('') }) as Plugin['conf'],
+    return fakePlugin('fake-ipam', {
       add: async ({ containerId, ifName }) => {
         this.leases.add(`${containerId}/${ifName}`); // half of the work is done when it fails
         note('ADD');
@@ -122,7 +121,7 @@ export class Bench implements Disposable {
       check: async () => note('CHECK'),
       status: async () => note('STATUS'),
       gc: async () => note('GC'),
-    };
+    });
   }
 
   [Symbol.dispose](): void {

@@ -147,6 +147,10 @@ export class FakeNic {
       netlink: new Conversation(() => transportOf(this, namespace)),
       isSameAs: (other: Netns) => other.path === namespace.path,
       writeSysctl: () => step('sysctl'),
+      writeSysctls: () => {
+        step('sysctl');
+        return [];
+      },
       openFile: () => {
         throw errnoError('open', 2);
       },

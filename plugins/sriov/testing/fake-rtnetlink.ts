@@ -93,12 +93,12 @@ function change(nic: FakeNic, namespace: FakeNetns, type: number, body: Buffer):
   if (refused !== undefined || target === undefined) {
     return refused ?? ENODEV;
   }
-  const [name = ''] = attributes.propList?.altIfNames ?? [];
+  const names = attributes.propList?.altIfNames ?? [];
   switch (type) {
     case RTM_NEWLINKPROP:
-      return isTaken(namespace, name, undefined) ? EEXIST : void target.altNames.push(name);
+      return names.some((name) => isTaken(namespace, name, undefined)) ? EEXIST : void target.altNames.push(...names);
     case RTM_DELLINKPROP:
-      target.altNames = target.altNames.filter((one) => one !== name);
+      target.altNames = target.altNames.filter((one) => !names.includes(one));
       return undefined;
     case RTM_NEWLINK:
       target.flags = (target.flags & ~IFF_UP) | (flags & IFF_UP);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { CniError, messageOf } from '../../../lib/cni/errors.ts';
 import { makeFolder } from '../../../lib/sys/atomic-file.ts';
 import { isBusy, type OpenDatabase } from '../../../lib/sys/database.ts';
-import type { Engine, Loaded, Step } from '../engine.ts';
+import type { Caller, Engine, Loaded, Step } from '../engine.ts';
 import { LoadedPools } from '../loaded-pools.ts';
 import { probeFolder } from '../probe.ts';
 import { Connection } from './connection.ts';
@@ -15,24 +15,18 @@ import { readStored, Transaction, writeStored } from './transaction.ts';
 const LONGEST_WAIT_MS = 10_000;
 const LONGEST_PAUSE_MS = 16;
 
-export interface EmbeddedHost {
-  readonly openDatabase: OpenDatabase;
-  sleep(ms: number): Promise<void>;
-  log(line: string): void;
-}
-
 /**
  * The store of a folder: an SQLite database. A transaction holds the database's lock from `load` to `commit`, so there is
  * never a conflict. What only looks or releases makes no store.
  */
 export class EmbeddedEngine implements Engine, Disposable {
   readonly folder: string;
-  private readonly host: EmbeddedHost;
+  private readonly openDatabase: OpenDatabase;
   private connection: Connection | undefined;
 
-  constructor(folder: string, host: EmbeddedHost) {
+  constructor(folder: string, openDatabase: OpenDatabase) {
     this.folder = folder;
-    this.host = host;
+    this.openDatabase = openDatabase;
   }
 
   async load(steps: readonly Step[]): Promise<Loaded> {
@@ -44,7 +38,8 @@ export class EmbeddedEngine implements Engine, Disposable {
     if (mayAdd) {
       this.keepSpace();
     }
-    return this.begin({ isLook, mayAdd });
+    const [first] = steps;
+    return first === undefined ? nothing(() => undefined) : this.begin({ isLook, mayAdd, caller: first.caller });
   }
 
   /** Is there a store? The sequence comes first when it is made: with it alone, nothing is held. */
@@ -66,11 +61,11 @@ export class EmbeddedEngine implements Engine, Disposable {
   }
 
   /** Takes it back, as far as that goes. */
-  restoreRoom(): void {
+  restoreRoom({ log }: Caller): void {
     try {
       keepSpace(this.folder);
     } catch (error) {
-      this.host.log(`${messageOf(error)}: no address can be given before there is room for it`);
+      log(`${messageOf(error)}: no address can be given before there is room for it`);
     }
   }
 
@@ -99,7 +94,8 @@ export class EmbeddedEngine implements Engine, Disposable {
 
   /** Others hold the lock for a moment: who waits asks again, after pauses of random length. */
   private async begin(wanted: Wanted): Promise<Loaded> {
-    const deadline = performance.now() + LONGEST_WAIT_MS;
+    const { caller } = wanted;
+    const deadline = caller.now() + LONGEST_WAIT_MS;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
         return await this.tryBegin(wanted);
@@ -107,16 +103,16 @@ export class EmbeddedEngine implements Engine, Disposable {
         if (!isBusy(error) && !(error instanceof Replaced)) {
           throw error;
         }
-        if (performance.now() >= deadline) {
+        if (caller.now() >= deadline) {
           const why = `others have held it for ${LONGEST_WAIT_MS} ms`;
           throw new CniError('tryAgainLater', `cannot lock the store in "${this.folder}": ${why}`);
         }
       }
-      await this.host.sleep(Math.ceil(Math.random() * pauseMs));
+      await caller.sleep(Math.ceil(Math.random() * pauseMs));
     }
   }
 
-  private async tryBegin({ isLook, mayAdd }: Wanted): Promise<Loaded> {
+  private async tryBegin({ isLook, mayAdd, caller }: Wanted): Promise<Loaded> {
     const promised = readSequence(this.folder);
     if (promised === undefined) {
       throw new StoreDamaged(sequenceIn(this.folder), 'it is missing');
@@ -140,7 +136,7 @@ export class EmbeddedEngine implements Engine, Disposable {
         return nothing(() => undefined);
       }
       store.rememberLog();
-      return new Transaction({ store, stored, folder: this.folder, mayAdd, log: this.host.log });
+      return new Transaction({ store, stored, folder: this.folder, mayAdd, log: caller.log });
     } catch (error) {
       store.rollback();
       throw error;
@@ -181,7 +177,7 @@ export class EmbeddedEngine implements Engine, Disposable {
     if (this.connection?.path !== path) {
       this.connection?.close();
       this.connection = undefined;
-      this.connection = await Connection.create(path, this.host.openDatabase);
+      this.connection = await Connection.create(path, this.openDatabase);
     }
     return this.connection;
   }
@@ -190,6 +186,7 @@ export class EmbeddedEngine implements Engine, Disposable {
 interface Wanted {
   readonly isLook: boolean;
   readonly mayAdd: boolean;
+  readonly caller: Caller;
 }
 
 /** Somebody has put another database in the place of the one that is open. */

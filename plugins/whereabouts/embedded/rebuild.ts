@@ -1,11 +1,11 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { CniError } from '../../../lib/cni/errors.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
 import { makeFolder, syncFolder } from '../../../lib/sys/atomic-file.ts';
 import { isBusy, type SqlRow } from '../../../lib/sys/database.ts';
 import { ioError } from '../../../lib/sys/io-error.ts';
 import type { Held } from '../pool.ts';
 import { Connection } from './connection.ts';
-import type { EmbeddedHost } from './engine.ts';
 import { databaseIn, databasesIn } from './place.ts';
 import { heldOf } from './rows.ts';
 import { newSequence, replaceSequence, type Sequence } from './sequence.ts';
@@ -44,18 +44,18 @@ const PAUSE_MS = 10;
  */
 export async function rebuild(
   folder: string,
-  host: EmbeddedHost,
+  scope: Scope,
   keep: (salvage: Salvage) => readonly NetworkHeld[],
 ): Promise<void> {
   makeFolder(folder);
   const paths = databasesIn(folder);
   const old: Connection[] = [];
   for (const path of paths) {
-    old.push(...(await lockIfPossible(path, host)));
+    old.push(...(await lockIfPossible(path, scope)));
   }
   try {
     const sequence = newSequence();
-    await build(databaseIn(folder, sequence.id), sequence, keep(salvage(old)), host);
+    await build(databaseIn(folder, sequence.id), sequence, keep(salvage(old)), scope);
     syncFolder(folder);
     replaceSequence(folder, sequence);
     paths.forEach(setAside);
@@ -67,17 +67,17 @@ export async function rebuild(
 }
 
 /** With its lock, so that nobody writes what would be lost. Where damage keeps us from having it, it keeps all others too. */
-async function lockIfPossible(path: string, host: EmbeddedHost): Promise<readonly Connection[]> {
-  for (const deadline = performance.now() + LONGEST_WAIT_MS; ; await host.sleep(PAUSE_MS)) {
+async function lockIfPossible(path: string, scope: Scope): Promise<readonly Connection[]> {
+  for (const deadline = scope.now() + LONGEST_WAIT_MS; ; await scope.sleep(PAUSE_MS)) {
     try {
-      const store = await Connection.open(path, host.openDatabase);
+      const store = await Connection.open(path, scope.node.openDatabase);
       store.exec('BEGIN IMMEDIATE');
       return [store];
     } catch (error) {
       if (!isBusy(error)) {
         return [];
       }
-      if (performance.now() >= deadline) {
+      if (scope.now() >= deadline) {
         throw new CniError('tryAgainLater', `cannot lock "${path}": others have held it for ${LONGEST_WAIT_MS} ms`);
       }
     }
@@ -111,8 +111,8 @@ function readable(store: Connection, sql: string): readonly SqlRow[] {
   return rows;
 }
 
-async function build(path: string, sequence: Sequence, all: readonly NetworkHeld[], host: EmbeddedHost): Promise<void> {
-  const store = await Connection.create(path, host.openDatabase);
+async function build(path: string, sequence: Sequence, all: readonly NetworkHeld[], scope: Scope): Promise<void> {
+  const store = await Connection.create(path, scope.node.openDatabase);
   try {
     store.exec('BEGIN IMMEDIATE');
     store.makeTables();

@@ -1,10 +1,11 @@
 import { readConf } from '../../../lib/cni/config.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
+import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { formatIp, type Ip, parseIp } from '../../../lib/net/ip.ts';
-import { openDatabase } from '../../../lib/sys/database.ts';
-import { Shared } from '../../../lib/sys/shared.ts';
+import { Shared, type Slot } from '../../../lib/sys/shared.ts';
 import { IpamConf } from '../config.ts';
-import { type Datastore, type DatastoreHost, openDatastore } from '../datastore.ts';
+import { type Datastore, openDatastore } from '../datastore.ts';
 import { LoadedPools } from '../loaded-pools.ts';
 import { addressOf, storedRange } from '../names.ts';
 import type { Owner } from '../plan.ts';
@@ -39,23 +40,17 @@ export const poolsWith = (pools: Readonly<Record<string, Readonly<Record<string,
     ),
   );
 
-/** A process. Disposing of it closes what it has open, as its end would. */
-export function storeHost(): DatastoreHost & Disposable & { readonly lines: string[] } {
+/** A call in a process of its own. Disposing of it closes what that has open, as its end would. */
+export function storeHost(): Scope & Disposable & { readonly lines: string[] } {
   const lines: string[] = [];
   const shared = new Shared();
-  return {
-    openDatabase,
-    sleep: async () => {},
-    log: (line) => lines.push(line),
-    shared: (slot) => shared.get(slot),
-    join: (joiner, item) => joiner.join(item),
-    lines,
-    [Symbol.dispose]: () => shared[Symbol.dispose](),
-  };
+  const node = { shared: <T extends Disposable>(slot: Slot<T>) => shared.get(slot) };
+  const scope = fakeScope({ node, log: (line) => lines.push(line), sleep: async () => undefined });
+  return Object.assign(scope, { lines, [Symbol.dispose]: () => shared[Symbol.dispose]() });
 }
 
-export const storeIn = (dataDir: string, host: DatastoreHost = storeHost(), networkName = ''): Datastore =>
-  openDatastore({ kind: 'file', dataDir, networkName }, host);
+export const storeIn = (dataDir: string, scope: Scope = storeHost(), networkName = ''): Datastore =>
+  openDatastore({ kind: 'file', dataDir, networkName }, scope);
 
 /** Reserves and gives the addresses as text. */
 export const reserved = async (

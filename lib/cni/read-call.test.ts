@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkEnvironment, readCall, validAttachments } from './call.ts';
+import { checkEnvironment, readCall, validAttachments } from './read-call.ts';
 
 const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_NETNS: '/n', CNI_IFNAME: 'net1', CNI_PATH: '/a::/b' };
 const stdin = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));

@@ -1,0 +1,74 @@
+/** GC of multus while the node is not at rest: after an ADD that was killed, and beside one that is on its way. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { fake } from '../lab/fakes.ts';
+import { killedAfter, stepsOf, untilItEnds } from '../lab/steps.ts';
+import { type Container, interfacesIn, type Network, OK, StormNode } from './storm-node.ts';
+
+const valid = (...ids: readonly string[]) => ({
+  'cni.dev/valid-attachments': ids.map((containerID) => ({ containerID, ifname: 'eth0' })),
+});
+
+/** What a call has left of a container, in words; nothing when all is gone. */
+async function leftOf(node: StormNode, { id, pod }: Container): Promise<string> {
+  const [[, ...links], { cni, records, taken }] = await Promise.all([interfacesIn(pod), node.everything()]);
+  return [...links, ...[...cni, ...records, ...taken].filter((text) => new RegExp(`\\b${id}\\b`).test(text))].join(
+    ', ',
+  );
+}
+
+describe.concurrent.each([
+  { verb: 'DEL', calling: () => ({}) },
+  { verb: 'GC', calling: () => ({ more: valid(), netns: '' }) },
+])('$verb after an ADD that was killed', ({ verb, calling }) => {
+  const shapes: readonly (readonly Network[])[] = [
+    ['m0', 'm1'],
+    ['m0', 'd0'],
+  ];
+
+  it.each(shapes.map((networks) => ({ networks })))(
+    'takes $networks away from a pod that lives, whichever effect was the last',
+    async ({ networks }) => {
+      await using node = await StormNode.open(1);
+      const left: string[] = [];
+      await untilItEnds(12, async (last) => {
+        const container = await node.container(`c${last}`, networks);
+        const outcome = await node.call('ADD', container, { env: await killedAfter('multus', node.lab.dir, last) });
+        await node.must(verb, container, calling());
+        const what = await leftOf(node, container);
+        left.push(...(what === '' ? [] : [`${last} (${stepsOf(outcome).at(-1)}): ${what}`]));
+        await node.must('DEL', container);
+        return outcome;
+      });
+      expect(left).toEqual([]);
+    },
+    600_000,
+  );
+});
+
+describe('GC while another pod is being added', () => {
+  it.each([
+    { what: 'address', networks: ['m0'] },
+    { what: 'device', networks: ['d0'] },
+  ] as const)('takes no $what from it: the runtime has named it', async ({ networks }) => {
+    await using node = await StormNode.open(1);
+    // between looking who lives and collecting, GC runs what else is configured
+    const waits = 'for _ in $(seq 300); do [ -e "$PWD/added" ] && break; sleep 0.1; done';
+    fake(node.lab, 'slow', `[ "$CNI_COMMAND" = GC ] || exit 0\ntouch "$PWD/collecting"\n${waits}`);
+    const slow = { cniVersion: '1.1.0', name: 'slow', type: 'slow' };
+    const old = await node.container('c1', networks);
+    const young = await node.container('c2', ['m1', 'm2', ...networks]); // the same network in another place
+    const delegates = [slow, ...networks.map((network) => node.network(network))];
+    const collecting = node.call('GC', old, { more: { delegates, ...valid('c2') }, netns: '' });
+    while (!existsSync(join(node.lab.dir, 'collecting'))) {
+      await sleep(5);
+    }
+    await node.must('ADD', young);
+    writeFileSync(join(node.lab.dir, 'added'), '');
+    expect(await collecting).toMatchObject(OK);
+    await node.must('CHECK', young);
+    expect(await node.taken()).toHaveLength(3);
+  });
+});

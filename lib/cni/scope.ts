@@ -1,0 +1,87 @@
+import { removeLinks } from '../link/remover.ts';
+import type { Netns } from '../netns/netns.ts';
+import type { Node } from '../node/node.ts';
+import { type Clock, clockOf } from '../sys/clock.ts';
+import type { Executed, Execution } from '../sys/execute.ts';
+import type { Joiner } from '../sys/joiner.ts';
+import { bounded } from './errors.ts';
+import type { Suite } from './suite.ts';
+
+/**
+ * One call: what it may touch, what it says, and when it must end. Whatever waits goes through here, so that the call can
+ * be told to end.
+ */
+export interface Scope extends Clock {
+  readonly node: Node;
+  /** plugins of this build */
+  readonly suite: Suite;
+  /** fires when nobody waits for the call any more */
+  readonly signal: AbortSignal;
+  /** The same call, for what must be done to its end: taking back what was begun. */
+  readonly unending: Scope;
+  /** One line on stderr; never a secret. */
+  log(line: string): void;
+  /**
+   * Runs a program to its end.
+   *
+   * @throws the signal's reason; what `execute` throws
+   */
+  execute(execution: Execution): Promise<Executed>;
+  /** Waits for a round of what several calls want of the same; see Joiner. */
+  join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
+  /** Deletes a link; what is asked for at the same time shares one request. */
+  removeLink(netns: Netns, index: number): Promise<void>;
+  /** Measures a part of the call. */
+  span<T>(name: string, work: () => Promise<T>): Promise<T>;
+}
+
+export interface ScopeParts {
+  readonly node: Node;
+  readonly suite: Suite;
+  /** gets each line as it is said, bounded and without a line end */
+  readonly log: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+const NEVER: AbortSignal = new AbortController().signal;
+
+export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Scope {
+  const scope: Scope = {
+    node,
+    suite,
+    signal,
+    get unending() {
+      return signal === NEVER ? scope : makeScope({ node, suite, log });
+    },
+    log: (line) => log(bounded(line)),
+    ...clockOf(signal),
+    execute: (execution) => node.execute(execution, signal),
+    join: (joiner, item) => joiner.join(item),
+    removeLink: async (netns, index) => {
+      await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
+    },
+    span: (name, work) => measured(node, name, work),
+  };
+  return scope;
+}
+
+/** The same scope, but for what `change` makes of it; so is the one that does not end. */
+export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>): Scope {
+  const derived = Object.create(scope, {
+    ...Object.getOwnPropertyDescriptors(change(scope)),
+    unending: { get: () => (scope.unending === scope ? derived : scopeWith(scope.unending, change)) },
+  }) as Scope;
+  return derived;
+}
+
+async function measured<T>({ observe }: Node, name: string, work: () => Promise<T>): Promise<T> {
+  if (observe === undefined) {
+    return work();
+  }
+  const start = performance.now();
+  try {
+    return await work();
+  } finally {
+    observe(name, performance.now() - start);
+  }
+}

@@ -1,0 +1,72 @@
+/*
+ * What Node cannot do and a CNI plugin must: open a socket or a file inside another network namespace, wait for an
+ * answer with a deadline, wait for the kernel without keeping the event loop waiting, lock a file.
+ *
+ * Every function returns a number, or a promise of one: a descriptor, a length or zero; -errno on failure, -EINVAL for
+ * arguments that are not what it takes. None throws, and none but endProcess ends the process.
+ */
+#ifndef BRAID_NATIVE_H
+#define BRAID_NATIVE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <node_api.h>
+
+#define MAX_ARGS 5
+
+/* ---- arguments (arguments.c) ---- */
+
+/* All of a call's arguments; false when there are fewer than it takes. */
+bool arguments(napi_env env, napi_callback_info info, size_t least, napi_value *argv);
+
+/* A whole number that an int holds, nothing else: no text, no fraction, no undefined. */
+bool is_integer(napi_env env, napi_value value, int *result);
+
+/* A descriptor: a whole number from 0 on. */
+bool is_descriptor(napi_env env, napi_value value, int *result);
+
+bool is_bytes(napi_env env, napi_value value, void **data, size_t *size);
+
+napi_value number(napi_env env, int64_t value);
+
+/* ---- inside another network namespace (inside.c) ---- */
+
+/* Something to do there: returns what the caller gets, -errno on failure. */
+typedef int64_t (*errand)(void *with);
+
+/* Runs an errand in the network namespace behind nsfd; -ENOTRECOVERABLE on a thread that has lost its way. */
+int64_t run_inside(int nsfd, errand run, void *with);
+
+/* Is the calling thread still in another namespace, since the kernel has not let it back? */
+bool has_lost_its_way(void);
+
+/* ---- netlink and packet sockets (sockets.c) ---- */
+
+napi_value open_netlink(napi_env env, napi_callback_info info);
+napi_value send_in_netns(napi_env env, napi_callback_info info);
+napi_value open_packet(napi_env env, napi_callback_info info);
+napi_value send_frame(napi_env env, napi_callback_info info);
+napi_value receive(napi_env env, napi_callback_info info);
+napi_value netns_cookie(napi_env env, napi_callback_info info);
+
+/* What `send_in_netns` and `receive` do, for threads of our own. */
+int64_t send_datagram(int nsfd, int fd, const void *data, size_t size);
+int64_t receive_datagram(int fd, void *data, size_t size, int timeout_ms);
+
+/* ---- files (files.c) ---- */
+
+napi_value open_in_netns(napi_env env, napi_callback_info info);
+napi_value write_in_netns(napi_env env, napi_callback_info info);
+
+/* ---- threads of our own (threads.c) ---- */
+
+napi_value send_on_thread(napi_env env, napi_callback_info info);
+napi_value receive_on_thread(napi_env env, napi_callback_info info);
+
+#endif
