@@ -53,17 +53,21 @@ function select(sql: string, table: Table, values: readonly SqlValue[]): readonl
   if (by !== undefined) {
     found.sort((a, b) => ((a[by] ?? '') < (b[by] ?? '') ? -1 : 1) * (direction === undefined ? 1 : -1));
   }
-  return sql.includes('LIMIT 1') ? found.slice(0, 1) : found;
+  return found.slice(0, Number(/LIMIT (\d+)/.exec(sql)?.[1] ?? found.length));
 }
 
 function change(sql: string, table: Table, values: readonly SqlValue[]): void {
-  const [, verb] = /^(INSERT|UPDATE|DELETE)/.exec(sql) ?? [];
-  if (verb !== 'INSERT') {
-    const gone = new Set(verb === 'UPDATE' ? table : select(sql, table, values));
-    table.splice(0, table.length, ...table.filter((row) => !gone.has(row)));
-  }
-  if (verb !== 'DELETE') {
-    const columns = COLUMNS[/(?:INTO|UPDATE) (\w+)/.exec(sql)?.[1] ?? ''] ?? [];
+  const [head = '', where = ''] = sql.split(' WHERE ');
+  const set = [...head.matchAll(/(\w+) = \?/g)].map(([, column = '']) => column);
+  if (sql.startsWith('INSERT')) {
+    const columns = COLUMNS[/INTO (\w+)/.exec(sql)?.[1] ?? ''] ?? [];
     table.push(Object.fromEntries(columns.map((column, index) => [column, values[index] ?? ''])));
+    return;
   }
+  const chosen = new Set(select(where, table, values.slice(set.length)));
+  const kept = table.flatMap((row) => {
+    const changed = { ...row, ...Object.fromEntries(set.map((column, index) => [column, values[index] ?? ''])) };
+    return !chosen.has(row) ? [row] : sql.startsWith('UPDATE') ? [changed] : [];
+  });
+  table.splice(0, table.length, ...kept);
 }

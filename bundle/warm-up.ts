@@ -10,6 +10,7 @@ import { makeScope, type Scope, scopeWith } from '../lib/cni/scope.ts';
 import { makeSuite, type Registry } from '../lib/cni/suite.ts';
 import { makeNode, type Node } from '../lib/node/node.ts';
 import { MARK_BYTES, markOf } from '../lib/sys/build-id.ts';
+import { formatSequence, sequenceIn } from '../plugins/whereabouts/embedded/sequence.ts';
 import { agreeableDatabase } from './agreeable-database.ts';
 import { agreeableNative, PARENT } from './agreeable-kernel.ts';
 import { claimFolder } from './claim.ts';
@@ -30,6 +31,9 @@ export async function warmUp(registry: Registry): Promise<void> {
     for (const name of Object.keys(registry)) {
       writeFileSync(join(bin, name), Buffer.concat([Buffer.alloc(MARK_BYTES), MARK]));
     }
+    // A store whose name is always the same: what names a new one is random, and would stay in the snapshot.
+    mkdirSync(join(folder, 'addresses'));
+    writeFileSync(sequenceIn(join(folder, 'addresses')), formatSequence({ id: '00000000', number: 0 }));
     const scope = agreeableHost(registry, folder);
     for (let round = 0; round < ROUNDS; round++) {
       for (const conf of confsIn(folder)) {

@@ -64,7 +64,7 @@ export interface Datastore {
 const EVERYTHING = { asked: { ranges: 'all', containers: [] }, isLook: true, isRelease: false } as const;
 
 /** What is done for one transaction keeps the event loop waiting. */
-const MOST_STEPS = 64;
+const MOST_STEPS = 128;
 
 /** One store of this process, and who waits for it. */
 interface Store {

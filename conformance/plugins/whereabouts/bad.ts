@@ -1,7 +1,7 @@
 /** What whereabouts refuses. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.ts';
@@ -312,9 +312,9 @@ export const BAD: readonly Row[] = [
   {
     title: 'a database whose log is lost',
     conf: whereabouts({}),
-    prepare: withStore((database) => rmSync(`${database}-wal`)),
+    prepare: withStore((database) => truncateSync(`${database}-wal`)),
     code: 5,
-    says: ['cannot trust the store', '/store/whereabouts-', 'lost the transactions from 1 to 3', '--repair'],
+    says: ['cannot trust the store', '/store/whereabouts-', /it is empty|lost the transactions from \d to 3/, '--repair'],
   },
   {
     title: 'a database that is lost',

@@ -35,9 +35,6 @@ export class EmbeddedEngine implements Engine, Disposable {
     if (!this.isThere()) {
       return nothing(() => this.create());
     }
-    if (mayAdd) {
-      this.keepSpace();
-    }
     const [first] = steps;
     return first === undefined ? nothing(() => undefined) : this.begin({ isLook, mayAdd, caller: first.caller });
   }
@@ -123,6 +120,9 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
     if (isLook && !existsSync(path)) {
       return nothing(() => undefined);
+    }
+    if (mayAdd) {
+      this.keepSpace();
     }
     const store = await this.connected(path);
     try {

@@ -8,13 +8,16 @@ import { checksumOf, ipOfKey, keyOf } from './rows.ts';
 interface Run {
   readonly first: bigint;
   readonly last: bigint;
+  /** no row has it: nothing is held yet */
+  readonly isVirtual?: true;
 }
 
-const AT =
-  'SELECT first, last, checksum FROM free WHERE network = ? AND range = ? AND first <= ? ORDER BY first DESC LIMIT 1';
-const AFTER =
-  'SELECT first, last, checksum FROM free WHERE network = ? AND range = ? AND first > ? ORDER BY first LIMIT 1';
+const OF_RANGE = 'FROM free WHERE network = ? AND range = ? AND';
+const AT = `SELECT first, last, checksum ${OF_RANGE} first <= ? ORDER BY first DESC LIMIT 1`;
+const AROUND = `SELECT first, last, checksum ${OF_RANGE} first <= ? ORDER BY first DESC LIMIT 2`;
+const AFTER = `SELECT first, last, checksum ${OF_RANGE} first > ? ORDER BY first LIMIT 1`;
 const INSERT = 'INSERT INTO free VALUES (?, ?, ?, ?, ?)';
+const UPDATE = 'UPDATE free SET first = ?, last = ?, checksum = ? WHERE network = ? AND range = ? AND first = ?';
 const DELETE = 'DELETE FROM free WHERE network = ? AND range = ? AND first = ?';
 
 /** The addresses of one family that nobody holds, in one range or in a whole network (range ''). */
@@ -55,29 +58,57 @@ export class FreeRuns {
     return undefined;
   }
 
-  /** @throws StoreDamaged when it is not free */
-  take(value: bigint): void {
+  /** @returns whether it was free */
+  take(value: bigint): boolean {
     const run = this.at(value);
     if (run === undefined) {
-      throw new StoreDamaged(this.store.path, `address ${this.keyOf(value)} is free and not free`);
+      return false;
     }
-    this.delete(run);
-    this.insert({ first: run.first, last: value - 1n });
-    this.insert({ first: value + 1n, last: run.last });
+    const [before, after] = [
+      { first: run.first, last: value - 1n },
+      { first: value + 1n, last: run.last },
+    ].map((part) => (part.first > part.last ? undefined : part));
+    if (run.isVirtual) {
+      this.insert(before);
+      this.insert(after);
+    } else if (before === undefined && after === undefined) {
+      this.delete(run);
+    } else {
+      this.change(run, before ?? after ?? run);
+      this.insert(before === undefined ? undefined : after);
+    }
+    return true;
   }
 
   /** @throws StoreDamaged when it is free already */
   give(value: bigint): void {
-    if (this.at(value) !== undefined) {
+    const next = value < this.whole.last ? value + 1n : value;
+    const around = this.store
+      .all(AROUND, this.network, this.range, this.keyOf(next))
+      .flatMap((row) => this.read(row) ?? []);
+    if (
+      around.some(({ first, last }) => first <= value && value <= last) ||
+      (around.length === 0 && this.isUntouched())
+    ) {
       throw new StoreDamaged(this.store.path, `address ${this.keyOf(value)} is held and free`);
     }
-    const [before, after] = [this.at(value - 1n), this.at(value + 1n)];
-    for (const run of [before, after]) {
-      if (run !== undefined) {
+    const [before, after] = [
+      around.find(({ last }) => last === value - 1n),
+      around.find(({ first }) => first === next),
+    ];
+    const joined = { first: before?.first ?? value, last: after?.last ?? value };
+    if (joined.first === this.whole.first && joined.last === this.whole.last) {
+      for (const run of [before, after]) {
         this.delete(run);
       }
+    } else if (before !== undefined) {
+      this.delete(after);
+      this.change(before, joined);
+    } else if (after !== undefined) {
+      this.change(after, joined);
+    } else {
+      this.insert(joined);
     }
-    this.insert({ first: before?.first ?? value, last: after?.last ?? value });
   }
 
   /** The run that the address is in. */
@@ -87,7 +118,7 @@ export class FreeRuns {
     }
     const run = this.read(this.store.get(AT, this.network, this.range, this.keyOf(value)));
     if (run === undefined) {
-      return this.isUntouched() ? this.whole : undefined;
+      return this.isUntouched() ? { ...this.whole, isVirtual: true } : undefined;
     }
     return run.last >= value ? run : undefined;
   }
@@ -101,16 +132,23 @@ export class FreeRuns {
     return this.read(this.store.get(AFTER, this.network, this.range, `${this.family}:`)) === undefined;
   }
 
-  private insert({ first, last }: Run): void {
-    if (first > last || (first === this.whole.first && last === this.whole.last)) {
-      return;
+  private insert(run: Run | undefined): void {
+    if (run !== undefined) {
+      const columns = [this.network, this.range, this.keyOf(run.first), this.keyOf(run.last)];
+      this.store.run(INSERT, ...columns, checksumOf(...columns));
     }
-    const columns = [this.network, this.range, this.keyOf(first), this.keyOf(last)];
-    this.store.run(INSERT, ...columns, checksumOf(...columns));
   }
 
-  private delete({ first }: Run): void {
-    this.store.run(DELETE, this.network, this.range, this.keyOf(first));
+  private change({ first: old }: Run, { first, last }: Run): void {
+    const [firstKey, lastKey] = [this.keyOf(first), this.keyOf(last)];
+    const sum = checksumOf(this.network, this.range, firstKey, lastKey);
+    this.store.run(UPDATE, firstKey, lastKey, sum, this.network, this.range, this.keyOf(old));
+  }
+
+  private delete(run: Run | undefined): void {
+    if (run !== undefined) {
+      this.store.run(DELETE, this.network, this.range, this.keyOf(run.first));
+    }
   }
 
   /** @returns undefined for a run of another family */

@@ -49,7 +49,7 @@ export function writeSequence(folder: string, { id, number }: Sequence): void {
   try {
     const fd = openSync(path, 'r+');
     try {
-      writeSync(fd, lineOf(id, number), 0);
+      writeSync(fd, formatSequence({ id, number }), 0);
     } finally {
       closeSync(fd);
     }
@@ -91,7 +91,7 @@ function place(folder: string, { id, number }: Sequence, put: (temporary: string
   try {
     const fd = openSync(temporary, 'wx', 0o600);
     try {
-      writeSync(fd, lineOf(id, number));
+      writeSync(fd, formatSequence({ id, number }));
       fsyncSync(fd);
     } finally {
       closeSync(fd);
@@ -112,7 +112,8 @@ function removeQuietly(path: string): void {
   }
 }
 
-function lineOf(id: string, number: number): string {
+/** The line as it is written. */
+export function formatSequence({ id, number }: Sequence): string {
   const digits = String(number).padStart(DIGITS, '0');
   return `${id} ${digits} ${sumOf(id, digits)}\n`;
 }

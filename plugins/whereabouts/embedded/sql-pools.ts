@@ -138,9 +138,10 @@ export class SqlPools implements Pools {
 
   private add(held: Held): void {
     const { family, value } = held.ip;
-    this.runs(held.range, family).take(value);
-    if (this.holdersOf(held.ip).length === 0) {
-      this.runs(ACROSS, family).take(value);
+    const isFree = this.runs(held.range, family).take(value);
+    const isNews = this.runs(ACROSS, family).take(value);
+    if (!isFree || (!isNews && this.holdersOf(held.ip).length === 0)) {
+      throw new StoreDamaged(this.store.path, `address ${keyOf(held.ip)} is free and not free`);
     }
     this.record(held);
   }
