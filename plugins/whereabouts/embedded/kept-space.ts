@@ -27,7 +27,12 @@ export function keepSpace(folder: string): void {
         const missing = BYTES - (statSync(path).size ?? 0);
         for (let done = 0; done < missing; ) {
           // random, so that a file system which compresses keeps most of it, and text, for whoever looks at it
-          done += writeSync(fd, randomBytes(BYTES).toString('base64').slice(0, missing - done));
+          done += writeSync(
+            fd,
+            randomBytes(BYTES)
+              .toString('base64')
+              .slice(0, missing - done),
+          );
         }
       } finally {
         closeSync(fd);

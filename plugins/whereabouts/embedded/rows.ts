@@ -1,5 +1,5 @@
 import { bitsOf, type Family, formatIp, type Ip } from '../../../lib/net/ip.ts';
-import { crc32c } from '../../../lib/sys/crc32c.ts';
+import { crc32cOfText } from '../../../lib/sys/crc32c.ts';
 import type { SqlRow } from '../../../lib/sys/database.ts';
 import type { Held } from '../pool.ts';
 
@@ -15,7 +15,7 @@ export function ipOfKey(key: string): Ip | undefined {
 }
 
 export const checksumOf = (...columns: readonly (string | number)[]): number =>
-  crc32c(Buffer.from(columns.map((column) => `${column}\0`).join('')));
+  crc32cOfText(columns.map((column) => `${column}\0`).join(''));
 
 /** The columns of a reservation, without the checksum. */
 export function columnsOf(network: string, { range, ip, entry }: Held): readonly string[] {
