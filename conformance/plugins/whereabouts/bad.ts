@@ -314,7 +314,12 @@ export const BAD: readonly Row[] = [
     conf: whereabouts({}),
     prepare: withStore((database) => truncateSync(`${database}-wal`)),
     code: 5,
-    says: ['cannot trust the store', '/store/whereabouts-', /it is empty|lost the transactions from \d to 3/, '--repair'],
+    says: [
+      'cannot trust the store',
+      '/store/whereabouts-',
+      /it is empty|lost the transactions from \d to 3/,
+      '--repair',
+    ],
   },
   {
     title: 'a database that is lost',
