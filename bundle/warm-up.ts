@@ -8,12 +8,14 @@ import type { JsonObject } from '../lib/cni/json.ts';
 import { runPlugin } from '../lib/cni/run.ts';
 import { makeScope, type Scope, scopeWith } from '../lib/cni/scope.ts';
 import { makeSuite, type Registry } from '../lib/cni/suite.ts';
-import { makeNode } from '../lib/node/node.ts';
+import { makeNode, type Node } from '../lib/node/node.ts';
 import { MARK_BYTES, markOf } from '../lib/sys/build-id.ts';
+import { formatSequence, sequenceIn } from '../plugins/whereabouts/embedded/sequence.ts';
+import { agreeableDatabase } from './agreeable-database.ts';
 import { agreeableNative, PARENT } from './agreeable-kernel.ts';
 import { claimFolder } from './claim.ts';
 
-/** Enough for the address store to write a snapshot and read it back. */
+/** Enough for V8 to find out what is called often. */
 const ROUNDS = 15;
 
 /** Always the same, since its name stays in the snapshot, and the same input gives the same bytes. */
@@ -29,6 +31,9 @@ export async function warmUp(registry: Registry): Promise<void> {
     for (const name of Object.keys(registry)) {
       writeFileSync(join(bin, name), Buffer.concat([Buffer.alloc(MARK_BYTES), MARK]));
     }
+    // A store whose name is always the same: what names a new one is random, and would stay in the snapshot.
+    mkdirSync(join(folder, 'addresses'));
+    writeFileSync(sequenceIn(join(folder, 'addresses')), formatSequence({ id: '00000000', number: 0 }));
     const scope = agreeableHost(registry, folder);
     for (let round = 0; round < ROUNDS; round++) {
       for (const conf of confsIn(folder)) {
@@ -118,7 +123,9 @@ async function rehearse(verb: string, conf: Rehearsed, scope: Scope, results: Ma
 
 function agreeableHost(registry: Registry, folder: string): Scope {
   const native = agreeableNative(folder);
-  const node = makeNode({ loadNative: () => native });
+  const database = agreeableDatabase();
+  const real = makeNode({ loadNative: () => native });
+  const node: Node = Object.create(real, { openDatabase: { value: async () => database } });
   const scope = makeScope({ node, suite: makeSuite(registry, [MARK]), log: () => undefined });
   return scopeWith(scope, () => ({ sleep: () => Promise.resolve() }));
 }

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PARENT, type Pod } from '../lab/lab.ts';
+import { databaseIn } from '../lab/store.ts';
 import { BraidNode, OUTER } from './lab.ts';
 
 interface Finding {
@@ -136,11 +137,8 @@ describe('braid doctor', () => {
       await expectFound(node, 'fault', /^pool "10.77.0.0-29" is full: all 6/, /ipam check/);
       await node.lab.remove(pod as Pod);
       await expectFound(node, 'warning', /^1 container that is gone still has records/, /braid gc/);
-      mkdirSync(join(node.store, '_'), { recursive: true });
-      for (const name of ['snapshot.json', 'snapshot.json.1']) {
-        writeFileSync(join(node.store, '_', name), 'x');
-      }
-      await expectFound(node, 'fault', /^cannot read the store/, /drain the node/);
+      rmSync(`${databaseIn(node.store)}-wal`);
+      await expectFound(node, 'fault', /^cannot trust the store/, /ipam check --repair/);
     }),
   );
 

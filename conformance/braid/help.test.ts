@@ -36,7 +36,9 @@ describe.each(['standalone', 'script'] as const)('braid, %s form', (form) => {
 describe('braid help', () => {
   it('explains each command in the same words, however it is asked', async () => {
     const names = await commands();
-    expect(names).toEqual(expect.arrayContaining(['doctor', 'gc', 'help', 'ipam import', 'ipam show', 'version']));
+    expect(names).toEqual(
+      expect.arrayContaining(['doctor', 'gc', 'help', 'ipam export', 'ipam import', 'ipam show', 'version']),
+    );
     for (const name of names) {
       const { exitCode, stdout, stderr } = await braid(`help ${name}`);
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -47,7 +49,9 @@ describe('braid help', () => {
 
   it('explains a group of commands', async () => {
     const { stdout } = await braid('ipam --help');
-    expect(stdout).toMatch(/^ {2}braid ipam check .*\n {2}braid ipam import .*\n {2}braid ipam show .*\n$/);
+    expect(stdout).toMatch(
+      /^ {2}braid ipam check .*\n {2}braid ipam export .*\n {2}braid ipam import .*\n {2}braid ipam show .*\n$/,
+    );
     expect((await braid('help ipam')).stdout).toBe(stdout);
   });
 
@@ -68,7 +72,7 @@ describe('wrong usage', () => {
     ['lsit', 'unknown command "lsit", did you mean "list"?'],
     ['ipam chekc', 'unknown command "ipam chekc", did you mean "ipam check"?'],
     ['frobnicate', 'unknown command "frobnicate"'],
-    ['ipam', '"ipam" is several commands: "ipam check", "ipam import", "ipam show"'],
+    ['ipam', '"ipam" is several commands: "ipam check", "ipam export", "ipam import", "ipam show"'],
     ['gc --dryrun', 'unknown option "--dryrun", did you mean "--dry-run"?'],
     ['gc --wait', 'option "--wait" needs a value'],
     ['list everything', 'unexpected argument "everything"'],

@@ -1,10 +1,11 @@
 /** braid list, gc and ipam: what is on a node after pods have come, gone, and died. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '../lab/lab.ts';
 import { STANDALONE } from '../lab/programs.ts';
 import { filesIn, linkOf, stateOf } from '../lab/state.ts';
+import { databaseIn } from '../lab/store.ts';
 import { BraidNode, OUTER } from './lab.ts';
 
 interface Attached {
@@ -310,16 +311,26 @@ describe('braid ipam check', () => {
   );
 
   it(
-    'tells a store that cannot be read',
+    'tells a store that is damaged, and rebuilds it from what living pods have',
     onNode(async (node) => {
-      node.configure(node.network('blue'));
-      await node.whereabouts(RANGE).add('a');
-      writeFileSync(join(node.store, '_/snapshot.json'), 'x');
-      writeFileSync(join(node.store, '_/snapshot.json.1'), 'x');
+      const [one, other] = await withPods(node, 2);
+      const before = await reserved(node);
+      expect(before).toHaveLength(4);
+      rmSync(`${databaseIn(node.store)}-wal`);
       expect(await node.about(CHECK)).toMatchObject({
         exitCode: 1,
-        stderr: expect.stringContaining('cannot read the store'),
+        stderr: expect.stringContaining('cannot trust the store'),
       });
+      expect(await node.cnitool('del', other as Pod)).not.toMatchObject({ exitCode: 0 });
+      await node.lab.remove(other as Pod);
+      const { stdout } = await node.about(`${CHECK} --repair`);
+      expect(stdout).toMatch(/cannot trust the store/);
+      expect(stdout).toMatch(/rebuilt the store in ".*": [12] reservations?, [12] of them proved by living pods/);
+      const now = await reserved(node);
+      expect(now.length).toBeGreaterThan(0);
+      expect(before).toEqual(expect.arrayContaining([...now]));
+      expect(await node.json<Checked>(CHECK)).toMatchObject({ troubles: [], faults: [] });
+      expect(await node.cnitool('del', one as Pod)).toMatchObject({ exitCode: 0 });
     }),
   );
 });

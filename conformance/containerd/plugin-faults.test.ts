@@ -1,7 +1,9 @@
 /** ADD or DEL fails or is killed under a real runtime: nothing leaks, and a pod can always go. */
+
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { databaseIn } from '../lab/store.ts';
 import { macvlan, makeRails, multus, whereabouts } from './networks.ts';
 import { RUNTIMES, Site } from './site.ts';
 import { placeScript } from './tap.ts';
@@ -52,15 +54,15 @@ describe.each(RUNTIMES)('$name', (programs) => {
     await site.configure([macvlan()]);
     await site.leavesNothing(async () => {
       const a = await site.run({ name: 'a' });
-      await site.remove(await site.run({ name: 'b' })); // so that there are later records
-      const journal = join(site.node.stateDir, 'whereabouts/_/journal');
-      const sound = readFileSync(journal);
+      await site.remove(await site.run({ name: 'b' })); // so that there are later transactions
+      const log = `${databaseIn(join(site.node.stateDir, 'whereabouts'))}-wal`;
+      const sound = readFileSync(log);
       const damaged = Buffer.from(sound);
-      damaged.writeUInt8(damaged.readUInt8(10) ^ 1, 10);
-      writeFileSync(journal, damaged);
-      await expect(site.run({ name: 'c' })).rejects.toThrow('/var/lib/cni/whereabouts/_/journal');
-      await expect(site.cri.stop(a.id)).rejects.toThrow('/var/lib/cni/whereabouts/_/journal');
-      writeFileSync(journal, sound);
+      damaged.writeUInt8(damaged.readUInt8(100) ^ 1, 100);
+      writeFileSync(log, damaged);
+      await expect(site.run({ name: 'c' })).rejects.toThrow('cannot trust the store "/var/lib/cni/whereabouts/');
+      await expect(site.cri.stop(a.id)).rejects.toThrow('cannot trust the store "/var/lib/cni/whereabouts/');
+      writeFileSync(log, sound);
       await site.removeAll();
     });
   });

@@ -13,8 +13,8 @@ describe.each(RUNTIMES)('$name', (programs) => {
       expect([a.ips, b.ips]).toEqual([['10.5.0.1'], ['10.5.0.2']]);
       expect(await site.addresses(a, 'eth0')).toEqual(['10.5.0.1/24']);
       expect(site.reservations()).toMatchObject([
-        { containerId: a.id, ifName: 'eth0', offset: '1' },
-        { containerId: b.id, ifName: 'eth0', offset: '2' },
+        { containerId: a.id, ifName: 'eth0', address: expect.stringMatching(/\.1$/) },
+        { containerId: b.id, ifName: 'eth0', address: expect.stringMatching(/\.2$/) },
       ]);
       await site.reach(a, 'eth0', '10.5.0.2');
       await site.reach(b, 'eth0', '10.5.0.1');

@@ -5,12 +5,12 @@ import { expect } from 'vitest';
 import { BASE_ENV, type Outcome } from '../lab/execute.ts';
 import { Lab } from '../lab/lab.ts';
 import { GO, PLUGINS, STANDALONE } from '../lab/programs.ts';
+import { type Reservation, reservationsIn } from '../lab/reservations.ts';
 import { addressTexts, comparable, filesIn, stateOf } from '../lab/state.ts';
 import type { Cri, PodSpec } from './cri.ts';
 import { type RuntimePrograms, runtimes } from './install.ts';
 import { ContainerdNode } from './node.ts';
 import { until } from './poll.ts';
-import { type Reservation, reservationsIn } from './reservations.ts';
 
 export interface Pod {
   readonly name: string;

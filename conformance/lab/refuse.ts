@@ -25,7 +25,9 @@ export interface Row {
 /** What a failed call must have left as it was. */
 async function everything(lab: Lab, pod: Pod) {
   const states = await Promise.all([stateOf(lab.node), stateOf(pod.name)]);
-  const lasting = Object.entries(filesIn(lab.dir)).filter(([name]) => !/\/(lock|last_reserved_ip\.\d+|)$/.test(name));
+  const lasting = Object.entries(filesIn(lab.dir)).filter(
+    ([name]) => !/\/(lock|last_reserved_ip\.\d+|)$|\.db-shm$/.test(name),
+  );
   return { states, files: Object.fromEntries(lasting) };
 }
 

@@ -1,9 +1,25 @@
 /** whereabouts with the "file" datastore, called by itself. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Outcome } from './execute.ts';
 import { Lab } from './lab.ts';
 import { errorOf } from './printed.ts';
 import { OURS, type Side } from './programs.ts';
+
+/** The database of a folder that has one. */
+export function databaseIn(folder: string): string {
+  const path = findDatabase(folder);
+  if (path === undefined) {
+    throw new Error(`there is no database in ${folder}`);
+  }
+  return path;
+}
+
+export function findDatabase(folder: string): string | undefined {
+  const name = readdirSync(folder).find((one) => /^whereabouts-.*\.db$/.test(one));
+  return name === undefined ? undefined : join(folder, name);
+}
 
 /** It only looks whether the namespace is its own: any other will do. */
 const ANY_NETNS = '/proc/1/ns/net';

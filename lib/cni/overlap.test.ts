@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
+import { Joiner } from '../sys/joiner.ts';
 import { overlap, type Task } from './overlap.ts';
 import { fakeScope } from './testing/fake-scope.ts';
+
+/** Tells each of a round who was in it. */
+const ROUNDS = {
+  make: () => ({
+    joiner: new Joiner<string, string>(async (names) =>
+      names.map(() => ({ status: 'fulfilled' as const, value: names.join('+') })),
+    ),
+    [Symbol.dispose]: () => {},
+  }),
+};
 
 /** Notes begin, what it shared and end; `slow` reads something before it waits. */
 const task =
@@ -14,9 +25,7 @@ const task =
       throw new Error(name);
     }
     notes.push(`${name} waits`);
-    const together = await scope.gather('all', name, async (names) =>
-      names.map(() => ({ status: 'fulfilled' as const, value: names.join('+') })),
-    );
+    const together = await scope.join(scope.node.shared(ROUNDS).joiner, name);
     notes.push(`${name} ends`);
     return together;
   };

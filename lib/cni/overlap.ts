@@ -34,9 +34,9 @@ export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promi
 /** The same host, which tells when its user begins to wait. */
 function telling(scope: Scope, waits: () => void): Scope {
   return scopeWith(scope, (own) => ({
-    gather: (key, item, work) => {
+    join: (joiner, item) => {
       waits();
-      return own.gather(key, item, work);
+      return own.join(joiner, item);
     },
     removeLink: (netns, index) => {
       waits();

@@ -3,7 +3,7 @@ import type { Netns } from '../netns/netns.ts';
 import type { Node } from '../node/node.ts';
 import { type Clock, clockOf } from '../sys/clock.ts';
 import type { Executed, Execution } from '../sys/execute.ts';
-import type { Together } from '../sys/gather.ts';
+import type { Joiner } from '../sys/joiner.ts';
 import { bounded } from './errors.ts';
 import type { Suite } from './suite.ts';
 
@@ -27,8 +27,8 @@ export interface Scope extends Clock {
    * @throws the signal's reason; what `execute` throws
    */
   execute(execution: Execution): Promise<Executed>;
-  /** Does together what calls ask for at the same time; see Gatherer. */
-  gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O>;
+  /** Waits for a round of what several calls want of the same; see Joiner. */
+  join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
   /** Deletes a link; what is asked for at the same time shares one request. */
   removeLink(netns: Netns, index: number): Promise<void>;
   /** Measures a part of the call. */
@@ -56,7 +56,7 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     log: (line) => log(bounded(line)),
     ...clockOf(signal),
     execute: (execution) => node.execute(execution, signal),
-    gather: (key, item, work) => node.gather(key, item, work),
+    join: (joiner, item) => joiner.join(item),
     removeLink: async (netns, index) => {
       await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
     },

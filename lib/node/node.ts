@@ -3,9 +3,11 @@ import { type LivingNetns, listLivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import { type Netns, OpenNamespaces } from '../netns/netns.ts';
 import { readBootId } from '../sys/boot.ts';
+import { type OpenDatabase, openDatabase } from '../sys/database.ts';
 import { type Executed, type Execution, execute } from '../sys/execute.ts';
 import { Gatherer, type Together } from '../sys/gather.ts';
 import { KeyedMutex } from '../sys/keyed-mutex.ts';
+import { Shared, type Slot } from '../sys/shared.ts';
 
 /**
  * A process that serves calls, one or many at once: what outlives a call, and what calls share. Nothing in lib or in a
@@ -37,6 +39,10 @@ export interface Node {
   execute(execution: Execution, signal?: AbortSignal): Promise<Executed>;
   /** Does together what calls ask for at the same time; see Gatherer. */
   gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O>;
+  /** Opens a database file, which is made when it is missing. */
+  readonly openDatabase: OpenDatabase;
+  /** Something of which the process has one. */
+  shared<T extends Disposable>(slot: Slot<T>): T;
   /** Told how long a part of a call took, for those who want to know where the time goes. */
   readonly observe?: ((name: string, ms: number) => void) | undefined;
 }
@@ -52,6 +58,7 @@ export interface NodeParts {
 /** The real one. What costs a system call is asked for at first use. */
 export function makeNode({ loadNative, servesMany = false, observe }: NodeParts): Node {
   const gatherer = new Gatherer();
+  const shared = new Shared();
   let native: Native | undefined;
   let host: Netns | undefined;
   let bootId: string | undefined;
@@ -74,6 +81,8 @@ export function makeNode({ loadNative, servesMany = false, observe }: NodeParts)
     livingNetns: listLivingNetns,
     execute,
     gather: (key, item, work) => gatherer.gather(key, item, work),
+    openDatabase,
+    shared: (slot) => shared.get(slot),
     observe,
   };
   const namespaces = new OpenNamespaces(() => node.native, servesMany ? new ContentionMeter() : PATIENT);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { crc32c } from './crc32c.ts';
+import { crc32c, crc32cOfText } from './crc32c.ts';
 
 describe('crc32c', () => {
   it.each([
@@ -10,5 +10,9 @@ describe('crc32c', () => {
     ['32 rising bytes (RFC 3720, B.4)', Buffer.from(Array.from({ length: 32 }, (_, i) => i)), 0x46dd794e],
   ])('is right for %s', (_, bytes, expected) => {
     expect(crc32c(bytes)).toBe(expected);
+  });
+
+  it.each(['', '123456789', 'a\0b', 'ä', 'abc€', '\u{1f600}'])('of the text %j is that of its bytes', (text) => {
+    expect(crc32cOfText(text)).toBe(crc32c(Buffer.from(text)));
   });
 });

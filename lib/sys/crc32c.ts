@@ -1,6 +1,8 @@
 /** Castagnoli's polynomial, bits reversed (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78;
 
+const LAST_OF_ASCII = 0x7f;
+
 /** A byte at a time: wider steps win only after the function is compiled, and a plugin's process ends before that. */
 const TABLE = tableOf(POLYNOMIAL);
 
@@ -11,6 +13,20 @@ export function crc32c(bytes: Uint8Array): number {
   let crc = -1;
   for (let i = 0; i < length; i++) {
     crc = (TABLE[(crc ^ (bytes[i] as number)) & 255] as number) ^ (crc >>> 8);
+  }
+  return ~crc >>> 0;
+}
+
+/** CRC-32C of the text in UTF-8. */
+export function crc32cOfText(text: string): number {
+  const { length } = text;
+  let crc = -1;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > LAST_OF_ASCII) {
+      return crc32c(Buffer.from(text)); // rare, and the other way makes no garbage
+    }
+    crc = (TABLE[(crc ^ unit) & 255] as number) ^ (crc >>> 8);
   }
   return ~crc >>> 0;
 }

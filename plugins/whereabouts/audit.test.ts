@@ -2,19 +2,17 @@ import { describe, expect, it } from 'vitest';
 import type { Located } from '../../lib/cli/located.ts';
 import type { SeenNetns } from '../../lib/cli/namespaces.ts';
 import type { Container } from '../../lib/cli/scan.ts';
-import { networkOf } from '../../lib/net/cidr.ts';
 import { audit, type Known } from './audit.ts';
-import { keyOf, storedRange } from './names.ts';
+import { storedRange } from './names.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
 import { ip } from './testing/fixtures.ts';
 
 /** The pool of a network, with 10.0.0.1 held by a container. */
 function pool(networkName: string, containerId: string): PoolView {
   const cidr = storedRange('10.0.0.0/24');
-  const network = networkOf(cidr).value;
   const entry = { id: containerId, podref: '', ifname: 'net1' };
-  const entries = new Map([[keyOf(network, ip('10.0.0.1').value), entry]]);
-  return viewOf({ dataDir: '/d', networkName }, { range: '10.0.0.0/24', cidr, network, entries }, []);
+  const held = [{ range: '10.0.0.0/24', ip: ip('10.0.0.1'), entry }];
+  return viewOf({ kind: 'file', dataDir: '/d', networkName }, { range: '10.0.0.0/24', cidr, held }, []);
 }
 
 const container = (containerId: string, state: Container['state'] = 'live'): Container => ({

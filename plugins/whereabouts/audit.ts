@@ -3,8 +3,8 @@ import type { SeenNetns } from '../../lib/cli/namespaces.ts';
 import type { Container } from '../../lib/cli/scan.ts';
 import { contains } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp } from '../../lib/net/ip.ts';
-import { folderOf } from './place.ts';
-import { type Held, heldIn } from './pool.ts';
+import { placeKey } from './place.ts';
+import type { Held } from './pool.ts';
 import type { PoolView } from './pool-view.ts';
 import { has } from './spans.ts';
 
@@ -42,7 +42,7 @@ export function audit(views: readonly PoolView[], known: Known): readonly Troubl
   ];
 }
 
-const heldOf = (view: PoolView): readonly Held[] => heldIn(view.pool, () => true);
+const heldOf = (view: PoolView): readonly Held[] => view.pool.held;
 
 const ownerOf = ({ entry }: Held): string =>
   `${entry.podref === '' ? `container ${entry.id}` : entry.podref} ${entry.ifname}`.trim();
@@ -69,7 +69,7 @@ function leaksIn(view: PoolView, containers: readonly Container[]): readonly Tro
 /** The same address in two pools of a network: possible with `enable_overlapping_ranges` off. */
 function reservedTwice(views: readonly PoolView[]): readonly Trouble[] {
   const all = views.flatMap((view) => heldOf(view).map((held) => ({ view, held })));
-  const groups = Map.groupBy(all, ({ view, held }) => `${folderOf(view.place)} ${formatIp(held.ip)}`);
+  const groups = Map.groupBy(all, ({ view, held }) => `${placeKey(view.place)} ${formatIp(held.ip)}`);
   return [...groups.values()].flatMap((group): readonly Trouble[] => {
     const owners = new Set(group.map(({ held }) => `${held.entry.id} ${held.entry.ifname}`));
     const [first] = group;
@@ -95,7 +95,7 @@ function usedTwice(views: readonly PoolView[], known: Known): readonly Trouble[]
   const isOfOther = (view: PoolView, { value }: Held['ip'], { identity }: SeenNetns): boolean => {
     const ids = new Set(inhabitants.get(identity)?.map(({ containerId }) => containerId));
     const holds = ({ taken }: PoolView): boolean => ids.has(taken.get(value)?.id ?? '');
-    return !holds(view) && views.some((other) => folderOf(other.place) !== folderOf(view.place) && holds(other));
+    return !holds(view) && views.some((other) => placeKey(other.place) !== placeKey(view.place) && holds(other));
   };
   const own = known.namespaces.filter(({ isHost, identity }) => isHost || inhabitants.has(identity));
   return views.flatMap((view) =>

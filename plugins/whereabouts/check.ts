@@ -1,17 +1,19 @@
 import { CRI_OPTION } from '../../lib/cli/cri.ts';
 import { NODE_OPTIONS, placesIn } from '../../lib/cli/node.ts';
 import { readOptions } from '../../lib/cli/options.ts';
-import { scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/scan.ts';
+import { type Container, scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/scan.ts';
 import { count, table } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
+import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { audit, type Trouble } from './audit.ts';
-import { openFileStore } from './file-store.ts';
-import { folderOf } from './place.ts';
-import type { Held } from './pool.ts';
+import { openDatastore } from './datastore.ts';
+import { placeKey } from './place.ts';
+import { type Held, isOf } from './pool.ts';
 import type { PoolView } from './pool-view.ts';
+import { damageOf, type Rebuilt, repairStore } from './repair.ts';
 import { confsFor } from './stores.ts';
-import { viewsOf } from './views.ts';
+import { allDataDirs, viewsOf } from './views.ts';
 
 type Print = (line: string) => void;
 
@@ -29,22 +31,70 @@ export async function check(args: readonly string[], scope: Scope, print: Print)
   const places = { ...placesIn(values), confs: confsFor(values['data-dir']) };
   const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
   const { node, containers, evidence } = await scanTwice(scope, options, tell);
-  const { views, faults } = await viewsOf(scope, node.confs);
+  const stores = await checkStores(scope, node.confs, values.repair ? containers : undefined);
+  const look = () => viewsOf(scope, node.confs, stores.damaged);
+  const { views, faults } = await look();
   const known = { containers, namespaces: evidence.namespaces, located: evidence.located };
   const troubles = audit(views, known);
   const repaired = values.repair ? await repair(scope, troubles) : { done: new Set<Trouble>(), faults: [] };
-  const rest = repaired.done.size === 0 ? troubles : audit((await viewsOf(scope, node.confs)).views, known);
-  for (const fault of [...faults, ...repaired.faults]) {
+  const rest = repaired.done.size === 0 ? troubles : audit((await look()).views, known);
+  const allFaults = [...stores.faults, ...faults, ...repaired.faults];
+  for (const fault of allFaults) {
     scope.log(fault);
   }
+  const { rebuilt } = stores;
   if (values.json) {
     const brief = ({ dead, ...trouble }: Trouble) => ({ ...trouble, repairable: dead !== undefined });
-    print(JSON.stringify({ troubles: rest.map(brief), repaired: [...repaired.done].map(brief), faults }, null, 2));
+    const outcome = { troubles: rest.map(brief), repaired: [...repaired.done].map(brief), rebuilt, faults: allFaults };
+    print(JSON.stringify(outcome, null, 2));
   } else {
+    reportRebuilt(rebuilt, print);
     report(views, troubles, repaired.done, print);
   }
-  const isFine = rest.every(({ kind }) => kind === 'unclear') && faults.length + repaired.faults.length === 0;
-  return isFine ? 0 : 1;
+  return rest.every(({ kind }) => kind === 'unclear') && allFaults.length === 0 ? 0 : 1;
+}
+
+/**
+ * Looks at every row of every store.
+ *
+ * @param containers to rebuild damaged stores with; undefined leaves them
+ */
+async function checkStores(scope: Scope, confs: readonly JsonObject[], containers: readonly Container[] | undefined) {
+  const faults: string[] = [];
+  const damaged = new Set<string>();
+  const rebuilt: Rebuilt[] = [];
+  for (const dataDir of allDataDirs(confs)) {
+    try {
+      const damage = await damageOf(dataDir, scope);
+      if (damage !== undefined && containers !== undefined) {
+        rebuilt.push(await repairStore(dataDir, damage, containers, scope));
+      } else if (damage !== undefined) {
+        damaged.add(dataDir);
+        faults.push(damage);
+      }
+    } catch (error) {
+      damaged.add(dataDir);
+      faults.push(messageOf(error));
+    }
+  }
+  return { faults, damaged, rebuilt };
+}
+
+function reportRebuilt(rebuilt: readonly Rebuilt[], print: Print): void {
+  for (const { dataDir, damage, reservations, proved, unproved, lost } of rebuilt) {
+    print(damage);
+    print(
+      `rebuilt the store in "${dataDir}": ${count(reservations, 'reservation')}, ${proved} of them proved by living pods; ` +
+        'the damaged files stay beside it (*.damaged)',
+    );
+    for (const text of unproved) {
+      print(`not proved, and kept: ${text}`);
+    }
+    if (lost > 0) {
+      print(`lost: ${count(lost, 'row')} whose addresses are free now, unless a living pod has them`);
+    }
+    print('');
+  }
 }
 
 /** Frees what is reserved for containers that are gone, one step for each store, and nothing else. */
@@ -52,7 +102,7 @@ async function repair(scope: Scope, troubles: readonly Trouble[]) {
   const leaks = troubles.flatMap((trouble) => (trouble.dead === undefined ? [] : [{ trouble, ...trouble.dead }]));
   const done = new Set<Trouble>();
   const faults: string[] = [];
-  for (const group of Map.groupBy(leaks, ({ view }) => folderOf(view.place)).values()) {
+  for (const group of Map.groupBy(leaks, ({ view }) => placeKey(view.place)).values()) {
     const [first] = group;
     try {
       if (first !== undefined) {
@@ -74,13 +124,12 @@ async function repair(scope: Scope, troubles: readonly Trouble[]) {
 
 /** Only what is still as it was seen: a pod may have come back under its address meanwhile. */
 const free = (scope: Scope, { place }: PoolView, held: readonly Held[]): Promise<void> =>
-  openFileStore(place, scope).change((state) => ({
+  openDatastore(place, scope).free((pools) => ({
     changes: held
-      .filter(({ range, key, entry }) => {
-        const now = state.pool(range).entries.get(key);
-        return now?.id === entry.id && now.ifname === entry.ifname;
-      })
-      .map(({ range, key }) => ({ range, op: 'remove', k: key })),
+      .filter(({ range, ip, entry }) =>
+        pools.holdersOf(ip).some((now) => now.range === range && isOf(entry)(now.entry)),
+      )
+      .map((one) => ({ op: 'remove', ...one })),
     answer: undefined,
   }));
 

@@ -13,6 +13,13 @@ const AS_JSON = ['--json', 'print JSON'] as const;
 export const commands: readonly Command[] = [
   importCommand,
   {
+    name: 'ipam export',
+    usage: 'braid ipam export [--data-dir FOLDER]',
+    about: 'print all reservations of the "file" datastore as JSON, for "braid ipam import"',
+    options: [['--data-dir FOLDER', `the folder of the store (default ${DEFAULT_DATA_DIR})`]],
+    run: async (args, host, print) => (await import('./export.ts')).exportStore(args, host, print),
+  },
+  {
     name: 'ipam show',
     usage: 'braid ipam show [POOL] [--svg FILE]',
     about: 'show the address pools of this node: taken, free and excluded addresses',
@@ -29,7 +36,7 @@ export const commands: readonly Command[] = [
     usage: 'braid ipam check [--repair]',
     about: 'check reservations against records and namespaces: leaked, duplicate and unreserved addresses',
     options: [
-      ['--repair', 'free the addresses of dead containers, and nothing else'],
+      ['--repair', 'free the addresses of dead containers, and rebuild a damaged store from what can be proved'],
       ['--cri SOCKET', 'the runtime\'s CRI socket (default: detected); "none" asks no runtime'],
       ['--wait SECONDS', 'pause before the second scan, where one is needed (default 30)'],
       ...PLACES,

@@ -3,7 +3,6 @@ import type { Examined, Finding } from '../../lib/cni/findings.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { configuredIn } from './configured.ts';
-import { folderOf } from './place.ts';
 import type { PoolView } from './pool-view.ts';
 import { probeFolder } from './probe.ts';
 import { viewsOf } from './views.ts';
@@ -14,13 +13,13 @@ const NEARLY_FULL = 90n;
 /** Stores that are damaged or cannot be written, pools that are full, and ranges that nobody can have meant. */
 export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   const { views, faults } = await viewsOf(scope, confs);
-  const folders = new Set(configuredIn(confs, () => undefined).map(({ place }) => folderOf(place)));
+  const folders = new Set(configuredIn(confs, () => undefined).map(({ place }) => place.dataDir));
   return [
     ...faults.map(
       (text): Finding => ({
         level: 'fault',
         text,
-        fix: 'drain the node, move the folder of the network away, and let the pods come back',
+        fix: '"braid ipam check --repair" rebuilds a damaged store from what can be proved',
       }),
     ),
     ...[...folders].flatMap(examineFolder),

@@ -1,39 +1,41 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import { formatIp, type Ip } from '../../lib/net/ip.ts';
-import { keyOf } from './names.ts';
-import { overlapping, type Plan } from './plan.ts';
-import { type Change, type Entry, holderOf, type Pools } from './pool.ts';
+import type { Plan } from './plan.ts';
+import type { Change, Entry, Pools } from './pool.ts';
 
 export interface ImportedAddress {
+  readonly range: string;
   readonly ip: Ip;
   readonly entry: Entry;
 }
 
 /**
- * Takes over addresses that another program has given out. Repeating it changes nothing.
+ * Takes over addresses that were given out before. Repeating it changes nothing.
  *
+ * @param isAcross an address is taken when another range of the network holds it
  * @throws CniError internal when an address has two owners: all of the import or nothing
  */
 export function planImport(
   addresses: readonly ImportedAddress[],
-  range: string,
   pools: Pools,
+  isAcross = true,
 ): Plan<{ readonly added: number; readonly present: number }> {
-  const pool = pools.pool(range);
-  const around = [pool, ...overlapping(pool, pools)];
   const changes = new Map<string, Change>();
-  for (const { ip, entry } of addresses) {
-    const key = keyOf(pool.network, ip.value);
-    const holder = around.map((other) => holderOf(other, ip.value)).find((found) => found !== undefined);
-    if (changes.has(key) || (holder !== undefined && !isSameOwner(holder, entry))) {
+  for (const { range, ip, entry } of addresses) {
+    const address = formatIp(ip);
+    const held = pools.holdersOf(ip).filter((one) => isAcross || one.range === range);
+    const holders = held.map((one) => one.entry);
+    const place = isAcross ? address : `${address} ${range}`;
+    const other = holders.find((holder) => !isSameOwner(holder, entry));
+    if (changes.has(place) || other !== undefined) {
       throw new CniError(
         'internal',
-        `cannot import ${formatIp(ip)} of container ${entry.id}: ` +
-          (holder === undefined ? 'there are two files for it' : `container ${holder.id} ${holder.ifname} holds it`),
+        `cannot import ${address} of container ${entry.id}: ` +
+          (other === undefined ? 'it is named twice' : `container ${other.id} ${other.ifname} holds it`),
       );
     }
-    if (holder === undefined) {
-      changes.set(key, { range, op: 'add', k: key, v: entry });
+    if (holders.length === 0) {
+      changes.set(place, { op: 'add', range, ip, entry });
     }
   }
   return {

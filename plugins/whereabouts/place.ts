@@ -1,4 +1,4 @@
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute } from 'node:path';
 import { CniError } from '../../lib/cni/errors.ts';
 
 export const DEFAULT_DATA_DIR = '/var/lib/cni/whereabouts';
@@ -7,11 +7,12 @@ export const DEFAULT_DATA_DIR = '/var/lib/cni/whereabouts';
 const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const LONGEST_NAME = 253;
 
-/** The folder of ranges that belong to no named network; no name can be this. */
-const UNNAMED = '_';
+/** Where a network is kept. */
+export type StorePlace = FilePlace;
 
-/** Where the "file" datastore keeps a network. */
-export interface StorePlace {
+/** On this node. */
+export interface FilePlace {
+  readonly kind: 'file';
   readonly dataDir: string;
   /** '' for ranges that belong to no named network */
   readonly networkName: string;
@@ -25,14 +26,11 @@ export function placeOf(dataDir: string, networkName: string): StorePlace {
   if (networkName !== '' && (networkName.length > LONGEST_NAME || !OBJECT_NAME.test(networkName))) {
     throw fault('ipam.network_name', networkName, 'it is not a lower case RFC 1123 name');
   }
-  return { dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
+  return { kind: 'file', dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
 }
 
-export const folderOf = ({ dataDir, networkName }: StorePlace): string =>
-  join(dataDir, networkName === '' ? UNNAMED : networkName);
-
-/** The network that a folder within a data directory keeps. */
-export const networkNameOf = (folder: string): string => (folder === UNNAMED ? '' : folder);
+/** The same for two places that are one. */
+export const placeKey = ({ dataDir, networkName }: StorePlace): string => `${dataDir} ${networkName}`;
 
 /** A value of the configuration that cannot be used. */
 export const fault = (key: string, value: string, why: string): CniError =>

@@ -1,41 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { type Cidr, contains, formatCidr, masked, networkOf, parseCidr } from '../../lib/net/cidr.ts';
 import { bitsOf, formatIp, type Ip } from '../../lib/net/ip.ts';
+import { openDatabase } from '../../lib/sys/database.ts';
 import { type Seeded, seeded } from '../../lib/sys/testing/seeded.ts';
+import { Connection } from './embedded/connection.ts';
+import { SqlPools } from './embedded/sql-pools.ts';
+import { LoadedPools } from './loaded-pools.ts';
 import { planRelease, planReservation } from './plan.ts';
-import type { Change, Entry, Pools } from './pool.ts';
+import type { Pools } from './pool.ts';
 import { owner, rangesOf } from './testing/fixtures.ts';
 
 const RANGES = ['10.0.0.0/28', '10.0.0.0/27', '10.0.0.16/29', '10.0.1.0/28', 'fd00::/124', 'fd00::8/125', 'fd00::/64'];
-
-/** Pools in memory, changed as the store would. */
-function memory(): Pools & { apply(changes: readonly Change[]): void } {
-  const entries = new Map<string, Map<string, Entry>>();
-  const of = (range: string) => entries.get(range) ?? new Map<string, Entry>();
-  const pool = (range: string) => {
-    const cidr = parseCidr(range) as Cidr;
-    return { range, cidr, network: networkOf(cidr).value, entries: of(range) };
-  };
-  return {
-    get ranges() {
-      return [...entries.keys()];
-    },
-    pool,
-    mentioning: () => [...entries.keys()].map(pool),
-    apply: (changes) => {
-      for (const change of changes) {
-        const map = of(change.range);
-        entries.set(change.range, map);
-        if (change.op === 'remove') {
-          expect(map.delete(change.k)).toBe(true);
-        } else {
-          expect(map.has(change.k)).toBe(change.op === 'replace');
-          map.set(change.k, change.v);
-        }
-      }
-    },
-  };
-}
 
 /** Who holds what, as one flat list: the slow and obvious way. */
 interface Holding {
@@ -101,18 +76,27 @@ function wanted(random: Seeded): Wanted {
   };
 }
 
-describe('reserving and releasing', () => {
-  it('does what a plain model does, 10,000 times', () => {
+const KINDS = {
+  'pools that are loaded': async () => new LoadedPools([]),
+  'the database': async () => {
+    const store = await Connection.open(':memory:', openDatabase);
+    store.makeTables();
+    store.exec('BEGIN');
+    return new SqlPools(store, 'blue');
+  },
+};
+
+describe.each(Object.entries(KINDS))('reserving and releasing in %s', (_, make) => {
+  it('does what a plain model does, 10,000 times', async () => {
     const random = seeded();
-    const pools = memory();
+    const pools = await make();
     let holdings: readonly Holding[] = [];
     for (let round = 0; round < 10_000; round++) {
       const what = `seed ${random.seed}, round ${round}`;
       const want = wanted(random);
       if (random.below(5) === 0) {
         const { ifname, podref } = owner(want.who);
-        const { changes, answer: answers } = planRelease([{ id: podref, ifname }], pools);
-        const answer = answers.flat();
+        const { changes, answer } = planRelease({ id: podref, ifname }, pools);
         pools.apply(changes);
         expect(answer.length, what).toBe(holdings.filter(({ who }) => who === want.who).length);
         holdings = holdings.filter(({ who }) => who !== want.who);

@@ -1,16 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { formatIp } from '../../lib/net/ip.ts';
-import { findHeld, planCollection, planRelease, planReservation, planReservations } from './plan.ts';
-import type { Held } from './pool.ts';
+import { findHeld, planCollection, planRelease, planReservation } from './plan.ts';
+import type { Held, Pools } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
-import type { State } from './state.ts';
-import { entry, owner, rangesOf, stateOf } from './testing/fixtures.ts';
+import { entry, ip, owner, poolsWith, rangesOf } from './testing/fixtures.ts';
 
-const [NOBODY, OTHER] = [stateOf({}), 'x/other net1 idX'];
+const [NOBODY, OTHER] = [poolsWith({}), 'x/other net1 idX'];
 
-function plan(who: string, ranges: readonly ConfiguredRange[], state: State = NOBODY, protectOverlaps = true) {
+function plan(who: string, ranges: readonly ConfiguredRange[], state: Pools = NOBODY, protectOverlaps = true) {
   const { answer, changes } = planReservation({ owner: owner(who), ranges, protectOverlaps }, state);
-  return { ips: answer.map(formatIp), changes: changes.map((c) => `${c.op} ${c.range} ${c.k}`), raw: changes };
+  return {
+    ips: answer.map(formatIp),
+    changes: changes.map((c) => `${c.op} ${formatIp(c.ip)} of ${c.range}`),
+    raw: changes,
+  };
 }
 
 const give = (...args: Parameters<typeof plan>) => plan(...args).ips;
@@ -28,11 +31,11 @@ describe('planReservation', () => {
 
   it('gives an address that ends in .0 when it is not the network address', () => {
     const taken = Object.fromEntries(Array.from({ length: 255 }, (_, i) => [String(i + 1), OTHER]));
-    expect(give('a/b net1 id', rangesOf('10.10.0.0/16'), stateOf({ '10.10.0.0/16': taken }))).toEqual(['10.10.1.0']);
+    expect(give('a/b net1 id', rangesOf('10.10.0.0/16'), poolsWith({ '10.10.0.0/16': taken }))).toEqual(['10.10.1.0']);
   });
 
   it('tells window, range and exclusions when a range is exhausted', () => {
-    const state = stateOf({ '198.51.100.0/30': { '1': OTHER } });
+    const state = poolsWith({ '198.51.100.0/30': { '1': OTHER } });
     expect(give('a/b net1 id', rangesOf('198.51.100.0/30'), state)).toEqual(['198.51.100.2']);
     expect(() =>
       give('a/b net1 id', rangesOf({ range: '198.51.100.0/30', exclude: ['198.51.100.2', '10.0.0.0/8'] }), state),
@@ -59,7 +62,7 @@ describe('planReservation', () => {
             ['5', nobodys],
             ['6', nobodys],
           ];
-    const state = stateOf({ '10.0.0.0/29': Object.fromEntries([...held, ...others]) });
+    const state = poolsWith({ '10.0.0.0/29': Object.fromEntries([...held, ...others]) });
     const range = pods === 0 ? { range: '10.0.0.0/29', exclude: ['10.0.0.0/24'] } : '10.0.0.0/29';
     expect(() => give('a/b net1 id', rangesOf(range), state)).toThrow(
       expect.objectContaining({ message: expect.stringMatching(holders) }),
@@ -67,34 +70,42 @@ describe('planReservation', () => {
   });
 
   it('gives a pod the address it has for the interface, and brings the container id up to date', () => {
-    const state = stateOf({ '10.0.0.0/24': { '7': 'a/b net1 old', '8': 'a/b net2 old' } });
+    const state = poolsWith({ '10.0.0.0/24': { '7': 'a/b net1 old', '8': 'a/b net2 old' } });
     const { ips, raw } = plan('a/b net1 new', rangesOf('10.0.0.0/24'), state);
     expect(ips).toEqual(['10.0.0.7']);
-    expect(raw).toEqual([{ range: '10.0.0.0/24', op: 'replace', k: '7', v: entry('a/b net1 new') }]);
+    expect(raw).toEqual([
+      {
+        op: 'replace',
+        range: '10.0.0.0/24',
+        ip: ip('10.0.0.7'),
+        entry: entry('a/b net1 new'),
+        before: entry('a/b net1 old'),
+      },
+    ]);
     expect(plan('a/b net1 old', rangesOf('10.0.0.0/24'), state)).toMatchObject({ ips: ['10.0.0.7'], changes: [] });
   });
 
   it('gives it again even where the window or an exclusion now speaks against it', () => {
-    const state = stateOf({ '10.0.0.0/24': { '7': 'a/b net1 id' } });
+    const state = poolsWith({ '10.0.0.0/24': { '7': 'a/b net1 id' } });
     const range = { range: '10.0.0.0/24', range_start: '10.0.0.20', exclude: ['10.0.0.7'] };
     expect(give('a/b net1 id', rangesOf(range), state)).toEqual(['10.0.0.7']);
   });
 
   it('knows a caller without a pod by container id and interface', () => {
-    const state = stateOf({ '10.0.0.0/24': { '1': '- net1 idA', '2': '- net2 idB', '3': 'a/b net1 idC' } });
+    const state = poolsWith({ '10.0.0.0/24': { '1': '- net1 idA', '2': '- net2 idB', '3': 'a/b net1 idC' } });
     expect(give('- net1 idA', rangesOf('10.0.0.0/24'), state)).toEqual(['10.0.0.1']);
     expect(give('- net1 idB', rangesOf('10.0.0.0/24'), state)).toEqual(['10.0.0.4']);
   });
 
   it('never takes an entry without a pod for one of every caller without a pod', () => {
-    const state = stateOf({ '10.0.0.0/24': { '1': '- net1 idA' } });
+    const state = poolsWith({ '10.0.0.0/24': { '1': '- net1 idA' } });
     expect(give('a/b net1 idB', rangesOf('10.0.0.0/24'), state)).toEqual(['10.0.0.2']);
   });
 
   it('gives one address of every range, in their order, as one set of changes', () => {
     const { ips, changes } = plan('a/b net1 id', rangesOf('fd00::/64', '10.0.0.0/24'));
     expect(ips).toEqual(['fd00::1', '10.0.0.1']);
-    expect(changes).toEqual(['add fd00::/64 1', 'add 10.0.0.0/24 1']);
+    expect(changes).toEqual(['add fd00::1 of fd00::/64', 'add 10.0.0.1 of 10.0.0.0/24']);
   });
 
   it('gives two addresses when a range is configured twice, and the same two again', () => {
@@ -104,7 +115,7 @@ describe('planReservation', () => {
       { range: '10.0.0.0/24' },
     );
     expect(give('a/b net1 id', ranges)).toEqual(['10.0.0.30', '10.0.0.1', '10.0.0.2']);
-    const state = stateOf({ '10.0.0.0/24': { '1': 'a/b net1 id', '2': 'a/b net1 id', '30': 'a/b net1 id' } });
+    const state = poolsWith({ '10.0.0.0/24': { '1': 'a/b net1 id', '2': 'a/b net1 id', '30': 'a/b net1 id' } });
     expect(plan('a/b net1 id', ranges, state)).toMatchObject({
       ips: ['10.0.0.30', '10.0.0.1', '10.0.0.2'],
       changes: [],
@@ -116,18 +127,18 @@ describe('planReservation', () => {
       plan(
         'a/b net1 id',
         rangesOf('10.0.0.0/24', '10.1.0.0/30'),
-        stateOf({ '10.1.0.0/30': { '1': OTHER, '2': OTHER } }),
+        poolsWith({ '10.1.0.0/30': { '1': OTHER, '2': OTHER } }),
       ),
     ).toThrow('Could not allocate IP in range: ip: 10.1.0.1');
   });
 });
 
 describe('planReservation with overlapping ranges', () => {
-  const state = stateOf({ '10.0.0.0/16': { '257': OTHER, '258': OTHER }, '10.0.0.0/8': { '259': OTHER } });
+  const state = poolsWith({ '10.0.0.0/16': { '257': OTHER, '258': OTHER }, '10.0.0.0/8': { '259': OTHER } });
 
   it('passes over what a wider or a narrower range holds', () => {
     expect(give('a/b net1 id', rangesOf('10.0.1.0/24'), state)).toEqual(['10.0.1.4']);
-    expect(give('a/b net1 id', rangesOf('10.0.1.0/24'), stateOf({ '10.0.1.0/25': { '1': OTHER } }))).toEqual([
+    expect(give('a/b net1 id', rangesOf('10.0.1.0/24'), poolsWith({ '10.0.1.0/25': { '1': OTHER } }))).toEqual([
       '10.0.1.2',
     ]);
   });
@@ -137,7 +148,7 @@ describe('planReservation with overlapping ranges', () => {
   });
 
   it('gives two interfaces of one pod different addresses (D3)', () => {
-    const held = stateOf({ '10.0.0.0/16': { '257': 'a/b net1 id' } });
+    const held = poolsWith({ '10.0.0.0/16': { '257': 'a/b net1 id' } });
     expect(give('a/b net2 id', rangesOf('10.0.1.0/24'), held)).toEqual(['10.0.1.2']);
   });
 
@@ -150,70 +161,31 @@ describe('planReservation with overlapping ranges', () => {
   });
 
   it('protects every range of the call, whatever the one before found (D4)', () => {
-    const held = stateOf({ '10.0.0.0/24': { '5': 'a/b net1 old' }, '10.1.0.0/16': { '1': OTHER } });
+    const held = poolsWith({ '10.0.0.0/24': { '5': 'a/b net1 old' }, '10.1.0.0/16': { '1': OTHER } });
     expect(give('a/b net1 id', rangesOf('10.0.0.0/24', '10.1.0.0/24'), held)).toEqual(['10.0.0.5', '10.1.0.2']);
   });
 
   it('moves an entry whose address somebody else holds in another range, rather than wedge the pod (D2)', () => {
-    const held = stateOf({ '10.0.0.0/24': { '5': 'a/b net1 id' }, '10.0.0.0/16': { '5': OTHER, '1': OTHER } });
+    const held = poolsWith({ '10.0.0.0/24': { '5': 'a/b net1 id' }, '10.0.0.0/16': { '5': OTHER, '1': OTHER } });
     expect(plan('a/b net1 id', rangesOf('10.0.0.0/24'), held)).toMatchObject({
       ips: ['10.0.0.2'],
-      changes: ['remove 10.0.0.0/24 5', 'add 10.0.0.0/24 2'],
+      changes: ['remove 10.0.0.5 of 10.0.0.0/24', 'add 10.0.0.2 of 10.0.0.0/24'],
     });
     expect(give('a/b net1 id', rangesOf('10.0.0.0/24'), held, false)).toEqual(['10.0.0.5']);
   });
 
   it('leaves an address alone that the same owner holds in both ranges', () => {
-    const held = stateOf({ '10.0.0.0/24': { '5': 'a/b net1 id' }, '10.0.0.0/16': { '5': 'a/b net1 id' } });
+    const held = poolsWith({ '10.0.0.0/24': { '5': 'a/b net1 id' }, '10.0.0.0/16': { '5': 'a/b net1 id' } });
     expect(plan('a/b net1 id', rangesOf('10.0.0.0/24'), held)).toMatchObject({ ips: ['10.0.0.5'], changes: [] });
   });
 });
 
-describe('planReservations', () => {
-  const plans = (state: State, ...requests: readonly (readonly [who: string, ...ranges: string[]])[]) => {
-    const all = requests.map(([who, ...ranges]) => ({
-      owner: owner(who),
-      ranges: rangesOf(...ranges),
-      protectOverlaps: true,
-    }));
-    const { answer, changes } = planReservations(all, state);
-    const given = answer.map((one) => (one.status === 'fulfilled' ? one.value.map(formatIp) : one.reason.code));
-    return { given, changes: changes.map(({ op, range, k }) => `${op} ${range} ${k}`) };
-  };
-
-  it('gives each what is free after those before it', () => {
-    const state = stateOf({ '10.0.0.0/24': { '2': OTHER } });
-    const wide = '10.0.0.0/16';
-    expect(plans(state, ['a/b net1 id', '10.0.0.0/24'], ['a/b net2 id', '10.0.0.0/24'], ['a/b net3 id', wide])).toEqual(
-      {
-        given: [['10.0.0.1'], ['10.0.0.3'], ['10.0.0.4']],
-        changes: ['add 10.0.0.0/24 1', 'add 10.0.0.0/24 3', `add ${wide} 4`],
-      },
-    );
-  });
-
-  it('knows what an earlier request of the same attachment was given', () => {
-    expect(plans(stateOf({}), ['a/b net1 id', '10.0.0.0/24'], ['a/b net1 id', '10.0.0.0/24']).given).toEqual([
-      ['10.0.0.1'],
-      ['10.0.0.1'],
-    ]);
-  });
-
-  it('passes over a request that cannot be served, and takes nothing for it', () => {
-    const state = stateOf({ '10.1.0.0/30': { '1': OTHER, '2': 'x/other net2 idX' } });
-    expect(plans(state, ['a/b net1 id', '10.0.0.0/24', '10.1.0.0/30'], ['a/b net2 id', '10.0.0.0/24'])).toEqual({
-      given: [999, ['10.0.0.1']],
-      changes: ['add 10.0.0.0/24 1'],
-    });
-  });
-});
-
 describe('planRelease', () => {
-  const release = (text: string, state: State) => {
+  const release = (text: string, state: Pools) => {
     const [id = '', ifname = ''] = text.split(' ');
-    return texts(planRelease([{ id, ifname }], state).answer.flat());
+    return texts(planRelease({ id, ifname }, state).answer);
   };
-  const state = stateOf({
+  const state = poolsWith({
     '10.0.0.0/24': { '1': 'a/b net1 idA', '2': 'a/b net2 idA', '3': 'a/b net1 idB' },
     'fd00::/64': { '1': 'a/b net1 idA', '9': '- net1 idC' },
   });
@@ -231,7 +203,7 @@ describe('planRelease', () => {
   });
 
   it('frees entries without interface only when none with it matches', () => {
-    const old: State = stateOf({
+    const old: Pools = poolsWith({
       '10.0.0.0/24': { '1': '-  idA', '2': '- net1 idA' },
       '10.1.0.0/24': { '1': '-  idB' },
     });
@@ -242,13 +214,13 @@ describe('planRelease', () => {
 });
 
 describe('findHeld', () => {
-  const find = (text: string, ranges: readonly ConfiguredRange[], state: State) => {
+  const find = (text: string, ranges: readonly ConfiguredRange[], state: Pools) => {
     const [id = '', ifname = ''] = text.split(' ');
     return findHeld({ id, ifname }, ranges, state).map((found) => found && formatIp(found));
   };
 
   it('finds one address for each range, a different one for each', () => {
-    const state = stateOf({
+    const state = poolsWith({
       '10.0.0.0/24': { '1': 'a/b net1 id', '2': 'a/b net1 id' },
       'fd00::/64': { '5': 'a/b net1 id2' },
     });
@@ -262,7 +234,7 @@ describe('findHeld', () => {
 });
 
 describe('planCollection', () => {
-  const collect = (valid: readonly string[], state: State, network = 'net-a', ranges = rangesOf('10.0.0.0/24')) =>
+  const collect = (valid: readonly string[], state: Pools, network = 'net-a', ranges = rangesOf('10.0.0.0/24')) =>
     texts(
       planCollection(
         network,
@@ -271,7 +243,7 @@ describe('planCollection', () => {
         state,
       ).answer,
     );
-  const state = stateOf({
+  const state = poolsWith({
     '10.0.0.0/24': { '1': 'a/b net1 idA', '2': 'a/b net2 idA', '3': 'a/c net1 idB', '4': '-  idA', '5': '-  idB' },
     '10.1.0.0/24': { '1': 'a/d net1 idD' },
   });
@@ -287,20 +259,5 @@ describe('planCollection', () => {
 
   it('leaves the entries of other configurations that share the range', () => {
     expect(collect([], state, 'net-b')).toEqual([]);
-  });
-});
-
-describe('planRelease for several attachments', () => {
-  it('frees what each holds in one plan, and a legacy entry once', () => {
-    const state = stateOf({
-      '10.0.0.0/24': { '1': 'a/b net1 idA', '2': 'a/b net2 idA', '3': 'a/c  idB', '4': 'a/d net1 idC' },
-    });
-    const asked = ['idA net1', 'idA net2', 'idB net1', 'idB net2', 'idZ net1'].map((text) => {
-      const [id = '', ifname = ''] = text.split(' ');
-      return { id, ifname };
-    });
-    const { changes, answer } = planRelease(asked, state);
-    expect(answer.map((held) => held.map(({ key }) => key))).toEqual([['1'], ['2'], ['3'], ['3'], []]);
-    expect(changes.map(({ op, k }) => `${op} ${k}`)).toEqual(['remove 1', 'remove 2', 'remove 3']);
   });
 });

@@ -1,16 +1,17 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Verb } from '../../lib/cni/call.ts';
 import { type FakeNode, fakeNode } from '../../lib/cni/testing/fake-node.ts';
+import { openDatabase } from '../../lib/sys/database.ts';
 import type { Env } from '../../lib/sys/execute.ts';
+import { openDatastore } from './datastore.ts';
+import { databasesIn } from './embedded/place.ts';
 import { whereabouts } from './plugin.ts';
 
 /** A node with a store, and a way to call the plugin as a runtime does. */
 function nodeWithStore() {
   const node = fakeNode();
-  Object.assign(node.scope, { native: { lock: () => 0 } });
   const dataDir = join(node.cniDir, 'whereabouts');
   const call = async (verb: Verb, ipam: object, { version = '1.0.0', env = {}, top = {} }: CallExtra = {}) => {
     const keys = { type: 'whereabouts', datastore: 'file', data_dir: dataDir, ...ipam };
@@ -99,7 +100,9 @@ describe('ADD', () => {
       { address: '10.0.0.1/24' },
     ]);
     await plugin.call('ADD', FOUR, { env: attachment('C') });
-    expect(readdirSync(plugin.dataDir).sort()).toEqual(['_', 'blue', 'red']);
+    expect(
+      await openDatastore({ kind: 'file', dataDir: plugin.dataDir, networkName: '' }, plugin.node.scope).networks(),
+    ).toEqual(['', 'blue', 'red']);
   });
 
   it('says which range is exhausted, with the words that others look for', async () => {
@@ -123,13 +126,17 @@ describe('ADD', () => {
       now += 900;
       return now;
     });
-    Object.assign(plugin.node.scope.node, { native: { lock: () => -constants.errno.EAGAIN } });
+    await plugin.call('ADD', FOUR, { env: attachment('A') });
+    const other = await openDatabase(databasesIn(plugin.dataDir)[0] ?? '');
+    other.exec('BEGIN IMMEDIATE');
     expect(await plugin.call('ADD', FOUR)).toEqual({
       exitCode: 1,
       code: 11,
-      msg: `error at storage engine: cannot lock "${plugin.dataDir}/_/lock": another call has held it for 10000 ms`,
+      msg: `error at storage engine: cannot lock the store in "${plugin.dataDir}": others have held it for 10000 ms`,
     });
     expect(plugin.node.slept.length).toBeGreaterThan(5);
+    other.exec('ROLLBACK');
+    other.close();
     clock.mockRestore();
   });
 
@@ -140,7 +147,7 @@ describe('ADD', () => {
     expect(await plugin.call('ADD', { ...FOUR, data_dir: dataDir })).toEqual({
       exitCode: 1,
       code: 5,
-      msg: `error at storage engine: cannot create folder "${dataDir}/_": ENOTDIR (not a directory)`,
+      msg: `error at storage engine: cannot keep space in "${dataDir}/kept-space.1": ENOTDIR (not a directory)`,
     });
   });
 
@@ -264,7 +271,7 @@ describe('DEL', () => {
     });
     expect(await plugin.call('DEL', gone, { env: attachment('A') })).toEqual({ exitCode: 0 });
     expect(plugin.node.stderr).toEqual([
-      `flat file "/no/such/file" is missing: addresses are freed in "${plugin.dataDir}/_"`,
+      `flat file "/no/such/file" is missing: addresses are freed in "${plugin.dataDir}"`,
     ]);
     expect((await plugin.call('ADD', FOUR, { env: attachment('C') })).ips).toEqual([{ address: '10.0.0.1/24' }]);
     expect(await plugin.call('DEL', { datastore: '', configuration_path: '/no/such/file' })).toMatchObject({ code: 7 });
@@ -376,12 +383,10 @@ describe('STATUS', () => {
   it('answers 50 when the store is damaged', async () => {
     using plugin = nodeWithStore();
     await plugin.call('ADD', FOUR);
-    for (const name of ['snapshot.json', 'snapshot.json.1']) {
-      writeFileSync(join(plugin.dataDir, '_', name), 'x');
-    }
+    rmSync(`${databasesIn(plugin.dataDir)[0]}-wal`);
     expect(await plugin.call('STATUS', FOUR, { version })).toMatchObject({
       code: 50,
-      msg: expect.stringContaining('cannot read the store'),
+      msg: expect.stringContaining(`cannot trust the store "${plugin.dataDir}/whereabouts-`),
     });
   });
 

@@ -8,13 +8,12 @@ import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
-import type { Datastore } from './datastore.ts';
+import { type Datastore, openDatastore } from './datastore.ts';
 import { examine } from './examine.ts';
-import { openFileStore, type StoreHost } from './file-store.ts';
 import { MISNOMERS } from './host-local.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
-import { folderOf, type StorePlace } from './place.ts';
+import type { StorePlace } from './place.ts';
 import type { Held } from './pool.ts';
 import { recorded } from './recorded.ts';
 import { readPlace, readSettings, type Settings } from './settings.ts';
@@ -39,7 +38,7 @@ async function add(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<Result
   const settings = readSettings(call);
   return withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const dynamic = await reserve(settings, store, scope);
+    const dynamic = await reserve(settings, store);
     log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
     return resultOf(settings, dynamic);
   });
@@ -49,10 +48,7 @@ async function del(call: DeletionCall, scope: Scope): Promise<void> {
   const settings = readPlace(call.document);
   await withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const attachment = { id: call.containerId, ifname: call.ifName };
-    const freed = await scope.gather(`release in ${folderOf(settings.place)}`, attachment, async (all) =>
-      (await store.release(all)).map((value) => ({ status: 'fulfilled', value })),
-    );
+    const freed = await store.release({ id: call.containerId, ifname: call.ifName });
     log.step(`freed ${heldText(freed)} of container ${call.containerId} ${call.ifName}`);
   });
 }
@@ -108,7 +104,7 @@ interface StoreSettings {
 async function withStore<T>(settings: StoreSettings, scope: Scope, work: (store: Datastore, log: Log) => Promise<T>) {
   const log = openLog(settings.log, scope.log);
   try {
-    return await work(openFileStore(settings.place, storeHost(scope, log)), log);
+    return await work(openDatastore(settings.place, storeScope(scope, log)), log);
   } catch (error) {
     log.failure(messageOf(error));
     throw error;
@@ -116,7 +112,7 @@ async function withStore<T>(settings: StoreSettings, scope: Scope, work: (store:
 }
 
 /** Troubles of the store that fail no call are told whatever the log level is. */
-const storeHost = (scope: Scope, log: Log): StoreHost =>
+const storeScope = (scope: Scope, log: Log): Scope =>
   scopeWith(scope, (own) => ({
     log: (line) => {
       own.log(line);
@@ -125,14 +121,13 @@ const storeHost = (scope: Scope, log: Log): StoreHost =>
   }));
 
 /** Static addresses alone need no store. */
-async function reserve(settings: Settings, store: Datastore, scope: Scope): Promise<readonly Ip[]> {
-  const { owner, ranges, protectOverlaps, place } = settings;
+async function reserve(settings: Settings, store: Datastore): Promise<readonly Ip[]> {
+  const { owner, ranges, protectOverlaps } = settings;
   if (ranges.length === 0) {
     return [];
   }
   try {
-    const request = { owner, ranges, protectOverlaps };
-    return await scope.gather(`reserve in ${folderOf(place)}`, request, (all) => store.reserve(all));
+    return await store.reserve({ owner, ranges, protectOverlaps });
   } catch (error) {
     throw within('error at storage engine', error);
   }

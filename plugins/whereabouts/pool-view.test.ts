@@ -1,23 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import { networkOf, parseCidr } from '../../lib/net/cidr.ts';
+import { parseCidr } from '../../lib/net/cidr.ts';
 import { parseIp } from '../../lib/net/ip.ts';
 import type { Configured } from './configured.ts';
-import { keyOf, storedRange } from './names.ts';
+import { storedRange } from './names.ts';
 import type { Pool } from './pool.ts';
 import { gridOf } from './pool-grid.ts';
 import { mapOf } from './pool-map.ts';
 import { svgOf } from './pool-svg.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
 import { sizeOf, union, without } from './spans.ts';
+import { ip } from './testing/fixtures.ts';
 
-const PLACE = { dataDir: '/d', networkName: 'blue' };
+const PLACE = { kind: 'file', dataDir: '/d', networkName: 'blue' } as const;
 const numberOf = (text: string): bigint => parseIp(text)?.value ?? 0n;
 
 function poolWith(range: string, ...addresses: readonly string[]): Pool {
   const cidr = storedRange(range);
-  const network = networkOf(cidr).value;
-  const entry = (id: string) => ({ id, podref: `lab/${id}`, ifname: 'net1' });
-  return { range, cidr, network, entries: new Map(addresses.map((ip) => [keyOf(network, numberOf(ip)), entry(ip)])) };
+  const held = addresses.map((text) => ({
+    range,
+    ip: ip(text),
+    entry: { id: text, podref: `lab/${text}`, ifname: 'net1' },
+  }));
+  return { range, cidr, held };
 }
 
 function configured(
@@ -101,8 +105,8 @@ describe('the picture of a pool', () => {
   });
   it('is an SVG whose texts are escaped', () => {
     const pool = poolWith('10.0.0.0/30', '10.0.0.1');
-    const entries = new Map([['1', { id: 'c', podref: '<lab>/"x"', ifname: 'net1' }]]);
-    const svg = svgOf([viewOf(PLACE, { ...pool, entries }, [])]);
+    const held = pool.held.map((one) => ({ ...one, entry: { ...one.entry, podref: '<lab>/"x"' } }));
+    const svg = svgOf([viewOf(PLACE, { ...pool, held }, [])]);
     expect(svg).toContain('<title>10.0.0.1: &#60;lab&#62;/&#34;x&#34; net1</title>');
     expect(svg.match(/<rect x=/g)).toHaveLength(4 + 5);
   });

@@ -3,7 +3,7 @@ import { usableOf } from '../../lib/net/range.ts';
 import type { Configured } from './configured.ts';
 import { poolName } from './names.ts';
 import type { StorePlace } from './place.ts';
-import { type Entry, heldIn, type Pool } from './pool.ts';
+import type { Entry, Pool } from './pool.ts';
 import { has, type Span, sizeOf, union, without } from './spans.ts';
 
 /** `partly`: only a cell of several addresses. */
@@ -36,7 +36,7 @@ export interface Counts {
 export function viewOf(place: StorePlace, pool: Pool, configured: readonly Configured[]): PoolView {
   const { cidr } = pool;
   const span = { first: networkOf(cidr).value, last: lastOf(cidr).value };
-  const taken = new Map(heldIn(pool, () => true).map(({ ip, entry }) => [ip.value, entry]));
+  const taken = new Map(pool.held.map(({ ip, entry }) => [ip.value, entry]));
   const ranges = configured.flatMap(({ ranges }) => ranges.filter((range) => formatCidr(range.cidr) === pool.range));
   const usable = usableOf(cidr);
   const allowed = union(

@@ -1,6 +1,7 @@
 import type { Cidr } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
-import { addressOf, keyOf } from './names.ts';
+import type { Range } from '../../lib/net/range.ts';
+import { storedRange } from './names.ts';
 
 /** One reservation, as an IPPool object holds it. */
 export interface Entry {
@@ -17,39 +18,27 @@ export interface Entry {
   readonly network?: string;
 }
 
-/** The reservations of one range, by key. */
+/** A reservation and where it is. */
+export interface Held {
+  /** canonical text of the range whose pool it is in */
+  readonly range: string;
+  readonly ip: Ip;
+  readonly entry: Entry;
+}
+
+/** A change of a pool. What is replaced or removed is `before`, so that a store can refuse when it is another by now. */
+export type Change =
+  | ({ readonly op: 'add' } & Held)
+  | ({ readonly op: 'replace'; readonly before: Entry } & Held)
+  | ({ readonly op: 'remove' } & Held);
+
+/** The reservations of one range. */
 export interface Pool {
   /** canonical text of `cidr` */
   readonly range: string;
   readonly cidr: Cidr;
-  /** first address of `cidr`, from which keys count */
-  readonly network: bigint;
-  readonly entries: ReadonlyMap<string, Entry>;
-}
-
-/** The pools of one network. */
-export interface Pools {
-  /** ranges that have reservations, in canonical text */
-  readonly ranges: readonly string[];
-  /** an empty pool when the range has no reservations */
-  pool(range: string): Pool;
-  /** the pools in which the text occurs: a cheap way round reading all of them */
-  mentioning(text: string): readonly Pool[];
-  /** What is planned next takes these as recorded. */
-  apply(changes: readonly Change[]): void;
-}
-
-/** A change of the stored state. */
-export type Change =
-  | { readonly range: string; readonly op: 'add' | 'replace'; readonly k: string; readonly v: Entry }
-  | { readonly range: string; readonly op: 'remove'; readonly k: string };
-
-/** A reservation and where it is. */
-export interface Held {
-  readonly range: string;
-  readonly key: string;
-  readonly ip: Ip;
-  readonly entry: Entry;
+  /** lowest address first */
+  readonly held: readonly Held[];
 }
 
 /** What identifies an attachment to the runtime. */
@@ -58,24 +47,61 @@ export interface AttachmentId {
   readonly ifname: string;
 }
 
-/** The reservation of exactly this address, if any. */
-export const holderOf = (pool: Pool, value: bigint): Entry | undefined => pool.entries.get(keyOf(pool.network, value));
-
-/** The reservations that match, lowest address first. */
-export function heldIn(pool: Pool, matches: (entry: Entry) => boolean): readonly Held[] {
-  const found: Held[] = [];
-  for (const [key, entry] of pool.entries) {
-    const ip = matches(entry) ? addressOf(pool.cidr, key) : undefined;
-    if (ip !== undefined) {
-      found.push({ range: pool.range, key, ip, entry });
-    }
-  }
-  return found.sort((a, b) => (a.ip.value < b.ip.value ? -1 : 1));
+/** Which address a plan is after. */
+export interface Search {
+  /** the range whose pool will hold it */
+  readonly range: string;
+  readonly window: Range;
+  readonly excluded: readonly Range[];
+  /** is an address taken when another range of the network holds it? */
+  readonly isAcross: boolean;
+  /** taken as well */
+  readonly besides: readonly Ip[];
 }
+
+/** The pools of one network, as far as a plan has said that it will ask about them. Answers are lowest address first. */
+export interface Pools {
+  /**
+   * What container and interface hold; entries without an interface name are those of the interface ''.
+   *
+   * @param range undefined means all ranges
+   */
+  ofAttachment(attachment: AttachmentId, range?: string): readonly Held[];
+  /** What a pod has for the interface, whichever its container was. */
+  ofPod(podref: string, ifname: string, range: string): readonly Held[];
+  /** Everything, for people. */
+  all(): readonly Held[];
+  /**
+   * @param isThorough look at every row: takes long where the store is large
+   * @throws CniError when the store as a whole is not what was written
+   */
+  verify(isThorough: boolean): void;
+  /** Names of all networks of the store, for people. */
+  networks(): readonly string[];
+  /** What a configuration has reserved. */
+  ofNetwork(network: string, range: string): readonly Held[];
+  /** Who has exactly this address: one for each range that holds it. */
+  holdersOf(ip: Ip): readonly Held[];
+  /** Some of those who have what the search looks for, and how many there are. */
+  holdersIn(search: Pick<Search, 'range' | 'window' | 'isAcross'>, most: number): Holders;
+  /** @returns undefined when there is none */
+  lowestFree(search: Search): Ip | undefined;
+}
+
+export interface Holders {
+  readonly some: readonly Held[];
+  readonly count: number;
+}
+
+/** The pools of these reservations. */
+export const poolsOf = (held: readonly Held[]): readonly Pool[] =>
+  [...Map.groupBy(held, ({ range }) => range)].map(([range, own]) => ({ range, cidr: storedRange(range), held: own }));
 
 export const isOf = (attachment: AttachmentId) => (entry: Entry) =>
   entry.id === attachment.id && entry.ifname === attachment.ifname;
 
-/** Entries that name no interface belong to their container as a whole. */
-export const isLegacyOf = (attachment: AttachmentId) => (entry: Entry) =>
-  entry.id === attachment.id && entry.ifname === '';
+export const sameHeld = (a: Held, b: Held): boolean =>
+  a.range === b.range && a.ip.family === b.ip.family && a.ip.value === b.ip.value;
+
+export const byAddress = (a: Held, b: Held): number =>
+  a.ip.family - b.ip.family || (a.ip.value < b.ip.value ? -1 : a.ip.value > b.ip.value ? 1 : 0);

@@ -15,8 +15,8 @@ export function probeFolder(folder: string): void {
     if (!statSync(place).isDirectory()) {
       throw new CniError('ioFailure', `cannot write in "${place}": ENOTDIR (not a directory)`);
     }
-    const { blocks, bavail } = statfsSync(place);
-    if (bavail === 0 && blocks > 0) {
+    const { blocks, bavail, files, ffree } = statfsSync(place);
+    if ((bavail === 0 && blocks > 0) || (ffree === 0 && files > 0)) {
       throw new CniError('ioFailure', `cannot write in "${place}": ENOSPC (no space left on device)`);
     }
   } catch (error) {

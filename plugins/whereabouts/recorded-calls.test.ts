@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { callsFor, RECORDED, type RecordedCall } from '../../lib/cni/testing/recorded-calls.ts';
+import { openDatastore } from './datastore.ts';
 import { whereabouts } from './plugin.ts';
 
 describe.each(RECORDED)('whereabouts called for a pod of $runtime', (recorded) => {
@@ -10,7 +10,6 @@ describe.each(RECORDED)('whereabouts called for a pod of $runtime', (recorded) =
     'reserves for the %s pod by its name, and frees with no namespace left',
     async (pod) => {
       using node = fakeNode();
-      Object.assign(node.scope, { native: { lock: () => 0 } });
       const dataDir = join(node.cniDir, 'whereabouts');
       const ipam = { type: 'whereabouts', datastore: 'file', data_dir: dataDir, range: '10.6.0.0/24' };
       const repeat = ({ env, stdin }: RecordedCall) => {
@@ -23,7 +22,8 @@ describe.each(RECORDED)('whereabouts called for a pod of $runtime', (recorded) =
       for (const _ of ['once', 'again']) {
         const { stdout } = await repeat(add as RecordedCall);
         expect(JSON.parse(stdout)).toMatchObject({ ips: [{ address: '10.6.0.1/24' }] });
-        expect(readFileSync(join(dataDir, '_/journal'), 'latin1')).toContain(`"podref":"lab/${pod}"`);
+        const [pool] = await openDatastore({ kind: 'file', dataDir, networkName: '' }, node.scope).pools();
+        expect(pool?.held.map(({ entry }) => entry.podref)).toEqual([`lab/${pod}`]);
         for (const del of dels) {
           expect(await repeat(del)).toMatchObject({ exitCode: 0, stdout: '' });
         }

@@ -154,7 +154,7 @@ describe('the flat file', () => {
       { network_name: 'own', range: '10.0.0.0/24', data_dir: '' },
     );
     expect([place, ranges.map(({ cidr }) => formatCidr(cidr)), gateway?.value]).toEqual([
-      { dataDir: '/flat', networkName: 'own' },
+      { kind: 'file', dataDir: '/flat', networkName: 'own' },
       ['10.0.0.0/24'],
       0x0a000001n,
     ]);
@@ -262,7 +262,7 @@ describe('readPlace', () => {
     const document = {
       ipam: { type: 9, Datastore: 'file', data_dir: '/d', range: 5, exclude: 'x', kubernetes: { kubeconfig: '/k' } },
     };
-    expect(readPlace(document as JsonObject).place).toEqual({ dataDir: '/d', networkName: '' });
+    expect(readPlace(document as JsonObject).place).toEqual({ kind: 'file', dataDir: '/d', networkName: '' });
   });
 
   it.each([

@@ -9,7 +9,7 @@ import { IpamConf, StoreConf, type WhereaboutsConf } from './config.ts';
 import { isFlatFileMissing, SET_FILE, withFlatFile } from './flat-file.ts';
 import { hostLocalIn } from './host-local.ts';
 import type { LogSettings } from './log.ts';
-import { fault, folderOf, placeOf, type StorePlace } from './place.ts';
+import { fault, placeOf, type StorePlace } from './place.ts';
 import type { Owner } from './plan.ts';
 import { type ConfiguredRange, readRanges } from './ranges.ts';
 import { readStatics } from './statics.ts';
@@ -99,7 +99,7 @@ export function readPlace(document: JsonObject): PlaceSettings {
   const isMissing = isFlatFileMissing(own);
   const conf = withFlatFile(StoreConf, isMissing ? { ...own, configuration_path: '' } : own);
   const place = storeOf(conf);
-  const warning = `flat file "${own.configuration_path}" is missing: addresses are freed in "${folderOf(place)}"`;
+  const warning = `flat file "${own.configuration_path}" is missing: addresses are freed in "${place.dataDir}"`;
   return { place, log: conf, warnings: isMissing ? [warning] : [] };
 }
 

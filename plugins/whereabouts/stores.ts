@@ -1,8 +1,7 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
-import { DEFAULT_DATA_DIR, folderOf, networkNameOf, type StorePlace } from './place.ts';
-import { journalIn } from './store-folder.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
+import { openDatastore } from './datastore.ts';
+import { DEFAULT_DATA_DIR, type StorePlace } from './place.ts';
 
 /** `ipam` of the configurations that this plugin gives addresses for. */
 export const ipamsIn = (confs: readonly JsonObject[]): readonly JsonObject[] =>
@@ -22,33 +21,12 @@ export function dataDirsIn(confs: readonly JsonObject[]): readonly string[] {
 export const confsFor = (dataDirs: readonly string[]): readonly JsonObject[] =>
   dataDirs.map((dataDir) => ({ ipam: { type: 'whereabouts', datastore: 'file', data_dir: dataDir } }));
 
-/** Every network that has a store in one of the folders. */
-export function storesIn(dataDirs: readonly string[]): readonly StorePlace[] {
-  return dataDirs.flatMap((dataDir) =>
-    foldersIn(dataDir)
-      .map((name): StorePlace => ({ dataDir, networkName: networkNameOf(name) }))
-      .filter((place) => isStore(folderOf(place))),
-  );
-}
-
-const isStore = (folder: string): boolean =>
-  namesIn(folder).some((name) => join(folder, name) === journalIn(folder) || name.startsWith('snapshot.json'));
-
-function foldersIn(dataDir: string): readonly string[] {
-  try {
-    return readdirSync(dataDir, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => name)
-      .sort();
-  } catch {
-    return [];
-  }
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
+/**
+ * Every network that has reservations in the store of a folder.
+ *
+ * @throws CniError when it cannot be read
+ */
+export async function networksIn(dataDir: string, scope: Scope): Promise<readonly StorePlace[]> {
+  const store = openDatastore({ kind: 'file', dataDir, networkName: '' }, scope);
+  return (await store.networks()).map((networkName): StorePlace => ({ kind: 'file', dataDir, networkName }));
 }

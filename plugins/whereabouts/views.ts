@@ -1,13 +1,13 @@
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
-import { formatCidr, networkOf } from '../../lib/net/cidr.ts';
-import { configuredIn } from './configured.ts';
-import { folderOf, type StorePlace } from './place.ts';
+import { formatCidr } from '../../lib/net/cidr.ts';
+import { type Configured, configuredIn } from './configured.ts';
+import { openDatastore } from './datastore.ts';
+import { placeKey, type StorePlace } from './place.ts';
 import type { Pool } from './pool.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
-import { poolsOf } from './recorded.ts';
-import { dataDirsIn, storesIn } from './stores.ts';
+import { dataDirsIn, networksIn } from './stores.ts';
 
 export interface Views {
   readonly views: readonly PoolView[];
@@ -15,27 +15,37 @@ export interface Views {
   readonly faults: readonly string[];
 }
 
+/** Data directories whose stores are known to be damaged. */
+type Except = ReadonlySet<string>;
+
+/** Data directories of the node: the usual one, and those that are configured, also by a flat file. */
+export const allDataDirs = (confs: readonly JsonObject[], configured = configuredIn(confs, () => undefined)) => [
+  ...new Set([...dataDirsIn(confs), ...configured.map(({ place }) => place.dataDir)]),
+];
+
 /** Every pool of the node: those that have reservations, and those that are only configured yet. */
-export async function viewsOf(scope: Scope, confs: readonly JsonObject[]): Promise<Views> {
+export async function viewsOf(scope: Scope, confs: readonly JsonObject[], except: Except = new Set()): Promise<Views> {
   const configured = configuredIn(confs, scope.log);
-  const places = [...storesIn(dataDirsIn(confs)), ...configured.map(({ place }) => place)];
-  const views: PoolView[] = [];
   const faults: string[] = [];
-  for (const place of new Map(places.map((one) => [folderOf(one), one])).values()) {
-    const here = configured.filter((one) => folderOf(one.place) === folderOf(place));
+  const views: PoolView[] = [];
+  for (const dataDir of allDataDirs(confs, configured).filter((one) => !except.has(one))) {
+    const here = configured.filter(({ place }) => place.dataDir === dataDir);
     try {
-      for (const pool of await allPools(
-        scope,
-        place,
-        here.flatMap(({ ranges }) => ranges.map(({ cidr }) => cidr)),
-      )) {
-        views.push(viewOf(place, pool, here));
+      const places = [...(await networksIn(dataDir, scope)), ...here.map(({ place }) => place)];
+      for (const place of new Map(places.map((one) => [placeKey(one), one])).values()) {
+        views.push(...(await viewsAt(place, here, scope)));
       }
     } catch (error) {
       faults.push(messageOf(error));
     }
   }
   return { views, faults };
+}
+
+async function viewsAt(place: StorePlace, all: readonly Configured[], scope: Scope): Promise<readonly PoolView[]> {
+  const configured = all.filter((one) => placeKey(one.place) === placeKey(place));
+  const cidrs = configured.flatMap(({ ranges }) => ranges.map(({ cidr }) => cidr));
+  return (await allPools(scope, place, cidrs)).map((pool) => viewOf(place, pool, configured));
 }
 
 /**
@@ -55,11 +65,9 @@ export function chosen(views: readonly PoolView[], wanted: string | undefined): 
 }
 
 async function allPools(scope: Scope, place: StorePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
-  const stored = storesIn([place.dataDir]).some((one) => folderOf(one) === folderOf(place))
-    ? await poolsOf(scope, place)
-    : [];
+  const stored = await openDatastore(place, scope).pools();
   const empty = cidrs
-    .map((cidr): Pool => ({ range: formatCidr(cidr), cidr, network: networkOf(cidr).value, entries: new Map() }))
+    .map((cidr): Pool => ({ range: formatCidr(cidr), cidr, held: [] }))
     .filter(({ range }) => !stored.some((pool) => pool.range === range));
   return [...stored, ...new Map(empty.map((pool) => [pool.range, pool])).values()];
 }

@@ -1,5 +1,5 @@
 /** How multus runs the plugins of its own build: inside its process, with the same outcome as executed ones. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { execute, mustRun } from '../../lab/execute.ts';
 import { answer, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { PARENT } from '../../lab/lab.ts';
 import { envOf, OURS, SCRIPT, type Side, stdinOf } from '../../lab/programs.ts';
+import { reservationsIn } from '../../lab/reservations.ts';
 import { filesIn, stateOf } from '../../lab/state.ts';
 import { Multus, rails } from './lab.ts';
 
@@ -70,7 +71,7 @@ describe('a delegate of this build', () => {
         for (const verb of ['ADD', 'CHECK', 'STATUS', 'DEL', 'DEL']) {
           const { stdout, exitCode } = await multus.call(verb, { env });
           const { links, ...state } = await stateOf(multus.pod.name);
-          const files = { cni: filesIn(multus.cniDir), held: heldIn(multus.store) };
+          const files = { cni: filesIn(multus.cniDir), held: reservationsIn(multus.store) };
           const steady = links.map(({ ifindex: _, link_index: __, ...link }) => link);
           steps.push({ verb, stdout, exitCode, steady, state, files });
         }
@@ -129,9 +130,10 @@ describe('a delegate of this build', () => {
   }, async () => {
     await using multus = await Multus.open(rails(4));
     await multus.must('ADD');
-    expect(recordsIn(multus.store).map(({ ops }) => ops.map(({ op, range }) => `${op} ${range}`))).toEqual([
-      [0, 1, 2, 3].map((index) => `add 10.5.${index}.0/24`),
-    ]);
+    expect(readFileSync(join(multus.store, 'sequence'), 'utf8')).toMatch(/^\w+ 0*1 /); // one transaction
+    expect(reservationsIn(multus.store).map(({ range }) => range)).toEqual(
+      [0, 1, 2, 3].map((index) => `10.5.${index}.0/24`),
+    );
     const { links } = await stateOf(multus.pod.name);
     const made = links.map(({ ifname, ifindex }) => [String(ifname), Number(ifindex)] as const);
     const inOrder = made.toSorted(([, a], [, b]) => a - b).map(([name]) => name);
@@ -181,34 +183,6 @@ describe('the script form', () => {
     expect(await multus.everything()).toEqual(before);
   });
 });
-
-/** What the journal of a store says is held; DELs that run together may come in any order, or as one record. */
-function heldIn(store: string): Readonly<Record<string, unknown>> {
-  const held: Record<string, unknown> = {};
-  for (const record of recordsIn(store)) {
-    for (const { op, range, k, v } of record.ops) {
-      held[`${range} ${k}`] = v;
-      if (op === 'remove') {
-        delete held[`${range} ${k}`];
-      }
-    }
-  }
-  return held;
-}
-
-function recordsIn(store: string): readonly JournalRecord[] {
-  const journal = join(store, '_/journal');
-  const bytes = existsSync(journal) ? readFileSync(journal) : Buffer.alloc(0);
-  const records: JournalRecord[] = [];
-  for (let at = 0; at < bytes.length; at += 8 + bytes.readUInt32BE(at)) {
-    records.push(JSON.parse(bytes.toString('utf8', at + 8, at + 8 + bytes.readUInt32BE(at))) as JournalRecord);
-  }
-  return records;
-}
-
-interface JournalRecord {
-  readonly ops: readonly { readonly op: string; readonly range: string; readonly k: string; readonly v?: unknown }[];
-}
 
 /**
  * How many tasks (processes and their threads) an ADD of multus takes: in a process namespace of its own numbers are

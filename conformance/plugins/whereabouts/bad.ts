@@ -1,11 +1,12 @@
 /** What whereabouts refuses. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Lab } from '../../lab/lab.ts';
 import { fullDisk, placed, type Row } from '../../lab/refuse.ts';
+import { databaseIn } from '../../lab/store.ts';
 
 export const whereabouts = (ipam: object) => ({
   cniVersion: '1.0.0',
@@ -275,7 +276,7 @@ export const BAD: readonly Row[] = [
       await lab.makeReadOnly(join(lab.dir, 'store'));
     },
     code: 5,
-    says: ['/store/_', 'EROFS'],
+    says: ['/store', 'EROFS'],
   },
   {
     title: 'a folder that is a file',
@@ -285,18 +286,21 @@ export const BAD: readonly Row[] = [
     says: ['/file', 'ENOTDIR'],
   },
   {
-    title: 'a lock that is a folder',
+    title: 'a sequence that is a folder',
     conf: whereabouts({}),
-    prepare: (lab) => void mkdirSync(join(lab.dir, 'store/_/lock'), { recursive: true }),
+    prepare: (lab) => void mkdirSync(join(lab.dir, 'store/sequence'), { recursive: true }),
     code: 5,
-    says: ['/lock', 'EISDIR'],
+    says: ['/store/sequence', 'EISDIR'],
   },
   {
-    title: 'a journal that is a folder',
+    title: 'a database that is a folder',
     conf: whereabouts({}),
-    prepare: (lab) => void mkdirSync(join(lab.dir, 'store/_/journal'), { recursive: true }),
+    prepare: withStore((database) => {
+      rmSync(database);
+      mkdirSync(database);
+    }),
     code: 5,
-    says: ['/journal', 'EISDIR'],
+    says: ['/store/whereabouts-', 'EISDIR'],
   },
   {
     title: 'a disk that is full',
@@ -306,49 +310,58 @@ export const BAD: readonly Row[] = [
     says: ['/disk', 'ENOSPC'],
   },
   {
-    title: 'a journal on a disk that is full',
-    conf: whereabouts({ data_dir: '{dir}/disk/store' }),
-    prepare: async (lab) => {
-      const disk = await fullDisk(lab, 'store/_/lock');
-      writeFileSync(join(disk, 'store/_/journal'), '');
-    },
+    title: 'a database whose log is lost',
+    conf: whereabouts({}),
+    prepare: withStore((database) => truncateSync(`${database}-wal`)),
     code: 5,
-    says: ['/journal', 'ENOSPC'],
+    says: [
+      'cannot trust the store',
+      '/store/whereabouts-',
+      /it is empty|lost the transactions from \d to 3/,
+      '--repair',
+    ],
   },
   {
-    title: 'a journal that is damaged in the middle',
+    title: 'a database that is lost',
     conf: whereabouts({}),
-    prepare: withJournal((bytes) => bytes.with(20, (bytes[20] ?? 0) ^ 1)),
+    prepare: withStore((database) => rmSync(database)),
     code: 5,
-    says: ['/journal', 'damaged'],
+    says: ['cannot trust the store', '/store/whereabouts-', 'missing', '--repair'],
   },
   {
-    title: 'a journal whose beginning is lost',
+    title: 'a database whose sequence is lost',
     conf: whereabouts({}),
-    prepare: withJournal((bytes) => bytes.subarray(8 + bytes.readUInt32BE(0))),
+    prepare: withStore((_, folder) => rmSync(join(folder, 'sequence'))),
     code: 5,
-    says: ['/store/_'],
+    says: ['/store/sequence', 'missing', '--repair'],
   },
   {
-    title: 'a lock that another call holds',
+    title: 'a database that is none',
     conf: whereabouts({}),
-    prepare: async (lab) => {
-      await mustAdd(lab, '10.5.0.0/24', 'a');
-      await holdLock(lab, join(lab.dir, 'store/_/lock'));
-    },
+    prepare: withStore((database) => {
+      rmSync(`${database}-wal`);
+      writeFileSync(database, 'x'.repeat(8192));
+    }),
+    code: 5,
+    says: ['cannot trust the store', '/store/whereabouts-', 'not a database', '--repair'],
+  },
+  {
+    title: 'a store that another call holds',
+    conf: whereabouts({}),
+    prepare: withStore((database, folder) => holdLock(database, folder)),
     code: 11,
-    says: ['/store/_/lock', '10000 ms'],
+    says: ['/store', '10000 ms'],
   },
 ];
 
-/** A store with three reservations, whose journal is changed. */
-function withJournal(change: (bytes: Buffer) => Uint8Array) {
+/** A store with three reservations, to whose files something happens. */
+function withStore(change: (database: string, folder: string) => unknown) {
   return async (lab: Lab): Promise<void> => {
     for (const containerId of ['a', 'b', 'd']) {
       await mustAdd(lab, '10.5.0.0/24', containerId);
     }
-    const journal = join(lab.dir, 'store/_/journal');
-    writeFileSync(journal, change(readFileSync(journal)));
+    const folder = join(lab.dir, 'store');
+    await change(databaseIn(folder), folder);
   };
 }
 
@@ -363,11 +376,14 @@ export async function mustAdd(lab: Lab, text: string, containerId: string): Prom
   expect(outcome).toMatchObject({ exitCode: 0 });
 }
 
-/** Holds a lock until the lab ends: the file is deleted then, and so is what waits for that. */
-async function holdLock(lab: Lab, path: string): Promise<void> {
-  const holder = spawn('flock', [path, 'sh', '-c', `echo held; while [ -e ${lab.dir} ]; do sleep 0.2; done`], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+/** Holds the lock of a database until the lab ends: its folder is deleted then, and so is what waits for that. */
+async function holdLock(database: string, folder: string): Promise<void> {
+  const program = `
+    const { DatabaseSync } = require('node:sqlite');
+    new DatabaseSync(process.argv[1]).exec('BEGIN IMMEDIATE');
+    console.log('held');
+    setInterval(() => require('node:fs').existsSync(process.argv[2]) || process.exit(), 200);`;
+  const holder = spawn(process.execPath, ['-e', program, database, folder], { stdio: ['ignore', 'pipe', 'ignore'] });
   await once(holder.stdout, 'data');
   holder.unref();
 }

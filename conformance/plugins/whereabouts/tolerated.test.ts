@@ -1,39 +1,36 @@
 /** What looks bad in a call of whereabouts and is not, and what a folder that is read-only does. */
-import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mustRun } from '../../lab/execute.ts';
 import { Lab } from '../../lab/lab.ts';
 import { errorOf } from '../../lab/printed.ts';
 import { placed } from '../../lab/refuse.ts';
+import { databaseIn } from '../../lab/store.ts';
 import { mustAdd, range, whereabouts } from './bad.ts';
 
 describe.concurrent('whereabouts', () => {
-  it('reads a journal whose last record a crash has torn', async () => {
+  it('reads a log whose last transaction a crash has torn', async () => {
     await using lab = await Lab.open();
     for (const containerId of ['a', 'b']) {
       await mustAdd(lab, '10.5.0.0/24', containerId);
     }
-    const journal = join(lab.dir, 'store/_/journal');
-    const whole = readFileSync(journal);
-    const next = (containerId: string) =>
-      lab.call({
+    const [log, sequence] = [`${databaseIn(join(lab.dir, 'store'))}-wal`, join(lab.dir, 'store/sequence')];
+    const [whole, before] = [readFileSync(log), readFileSync(sequence)];
+    await mustAdd(lab, '10.5.0.0/24', 'torn');
+    const torn = readFileSync(log);
+    for (const cut of [torn.length - 1, whole.length + 5000, whole.length + 24, whole.length]) {
+      writeFileSync(log, torn.subarray(0, cut));
+      writeFileSync(sequence, before); // the number is written after the transaction is on the disk
+      const outcome = await lab.call({
         verb: 'ADD',
         plugin: 'whereabouts',
         conf: placed(range('10.5.0.0/24'), lab),
         netns: '/proc/1/ns/net',
-        containerId,
+        containerId: `after-${cut}`,
       });
-    await mustAdd(lab, '10.5.0.0/24', 'torn');
-    const length = readFileSync(journal).length;
-    for (const cut of [length - 1, whole.length + 9, whole.length + 8, whole.length + 3, whole.length]) {
-      truncateSync(journal, cut);
-      const outcome = await next(`after-${cut}`);
       expect(JSON.parse(outcome.stdout)).toMatchObject({ ips: [{ address: '10.5.0.3/24' }] });
-      writeFileSync(journal, Buffer.concat([whole, readFileSync(journal).subarray(whole.length)]));
     }
-    appendFileSync(journal, Buffer.alloc(4096));
-    expect(JSON.parse((await next('last')).stdout)).toMatchObject({ ips: [{ address: '10.5.0.4/24' }] });
   });
 
   it('has code 50 for STATUS of a read-only folder', { tags: 'whereabouts/status' }, async () => {

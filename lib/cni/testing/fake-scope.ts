@@ -1,8 +1,10 @@
 import type { Netns } from '../../netns/netns.ts';
 import { NetnsMissing } from '../../netns/netns.ts';
 import type { Node } from '../../node/node.ts';
+import { openDatabase } from '../../sys/database.ts';
 import { Gatherer } from '../../sys/gather.ts';
 import { KeyedMutex } from '../../sys/keyed-mutex.ts';
+import { Shared } from '../../sys/shared.ts';
 import { fakeClock } from '../../sys/testing/fake-clock.ts';
 import { makeScope, type Scope, scopeWith } from '../scope.ts';
 import type { Registry, Suite } from '../suite.ts';
@@ -39,6 +41,7 @@ export const openingOf =
 
 function fakeNodeOf(parts: Partial<Node>): Node {
   const gatherer = new Gatherer();
+  const shared = new Shared();
   const node: Partial<Node> = Object.create(
     {
       native: { lock: () => 0 } as unknown as Node['native'],
@@ -47,6 +50,8 @@ function fakeNodeOf(parts: Partial<Node>): Node {
       livingNetns: () => [],
       openNetns: openingOf({}),
       gather: (key, item, work) => gatherer.gather(key, item, work),
+      openDatabase,
+      shared: (slot) => shared.get(slot),
       observe: undefined,
     } satisfies Partial<Node>,
     Object.getOwnPropertyDescriptors(parts),

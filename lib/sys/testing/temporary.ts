@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,7 +7,10 @@ export interface Temporary extends Disposable {
   readonly path: string;
 }
 
-export function temporaryFolder(): Temporary {
-  const path = mkdtempSync(join(tmpdir(), 'braid-test-'));
+const MEMORY = '/dev/shm';
+
+/** @param isInMemory for tests that sync a thousand times, and are not about disks */
+export function temporaryFolder(isInMemory = false): Temporary {
+  const path = mkdtempSync(join(isInMemory && existsSync(MEMORY) ? MEMORY : tmpdir(), 'braid-test-'));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }

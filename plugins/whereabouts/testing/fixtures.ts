@@ -3,14 +3,14 @@ import type { JsonObject } from '../../../lib/cni/json.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { formatIp, type Ip, parseIp } from '../../../lib/net/ip.ts';
-import type { JournalCalls } from '../../../lib/sys/journal.ts';
+import { Shared, type Slot } from '../../../lib/sys/shared.ts';
 import { IpamConf } from '../config.ts';
-import { type FileStore, openFileStore, type StoreHost } from '../file-store.ts';
+import { type Datastore, openDatastore } from '../datastore.ts';
+import { LoadedPools } from '../loaded-pools.ts';
+import { addressOf, storedRange } from '../names.ts';
 import type { Owner } from '../plan.ts';
 import type { Entry } from '../pool.ts';
 import { type ConfiguredRange, readRanges } from '../ranges.ts';
-import { EMPTY_SNAPSHOT } from '../snapshot.ts';
-import { formatRecord, replay, type State } from '../state.ts';
 
 export const ip = (text: string): Ip => parseIp(text) as Ip;
 
@@ -28,33 +28,35 @@ export function owner(text: string): Owner {
 
 export const entry = (text: string): Entry => owner(text);
 
-/** A state that holds, for each range, these entries by key. */
-export function stateOf(pools: Readonly<Record<string, Readonly<Record<string, string>>>>): State {
-  const ops = Object.entries(pools).flatMap(([range, entries]) =>
-    Object.entries(entries).map(([k, text]) => ({ range, op: 'add', k, v: entry(text) }) as const),
+/** Pools that hold, for each range, these entries by key. */
+export const poolsWith = (pools: Readonly<Record<string, Readonly<Record<string, string>>>>): LoadedPools =>
+  new LoadedPools(
+    Object.entries(pools).flatMap(([range, entries]) =>
+      Object.entries(entries).map(([key, text]) => ({
+        range,
+        ip: addressOf(storedRange(range), key) as Ip,
+        entry: entry(text),
+      })),
+    ),
   );
-  return replay(EMPTY_SNAPSHOT, [formatRecord(1, ops)]);
-}
 
-/** A host on which every lock is free. */
-export function storeHost(): Scope & { readonly lines: string[] } {
+/** A call in a process of its own. Disposing of it closes what that has open, as its end would. */
+export function storeHost(): Scope & Disposable & { readonly lines: string[] } {
   const lines: string[] = [];
-  return Object.assign(fakeScope({ log: (line) => lines.push(line), sleep: async () => undefined }), { lines });
+  const shared = new Shared();
+  const node = { shared: <T extends Disposable>(slot: Slot<T>) => shared.get(slot) };
+  const scope = fakeScope({ node, log: (line) => lines.push(line), sleep: async () => undefined });
+  return Object.assign(scope, { lines, [Symbol.dispose]: () => shared[Symbol.dispose]() });
 }
 
-export const storeIn = (dataDir: string, host: StoreHost = storeHost(), calls?: JournalCalls): FileStore =>
-  openFileStore({ dataDir, networkName: '' }, host, calls);
+export const storeIn = (dataDir: string, scope: Scope = storeHost(), networkName = ''): Datastore =>
+  openDatastore({ kind: 'file', dataDir, networkName }, scope);
 
 /** Reserves and gives the addresses as text. */
-export async function reserved(
-  store: FileStore,
+export const reserved = async (
+  store: Datastore | undefined,
   who: string,
   ranges: readonly ConfiguredRange[],
   protectOverlaps = true,
-): Promise<readonly string[]> {
-  const [outcome] = await store.reserve([{ owner: owner(who), ranges, protectOverlaps }]);
-  if (outcome?.status !== 'fulfilled') {
-    throw outcome?.reason;
-  }
-  return outcome.value.map(formatIp);
-}
+): Promise<readonly string[]> =>
+  ((await store?.reserve({ owner: owner(who), ranges, protectOverlaps })) ?? []).map(formatIp);

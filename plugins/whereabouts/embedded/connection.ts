@@ -1,0 +1,219 @@
+import { closeSync, fdatasyncSync, openSync, statSync } from 'node:fs';
+import { CniError } from '../../../lib/cni/errors.ts';
+import {
+  type Database,
+  isBusy,
+  type OpenDatabase,
+  type SqlRow,
+  type SqlValue,
+  type Statement,
+} from '../../../lib/sys/database.ts';
+import { ioError } from '../../../lib/sys/io-error.ts';
+import { faultOf, StoreDamaged } from './faults.ts';
+import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts';
+
+/** Each call reads the log, cold in most cases; writing it back costs two more syncs. */
+const TRANSACTIONS_OF_LOG = 16;
+const BYTES_OF_LOG = 512 * 1024;
+
+/**
+ * An open store. Its statements are prepared at first use; its errors are those of the store, but for "busy", with which
+ * the caller begins anew.
+ */
+export class Connection {
+  readonly path: string;
+  private readonly database: Database;
+  /** which file it was when it was opened */
+  private readonly inode: number | undefined;
+  private log: number | undefined;
+  private readonly statements = new Map<string, Statement>();
+
+  private constructor(path: string, database: Database) {
+    this.path = path;
+    this.database = database;
+    this.inode = inodeOf(path);
+  }
+
+  /** @throws as the methods do */
+  static async open(path: string, openDatabase: OpenDatabase): Promise<Connection> {
+    let database: Database;
+    try {
+      database = await openDatabase(path);
+    } catch (error) {
+      throw faultOf(error, path);
+    }
+    const connection = new Connection(path, database);
+    try {
+      connection.exec(
+        'PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;' +
+          `PRAGMA journal_size_limit = ${BYTES_OF_LOG};`,
+      );
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /**
+   * The same for a database that may be new.
+   *
+   * @throws as the methods do, and CniError ioFailure
+   */
+  static async create(path: string, openDatabase: OpenDatabase): Promise<Connection> {
+    try {
+      closeSync(openSync(path, 'a', 0o600)); // its log and index get the same mode
+    } catch (error) {
+      throw ioError('create', path, error);
+    }
+    const connection = await Connection.open(path, openDatabase);
+    try {
+      connection.useLog();
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** Has somebody put another file in its place, or deleted the log? */
+  get isStale(): boolean {
+    return inodeOf(this.path) !== this.inode || (this.log !== undefined && inodeOf(`${this.path}-wal`) !== this.log);
+  }
+
+  /** To be called within a transaction: the log is there by then. */
+  rememberLog(): void {
+    this.log ??= inodeOf(`${this.path}-wal`);
+  }
+
+  exec(sql: string): void {
+    this.attempt(() => this.database.exec(sql));
+  }
+
+  get(sql: string, ...values: SqlValue[]): SqlRow | undefined {
+    return this.attempt(() => this.statement(sql).get(...values));
+  }
+
+  all(sql: string, ...values: SqlValue[]): readonly SqlRow[] {
+    return this.attempt(() => this.statement(sql).all(...values));
+  }
+
+  /** Row by row, so that those before a damaged page can be had. */
+  *each(sql: string): Generator<SqlRow> {
+    yield* this.statement(sql).iterate();
+  }
+
+  run(sql: string, ...values: SqlValue[]): void {
+    this.attempt(() => void this.statement(sql).run(...values));
+  }
+
+  /** Ends a transaction that is under way, if any. */
+  rollback(): void {
+    try {
+      this.database.exec('ROLLBACK');
+    } catch {
+      // SQLite has done so itself, or there is none
+    }
+  }
+
+  /**
+   * Turns on the log, which is remembered in the file.
+   *
+   * @throws CniError ioFailure where the file system does not let it
+   */
+  private useLog(): void {
+    const mode = this.get('PRAGMA journal_mode = WAL');
+    if (mode?.['journal_mode'] !== 'wal') {
+      throw new CniError(
+        'ioFailure',
+        `cannot use the store "${this.path}": its file system does not support shared memory mappings: ` +
+          '"data_dir" must be on a local disk',
+      );
+    }
+  }
+
+  /**
+   * Writes back what is in the log when there is much of it, so that the next transaction begins the log anew, in the space
+   * that it has. It must be the next of this very connection: that the log was written back is not in any file, so SQLite's
+   * own way, right after a transaction, would never end for processes of one transaction each.
+   *
+   * @param sequence number of the last transaction
+   */
+  shortenLog(sequence: number): void {
+    const size = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > BYTES_OF_LOG || (size > 0 && sequence % TRANSACTIONS_OF_LOG === 0)) {
+      this.get('PRAGMA wal_checkpoint(RESTART)');
+    }
+  }
+
+  /**
+   * The version of the schema.
+   *
+   * @returns 0 for an empty database
+   * @throws CniError ioFailure when another program made it, or a newer one of ours
+   */
+  format(): number {
+    const format = Number(this.get('PRAGMA user_version')?.['user_version']);
+    const owner = Number(this.get('PRAGMA application_id')?.['application_id']);
+    if (format === 0 && owner === 0) {
+      return 0;
+    }
+    if (owner !== APPLICATION_ID) {
+      throw new StoreDamaged(this.path, 'it is a database of another program');
+    }
+    if (format !== FORMAT) {
+      throw new CniError('ioFailure', `cannot use the store "${this.path}": format ${format} is not format ${FORMAT}`);
+    }
+    return format;
+  }
+
+  makeTables(): void {
+    this.exec(SCHEMA);
+  }
+
+  /**
+   * Makes durable what a call may have left that died between writing and syncing: others see it already.
+   *
+   * @throws CniError ioFailure
+   */
+  syncLog(): void {
+    const log = `${this.path}-wal`;
+    try {
+      const fd = openSync(log, 'r');
+      try {
+        fdatasyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      throw ioError('sync', log, error);
+    }
+  }
+
+  close(): void {
+    this.statements.clear();
+    try {
+      this.database.close();
+    } catch {
+      // nothing of it is needed any more
+    }
+  }
+
+  private statement(sql: string): Statement {
+    const known = this.statements.get(sql) ?? this.database.prepare(sql);
+    this.statements.set(sql, known);
+    return known;
+  }
+
+  private attempt<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw isBusy(error) ? error : faultOf(error, this.path);
+    }
+  }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}

@@ -1,0 +1,218 @@
+import { existsSync } from 'node:fs';
+import { CniError, messageOf } from '../../../lib/cni/errors.ts';
+import { makeFolder } from '../../../lib/sys/atomic-file.ts';
+import { isBusy, type OpenDatabase } from '../../../lib/sys/database.ts';
+import type { Caller, Engine, Loaded, Step } from '../engine.ts';
+import { LoadedPools } from '../loaded-pools.ts';
+import { probeFolder } from '../probe.ts';
+import { Connection } from './connection.ts';
+import { NoRoom, StoreDamaged } from './faults.ts';
+import { giveSpace, isKept, keepSpace } from './kept-space.ts';
+import { databaseIn, databasesIn } from './place.ts';
+import { makeSequence, readSequence, type Sequence, sequenceIn } from './sequence.ts';
+import { readStored, Transaction, writeStored } from './transaction.ts';
+
+const LONGEST_WAIT_MS = 10_000;
+const LONGEST_PAUSE_MS = 16;
+
+/**
+ * The store of a folder: an SQLite database. A transaction holds the database's lock from `load` to `commit`, so there is
+ * never a conflict. What only looks or releases makes no store.
+ */
+export class EmbeddedEngine implements Engine, Disposable {
+  readonly folder: string;
+  private readonly openDatabase: OpenDatabase;
+  private connection: Connection | undefined;
+
+  constructor(folder: string, openDatabase: OpenDatabase) {
+    this.folder = folder;
+    this.openDatabase = openDatabase;
+  }
+
+  async load(steps: readonly Step[]): Promise<Loaded> {
+    const isLook = steps.every((step) => step.isLook);
+    const mayAdd = steps.some((step) => !step.isLook && !step.isRelease);
+    if (!this.isThere()) {
+      return nothing(() => this.create());
+    }
+    const [first] = steps;
+    return first === undefined ? nothing(() => undefined) : this.begin({ isLook, mayAdd, caller: first.caller });
+  }
+
+  /** Is there a store? The sequence comes first when it is made: with it alone, nothing is held. */
+  isThere(): boolean {
+    return existsSync(sequenceIn(this.folder)) || databasesIn(this.folder).length > 0;
+  }
+
+  /** @throws CniError when nothing could be written now */
+  probe(): void {
+    probeFolder(this.folder);
+    if (this.isThere()) {
+      this.keepSpace();
+    }
+  }
+
+  /** Makes room for a release where there is none. */
+  makeRoom(): boolean {
+    return giveSpace(this.folder);
+  }
+
+  /** Takes it back, as far as that goes. */
+  restoreRoom({ log }: Caller): void {
+    try {
+      keepSpace(this.folder);
+    } catch (error) {
+      log(`${messageOf(error)}: no address can be given before there is room for it`);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.connection?.close();
+    this.connection = undefined;
+  }
+
+  /** What could not be made as a whole leaves nothing but its folder. */
+  private create(): void {
+    makeFolder(this.folder);
+    try {
+      keepSpace(this.folder);
+      makeSequence(this.folder);
+    } catch (error) {
+      giveSpace(this.folder);
+      throw error;
+    }
+  }
+
+  private keepSpace(): void {
+    if (!isKept(this.folder)) {
+      keepSpace(this.folder);
+    }
+  }
+
+  /** Others hold the lock for a moment: who waits asks again, after pauses of random length. */
+  private async begin(wanted: Wanted): Promise<Loaded> {
+    const { caller } = wanted;
+    const deadline = caller.now() + LONGEST_WAIT_MS;
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await this.tryBegin(wanted);
+      } catch (error) {
+        if (!isBusy(error) && !(error instanceof Replaced)) {
+          throw error;
+        }
+        if (caller.now() >= deadline) {
+          const why = `others have held it for ${LONGEST_WAIT_MS} ms`;
+          throw new CniError('tryAgainLater', `cannot lock the store in "${this.folder}": ${why}`);
+        }
+      }
+      await caller.sleep(Math.ceil(Math.random() * pauseMs));
+    }
+  }
+
+  private async tryBegin({ isLook, mayAdd, caller }: Wanted): Promise<Loaded> {
+    const promised = readSequence(this.folder);
+    if (promised === undefined) {
+      throw new StoreDamaged(sequenceIn(this.folder), 'it is missing');
+    }
+    const path = databaseIn(this.folder, promised.id);
+    if (promised.number > 0 && !existsSync(path)) {
+      throw new StoreDamaged(path, 'it is missing');
+    }
+    if (isLook && !existsSync(path)) {
+      return nothing(() => undefined);
+    }
+    if (mayAdd) {
+      this.keepSpace();
+    }
+    const store = await this.connected(path);
+    try {
+      if (!isLook) {
+        store.shortenLog(promised.number);
+      }
+      store.exec(isLook ? 'BEGIN' : 'BEGIN IMMEDIATE');
+      const stored = this.storedIn(store, promised, isLook);
+      if (stored === undefined) {
+        store.rollback();
+        return nothing(() => undefined);
+      }
+      store.rememberLog();
+      return new Transaction({ store, stored, folder: this.folder, mayAdd, log: caller.log });
+    } catch (error) {
+      store.rollback();
+      throw error;
+    }
+  }
+
+  /** The number of the last transaction in the database; undefined when there was none. */
+  private storedIn(store: Connection, promised: Sequence, isLook: boolean): Sequence | undefined {
+    if (!isLook && readSequence(this.folder)?.id !== promised.id) {
+      throw new Replaced(); // by a repair, while we waited for the lock
+    }
+    if (store.format() === 0) {
+      if (promised.number > 0) {
+        throw new StoreDamaged(store.path, 'it is empty');
+      }
+      if (isLook) {
+        return undefined;
+      }
+      store.makeTables();
+      writeStored(store, promised, 'INSERT');
+    }
+    const stored = readStored(store);
+    if (promised.id !== stored.id) {
+      throw new StoreDamaged(store.path, 'it is the database of another store');
+    }
+    if (stored.number < promised.number) {
+      const lost = `${stored.number + 1} to ${promised.number}`;
+      throw new StoreDamaged(store.path, `it has lost the transactions from ${lost}`);
+    }
+    return stored;
+  }
+
+  private async connected(path: string): Promise<Connection> {
+    if (this.connection?.isStale) {
+      // It is not closed: SQLite would delete the log of the file that is there now.
+      this.connection = undefined;
+    }
+    if (this.connection?.path !== path) {
+      this.connection?.close();
+      this.connection = undefined;
+      this.connection = await Connection.create(path, this.openDatabase);
+    }
+    return this.connection;
+  }
+}
+
+interface Wanted {
+  readonly isLook: boolean;
+  readonly mayAdd: boolean;
+  readonly caller: Caller;
+}
+
+/** Somebody has put another database in the place of the one that is open. */
+class Replaced extends Error {
+  override readonly name = 'Replaced';
+}
+
+/** A store that is not there yet. It is made when something has to be held, and everything planned again. */
+function nothing(create: () => void): Loaded {
+  const pools = new LoadedPools([]);
+  let isNeeded = false;
+  return {
+    pools: () => pools,
+    stage: (_, changes) => {
+      isNeeded ||= changes.length > 0;
+    },
+    commit: async () => {
+      if (!isNeeded) {
+        return 'done';
+      }
+      create();
+      return 'conflict';
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+export const isNoRoom = (error: unknown): boolean => error instanceof NoRoom;
+export const isDamage = (error: unknown): boolean => error instanceof StoreDamaged;

@@ -1,0 +1,57 @@
+import { closeSync, existsSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { ioError } from '../../../lib/sys/io-error.ts';
+import { randomBytes } from '../../../lib/sys/random.ts';
+
+/**
+ * Files that are only there to be deleted: where a disk has no block and no inode left, a pod must be able to go. SQLite may
+ * need two files for it, its log and the log's index, and a release writes some 40 KiB.
+ */
+const NAMES = ['kept-space.1', 'kept-space.2'];
+const BYTES = 128 * 1024;
+
+/** Is all of it there? Two looks at the file system. */
+export const isKept = (folder: string): boolean =>
+  NAMES.every((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size === BYTES);
+
+/**
+ * Makes what is missing of it. What a disk has room for stays, for the next release.
+ *
+ * @throws CniError ioFailure
+ */
+export function keepSpace(folder: string): void {
+  for (const path of NAMES.map((name) => join(folder, name))) {
+    try {
+      const fd = openSync(path, 'a', 0o600);
+      try {
+        const missing = BYTES - (statSync(path).size ?? 0);
+        for (let done = 0; done < missing; ) {
+          // random, so that a file system which compresses keeps most of it, and text, for whoever looks at it
+          done += writeSync(
+            fd,
+            randomBytes(BYTES)
+              .toString('base64')
+              .slice(0, missing - done),
+          );
+        }
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      throw ioError('keep space in', path, error);
+    }
+  }
+}
+
+/** @returns whether there was any */
+export function giveSpace(folder: string): boolean {
+  const paths = NAMES.map((name) => join(folder, name)).filter((path) => existsSync(path));
+  for (const path of paths) {
+    try {
+      unlinkSync(path);
+    } catch {
+      // by another call in the meantime
+    }
+  }
+  return paths.length > 0;
+}

@@ -1,0 +1,57 @@
+import type { Scope } from '../../lib/cni/scope.ts';
+import type { Change, Pools } from './pool.ts';
+
+/** What a plan will ask about. An engine that must fetch whole pools fetches these, and no others. */
+export interface Asked {
+  /** canonical texts of ranges, or those in which one of the containers holds something, or the whole network */
+  readonly ranges: readonly string[] | 'held' | 'all';
+  /** containers and pods that may hold something */
+  readonly containers: readonly string[];
+}
+
+/** Whose step it is: how that call waits, and what it is told that fails no call. */
+export type Caller = Pick<Scope, 'now' | 'sleep' | 'log'>;
+
+/** One step of a transaction: made from the pools of one network by a pure function, which may be called again. */
+export interface Step {
+  readonly caller: Caller;
+  readonly networkName: string;
+  readonly asked: Asked;
+  /** nothing is changed, whatever the pools hold */
+  readonly isLook: boolean;
+  /** every change takes something away, so it must be possible where nothing can be added any more */
+  readonly isRelease: boolean;
+  /** @throws CniError when this step alone cannot be taken */
+  plan(pools: Pools): readonly Change[];
+}
+
+/** Pools as they were at one moment, and all that is needed to change them if they are still the same. */
+export interface Loaded extends AsyncDisposable {
+  pools(networkName: string): Pools;
+  /** What is asked next takes these as recorded. */
+  stage(networkName: string, changes: readonly Change[]): void;
+  /**
+   * Makes all that was staged durable, all or none.
+   *
+   * @returns `conflict` when somebody has changed what was asked about
+   * @throws OutcomeUnknown; anything else means that nothing was changed
+   */
+  commit(): Promise<'done' | 'conflict'>;
+}
+
+/**
+ * Where pools are kept. It may hold a lock from `load` until the loaded pools are disposed of, and then never knows a
+ * conflict; or it compares versions when it commits.
+ */
+export interface Engine {
+  /**
+   * @param before what was loaded when the last try met a conflict: what it taught can be used
+   * @throws CniError tryAgainLater, ioFailure
+   */
+  load(steps: readonly Step[], before?: Loaded): Promise<Loaded>;
+}
+
+/** A commit may have taken place or not, and nobody knows: who repeats the plan with fresh pools will see. */
+export class OutcomeUnknown extends Error {
+  override readonly name = 'OutcomeUnknown';
+}

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs';
+import * as z from 'zod/mini';
+import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import { contains, formatCidr, networkOf, parseCidr } from '../../lib/net/cidr.ts';
+import { formatIp, parseIp, sameIp } from '../../lib/net/ip.ts';
+import { ioError } from '../../lib/sys/io-error.ts';
+import { parseForm } from '../../lib/sys/json-form.ts';
+import type { ImportedAddress } from './import-plan.ts';
+import type { Pool } from './pool.ts';
+
+const FORMAT = 1;
+
+/** What `braid ipam export` prints: a store as JSON, which any store can take in again. */
+const Exported = z.object({
+  format: z.literal(FORMAT),
+  networks: z.array(
+    z.object({
+      networkName: z.string(),
+      pools: z.array(
+        z.object({
+          range: z.string(),
+          reservations: z.array(
+            z.object({
+              address: z.string(),
+              containerId: z.string(),
+              interface: z.string(),
+              pod: z.string(),
+              network: z.string(),
+            }),
+          ),
+        }),
+      ),
+    }),
+  ),
+});
+export type Exported = z.infer<typeof Exported>;
+
+type Network = Exported['networks'][number];
+
+export interface ImportedNetwork {
+  readonly networkName: string;
+  readonly addresses: readonly ImportedAddress[];
+}
+
+export const exportedNetwork = (networkName: string, pools: readonly Pool[]): Network => ({
+  networkName,
+  pools: pools.map(({ range, held }) => ({
+    range,
+    reservations: held.map(({ ip, entry }) => ({
+      address: formatIp(ip),
+      containerId: entry.id,
+      interface: entry.ifname,
+      pod: entry.podref,
+      network: entry.network ?? '',
+    })),
+  })),
+});
+
+export const formatExported = (networks: readonly Network[]): string =>
+  JSON.stringify({ format: FORMAT, networks }, null, 2);
+
+/** @throws CniError ioFailure when it cannot be read, or is not what an export wrote */
+export function readExported(path: string): readonly ImportedNetwork[] {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw ioError('read', path, error);
+  }
+  try {
+    return parseForm(Exported, text).networks.map(importedNetwork);
+  } catch (error) {
+    throw new CniError('ioFailure', `cannot import "${path}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+const importedNetwork = ({ networkName, pools }: Network): ImportedNetwork => ({
+  networkName,
+  addresses: pools.flatMap(({ range, reservations }) =>
+    reservations.map((one) => ({
+      range: canonical(range),
+      ip: addressIn(range, one.address),
+      entry: { id: one.containerId, ifname: one.interface, podref: one.pod, network: one.network },
+    })),
+  ),
+});
+
+/** A pool is found by the text of its range. */
+function canonical(range: string): string {
+  const cidr = parseCidr(range);
+  if (cidr === undefined || !sameIp(cidr.ip, networkOf(cidr)) || formatCidr(cidr) !== range) {
+    throw new Error(`"${range}" is not a range in canonical form`);
+  }
+  return range;
+}
+
+function addressIn(range: string, address: string) {
+  const [cidr, ip] = [parseCidr(range), parseIp(address)];
+  if (cidr === undefined || ip === undefined || !contains(cidr, ip)) {
+    throw new Error(`"${address}" is not an address of range ${range}`);
+  }
+  return ip;
+}
