@@ -6,6 +6,7 @@ import { type Seeded, seeded } from '../../../lib/sys/testing/seeded.ts';
 import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 import type { Datastore } from '../datastore.ts';
 import { owner, rangesOf, reserved, storeHost, storeIn } from '../testing/fixtures.ts';
+import { checksumOf } from './rows.ts';
 import { makeSequence } from './sequence.ts';
 
 const FOUR = rangesOf('10.0.0.0/24');
@@ -291,6 +292,38 @@ describe('damage', () => {
     await expect(add(folder.path, 'a/b net1 idB')).rejects.toThrow('it is a database of another program');
   });
 
+  it.each([
+    ['a reservation is gone', "DELETE FROM reservation WHERE address = '10.0.0.1'", 'harmless'],
+    ['a held address is free', "UPDATE free SET first = '4:0a000001' WHERE first = '4:0a000004'", 'checksum'],
+    [
+      'a held address is free, and that row is sound',
+      `UPDATE free SET first = '4:0a000001', checksum = ${checksumOf('', '', '4:0a000001', '4:ffffffff')}
+       WHERE range = '' AND first = '4:0a000004'`,
+      'address 4:0a000001 is held and free',
+    ],
+    ["a reservation has another pod's name", "UPDATE reservation SET pod = 'a/new' WHERE pod = 'a/p0'", 'checksum'],
+    [
+      'a reservation has another address',
+      "UPDATE reservation SET key = '4:0a000004' WHERE key = '4:0a000002'",
+      'checksum',
+    ],
+    ['the number of the last transaction is another', 'UPDATE store SET sequence = 9', 'checksum'],
+  ])('of rows gives no address twice: %s', async (_, sql, outcome) => {
+    using folder = temporaryFolder(true);
+    for (let i = 0; i < 3; i++) {
+      await add(folder.path, `a/p${i} net1 id${i}`, FOUR);
+    }
+    const database = await openDatabase(fileIn(folder.path, DATABASE));
+    database.exec(sql);
+    database.close();
+    const next = add(folder.path, 'a/new net1 idN', FOUR);
+    if (outcome === 'harmless') {
+      expect(await next).toEqual(['10.0.0.4']);
+    } else {
+      await expect(next).rejects.toThrow(outcome);
+    }
+  });
+
   it('of 480 kinds at random places doubles no address: it is refused or does no harm', async () => {
     using folder = temporaryFolder(true);
     const random = seeded();
@@ -298,11 +331,14 @@ describe('damage', () => {
     const files = await filled(source, random.seed);
     const held = await next(source, async (store) => (await store.pools()).flatMap((pool) => pool.held));
     const taken = new Map(held.map(({ ip, range, entry }) => [`${range} ${ip.value}`, entry.id]));
+    const states = [files, filesIn(source)]; // half of it in the log, and, now that the last process has closed it, nothing
+    expect(states.map(({ contents }) => LOG in contents)).toEqual([true, false]);
     const outcomes = { refused: 0, harmless: 0 };
     const path = join(folder.path, 'damaged');
     for (let round = 0; round < 480; round++) {
-      const damaged = damage(files, random);
-      restore(path, files, damaged.changes);
+      const state = states[round % 2] ?? files;
+      const damaged = damage(state, random);
+      restore(path, state, damaged.changes);
       const what = `seed ${random.seed}, round ${round}: ${damaged.what}`;
       using host = storeHost();
       for (const who of ['a/new0 net1 id', 'a/new1 net1 id', ...[0, 0].map(() => `a/p${random.below(200)} net1 id`)]) {
@@ -336,7 +372,8 @@ const take = (store: Datastore, who: string) =>
 /** A store of some 200 pods with gaps, half of it in the log. */
 async function filled(path: string, seed: number): Promise<Files> {
   const random = seeded(seed);
-  const store = storeIn(path);
+  using host = storeHost();
+  const store = storeIn(path, host);
   const pods = Array.from({ length: 200 }, (_, i) => `a/p${i} net1 id`);
   await Promise.all(pods.map((who) => take(store, who)));
   for (let round = 0; round < 12; round++) {
@@ -348,7 +385,7 @@ async function filled(path: string, seed: number): Promise<Files> {
 }
 
 function damage(files: Files, random: Seeded): { changes: Files['contents']; what: string } {
-  const name = random.pick([DATABASE, DATABASE, LOG, LOG, SEQUENCE]);
+  const name = random.pick([DATABASE, DATABASE, LOG, LOG, SEQUENCE].filter((one) => files.contents[one] !== undefined));
   const bytes = Buffer.from(files.contents[name] ?? Buffer.alloc(0));
   const at = random.below(bytes.length);
   const wipe = (size: number) => bytes.fill(0, at - (at % size), Math.min(bytes.length, at - (at % size) + size));
