@@ -5,7 +5,6 @@ import {
   decodeLink,
   encodeLink,
   type LinkAttributes,
-  MacvlanTable,
   RTM_DELLINK,
   RTM_GETLINK,
   RTM_NEWLINK,
@@ -29,10 +28,16 @@ interface Socket {
   answered: number;
 }
 
+interface MadeLink {
+  readonly index: number;
+  /** as it was asked for */
+  readonly linkInfo?: LinkAttributes['linkInfo'];
+}
+
 /** @param folder where files may be made: a request is written to one, and read back from it */
 export function agreeableNative(folder: string): Native {
   const sockets = new Map<number, Socket>();
-  const links = new Map<string, number>([[PARENT, PARENT_INDEX]]);
+  const links = new Map<string, MadeLink>([[PARENT, { index: PARENT_INDEX }]]);
   let opened = 0;
   const receive = (fd: number, into: Buffer): number => {
     const request = nextRequest(fd, sockets.get(fd) ?? { answered: 0 });
@@ -67,28 +72,28 @@ function nextRequest(fd: number, socket: Socket): Buffer {
   return request;
 }
 
-function answerTo(request: Buffer, links: Map<string, number>): Buffer {
+function answerTo(request: Buffer, links: Map<string, MadeLink>): Buffer {
   const [, typeAndFlags = 0, sequence = 0] = words(request);
   const [type, flags] = [typeAndFlags & 0xffff, typeAndFlags >>> 16];
   const done = message(NLMSG_DONE, sequence, [Buffer.alloc(4)]);
   const agreed = message(NLMSG_ERROR, sequence, [Buffer.alloc(20)]);
   if ((flags & NLM_F_DUMP) === NLM_F_DUMP && (flags & NLM_F_CREATE) === 0) {
-    return type === RTM_GETLINK ? Buffer.concat([linkMessage(sequence, PARENT, PARENT_INDEX), done]) : done;
+    return type === RTM_GETLINK ? Buffer.concat([linkMessage(sequence, PARENT, { index: PARENT_INDEX }), done]) : done;
   }
   const isLink = [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
   const { index, attributes } = isLink ? decodeLink(request.subarray(HEADER_BYTES)) : { index: 0, attributes: {} };
-  const name = (attributes as LinkAttributes).ifName;
+  const { ifName: name, linkInfo } = attributes as LinkAttributes;
   switch (type) {
     case RTM_NEWLINK:
       if (name !== undefined) {
-        links.set(name, PARENT_INDEX + links.size);
+        links.set(name, { index: PARENT_INDEX + links.size, linkInfo });
       }
       return agreed;
     case RTM_DELLINK:
       forget(links, index);
       return agreed;
     case RTM_GETLINK: {
-      const found = [...links].find(([known, its]) => known === name || its === index);
+      const found = [...links].find(([known, its]) => known === name || its.index === index);
       return found === undefined ? refusal(sequence, ENODEV) : linkMessage(sequence, ...found);
     }
     default:
@@ -97,17 +102,16 @@ function answerTo(request: Buffer, links: Map<string, number>): Buffer {
 }
 
 /** By its index, or with index 0 a whole group: all but the parent. */
-function forget(links: Map<string, number>, index: number): void {
+function forget(links: Map<string, MadeLink>, index: number): void {
   for (const [name, its] of links) {
-    if (name !== PARENT && (its === index || index === 0)) {
+    if (name !== PARENT && (its.index === index || index === 0)) {
       links.delete(name);
     }
   }
 }
 
-function linkMessage(sequence: number, name: string, index: number): Buffer {
-  const data = Buffer.concat(MacvlanTable.encode({ mode: 4 }));
-  const kind = name === PARENT ? {} : { linkInfo: { kind: 'macvlan', data } };
+function linkMessage(sequence: number, name: string, { index, linkInfo }: MadeLink): Buffer {
+  const kind = linkInfo === undefined ? {} : { linkInfo };
   const attributes = { ifName: name, mtu: 1500, link: PARENT_INDEX, address: Buffer.alloc(6, 2), ...kind };
   return message(RTM_NEWLINK, sequence, encodeLink({ index, flags: 1 }, attributes));
 }
