@@ -44,7 +44,7 @@ export interface ChildLinks<C extends ChildConf, A> {
    */
   masterOf(call: Call<C>): string | undefined;
   /** Addresses and routes beside those of the IPAM plugin. */
-  inherited?(call: PodCall<C>): Pick<Result, 'ips' | 'routes'>;
+  inherited?(call: PodCall<C>): Pick<Result, 'ips' | 'routes'> | undefined;
 }
 
 /**
