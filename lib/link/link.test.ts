@@ -24,10 +24,10 @@ const PLAN: LinkPlan<{ readonly shape: keyof typeof MODES }> = {
   ...{ mtu: 1400, mac: mac(MAC) },
 };
 
-function told(shape: number, attributes: LinkAttributes) {
+function told(shape: number, attributes: LinkAttributes, flags = 0) {
   const data = Buffer.concat(TubeTable.encode({ shape }));
   const all = { ifName: 'net1', mtu: 1400, address: Buffer.from('02aa00000007', 'hex'), ...attributes };
-  const body = encodeLink({ index: 7 }, { linkInfo: { kind: 'tube', data }, ...all });
+  const body = encodeLink({ index: 7, flags }, { linkInfo: { kind: 'tube', data }, ...all });
   return [{ type: RTM_NEWLINK, body: Buffer.concat(body) }];
 }
 
@@ -63,4 +63,19 @@ describe('createLink', () => {
     const info = '18001200' + '08000100' + '74756265' + '0c000200' + '06000300' + '01000000';
     expect(from.sent[0]?.toString('hex')).toContain(info);
   });
+
+  it.each([
+    ['is its own when nobody has set it up', 3, 0, ['net1']],
+    ['is not when it is up', 3, 1, []],
+    ['is not when it is on another parent', 4, 0, []],
+  ] as const)(
+    'of a kind that shares its hardware address, after an answer that is lost, %s',
+    async (_, at, flags, own) => {
+      const shared = { ...PLAN, kind: { ...TUBE, sharesMac: true }, mac: undefined };
+      const answer = told(1, { link: at }, flags);
+      const { made, link } = make(shared, new FakeTransport([]), [answer, answer]);
+      await link.catch((error: unknown) => expect(String(error)).toContain('no answer from the kernel'));
+      expect(made).toEqual(own);
+    },
+  );
 });

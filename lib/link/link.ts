@@ -56,7 +56,7 @@ export async function createLink<A>(
       throw error;
     }
     const there = await findLink(target.netlink, plan.name);
-    if (isOurs(there, plan)) {
+    if (isOurs(there, plan) || (error instanceof NoAnswer && isNewborn(there, plan))) {
       made(plan.name); // it was made, and the answer lost
     } else if (there !== undefined || error instanceof NoAnswer) {
       throw error;
@@ -175,6 +175,10 @@ export async function setGroup(netlink: Conversation, index: number, group: numb
 /** By its hardware address, which is ours alone: a link of the same name may have been there before. */
 const isOurs = <A>(link: LinkFacts | undefined, plan: LinkPlan<A>): boolean =>
   link?.kind === plan.kind.name && plan.mac !== undefined && link.mac === plan.mac;
+
+/** Where all have their parent's address: what nobody has set up yet is what was just asked for. */
+const isNewborn = <A>(link: LinkFacts | undefined, { kind, parent }: LinkPlan<A>): boolean =>
+  kind.sharesMac && link?.kind === kind.name && link.parentIndex === parent.index && !link.isUp;
 
 async function createAndRename<A>(
   from: Conversation,

@@ -13,7 +13,8 @@ import { IPVLAN } from './kind.ts';
 export async function examine(scope: Scope, node: Examined): Promise<readonly Finding[]> {
   const { name } = IPVLAN;
   const own = confsOfType(node.confs, name, undefined, (conf) => JSON.stringify([conf['master'], conf['mode']]));
-  const networks = await flatMapInTurn(own, (document) => networkOn(scope, document));
+  const found = await flatMapInTurn(own, (document) => networkOn(scope, document));
+  const networks = [...new Map(found.map((one) => [`${one.parent} ${one.mode}`, one])).values()];
   return [
     ...(await examineParents(scope, node, { kind: name, schema: IpvlanConf })),
     ...networks.flatMap((one, index) => {
