@@ -6,7 +6,8 @@ import { mustRun, type Outcome } from '../lab/execute.ts';
 import { PARENT, type Pod } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
 import type { Entry } from '../lab/state.ts';
-import { type Container, interfacesIn, OK, StormNode } from './storm-node.ts';
+import { OK } from './storm.ts';
+import { type Container, interfacesIn, StormNode } from './storm-node.ts';
 
 /** A process in a pod, which keeps its namespace alive whatever becomes of the mount. */
 class Inhabitant implements AsyncDisposable {
