@@ -402,9 +402,13 @@ const checks: readonly Case[] = [
       'pod: route del default',
       'pod: link set net1 mtu 1400',
       'pod: link del net1',
-      'pod: link set net1 name net9',
       'pod: addr add 10.1.2.44/24 dev net1',
     ].map((command) => one(`${command.slice(5)} before CHECK`, {}, { version, meanwhile: [command] })),
+    one(
+      'another name before CHECK',
+      {},
+      { version, meanwhile: ['pod: link set net1 down', 'pod: link set net1 name net9', 'pod: link set net9 up'] },
+    ),
     one(
       'another kind of link before CHECK',
       {},

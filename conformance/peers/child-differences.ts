@@ -28,7 +28,7 @@ export const childDifferences = (kind: string) =>
     },
     {
       id: 'del-kind',
-      ours: `DEL leaves an interface that is not a ${kind} alone`,
+      ours: 'DEL leaves an interface of another kind alone',
       go: 'deletes whatever has the name',
       reason: 'it is not ours',
       covers: (deviation) =>

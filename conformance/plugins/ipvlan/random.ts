@@ -8,7 +8,7 @@ import { dnsOf, ipamOf, ODD, type RandomDocument, recased, shuffled, spoilt } fr
 
 /** `BRAID_SEED` and `BRAID_RANDOM_CASES` choose others. */
 export function randomIpvlanCases(): readonly Case[] {
-  return Array.from({ length: countOf(25) }, (_, index) => {
+  return Array.from({ length: countOf(12) }, (_, index) => {
     const random = new Random(SEED + index * 6007);
     const conf = spoilt(random, recased(random, documentOf(random)));
     const call = { ifName: random.pick(['net1', 'eth0', 'eth0.5', 'abcdefghijklmno']) };
