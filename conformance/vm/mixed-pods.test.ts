@@ -5,7 +5,7 @@ import { roundsOf, seeded } from '../storm/rounds.ts';
 import { ifNameOf, Storm } from '../storm/storm.ts';
 import { MixedNode, type Network } from './mixed-node.ts';
 
-const ROUNDS = roundsOf(100);
+const ROUNDS = roundsOf(40);
 
 const SHAPES: readonly (readonly Network[])[] = [
   ['v0', 'd0', 'm0'],
