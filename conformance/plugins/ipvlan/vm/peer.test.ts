@@ -12,8 +12,10 @@ import { randomIpvlanCases } from '../random.ts';
 
 const comparing = new Comparing('ipvlan', DIFFERENCES);
 
-comparing.cases('ipvlan does what the Go plugin does:', ipvlanCases());
-comparing.cases(`ipvlan does what the Go plugin does, at random (BRAID_SEED=${SEED}):`, randomIpvlanCases());
+const PATIENT = { timeout: 900_000 }; // each waits for its turn too
+
+comparing.cases('ipvlan does what the Go plugin does:', ipvlanCases(), PATIENT);
+comparing.cases(`ipvlan does what the Go plugin does, at random (BRAID_SEED=${SEED}):`, randomIpvlanCases(), PATIENT);
 comparing.meets(DIFFERENCES);
 
 describe('ipvlan changing over with a pod running', () => {
