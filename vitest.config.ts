@@ -23,13 +23,14 @@ export default defineConfig({
         test: {
           name: 'conformance',
           include: ['conformance/{contract,plugins,braid,build,storm}/**/*.test.ts'],
+          exclude: ['conformance/plugins/*/vm/**'],
           ...rooted,
         },
       },
       {
         test: {
           name: 'vm',
-          include: ['conformance/vm/*.test.ts'],
+          include: ['conformance/vm/*.test.ts', 'conformance/plugins/*/vm/*.test.ts'],
           setupFiles: ['conformance/vm/inside.ts'],
           // Starting Node takes seconds there: one, for all files.
           pool: 'threads',

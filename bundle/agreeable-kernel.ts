@@ -5,7 +5,6 @@ import {
   decodeLink,
   encodeLink,
   type LinkAttributes,
-  MacvlanTable,
   RTM_DELLINK,
   RTM_GETLINK,
   RTM_NEWLINK,
@@ -28,6 +27,7 @@ const EPROTONOSUPPORT = 93;
 interface Link {
   readonly index: number;
   readonly ifAlias?: string;
+  readonly linkInfo?: NonNullable<LinkAttributes['linkInfo']>;
 }
 
 interface Socket {
@@ -83,12 +83,12 @@ function answerTo(request: Buffer, links: Map<string, Link>): Buffer {
   }
   const isLink = [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
   const { index, attributes } = isLink ? decodeLink(request.subarray(HEADER_BYTES)) : { index: 0, attributes: {} };
-  const { ifName: name, ifAlias }: LinkAttributes = attributes;
+  const { ifName: name, ifAlias, linkInfo }: LinkAttributes = attributes;
   const found = [...links].find(([known, its]) => known === name || its.index === index);
   switch (type) {
     case RTM_NEWLINK:
       if (name !== undefined) {
-        links.set(name, { index: PARENT_INDEX + links.size });
+        links.set(name, { index: PARENT_INDEX + links.size, linkInfo: linkInfo ?? {} });
       } else if (found !== undefined && ifAlias !== undefined) {
         links.set(found[0], { ...found[1], ifAlias });
       }
@@ -113,9 +113,7 @@ function forget(links: Map<string, Link>, index: number): void {
 }
 
 function linkMessage(sequence: number, name: string, { index, ...more }: Link): Buffer {
-  const data = Buffer.concat(MacvlanTable.encode({ mode: 4 }));
-  const kind = name === PARENT ? {} : { linkInfo: { kind: 'macvlan', data } };
-  const attributes = { ifName: name, mtu: 1500, link: PARENT_INDEX, address: Buffer.alloc(6, 2), ...kind, ...more };
+  const attributes = { ifName: name, mtu: 1500, link: PARENT_INDEX, address: Buffer.alloc(6, 2), ...more };
   return message(RTM_NEWLINK, sequence, encodeLink({ index, flags: 1 }, attributes));
 }
 

@@ -26,6 +26,8 @@
 static int is_watched;
 /* The effect after which it is killed. */
 static int last;
+/* Its process: what it does in other namespaces is done by short-lived ones that have its memory. */
+static pid_t program;
 
 /* The program hides its environment once it has begun. */
 __attribute__((constructor)) static void begin(void)
@@ -34,6 +36,7 @@ __attribute__((constructor)) static void begin(void)
 	const char *number = getenv("KILL_AFTER");
 
 	last = number == NULL ? 0 : atoi(number);
+	program = getpid();
 	is_watched = name != NULL && strcmp(name, program_invocation_short_name) == 0;
 	if (is_watched)
 		unsetenv("LD_PRELOAD");
@@ -50,8 +53,10 @@ static void step(const char *what, const char *which)
 		return;
 	number = __atomic_add_fetch(&count, 1, __ATOMIC_SEQ_CST);
 	dprintf(STDERR_FILENO, "step %d: %s %s\n", number, what, which);
-	if (number == last)
+	if (number == last) {
+		kill(program, SIGKILL);
 		kill(getpid(), SIGKILL);
+	}
 	errno = failure;
 }
 

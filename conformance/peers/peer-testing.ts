@@ -1,5 +1,5 @@
 /** Tests that give cases to our plugin and to Go's. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, type TestOptions } from 'vitest';
 import type { Difference } from '../contract/difference.ts';
 import { SHARED } from '../contract/differences.ts';
 import { Bench, type Case, type Deviation, describeDeviation } from './compare.ts';
@@ -31,8 +31,8 @@ export class Comparing {
   }
 
   /** One test a case: what differs must be an intended difference. */
-  cases(title: string, cases: readonly Case[]): void {
-    describe.concurrent(title, () => {
+  cases(title: string, cases: readonly Case[], options: Pick<TestOptions, 'timeout'> = {}): void {
+    describe.concurrent(title, options, () => {
       for (const one of cases) {
         it(one.title, () => this.compare(one));
       }

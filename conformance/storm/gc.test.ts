@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { fake } from '../lab/fakes.ts';
 import { killedAfter, stepsOf, untilItEnds } from '../lab/steps.ts';
-import { type Container, interfacesIn, type Network, OK, StormNode } from './storm-node.ts';
+import { OK } from './storm.ts';
+import { type Container, interfacesIn, type Network, StormNode } from './storm-node.ts';
 
 const valid = (...ids: readonly string[]) => ({
   'cni.dev/valid-attachments': ids.map((containerID) => ({ containerID, ifname: 'eth0' })),

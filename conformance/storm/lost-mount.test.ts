@@ -8,7 +8,8 @@ import { PARENT, type Pod } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
 import { OURS } from '../lab/programs.ts';
 import type { Entry } from '../lab/state.ts';
-import { type Container, interfacesIn, OK, StormNode } from './storm-node.ts';
+import { OK } from './storm.ts';
+import { type Container, interfacesIn, StormNode } from './storm-node.ts';
 
 /** A process in a pod, which keeps its namespace alive whatever becomes of the mount. */
 class Inhabitant implements AsyncDisposable {

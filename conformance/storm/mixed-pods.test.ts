@@ -1,6 +1,7 @@
 /** Pods whose networks are of several plugins: what one waits for, another must not take away. */
 import { describe, expect, it } from 'vitest';
-import { ifNameOf, interfacesIn, type Network, StormNode } from './storm-node.ts';
+import { ifNameOf } from './storm.ts';
+import { interfacesIn, type Network, StormNode } from './storm-node.ts';
 
 const SHAPES: readonly (readonly Network[])[] = [
   ['d0', 'm0', 'm1'],

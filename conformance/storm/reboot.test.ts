@@ -6,7 +6,8 @@ import { eventually } from '../lab/eventually.ts';
 import { PARENT } from '../lab/lab.ts';
 import { batch } from '../lab/picture.ts';
 import { linkOf, stateOf } from '../lab/state.ts';
-import { type Container, deviceName, type Everything, ifNameOf, interfacesIn, StormNode } from './storm-node.ts';
+import { ifNameOf } from './storm.ts';
+import { type Container, deviceName, type Everything, interfacesIn, StormNode } from './storm-node.ts';
 
 const BEFORE = '11111111-2222-3333-4444-555555555555';
 const DEVICE = deviceName(0);

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { fake } from '../lab/fakes.ts';
 import { errorOf } from '../lab/printed.ts';
 import { roundsOf, seeded } from './rounds.ts';
-import { interfacesIn, LOST, type Network, OK, StormNode } from './storm-node.ts';
+import { LOST, OK } from './storm.ts';
+import { interfacesIn, type Network, StormNode } from './storm-node.ts';
 
 const ROUNDS = roundsOf(25);
 const REFUSALS = [11, 999];

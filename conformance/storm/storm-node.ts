@@ -3,32 +3,18 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { eventually } from '../lab/eventually.ts';
-import type { Env, Outcome } from '../lab/execute.ts';
+import type { Outcome } from '../lab/execute.ts';
 import { Lab, PARENT, type Pod } from '../lab/lab.ts';
 import { batch, type Picture, pictureOf } from '../lab/picture.ts';
 import { errorOf } from '../lab/printed.ts';
 import { type Call, OURS } from '../lab/programs.ts';
 import { filesIn, type NetnsState, stateOf } from '../lab/state.ts';
-
-export const OK = { exitCode: 0, signal: undefined };
+import { type Calling, type Container as ContainerOf, LOST, OK, type StormPlace } from './storm.ts';
 
 /** A network of a pod: a macvlan (`m0`, `m1`, …) or a device of the node (`d0`, `d1`, …). */
 export type Network = `${'m' | 'd'}${number}`;
 
-export interface Container {
-  readonly id: string;
-  readonly pod: Pod;
-  readonly networks: readonly Network[];
-}
-
-export interface Calling {
-  readonly killAfterMs?: number;
-  readonly env?: Env;
-  /** more of multus's document */
-  readonly more?: object;
-  /** CNI_NETNS instead of the pod's */
-  readonly netns?: string;
-}
+export type Container = ContainerOf<Network>;
 
 /** Whatever calls could have changed. */
 export interface Everything {
@@ -49,7 +35,7 @@ interface Pool {
 export const deviceName = (index: number): string => `nic${index}`;
 
 /** What is shared by all tests of this room. */
-export class StormNode implements AsyncDisposable {
+export class StormNode implements StormPlace<Network>, AsyncDisposable {
   readonly lab: Lab;
   readonly pods: Pod[] = [];
   readonly cniDir: string;
@@ -107,6 +93,10 @@ export class StormNode implements AsyncDisposable {
   /** No other node of this machine has a device with that address: pods are told apart by it. */
   macOf(index: number): string {
     return `${this.macPrefix}:0${index}`;
+  }
+
+  get dir(): string {
+    return this.lab.dir;
   }
 
   async pod(): Promise<Pod> {
@@ -205,12 +195,6 @@ export class StormNode implements AsyncDisposable {
     await this.lab[Symbol.asyncDispose]();
   }
 }
-
-/** What a call says that has lost an answer of the kernel, or waited for one. */
-export const LOST = /no answer from the kernel|cannot undo/;
-
-/** What multus calls the interface of a network. */
-export const ifNameOf = (index: number): string => (index === 0 ? 'eth0' : `net${index}`);
 
 const podArgs = (id: string): string =>
   `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${id};K8S_POD_INFRA_CONTAINER_ID=${id};K8S_POD_UID=u-${id}`;

@@ -7,7 +7,8 @@ import { errorOf } from '../lab/printed.ts';
 import { Random, SEED } from '../lab/random.ts';
 import { addressTexts, linkOf, stateOf } from '../lab/state.ts';
 import { roundsOf, seeded } from './rounds.ts';
-import { type Container, deviceName, interfacesIn, LOST, OK, StormNode } from './storm-node.ts';
+import { LOST, OK } from './storm.ts';
+import { type Container, deviceName, interfacesIn, StormNode } from './storm-node.ts';
 
 const ROUNDS = roundsOf(40);
 const TIMEOUT_MS = 3_600_000;

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import * as z from 'zod/mini';
+import type { Kind } from '../link/kind.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { AttachmentCall } from './call.ts';
 import { reservedFor } from './ipam.ts';
@@ -9,6 +10,7 @@ import { parseResult } from './result.ts';
 import {
   GONE,
   type LinkSandbox,
+  type Marked,
   openAt,
   openLiving,
   REPLACED,
@@ -60,15 +62,15 @@ export function sandboxOf(call: AttachmentCall<unknown>): Sandbox {
  *
  * @param kind of the link
  */
-export function sandboxOfMarked(call: AttachmentCall<unknown>, scope: Scope, kind: string): Sandbox {
+export function sandboxOfMarked<A>(call: AttachmentCall<unknown>, scope: Scope, kind: Kind<A>): Sandbox {
   const { link, ...sandbox } = sandboxOf(call);
-  return {
-    ...sandbox,
-    link: link && {
-      ...link,
-      marked: { kind, mark: markOf(call, scope.node.host), reserved: () => reservedFor(call, scope) },
-    },
+  const marked: Marked = {
+    kind: kind.name,
+    mark: markOf(call, scope.node.host),
+    reserved: () => reservedFor(call, scope),
   };
+  const isKnownByMac = !kind.sharesMac || (link?.addresses ?? []).length > 0;
+  return { ...sandbox, link: link && { ...link, mac: isKnownByMac ? link.mac : undefined, marked } };
 }
 
 /**

@@ -164,8 +164,9 @@ const NOTHING = Buffer.alloc(0);
 export function deviceOf(body: Buffer): DeviceFacts {
   const { flags, attributes } = decodeLink(body);
   const families = attributes.afSpec === undefined ? {} : AfSpecTable.decode(attributes.afSpec);
+  const { kindData: _, ...facts } = factsOf(body); // some of it changes by itself: timers of a bridge
   return {
-    ...factsOf(body),
+    ...facts,
     altNames: attributes.propList?.altIfNames ?? [],
     alias: attributes.ifAlias ?? '',
     permanentMac: macIn(attributes.permAddress),

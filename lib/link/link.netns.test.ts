@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Cidr, parseCidr } from '../net/cidr.ts';
-import { ip, Lab, PARENT, stateOf } from '../testing/lab.ts';
-import { mac } from '../testing/mac.ts';
+import { ip, Lab } from '../testing/lab.ts';
 import { configureLink } from './addressing.ts';
-import { createLink, type LinkPlan } from './link.ts';
 import { findLink, findLinkByIndex, listAddresses } from './observe.ts';
 import { listRoutes } from './routes.ts';
 
@@ -14,45 +12,6 @@ const cidr = (text: string): Cidr => {
   }
   return parsed;
 };
-
-const planFor = (lab: Lab, name: string, parentIndex: number): LinkPlan => ({
-  name,
-  parent: { index: parentIndex, name: PARENT },
-  mode: 'bridge',
-  mtu: 1400,
-  mac: mac('02:00:00:00:00:07'),
-  broadcastQueueLength: lab.node === '' ? 1 : 0,
-});
-
-describe('createLink', () => {
-  it('makes a macvlan that is born in the pod', async () => {
-    using lab = new Lab();
-    using pod = lab.openPod();
-    const { netlink } = lab.scope().node.host;
-    const parent = await findLink(netlink, PARENT);
-    const made = await createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined);
-    expect(made).toMatchObject({ name: 'net1', kind: 'macvlan', mtu: 1400, mac: mac('02:00:00:00:00:07') });
-    const [seen] = ip('-n', lab.pod, '-d', 'link', 'show', 'net1') as [Record<string, unknown>];
-    expect(seen).toMatchObject({
-      mtu: 1400,
-      address: '02:00:00:00:00:07',
-      linkinfo: { info_data: { mode: 'bridge' } },
-    });
-  });
-
-  it('leaves a link alone whose name it wants', async () => {
-    using lab = new Lab();
-    using pod = lab.openPod();
-    ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
-    const before = stateOf(lab.pod);
-    const { netlink } = lab.scope().node.host;
-    const parent = await findLink(netlink, PARENT);
-    await expect(
-      createLink(netlink, pod, planFor(lab, 'net1', parent?.index ?? 0), 'token', () => undefined),
-    ).rejects.toThrow('EEXIST');
-    expect(stateOf(lab.pod)).toEqual(before);
-  });
-});
 
 describe('configureLink', () => {
   it('adds addresses and routes that ip sees', async () => {

@@ -4,7 +4,6 @@ import {
   encodeLink,
   IFF_UP,
   type LinkAttributes,
-  MacvlanTable,
   RTM_DELLINK,
   RTM_NEWLINK,
   RTM_SETLINK,
@@ -13,25 +12,22 @@ import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno, NoAnswer } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 import { setMac } from './device.ts';
+import type { Kind } from './kind.ts';
 import { findLink, findLinkByIndex, type LinkFacts } from './observe.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
-
-/** <linux/if_link.h> MACVLAN_MODE_… */
-export const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
-export type MacvlanMode = keyof typeof MACVLAN_MODES;
+const NOTHING = Buffer.alloc(0);
 
 /** What a link should be. ADD makes it, CHECK compares the kernel with it. */
-export interface LinkPlan {
+export interface LinkPlan<A> {
   readonly name: string;
   readonly parent: { readonly index: number; readonly name: string };
-  readonly mode: MacvlanMode;
+  readonly kind: Kind<A>;
+  readonly attributes: A;
   /** undefined: as the parent */
   readonly mtu: number | undefined;
-  /** undefined: the kernel's choice; in passthru mode it is that of the parent */
+  /** undefined: the kernel's choice */
   readonly mac: Mac | undefined;
-  /** undefined or 0: the kernel's default */
-  readonly broadcastQueueLength: number | undefined;
 }
 
 /**
@@ -45,10 +41,10 @@ export interface LinkPlan {
  * @param made called with the link's name as soon as there is a link under it
  * @throws ErrnoError EEXIST when the name is taken in `target`; CniError when the link is not what was asked for
  */
-export async function createLink(
+export async function createLink<A>(
   from: Conversation,
   target: Netns,
-  plan: LinkPlan,
+  plan: LinkPlan<A>,
   token: string,
   made: (name: string) => void,
 ): Promise<LinkFacts> {
@@ -60,7 +56,7 @@ export async function createLink(
       throw error;
     }
     const there = await findLink(target.netlink, plan.name);
-    if (isOurs(there, plan)) {
+    if (isOurs(there, plan) || (error instanceof NoAnswer && isNewborn(there, plan))) {
       made(plan.name); // it was made, and the answer lost
     } else if (there !== undefined || error instanceof NoAnswer) {
       throw error;
@@ -75,7 +71,10 @@ export async function createLink(
   const link = await wearing(target.netlink, created, plan);
   const fault = linkFault(link, plan);
   if (fault !== undefined) {
-    throw new CniError('internal', `cannot create macvlan "${plan.name}": the one that the kernel made ${fault}`);
+    throw new CniError(
+      'internal',
+      `cannot create ${plan.kind.name} "${plan.name}": the one that the kernel made ${fault}`,
+    );
   }
   return link;
 }
@@ -85,15 +84,17 @@ export async function createLink(
  *
  * @returns a phrase, or undefined when it is as it should be
  */
-export function linkFault(
+export function linkFault<A>(
   link: LinkFacts,
-  { mode, mac, mtu }: Pick<LinkPlan, 'mode' | 'mac' | 'mtu'>,
+  { kind, attributes, mac, mtu }: Pick<LinkPlan<A>, 'kind' | 'attributes' | 'mac' | 'mtu'>,
 ): string | undefined {
-  if (link.kind !== 'macvlan') {
-    return `is a ${link.kind || 'physical device'}, not a macvlan`;
+  if (link.kind !== kind.name) {
+    return `is a ${link.kind || 'physical device'}, not a ${kind.name}`;
   }
-  if (link.macvlanMode !== MACVLAN_MODES[mode]) {
-    return `does not have mode "${mode}"`;
+  const found = kind.decode(link.kindData ?? NOTHING);
+  const other = (Object.keys(found) as (keyof A)[]).find((key) => found[key] !== attributes[key]);
+  if (other !== undefined) {
+    return `does not have ${String(other)} ${JSON.stringify(attributes[other])}`;
   }
   if (mac !== undefined && link.mac !== mac) {
     return `has hardware address ${link.mac}, not ${mac}`;
@@ -102,19 +103,18 @@ export function linkFault(
 }
 
 /**
- * In passthru mode the kernel makes a link with its parent's address, whatever is asked for. It takes another one
- * afterwards, which the parent has too until the link is gone.
+ * A link that the kernel has made with its parent's address takes another one afterwards, which the parent has too until
+ * the link is gone.
  */
-async function wearing(netlink: Conversation, link: LinkFacts, { mac, mode, parent }: LinkPlan): Promise<LinkFacts> {
-  if (mode !== 'passthru' || mac === undefined || link.mac === mac) {
+async function wearing<A>(netlink: Conversation, link: LinkFacts, plan: LinkPlan<A>): Promise<LinkFacts> {
+  const { mac, kind, attributes, parent } = plan;
+  if (mac === undefined || link.mac === mac || !kind.isBornWithParentMac?.(attributes)) {
     return link;
   }
   try {
     await setMac(netlink, link, mac);
   } catch (error) {
-    throw new CniError('internal', `${messageOf(error)}: in mode "passthru" it is that of parent "${parent.name}"`, {
-      cause: error,
-    });
+    throw new CniError('internal', `${messageOf(error)}: it is that of parent "${parent.name}" too`, { cause: error });
   }
   return (await findLinkByIndex(netlink, link.index)) ?? link;
 }
@@ -179,13 +179,17 @@ export async function setGroup(netlink: Conversation, index: number, group: numb
 }
 
 /** By its hardware address, which is ours alone: a link of the same name may have been there before. */
-const isOurs = (link: LinkFacts | undefined, plan: LinkPlan): boolean =>
-  link?.kind === 'macvlan' && plan.mac !== undefined && link.mac === plan.mac;
+const isOurs = <A>(link: LinkFacts | undefined, plan: LinkPlan<A>): boolean =>
+  link?.kind === plan.kind.name && plan.mac !== undefined && link.mac === plan.mac;
 
-async function createAndRename(
+/** Where all have their parent's address: what nobody has set up yet is what was just asked for. */
+const isNewborn = <A>(link: LinkFacts | undefined, { kind, parent }: LinkPlan<A>): boolean =>
+  kind.sharesMac && link?.kind === kind.name && link.parentIndex === parent.index && !link.isUp;
+
+async function createAndRename<A>(
   from: Conversation,
   target: Netns,
-  plan: LinkPlan,
+  plan: LinkPlan<A>,
   name: string,
   made: (name: string) => void,
 ): Promise<void> {
@@ -200,29 +204,23 @@ async function createAndRename(
   made(plan.name);
 }
 
-async function requestLink(from: Conversation, target: Netns, plan: LinkPlan, name: string): Promise<void> {
+async function requestLink<A>(from: Conversation, target: Netns, plan: LinkPlan<A>, name: string): Promise<void> {
   await from.change({
     type: RTM_NEWLINK,
     flags: NLM_F_CREATE_EXCL,
     body: encodeLink({}, attributesOf(plan, name, target.descriptor)),
-    operation: `create macvlan "${plan.name}" on "${plan.parent.name}"`,
+    operation: `create ${plan.kind.name} "${plan.name}" on "${plan.parent.name}"`,
   });
 }
 
-function attributesOf(plan: LinkPlan, name: string, netNsFd: number): LinkAttributes {
-  const data = MacvlanTable.encode({
-    mode: MACVLAN_MODES[plan.mode],
-    ...(plan.broadcastQueueLength ? { bcQueueLen: plan.broadcastQueueLength } : {}),
-  });
-  return {
-    link: plan.parent.index,
-    ...(plan.mac === undefined ? {} : { address: macBytes(plan.mac) }),
-    ifName: name,
-    ...(plan.mtu === undefined ? {} : { mtu: plan.mtu }),
-    netNsFd,
-    linkInfo: { kind: 'macvlan', data: Buffer.concat(data) },
-  };
-}
+const attributesOf = <A>(plan: LinkPlan<A>, name: string, netNsFd: number): LinkAttributes => ({
+  link: plan.parent.index,
+  ...(plan.mac === undefined ? {} : { address: macBytes(plan.mac) }),
+  ifName: name,
+  ...(plan.mtu === undefined ? {} : { mtu: plan.mtu }),
+  netNsFd,
+  linkInfo: { kind: plan.kind.name, data: Buffer.concat(plan.kind.encode(plan.attributes)) },
+});
 
 /** FNV-1a, 32 bits: names differ, and DEL finds the same one again. */
 function fnv1a(text: string): number {

@@ -15,7 +15,6 @@ const device = (facts: Partial<DeviceFacts>): DeviceFacts => ({
   parentIndex: undefined,
   masterIndex: undefined,
   slaveKind: '',
-  macvlanMode: undefined,
   altNames: [],
   alias: '',
   permanentMac: '',
@@ -41,7 +40,7 @@ describe('the identity of a device', () => {
 
   it('is kind and address of a virtual one', () => {
     expect(isSameDevice(device({ kind: 'veth' }), device({ kind: 'veth', name: 'net1' }))).toBe(true);
-    expect(isSameDevice(device({ kind: 'veth' }), device({ kind: 'macvlan' }))).toBe(false);
+    expect(isSameDevice(device({ kind: 'veth' }), device({ kind: 'bridge' }))).toBe(false);
     expect(isSameDevice(device({ kind: 'tun', mac: '' }), device({ kind: 'tun', mac: '', name: 'tun1' }))).toBe(false);
   });
 });

@@ -6,7 +6,6 @@ import {
   encodeLink,
   IFF_UP,
   type LinkAttributes,
-  MacvlanTable,
   RTM_GETLINK,
   WITHOUT_STATS,
 } from '../netlink/codec/link.ts';
@@ -28,15 +27,15 @@ export interface LinkFacts {
   readonly isUp: boolean;
   /** up, and so is what lies below */
   readonly isRunning: boolean;
-  /** `macvlan`, `bridge`, …; '' for a physical device */
+  /** `veth`, `bridge`, …; '' for a physical device */
   readonly kind: string;
+  /** IFLA_INFO_DATA: what only links of its kind have */
+  readonly kindData?: Buffer | undefined;
   /** IFLA_LINK: the link below, in whatever namespace it is */
   readonly parentIndex: number | undefined;
   /** what the link is enslaved to */
   readonly masterIndex: number | undefined;
   readonly slaveKind: string;
-  /** MACVLAN_MODE_…, for a macvlan */
-  readonly macvlanMode: number | undefined;
 }
 
 /** An address of a link; `flags` are IFA_F_…. */
@@ -120,10 +119,10 @@ export function factsOf(body: Buffer): LinkFacts {
     isUp: (flags & IFF_UP) !== 0,
     isRunning: attributes.operState === OPER_UP,
     kind,
+    kindData: data,
     parentIndex: attributes.link,
     masterIndex: attributes.master,
     slaveKind,
-    macvlanMode: kind === 'macvlan' && data !== undefined ? MacvlanTable.decode(data).mode : undefined,
   };
 }
 

@@ -25,7 +25,6 @@ const StoredDevice = z.object({
   parentIndex: maybeNumber,
   masterIndex: maybeNumber,
   slaveKind: z.string(),
-  macvlanMode: maybeNumber,
   altNames: z.array(z.string()),
   alias: z.string(),
   permanentMac: mac,

@@ -15,7 +15,7 @@ const MAX_U32 = 2 ** 32 - 1;
 
 export const MacvlanConf = networkConf({
   master: text(
-    'Parent interface: its name or an alternative name. Default: the one of the default route with the lowest metric, IPv4 first.',
+    'Parent interface: its name or an alternative name. Default: the one through which the node itself goes outside, IPv4 first.',
   ),
   mode: oneOf(['bridge', 'private', 'vepa', 'passthru'], 'bridge', 'How pods on one parent see each other.'),
   mtu: whole("MTU of the interface; 0 takes the parent's.", { min: 0 }),

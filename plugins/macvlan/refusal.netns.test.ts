@@ -4,10 +4,11 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Plugin } from '../../lib/cni/plugin.ts';
 import { runPlugin } from '../../lib/cni/run.ts';
 import { findLink } from '../../lib/link/observe.ts';
+import { withReason } from '../../lib/link/refusal.ts';
 import { errnoError, NoAnswer } from '../../lib/netlink/errno.ts';
 import { ip, Lab, PARENT, stateOf } from '../../lib/testing/lab.ts';
+import { MACVLAN, REFUSALS } from './kind.ts';
 import { macvlan } from './plugin.ts';
-import { CREATION, withReason } from './refusal.ts';
 
 const MAC = '02:00:00:00:00:77';
 const SIBLING = `link add sibling link ${PARENT} address ${MAC} up type macvlan`;
@@ -102,15 +103,16 @@ describe('a macvlan that the kernel refuses', () => {
     const { host: netns } = lab.scope().node;
     using target = lab.openPod();
     const parent = (await findLink(netns.netlink, PARENT)) ?? expect.fail('no parent');
-    const none = { mtu: undefined, mac: undefined, broadcastQueueLength: undefined };
-    const asked = { from: netns.netlink, target, plan: { name: 'net1', parent, mode: 'bridge', ...none } } as const;
+    const link = { name: 'net1', parent, mtu: undefined, mac: undefined };
+    const plan = { ...link, kind: MACVLAN, attributes: { mode: 'bridge', bcQueueLen: 0 } } as const;
+    const asked = { from: netns.netlink, target, plan };
     for (const error of [
       errnoError('create it', 12), // ENOMEM
       errnoError('create it', 19), // ENODEV, and the parent is there
       new NoAnswer('create it', 110),
       new CniError('internal', 'something else'),
     ]) {
-      await expect(withReason(asked, CREATION, () => Promise.reject(error))).rejects.toBe(error);
+      await expect(withReason(asked, REFUSALS, 'creation', () => Promise.reject(error))).rejects.toBe(error);
     }
   });
 });

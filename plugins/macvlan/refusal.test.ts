@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { withReason } from '../../lib/link/refusal.ts';
 import { encodeLink, type LinkAttributes, RTM_NEWLINK } from '../../lib/netlink/codec/link.ts';
 import { Conversation } from '../../lib/netlink/conversation.ts';
 import { errnoError } from '../../lib/netlink/errno.ts';
 import { FakeTransport } from '../../lib/netlink/testing/fake-transport.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
-import { CREATION, withReason } from './refusal.ts';
+import { MACVLAN, REFUSALS } from './kind.ts';
 
 const EBUSY = 16;
 const PARENT: LinkAttributes = { ifName: 'eth0', address: Buffer.from('020000000001', 'hex'), mtu: 1500 };
@@ -27,12 +28,12 @@ describe('a parent that gives its frames to something else', () => {
       from: new Conversation(() => transport),
       target: {} as Netns,
       plan: {
-        ...{ name: 'net1', parent: { index: 3, name: 'eth0' }, mode: 'bridge' as const },
-        ...{ mtu: undefined, mac: undefined, broadcastQueueLength: undefined },
+        ...{ name: 'net1', parent: { index: 3, name: 'eth0' }, mtu: undefined, mac: undefined },
+        ...{ kind: MACVLAN, attributes: { mode: 'bridge' as const, bcQueueLen: 0 } },
       },
     };
     const refused = () => Promise.reject(errnoError('create macvlan "net1" on "eth0"', EBUSY));
-    await expect(withReason(asked, CREATION, refused)).rejects.toThrow(
+    await expect(withReason(asked, REFUSALS, 'creation', refused)).rejects.toThrow(
       expect.objectContaining({ code: 'EBUSY', message: expect.stringContaining(`: parent "eth0" ${says}`) }),
     );
   });

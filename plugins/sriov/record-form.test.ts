@@ -63,7 +63,7 @@ describe('a record', () => {
   it('keeps what is ours under one key, beside the form', () => {
     const device: DeviceFacts = {
       ...{ index: 5, name: 'p1v3', mac: mac('02:00:00:00:00:01'), mtu: 1500, isUp: true, isRunning: true, kind: '' },
-      ...{ parentIndex: undefined, masterIndex: undefined, slaveKind: '', macvlanMode: undefined },
+      ...{ parentIndex: undefined, masterIndex: undefined, slaveKind: '' },
       ...{ altNames: ['enp1s0f0v1'], alias: '', permanentMac: '', parentDev: '0000:65:02.3', flags: 1 },
       ...{ txQueueLength: 1000, group: 0, inetConf: Buffer.from([1, 2]), inet6Conf: Buffer.alloc(0) },
     };

@@ -10,9 +10,11 @@ const METHODS = { ADD: 'add', DEL: 'del', CHECK: 'check', GC: 'gc', STATUS: 'sta
 
 /** Which plugin takes which verb in which versions of the specification. */
 export function supportMatrix(plugins: readonly Plugin[]): string {
-  const rows = plugins.map((plugin) => [`\`${plugin.name}\``, ...VERBS.map((verb) => supportOf(plugin, verb))]);
+  const rows = plugins.map((plugin) => [linkTo(plugin), ...VERBS.map((verb) => supportOf(plugin, verb))]);
   return markdownTable(['Plugin', ...VERBS], rows);
 }
+
+const linkTo = ({ name }: Plugin): string => `[\`${name}\`](plugins/${name}/README.md)`;
 
 function supportOf(plugin: Plugin, verb: Verb): string {
   const taken = typeof plugin[METHODS[verb]] === 'function' ? VERSIONS.filter((version) => isTaken(verb, version)) : [];

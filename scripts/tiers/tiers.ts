@@ -1,3 +1,5 @@
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { execute } from './execute.ts';
 import { build, containerd, kernel, machine, type Need, peers, root, tools } from './needs.ts';
 import { type Outcome, together } from './outcome.ts';
@@ -36,8 +38,11 @@ export const TIERS: readonly Tier[] = [
   },
 ];
 
-/** About half of the work, by time: an emulated machine keeps one processor busy. */
-const FIRST_MACHINE = ['sriov', 'sriov-attributes', 'host-device'].map((name) => `conformance/vm/${name}.test.ts`);
+/** About half of the work, by time: an emulated machine keeps one processor busy. What plugins bring is a part of it. */
+const FIRST_MACHINE = [
+  ...['sriov', 'sriov-attributes', 'host-device'].map((name) => `conformance/vm/${name}.test.ts`),
+  ...globSync('conformance/plugins/*/vm/*.test.ts', { cwd: join(import.meta.dirname, '../..') }).sort(),
+];
 
 /** Two machines at once: the second runs all files but those of the first. */
 async function runMachines(isVerbose: boolean): Promise<Outcome> {

@@ -8,7 +8,6 @@ import {
   encodeLink,
   IFF_UP,
   LinkTable,
-  MacvlanTable,
   RTM_DELLINKPROP,
   RTM_GETLINK,
   RTM_NEWLINK,
@@ -28,16 +27,16 @@ async function wire(type: number, flags: number, body: Uint8Array[]): Promise<st
 const head = (length: string, type: string, flags: string) => `${length} ${type}${flags} 01000000 00000000`;
 
 describe('the codec of links', () => {
-  it('encodes a macvlan that is born in another namespace', async () => {
-    const data = Buffer.concat(MacvlanTable.encode({ mode: 4, bcQueueLen: 5000 }));
+  it('encodes a link of some kind that is born in another namespace', async () => {
+    const data = Buffer.from('0800010004000000' + '0800070088130000', 'hex');
     const body = encodeLink(
       {},
-      { link: 2, ifName: 'veth0a1b2c3d', mtu: 1400, netNsFd: 9, linkInfo: { kind: 'macvlan', data } },
+      { link: 2, ifName: 'veth0a1b2c3d', mtu: 1400, netNsFd: 9, linkInfo: { kind: 'tunnelx', data } },
     );
     expect(await wire(RTM_NEWLINK, 0x600, body)).toBe(
       `${head('70000000', '1000', '0506')} 00000000 00000000 00000000 00000000 ` +
         '08000500 02000000 11000300 76657468 30613162 32633364 00000000 08000400 78050000 08001c00 09000000 ' +
-        '24001200 0b000100 6d616376 6c616e00 14000200 08000100 04000000 08000700 88130000',
+        '24001200 0b000100 74756e6e 656c7800 14000200 08000100 04000000 08000700 88130000',
     );
   });
 

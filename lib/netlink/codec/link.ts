@@ -8,7 +8,6 @@ import {
   table,
   text,
   u8,
-  u16,
   u32,
 } from '../attributes.ts';
 
@@ -30,18 +29,7 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_CONF = 2;
-const IFLA_MACVLAN_MODE = 1;
-const IFLA_MACVLAN_FLAGS = 2;
-const IFLA_MACVLAN_BC_QUEUE_LEN = 7;
-const IFLA_MACVLAN_BC_QUEUE_LEN_USED = 8;
 const RTEXT_FILTER_SKIP_STATS = 8;
-
-export const MacvlanTable = table({
-  mode: [IFLA_MACVLAN_MODE, u32],
-  flags: [IFLA_MACVLAN_FLAGS, u16],
-  bcQueueLen: [IFLA_MACVLAN_BC_QUEUE_LEN, u32],
-  bcQueueLenUsed: [IFLA_MACVLAN_BC_QUEUE_LEN_USED, u32],
-});
 
 export const LinkInfoTable = table({
   kind: [1, bareText],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { findLink } from '../../lib/link/observe.ts';
-import { ip, Lab, PARENT } from '../../lib/testing/lab.ts';
-import { advertise } from '../../lib/testing/router.ts';
+import { ip, Lab, PARENT } from '../testing/lab.ts';
+import { advertise } from '../testing/router.ts';
+import { findLink } from './observe.ts';
 import { findParent } from './parent.ts';
 
 const OTHER = 'up1';

@@ -1,10 +1,10 @@
-import { CniError } from '../../lib/cni/errors.ts';
-import { findLink, findLinkByIndex, type LinkFacts } from '../../lib/link/observe.ts';
-import { findRoute, listRoutes, type RouteFacts, RT_TABLE_MAIN } from '../../lib/link/routes.ts';
-import { isDefault } from '../../lib/net/cidr.ts';
-import { type Family, type Ip, parseIp } from '../../lib/net/ip.ts';
-import { RTNH_F_DEAD, RTNH_F_LINKDOWN } from '../../lib/netlink/codec/route.ts';
-import type { Conversation } from '../../lib/netlink/conversation.ts';
+import { CniError } from '../cni/errors.ts';
+import { isDefault } from '../net/cidr.ts';
+import { type Family, type Ip, parseIp } from '../net/ip.ts';
+import { RTNH_F_DEAD, RTNH_F_LINKDOWN } from '../netlink/codec/route.ts';
+import type { Conversation } from '../netlink/conversation.ts';
+import { findLink, findLinkByIndex, type LinkFacts } from './observe.ts';
+import { findRoute, listRoutes, type RouteFacts, RT_TABLE_MAIN } from './routes.ts';
 
 /**
  * The parent that the configuration names, or that of the default route.
@@ -73,3 +73,32 @@ function wayOut({ outputIndex, nextHops }: RouteFacts): number | undefined {
   const hop = without(RTNH_F_DEAD | RTNH_F_LINKDOWN) ?? without(RTNH_F_DEAD) ?? nextHops[0];
   return outputIndex ?? hop?.index;
 }
+
+/** Whoever takes all frames that a link gets: two cannot. A VRF is a master too, and takes none. */
+const TAKERS = ['bridge', 'bond', 'team', 'openvswitch', 'hsr'];
+const ETHERNET_LENGTH = '02:00:00:00:00:01'.length;
+
+/**
+ * Why a link cannot be the parent of others that get a share of its frames.
+ *
+ * @returns a phrase, or undefined
+ */
+export function parentFault(parent: LinkFacts): string | undefined {
+  if (parent.name === 'lo') {
+    return 'is the loopback';
+  }
+  if (parent.mac.length !== ETHERNET_LENGTH) {
+    return 'is not an Ethernet device';
+  }
+  return parent.masterIndex !== undefined && TAKERS.includes(parent.slaveKind)
+    ? `is enslaved to a ${parent.slaveKind}`
+    : undefined;
+}
+
+/**
+ * Why such a link cannot have an MTU; 0 is that of the parent.
+ *
+ * @returns a phrase, or undefined
+ */
+export const mtuFault = (mtu: number, parent: LinkFacts): string | undefined =>
+  mtu > parent.mtu ? `parent "${parent.name}" has ${parent.mtu}` : undefined;
