@@ -39,7 +39,7 @@ describe('braid doctor', () => {
       expect(await node.cnitool('add', await node.pod())).toMatchObject({ exitCode: 0 });
       expect(await examine(node)).toEqual([]);
       const { stdout } = await node.about(`doctor --cri none --bin ${node.bin}`);
-      expect(stdout).toBe('all is well (no runtime of Kubernetes, 1 configured plugin, 1 recorded container)\n');
+      expect(stdout).toBe('no problems found (no Kubernetes runtime, 1 configured plugin, 1 recorded container)\n');
     }),
   );
 
@@ -117,7 +117,7 @@ describe('braid doctor', () => {
       await node.braid(`install --bin ${node.bin} --form script`);
       rmSync(join(node.bin, 'rdma'));
       writeFileSync(join(node.bin, 'rdma'), `${' '.repeat(99)}\n${`//#braid-${'0'.repeat(32)}`.padEnd(46)}\n`);
-      await expectFound(node, 'warning', /are of 2 builds.*slow/, /braid install/);
+      await expectFound(node, 'warning', /come from 2 builds.*slow/, /braid install/);
       writeFileSync(join(node.confDir, '99-broken.conf'), '{');
       await expectFound(node, 'fault', /^configuration ".*99-broken.conf" cannot be read/, /move it away/);
     }),

@@ -68,7 +68,7 @@ describe('wrong usage', () => {
     ['lsit', 'unknown command "lsit", did you mean "list"?'],
     ['ipam chekc', 'unknown command "ipam chekc", did you mean "ipam check"?'],
     ['frobnicate', 'unknown command "frobnicate"'],
-    ['ipam', '"ipam" is several commands: "ipam check", "ipam import", "ipam show"'],
+    ['ipam', '"ipam" is a group of commands: "ipam check", "ipam import", "ipam show"'],
     ['gc --dryrun', 'unknown option "--dryrun", did you mean "--dry-run"?'],
     ['gc --wait', 'option "--wait" needs a value'],
     ['list everything', 'unexpected argument "everything"'],
@@ -95,7 +95,7 @@ describe('wrong usage', () => {
 describe('a failure', () => {
   it.each([
     ['ipam import /no/such/folder --range 10.0.0.0/24', 'cannot read folder "/no/such/folder": ENOENT'],
-    ['gc --cri /no/such/socket', 'cannot ask "/no/such/socket"'],
+    ['gc --cri /no/such/socket', 'cannot call "/no/such/socket"'],
     ['ipam show nowhere', 'cannot find pool "nowhere"'],
   ])('braid %s: exit code 1, and what failed', async (words, fault) => {
     const failed = await braid(words);

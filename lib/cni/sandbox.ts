@@ -10,22 +10,22 @@ import { parseResult } from './result.ts';
 import type { Scope } from './scope.ts';
 
 /**
- * Names one network namespace among all that the machine ever has. A path proves nothing: the process behind it ends and
- * another gets its number, a mount is lost, a new pod gets the name of an old one.
+ * Identifies a network namespace. A path proves nothing: a process ends and its number is recycled, a mount is lost, a
+ * new pod reuses the name of an old one.
  */
 export interface NetnsIdentity {
-  /** the kernel's run */
+  /** boot id of the kernel */
   readonly boot: string;
-  /** `<device>:<inode>`; numbers are used again when a namespace is gone */
+  /** `<device>:<inode>`; recycled when a namespace is gone */
   readonly inode: string;
-  /** never used again while the kernel runs; undefined before Linux 5.14 */
+  /** never recycled until reboot; undefined before Linux 5.14 */
   readonly cookie?: number | undefined;
 }
 
-/** As records keep it. */
+/** Its form in records. */
 export const NetnsIdentityForm = z.object({ boot: z.string(), inode: z.string(), cookie: z.optional(z.number()) });
 
-/** An interface, as far as it is known; pods are told apart by it. */
+/** What is known of an interface that identifies a pod. */
 export interface SandboxLink {
   readonly name: string;
   readonly mac: string | undefined;
@@ -33,19 +33,19 @@ export interface SandboxLink {
   readonly addresses?: readonly string[];
 }
 
-/** What is known of the namespace that an attachment was made in. */
+/** What is known about the namespace of an attachment. */
 export interface Sandbox {
-  /** where it was, or is said to be; undefined when nobody says */
+  /** recorded or given; undefined when neither */
   readonly path: string | undefined;
-  /** recorded at ADD; undefined when it was not */
+  /** recorded by ADD; undefined when not recorded */
   readonly identity?: NetnsIdentity | undefined;
-  /** the attachment's interface in it, by which it is known when no identity was recorded */
+  /** the attachment's interface, which identifies it when no identity was recorded */
   readonly link?: SandboxLink | undefined;
-  /** the caller insists on the node's own namespace (CNI_NETNS_OVERRIDE) */
+  /** the caller permits the node's own namespace (CNI_NETNS_OVERRIDE) */
   readonly mayBeOwn?: boolean;
 }
 
-/** `here`: open, to be disposed of; `gone`: it is no more; `replaced`: nor is it, and its path leads to something else. */
+/** `here`: open, dispose of it; `gone`: it no longer exists; `replaced`: gone, and its path leads to another one. */
 export type Reopened =
   | { readonly state: 'here'; readonly netns: Netns }
   | { readonly state: 'gone' | 'replaced'; readonly netns?: never };
@@ -53,24 +53,24 @@ export type Reopened =
 const GONE: Reopened = { state: 'gone' };
 const REPLACED: Reopened = { state: 'replaced' };
 
-/** What ADD records of the namespace. */
+/** The identity that ADD records. */
 export function identityOf(scope: Scope, { identity, cookie }: Netns): NetnsIdentity {
   return { boot: scope.node.bootId, inode: identity, ...(cookie === undefined ? {} : { cookie }) };
 }
 
-/** Is an open namespace the one that was recorded? */
+/** Whether an open namespace is the recorded one. */
 export const isNetnsOf = (scope: Scope, netns: Netns, identity: NetnsIdentity): boolean =>
   identity.boot === scope.node.bootId && isSame(netns, identity);
 
-/** The sandbox of a call that has no record: the interface is that of prevResult. */
+/** The sandbox of a call without a record: its interface comes from prevResult. */
 export function sandboxOf(call: AttachmentCall<unknown>): Sandbox {
   const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
   return { path: call.netnsPath, link: linkOf(call), mayBeOwn: ['1', 'true'].includes(override) };
 }
 
 /**
- * The same for a call that is about a piece of hardware. Name and hardware address are then in whatever pod has it by now:
- * only with the addresses that it got in this one do they tell the pod.
+ * The same for a call about a hardware device. Its name and hardware address are now in whatever pod has it, so they
+ * identify the pod only together with the addresses assigned in this one.
  */
 export function sandboxOfDevice(call: AttachmentCall<unknown>): Sandbox {
   const { link, ...sandbox } = sandboxOf(call);
@@ -78,27 +78,28 @@ export function sandboxOfDevice(call: AttachmentCall<unknown>): Sandbox {
 }
 
 /**
- * Opens the namespace that an attachment was made in, wherever it is by now: where its path leads, else where processes
- * or mounts keep it.
+ * Opens the namespace of an attachment wherever it is now: at its path, else where a process or mount holds it.
  *
- * @throws CniError invalidNetns when it cannot be told whether it lives
+ * @throws CniError invalidNetns when it cannot be determined whether it lives
  */
 export async function reopen(scope: Scope, sandbox: Sandbox): Promise<Reopened> {
-  return sandbox.identity === undefined ? byLink(scope, sandbox) : byIdentity(scope, sandbox, sandbox.identity);
+  return sandbox.identity === undefined
+    ? reopenByLink(scope, sandbox)
+    : reopenByIdentity(scope, sandbox, sandbox.identity);
 }
 
-/** The same, where both kinds of absence are one; a line of the log says which. */
+/** The same with both kinds of absence as undefined; the log says which. */
 export async function reopenIfHere(scope: Scope, sandbox: Sandbox): Promise<Netns | undefined> {
   const { state, netns } = await reopen(scope, sandbox);
   if (state === 'replaced') {
-    scope.log(`the pod's network namespace is gone: "${sandbox.path}" is another's now`);
+    scope.log(`the pod's network namespace is gone: "${sandbox.path}" is now another one`);
   } else if (state === 'gone' && sandbox.path !== undefined && existsSync(sandbox.path)) {
     scope.log(`the pod's network namespace is gone: nothing is mounted on "${sandbox.path}"`);
   }
   return netns;
 }
 
-async function byIdentity(scope: Scope, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {
+async function reopenByIdentity(scope: Scope, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {
   const there = open(scope, path);
   if (identity.boot === scope.node.bootId) {
     if (there !== undefined && isSame(there, identity)) {
@@ -130,13 +131,13 @@ function findSame(scope: Scope, identity: NetnsIdentity): Netns | undefined {
 }
 
 /**
- * Without a recorded identity a path is believed, unless it goes through a process and the interface is not there: that
- * process may be another one by now; or unless another pod's interface is there. Only where no path leads to the pod is
- * the interface looked for elsewhere.
+ * Without a recorded identity the path is trusted, unless it goes through a process and the interface is not there (the
+ * process may be another one by now), or another pod's interface is there. Only if no path leads to the pod is the
+ * interface searched elsewhere.
  */
-async function byLink(scope: Scope, { path, link, mayBeOwn = false }: Sandbox): Promise<Reopened> {
+async function reopenByLink(scope: Scope, { path, link, mayBeOwn = false }: Sandbox): Promise<Reopened> {
   const there = open(scope, path);
-  if (there !== undefined && (await isBelievable(scope, there, { path, link, mayBeOwn }))) {
+  if (there !== undefined && (await isTrustworthy(scope, there, { path, link, mayBeOwn }))) {
     return { state: 'here', netns: there };
   }
   there?.[Symbol.dispose]();
@@ -145,23 +146,23 @@ async function byLink(scope: Scope, { path, link, mayBeOwn = false }: Sandbox): 
     return { state: 'here', netns: elsewhere };
   }
   if (link !== undefined && link.mac === undefined && there === undefined) {
-    await refuseUnproved(scope, path, link);
+    await refuseUnproven(scope, path, link);
   }
   return there === undefined ? GONE : REPLACED;
 }
 
-async function isBelievable(scope: Scope, there: Netns, { path, link, mayBeOwn = false }: Sandbox): Promise<boolean> {
+async function isTrustworthy(scope: Scope, there: Netns, { path, link, mayBeOwn = false }: Sandbox): Promise<boolean> {
   if (there.isSameAs(scope.node.host)) {
     return mayBeOwn;
   }
   if (link?.mac === undefined) {
     return true;
   }
-  return path?.startsWith('/proc/') ? hasLink(there, link) : !(await hasAnothersLink(there, link));
+  return path?.startsWith('/proc/') ? hasLink(there, link) : !(await hasForeignLink(there, link));
 }
 
-/** Programs of a pod may change its interface's hardware address, or its addresses; both are another pod's. */
-async function hasAnothersLink({ netlink }: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
+/** A pod's programs may change the hardware address or the addresses of its interface; if both differ, it is another pod's. */
+async function hasForeignLink({ netlink }: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
   const link = addresses.length === 0 ? undefined : await findLink(netlink, name);
   if (link === undefined || link.mac === mac) {
     return false;
@@ -181,7 +182,7 @@ async function findWithLink(scope: Scope, link: SandboxLink): Promise<Netns | un
   return undefined;
 }
 
-/** Is there an interface of that name, with as much as is known of its hardware address and addresses? */
+/** Whether there is an interface with that name and the known hardware address and addresses. */
 async function hasLink({ netlink }: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
   try {
     const link = await findLink(netlink, name);
@@ -191,12 +192,12 @@ async function hasLink({ netlink }: Netns, { name, mac, addresses = [] }: Sandbo
     const found = addresses.length === 0 ? [] : await listAddresses(netlink, link.index);
     return addresses.every((text) => found.some(({ ip, prefix }) => formatCidr({ ip, prefix }) === text));
   } catch {
-    return false; // it ends while we look
+    return false; // it died meanwhile
   }
 }
 
-/** A file without a namespace is what a lost mount leaves: the pod may live on, and nothing tells which one it is. */
-async function refuseUnproved(scope: Scope, path: string | undefined, link: SandboxLink): Promise<void> {
+/** A lost mount leaves a file without a namespace: the pod may live on, unidentifiable. */
+async function refuseUnproven(scope: Scope, path: string | undefined, link: SandboxLink): Promise<void> {
   if (path === undefined || !existsSync(path)) {
     return;
   }
@@ -210,7 +211,7 @@ async function refuseUnproved(scope: Scope, path: string | undefined, link: Sand
   }
 }
 
-/** @throws CniError invalidNetns when what is there cannot be looked at */
+/** @throws CniError invalidNetns when it cannot be opened for another reason */
 function open(scope: Scope, path: string | undefined): Netns | undefined {
   if (path === undefined || path === '') {
     return undefined;
@@ -225,7 +226,7 @@ function open(scope: Scope, path: string | undefined): Netns | undefined {
   }
 }
 
-/** As much of the attachment's interface as prevResult tells. */
+/** The attachment's interface as far as prevResult describes it. */
 function linkOf(call: AttachmentCall<unknown>): SandboxLink {
   const name = call.ifName;
   try {

@@ -4,7 +4,7 @@ import type { Native } from '../netns/native.ts';
 import { type Netns, OpenNamespaces } from '../netns/netns.ts';
 import { readBootId } from '../sys/boot.ts';
 import { type Executed, type Execution, execute } from '../sys/execute.ts';
-import { Gatherer, type Together } from '../sys/gather.ts';
+import { type BatchWork, Gatherer } from '../sys/gather.ts';
 import { KeyedMutex } from '../sys/keyed-mutex.ts';
 
 /**
@@ -36,7 +36,7 @@ export interface Node {
    */
   execute(execution: Execution, signal?: AbortSignal): Promise<Executed>;
   /** Does together what calls ask for at the same time; see Gatherer. */
-  gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O>;
+  gather<I, O>(key: string, item: I, work: BatchWork<I, O>): Promise<O>;
   /** Told how long a part of a call took, for those who want to know where the time goes. */
   readonly observe?: ((name: string, ms: number) => void) | undefined;
 }

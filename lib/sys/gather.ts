@@ -2,11 +2,11 @@ interface Waiting {
   readonly item: unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
-  readonly work: Together<unknown, unknown>;
+  readonly work: BatchWork<unknown, unknown>;
 }
 
 /** Does the same for many: one outcome for each item, in their order. */
-export type Together<I, O> = (items: readonly I[]) => Promise<readonly PromiseSettledResult<O>[]>;
+export type BatchWork<I, O> = (items: readonly I[]) => Promise<readonly PromiseSettledResult<O>[]>;
 
 /**
  * Gathers what is asked for within one turn of the event loop, and while the same is being done for others: work that
@@ -22,14 +22,14 @@ export class Gatherer {
    * @param work of the first who asks serves all
    * @throws what the item's outcome is rejected with, or what `work` throws
    */
-  gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O> {
+  gather<I, O>(key: string, item: I, work: BatchWork<I, O>): Promise<O> {
     return new Promise<O>((resolve, reject) => {
       const same = this.waiting.get(key);
       if (same !== undefined) {
-        same.push({ item, resolve, reject, work: work as Together<unknown, unknown> });
+        same.push({ item, resolve, reject, work: work as BatchWork<unknown, unknown> });
         return;
       }
-      this.waiting.set(key, [{ item, resolve, reject, work: work as Together<unknown, unknown> }]);
+      this.waiting.set(key, [{ item, resolve, reject, work: work as BatchWork<unknown, unknown> }]);
       if (!this.busy.has(key)) {
         setImmediate(() => this.serve(key));
       }

@@ -192,7 +192,7 @@ describe('an ADD that is refused does nothing', () => {
   it.each<readonly [string, object, number, string]>([
     ['not in a list', { prevResult: undefined }, 7, '"prevResult" is missing: put it into a plugin list, after'],
     ['a prevResult that is none', { prevResult: { ips: 5 } }, 7, 'cannot read "prevResult.ips"'],
-    ['one of another family', { prevResult: { cniVersion: '0.4.0' } }, 999, 'does not go with 1.1.0'],
+    ['one of another family', { prevResult: { cniVersion: '0.4.0' } }, 999, 'does not match 1.1.0'],
     ['a prevResult without address in an old version', { cniVersion: '0.2.0', prevResult: {} }, 999, 'no valid IP'],
     ['a path for a device', { deviceID: '../../../etc' }, 7, 'cannot use "deviceID" "../../../etc"'],
     ['a device that is not there', { deviceID: '0000:09:00.0' }, 7, 'cannot find "deviceID" "0000:09:00.0"'],
