@@ -1,12 +1,12 @@
 /** Castagnoli's polynomial, bits reversed (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78;
 
-/** A byte at a time: wider steps win only after the function is compiled, and a plugin's process ends before that. */
+/** A byte at a time: wider steps pay only once the function is compiled, and a plugin's process ends before that. */
 const TABLE = tableOf(POLYNOMIAL);
 
-/** CRC-32C of the bytes, as iSCSI, ext4 and btrfs count it. */
+/** CRC-32C of the bytes, as in iSCSI, ext4 and btrfs. */
 export function crc32c(bytes: Uint8Array): number {
-  // Asking a typed array for its length in every round costs more than all the rest as long as nothing is compiled.
+  // In uncompiled code, reading a typed array's length in every round costs more than all the rest.
   const { length } = bytes;
   let crc = -1;
   for (let i = 0; i < length; i++) {
@@ -15,7 +15,7 @@ export function crc32c(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** CRC is linear: the powers of two give all other entries, in 255 steps rather than 2,048. */
+/** CRC is linear: the powers of two yield all other entries, in 255 steps rather than 2,048. */
 function tableOf(polynomial: number): Int32Array {
   const table = new Int32Array(256);
   let crc = 1;

@@ -97,7 +97,7 @@ describe('Journal', () => {
     expect(() => Journal.open(path)).toThrow(
       expect.objectContaining({
         code: 5,
-        message: `cannot read "${path}": the record at byte 0 is damaged and a sound one follows at byte 13`,
+        message: `cannot read "${path}": the record at byte 0 is damaged and a valid one follows at byte 13`,
       }),
     );
   });
@@ -143,7 +143,7 @@ describe('Journal', () => {
     const truncate: JournalCalls['truncate'] = (fd, length) => (broken ? full() : ftruncateSync(fd, length));
     const datasync = () => (broken ? full() : undefined);
     using journal = Journal.open(path, calls({ datasync, truncate }));
-    expect(() => journal.append(Buffer.from('y'))).toThrow('cannot cut off the unfinished record');
+    expect(() => journal.append(Buffer.from('y'))).toThrow('cannot truncate the unfinished record');
     broken = false;
     journal.append(Buffer.from('z'));
     expect(textsIn(path)).toEqual(['x', 'z']);

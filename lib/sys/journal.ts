@@ -17,7 +17,7 @@ import { ioError, isMissing } from './io-error.ts';
 /** Length and CRC-32C of the payload, both big endian. */
 const HEADER = 8;
 
-/** What a journal asks of the kernel; tests put a full disk in its place. */
+/** System calls of a journal; tests substitute a full disk. */
 export interface JournalCalls {
   write(fd: number, bytes: Uint8Array, offset: number, length: number, position: number): number;
   datasync(fd: number): void;
@@ -27,12 +27,12 @@ export interface JournalCalls {
 const KERNEL: JournalCalls = { write: writeSync, datasync: fdatasyncSync, truncate: ftruncateSync };
 
 /**
- * An append-only file of checked records. A record that `append` has confirmed survives a crash and a power cut; one
- * that was cut short by them is dropped. Callers exclude each other with a lock of their own.
+ * An append-only file of checksummed records. A record confirmed by `append` survives a crash and a power cut; a
+ * truncated one is dropped. Callers use a lock of their own.
  */
 export class Journal implements Disposable {
   readonly path: string;
-  /** as they were when the journal was opened */
+  /** when the journal was opened */
   readonly payloads: readonly Buffer[];
   private readonly calls: JournalCalls;
   private fd: number | undefined;
@@ -53,10 +53,10 @@ export class Journal implements Disposable {
   }
 
   /**
-   * Opens and reads a journal; a missing file is an empty journal and is created by the first `append`.
+   * Opens and reads a journal; a missing file is an empty journal, created by the first `append`.
    *
-   * @throws CniError ioFailure when it cannot be read, or when a damaged record is followed by a sound one: that is no
-   * torn tail, and dropping what follows would forget confirmed records
+   * @throws CniError ioFailure when it cannot be read, or when a valid record follows a damaged one: that is no torn
+   * tail, and dropping the rest would lose confirmed records
    */
   static open(path: string, calls: JournalCalls = KERNEL): Journal {
     const fd = openIfThere(path);
@@ -70,7 +70,7 @@ export class Journal implements Disposable {
     }
   }
 
-  /** bytes of all sound records */
+  /** bytes of all valid records */
   get size(): number {
     return this.end;
   }
@@ -80,7 +80,7 @@ export class Journal implements Disposable {
   }
 
   /**
-   * Adds a record and returns when it is on the disk.
+   * Appends a record and syncs it to disk.
    *
    * @throws CniError ioFailure; then the record is not in the journal
    */
@@ -102,7 +102,7 @@ export class Journal implements Disposable {
     this.appended += 1;
   }
 
-  /** Makes durable what a call that died between write and sync may have left. */
+  /** Syncs what a call that died between write and sync may have left. */
   sync(): void {
     if (this.fd !== undefined && this.end > 0) {
       try {
@@ -139,7 +139,7 @@ export class Journal implements Disposable {
     }
   }
 
-  /** A journal that this call made for a record that it could not write. */
+  /** Removes a journal that this call created for a record that it could not write. */
   private remove(error: unknown): unknown {
     this[Symbol.dispose]();
     try {
@@ -150,19 +150,19 @@ export class Journal implements Disposable {
     return error;
   }
 
-  /** A record that was not confirmed must not come to life later, and half of it must not stand before the next. */
+  /** An unconfirmed record must not reappear later, and a partial one must not precede the next. */
   private cutBack(fd: number, error: unknown): unknown {
     try {
       this.calls.truncate(fd, this.end);
       return error;
     } catch (second) {
       this.torn = true;
-      return new Error(`${messageOf(error)}; cannot cut off the unfinished record: ${messageOf(second)}`);
+      return new Error(`${messageOf(error)}; cannot truncate the unfinished record: ${messageOf(second)}`);
     }
   }
 }
 
-/** One record as it stands in the file. */
+/** One record as stored in the file. */
 export function frameOf(payload: Uint8Array): Buffer {
   const frame = Buffer.allocUnsafe(HEADER + payload.length);
   frame.writeUInt32BE(payload.length, 0);
@@ -174,8 +174,8 @@ export function frameOf(payload: Uint8Array): Buffer {
 /**
  * Reads the records of a journal.
  *
- * @returns the payloads, and where the last sound record ends
- * @throws CniError ioFailure when a sound record follows a damaged one
+ * @returns the payloads, and the end of the last valid record
+ * @throws CniError ioFailure when a valid record follows a damaged one
  */
 export function readFrames(bytes: Buffer, path: string): { payloads: readonly Buffer[]; end: number } {
   const payloads: Buffer[] = [];
@@ -188,7 +188,7 @@ export function readFrames(bytes: Buffer, path: string): { payloads: readonly Bu
     if (payloadAt(bytes, offset) !== undefined) {
       throw new CniError(
         'ioFailure',
-        `cannot read "${path}": the record at byte ${end} is damaged and a sound one follows at byte ${offset}`,
+        `cannot read "${path}": the record at byte ${end} is damaged and a valid one follows at byte ${offset}`,
       );
     }
   }

@@ -30,7 +30,7 @@ const FINDINGS: Readonly<Record<Exclude<RdmaMode, 'exclusive'>, Finding>> = {
     text: 'the RDMA subsystem is in shared mode: no device can belong to a single pod',
     fix: 'put "options ib_core netns_mode=0" into a file in /etc/modprobe.d and reboot, or run "rdma system set netns exclusive" before the first pod starts',
   },
-  unaware: {
+  unsupported: {
     level: 'fault',
     text: 'this kernel does not support network namespaces for RDMA',
     fix: 'upgrade to Linux 5.3 or newer',

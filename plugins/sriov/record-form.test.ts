@@ -79,7 +79,7 @@ describe('a record', () => {
   it.each(['{"format":2,"device":{}}', '{"format":2,"namespace":{"boot":1}}'])(
     'with a part of ours that is damaged cannot be read: %s',
     (braid) => {
-      expect(() => parseRecord(PLAIN.replace(/\}$/, `,"braid":${braid}}`))).toThrow('is not what it should be');
+      expect(() => parseRecord(PLAIN.replace(/\}$/, `,"braid":${braid}}`))).toThrow('is invalid');
     },
   );
 
