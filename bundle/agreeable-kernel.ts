@@ -1,4 +1,4 @@
-/** A kernel that has one parent interface, says yes to everything, and remembers the links it was asked to make. */
+/** A fake kernel with one parent interface that accepts everything and remembers the links it made. */
 import { openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -25,11 +25,11 @@ const ENODEV = 19;
 const EPROTONOSUPPORT = 93;
 
 interface Socket {
-  /** how far the requests in the file that stands for the socket are answered */
+  /** position in the socket's file up to which requests are answered */
   answered: number;
 }
 
-/** @param folder where files may be made: a request is written to one, and read back from it */
+/** @param folder for files: a request is written to one and read back */
 export function agreeableNative(folder: string): Native {
   const sockets = new Map<number, Socket>();
   const links = new Map<string, number>([[PARENT, PARENT_INDEX]]);
@@ -96,7 +96,7 @@ function answerTo(request: Buffer, links: Map<string, number>): Buffer {
   }
 }
 
-/** By its index, or with index 0 a whole group: all but the parent. */
+/** Deletes a link by index, or with index 0 a whole group: all but the parent. */
 function forget(links: Map<string, number>, index: number): void {
   for (const [name, its] of links) {
     if (name !== PARENT && (its === index || index === 0)) {
