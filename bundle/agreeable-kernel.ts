@@ -1,4 +1,4 @@
-/** A kernel that has one parent interface, says yes to everything, and remembers the links it was asked to make. */
+/** A fake kernel with one parent interface that accepts everything and remembers the links it made. */
 import { openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -31,11 +31,11 @@ interface Link {
 }
 
 interface Socket {
-  /** how far the requests in the file that stands for the socket are answered */
+  /** position in the socket's file up to which requests are answered */
   answered: number;
 }
 
-/** @param folder where files may be made: a request is written to one, and read back from it */
+/** @param folder for files: a request is written to one and read back */
 export function agreeableNative(folder: string): Native {
   const sockets = new Map<number, Socket>();
   const links = new Map<string, Link>([[PARENT, { index: PARENT_INDEX }]]);

@@ -23,10 +23,10 @@ import { shellStart } from './shell-start.ts';
 
 const OLDEST_NODE = 24;
 
-/** Always the same place: the snapshot knows the paths of what made it. */
+/** Always the same path: the snapshot contains the paths of its sources. */
 const WORKSHOP = '/tmp/braid-build-standalone';
 
-/** Runs before anything that an older Node would not understand; plain enough for Node 0.12. */
+/** Runs before anything that an older Node cannot parse; works on Node 0.12. */
 const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
   console.log(JSON.stringify({ code: 999, msg: 'cannot run on Node ' + process.versions.node + ': Node ${OLDEST_NODE} or newer is needed on the PATH' }, null, 4));
   process.exit(1);
@@ -57,17 +57,17 @@ async function main(): Promise<void> {
   writeSums();
 }
 
-/** Licence texts of what the programs contain. */
+/** License texts of the contents of the programs. */
 function writeNotices(): void {
   const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object };
   const files = Object.keys(dependencies).flatMap((name) => globSync(join(ROOT, 'node_modules', name, 'LICENSE*')));
   const texts = files.map((path) => `${basename(dirname(path))}\n\n${readFileSync(path, 'utf8')}`);
-  // the npm package `node` keeps its binary and drops its licence
+  // the npm package `node` ships its binary without the license
   texts.push(`Node.js\n\n${readFileSync(join(ROOT, 'bundle/licenses/node.txt'), 'utf8')}`);
   writeFileSync(join(DIST, 'NOTICES.txt'), texts.join(`\n\n${'-'.repeat(80)}\n\n`));
 }
 
-/** All scripts are the same program: a plugin runs its delegates in its own process. */
+/** All scripts are the same file: a plugin runs its delegates in its own process. */
 function writeScripts(names: readonly string[], code: string, id: string): void {
   makeFolder(join(DIST, 'script'), { mode: 0o755, sync: false });
   // Without a package.json of its own, the checkout's would make these files ES modules.

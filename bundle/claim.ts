@@ -4,9 +4,9 @@ const STALE_MS = 60_000;
 const PAUSE_MS = 50;
 
 /**
- * Makes a folder whose name is always the same. Another build may be at work in it: waits for that, unless it died.
+ * Creates a folder with a fixed name. Waits for another build that uses it, unless that is stale.
  *
- * @returns the path given
+ * @returns the given path
  */
 export async function claimFolder(path: string): Promise<string> {
   for (;;) {

@@ -1,4 +1,4 @@
-/** What the programs are made of: the native part and the bundled JavaScript. */
+/** The parts of the programs: the native part and the bundled JavaScript. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { makeFolder } from '../lib/sys/atomic-file.ts';
 export const ROOT = join(import.meta.dirname, '..');
 export const DIST = join(ROOT, 'dist');
 
-/** Replaced by the build's identity when that is known: it has the same length. */
+/** Replaced by the build's id, which has the same length. */
 const ID_PLACEHOLDER = '0123456789abcdef0123456789abcdef';
 
 export const pluginNames = (): readonly string[] =>
@@ -51,13 +51,13 @@ export interface Bundle {
 
 export interface Form {
   readonly isScript: boolean;
-  /** what the code must run or, for scripts, at least parse on */
+  /** the version that the code must run or, for scripts, at least parse on */
   readonly target: string;
   /** an expression for the native part's bytes */
   readonly nativeBytes: string;
 }
 
-/** Bundles the program; `identity` is what besides the code makes a build. */
+/** Bundles the program. */
 export async function bundle(form: Form, version: string): Promise<string> {
   const result = await build({
     entryPoints: [join(ROOT, 'bundle/entry.ts')],
@@ -69,7 +69,7 @@ export async function bundle(form: Form, version: string): Promise<string> {
     minify: true,
     legalComments: 'none',
     define: { IS_SCRIPT: String(form.isScript) },
-    // Node 26.10: native 'using' crashes in a program started from a snapshot; build.test.ts tells when that is over.
+    // Node 26.10: native 'using' crashes in a program started from a snapshot; build.test.ts tells when it is fixed.
     supported: { 'dynamic-import': false, using: false },
     plugins: [virtualModules(form, version)],
     logLevel: 'warning',
@@ -77,7 +77,7 @@ export async function bundle(form: Form, version: string): Promise<string> {
   return result.outputFiles[0]?.text ?? '';
 }
 
-/** Names the build after everything that is in it, and writes the name in. */
+/** Computes the build id from everything in it, and writes it into the code. */
 export function identify(codes: readonly string[], native: Buffer): { id: string; codes: readonly string[] } {
   const hash = createHash('sha256').update(native).update(process.version);
   for (const code of codes) {

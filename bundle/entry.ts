@@ -1,6 +1,6 @@
 /**
- * The one program behind every name: a plugin's name runs the plugin, `braid` is the command line for people. This is
- * the only place that looks at the process: environment, arguments, standard streams, exit code.
+ * The one program behind every name: run under a plugin's name it is that plugin, as `braid` the command line for
+ * people. The only place that accesses the process: environment, arguments, standard streams, exit code.
  */
 
 import { id, nativeBytes, version } from 'braid:build';
@@ -43,7 +43,7 @@ async function main(native: { loaded?: NativeOfEntry }): Promise<number> {
   const scope = makeScope({
     node: makeNode({ loadNative: load }),
     suite: makeSuite(registry, [markOf(id)]),
-    log: (line) => stderr(`${line}\n`), // at once: a call that is killed has said what it was doing
+    log: (line) => stderr(`${line}\n`), // at once, so that a killed call has logged what it was doing
   });
   if (name === 'braid') {
     return runBraid(args, scope);
@@ -64,7 +64,7 @@ async function runBraid(args: readonly string[], scope: Scope): Promise<number> 
       attempt(() => writeAll(STDOUT, `${line}\n`), lost);
     }
   });
-  const failure = lost.find((error) => (error as NodeJS.ErrnoException).code !== 'EPIPE'); // who reads with head has enough
+  const failure = lost.find((error) => (error as NodeJS.ErrnoException).code !== 'EPIPE'); // as with "| head"
   if (failure !== undefined) {
     scope.log(`braid: ${messageOf(ioError('write', 'standard output', failure))}`);
   }
@@ -79,7 +79,7 @@ function attempt(work: () => void, failures: unknown[]): void {
   }
 }
 
-/** The caller gets the document, or learns from the exit code that there was one. */
+/** Prints the document; a failure shows in the exit code. */
 function print(document: string, log: (line: string) => void): boolean {
   try {
     writeAll(STDOUT, document);
@@ -101,16 +101,16 @@ async function runNamed(name: string, scope: Scope): Promise<Outcome> {
   return runPlugin(await load(), invocation, scope);
 }
 
-/** A copy: each look at Node's own costs a call into it. */
+/** A copy: every access to Node's own is a native call. */
 const environment = (): Env => (IS_SCRIPT ? { ...process.env } : revealed(process.env));
 
-/** A script is the second word of the command line; the executable with Node inside is the first. */
+/** A script is the second word of the command line; the standalone executable the first. */
 function calledAs(): { readonly name: string; readonly args: readonly string[] } {
   const program = IS_SCRIPT ? (process.argv[1] ?? '') : process.argv0;
   return { name: basename(program), args: process.argv.slice(2) };
 }
 
-/** What `braid install` copies. An executable that was replaced while it runs is still behind its link in /proc. */
+/** The file that `braid install` copies. An executable that was replaced while running is still available through /proc. */
 function ownFile(): Pick<Program, 'form' | 'file' | 'folder'> {
   const path = IS_SCRIPT ? (process.argv[1] ?? '') : process.execPath;
   const folder = dirname(existsSync(path) ? realpathSync(path) : path);
@@ -118,8 +118,8 @@ function ownFile(): Pick<Program, 'form' | 'file' | 'folder'> {
 }
 
 /**
- * All is written, and nothing that is open must be closed by us: waiting for what else may be going on costs 2 ms of each
- * call, and taking Node down in good order one more.
+ * Everything is written by now, and the kernel closes our descriptors: waiting for pending work would cost 2 ms per
+ * call, and an orderly shutdown of Node one more.
  */
 function run(): void {
   const native: { loaded?: NativeOfEntry } = {};
@@ -132,8 +132,8 @@ function run(): void {
 }
 
 /**
- * The executable starts from a snapshot of the heap, taken by the build when every module has been evaluated:
- * evaluating them costs 20 ms, more than half of an empty start.
+ * The executable starts from a snapshot of the heap, taken by the build after all modules have been evaluated:
+ * evaluating them takes 20 ms, more than half of an empty start.
  */
 async function prepareSnapshot(): Promise<void> {
   await Promise.all(Object.values(registry).map((load) => load()));
@@ -143,7 +143,7 @@ async function prepareSnapshot(): Promise<void> {
   startupSnapshot.setDeserializeMainFunction(run);
 }
 
-/** The same input gives the same bytes: no process number and nothing that a file's state left behind is kept. */
+/** For reproducible builds: clears process ids and stat buffers. */
 function forgetTheMachine(): void {
   Object.defineProperty(process, 'pid', { value: 1 });
   Object.defineProperty(process, 'ppid', { value: 1 });

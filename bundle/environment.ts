@@ -1,12 +1,12 @@
 import type { Env } from '../lib/sys/execute.ts';
 
-/** What start.c makes of "A" to "Z" and "_". */
+/** start.c maps "A" to "Z" and "_" to these. */
 const FIRST_HIDDEN = 0x01;
 const LAST_HIDDEN = 0x1f;
-/** The bit that it takes away. */
+/** the bit that it clears */
 const LETTER = 0x40;
 
-/** The environment as the runtime gave it: names that start.c hid from Node begin with their letter again. */
+/** The runtime's environment: restores the first letter of names that start.c hid from Node. */
 export function revealed(env: NodeJS.ProcessEnv): Env {
   const names = Object.keys(env);
   return Object.fromEntries(names.map((name) => [nameOf(name), env[name] ?? '']));

@@ -21,7 +21,7 @@ describe('dropCodeCache', () => {
   });
 
   it.each([
-    ['no snapshot', executable(), 'cannot find the one snapshot'],
+    ['no snapshot', executable(), 'cannot find exactly one snapshot'],
     ['two snapshots', executable(...Array.from({ length: 2 }, () => Buffer.concat([HEADER, codeCache(400)]))), 'one'],
     ['no modules', executable(Buffer.concat([HEADER, HEAP])), 'cannot find the code cache'],
     ['few modules', executable(Buffer.concat([HEADER, codeCache(3)])), 'cannot find the code cache'],

@@ -1,23 +1,22 @@
-/** The single executable application: Node with a snapshot of the program's heap inside. */
+/** The single executable application: Node with a heap snapshot of the program. */
 import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beginWith } from './start.ts';
 
 /**
- * With which the executable runs. Hashing all strings of the snapshot again with a seed of each process takes 4 ms; who
- * configures a node's networks need not be kept from choosing strings that collide. No signal opens a debugger, and what
- * the node's openssl.cnf says is nothing to us: Node ends where that cannot be parsed.
+ * Options of the executable. Rehashing the snapshot's strings with a seed per process takes 4 ms; those who configure a
+ * node's networks need not be kept from choosing colliding strings. No signal opens a debugger, and the node's
+ * openssl.cnf is ignored: Node would exit if it cannot be parsed.
  */
 const FLAGS = ['--no-rehash-snapshot', '--disable-sigusr1', '--openssl-config=/dev/null'];
 
-/** So many bytes for a length. */
+/** Bytes of a length field. */
 const SIZE = 8;
 
 /**
- * What begins a snapshot: a magic number, how it was made, and the version of Node behind its length. This and what
- * follows is written by `SnapshotData::ToBlob` in Node's src/node_snapshotable.cc: texts and lists have their length
- * before them, in 8 bytes.
+ * Beginning of a snapshot: a magic number, its origin, and Node's version with its length. This and the rest is written
+ * by `SnapshotData::ToBlob` in Node's src/node_snapshotable.cc: texts and lists follow their length of 8 bytes.
  */
 const HEADER = Buffer.concat([
   Buffer.of(0x19, 0xda, 0x43, 0x01, 1),
@@ -25,7 +24,7 @@ const HEADER = Buffer.concat([
   Buffer.from(process.versions.node),
 ]);
 
-/** Of Node's modules; it has more than 400. */
+/** of Node's modules; there are more than 400 */
 const FEWEST_MODULES = 100;
 const MOST_MODULES = 10_000;
 const LONGEST_NAME = 200;
@@ -33,8 +32,8 @@ const LONGEST_NAME = 200;
 /**
  * Builds the executable.
  *
- * @param workshop an empty folder, always the same one: the snapshot knows the paths of what made it
- * @returns its path in the workshop, with everything that could tell where it was built left out
+ * @param workshop an empty folder, always the same: the snapshot contains the paths of its sources
+ * @returns its path in the workshop, without traces of where it was built
  */
 export function buildExecutable(workshop: string, code: string, native: Buffer): string {
   const config = {
@@ -70,27 +69,29 @@ export function buildExecutable(workshop: string, code: string, native: Buffer):
 }
 
 /**
- * Takes out of the snapshot what Node adds to it: the compiled code of all of its own modules, 4 MB that each start
- * would copy. What the program uses is in the heap already. (A key of Node's own leaves it out of snapshots that are no
- * executable, and all code of the program with it.)
+ * Removes Node's code cache from the snapshot: the compiled code of all of Node's own modules, 4 MB that every start
+ * would copy. What the program uses is already in the heap. (Node's own option removes it only from snapshots outside
+ * executables, and drops the program's compiled code too.)
  *
- * @param executable is changed; nothing in it moves
- * @throws Error when it is not found where it must be
+ * @param executable is changed in place; nothing in it moves
+ * @throws Error when it is not found
  */
 export function dropCodeCache(executable: Buffer): void {
   const start = executable.indexOf(HEADER);
   if (start < SIZE || executable.includes(HEADER, start + 1)) {
-    throw new Error('cannot find the one snapshot in the executable: has this version of Node another form of it?');
+    throw new Error(
+      'cannot find exactly one snapshot in the executable: has its format changed in this version of Node?',
+    );
   }
   const end = start + sizeAt(executable, start - SIZE);
   const list = findCodeCache(executable, start + HEADER.length, end);
   if (list === undefined) {
-    throw new Error('cannot find the code cache in the snapshot: has this version of Node another form of it?');
+    throw new Error('cannot find the code cache in the snapshot: has its format changed in this version of Node?');
   }
-  executable.fill(0, list, end); // a list of nothing, and bytes that nobody reads
+  executable.fill(0, list, end); // an empty list, and unused bytes
 }
 
-/** It is the last list of a snapshot: names and codes of modules. */
+/** It is the last list of a snapshot: names and code of modules. */
 function findCodeCache(bytes: Buffer, start: number, end: number): number | undefined {
   for (let place = start; place + SIZE < end; place++) {
     const count = sizeAt(bytes, place);
@@ -101,7 +102,7 @@ function findCodeCache(bytes: Buffer, start: number, end: number): number | unde
   return undefined;
 }
 
-/** @returns undefined when they are no modules */
+/** @returns undefined when they are not modules */
 function endOfModules(bytes: Buffer, start: number, count: number): number | undefined {
   let place = start;
   for (let number = 0; number < count; number++) {
@@ -116,7 +117,7 @@ function endOfModules(bytes: Buffer, start: number, count: number): number | und
   return place;
 }
 
-/** Infinity beyond the end, and for what is no size. */
+/** Infinity beyond the end, and for an invalid size. */
 function sizeAt(bytes: Buffer, place: number): number {
   const isThere = place + SIZE <= bytes.length && bytes.readUInt32LE(place + 4) === 0;
   return isThere ? bytes.readUInt32LE(place) : Number.POSITIVE_INFINITY;

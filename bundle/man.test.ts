@@ -22,7 +22,7 @@ describe('pageOfPlugin', () => {
 
   it('has every key, with what roff would take for commands escaped', () => {
     expect(page).toContain(
-      ".TP\n\\fBipam.type\\fR (string; \\fBnone\\fR unless given)\n\\&.hidden, or a \\fBback\\eslash\\fR; it's kept\n",
+      ".TP\n\\fBipam.type\\fR (string; default \\fBnone\\fR)\n\\&.hidden, or a \\fBback\\eslash\\fR; it's kept\n",
     );
     expect(page).toContain(".TP\n\\fBmtu\\fR (whole number)\n\\&'quoted' from the first letter\n");
   });

@@ -1,4 +1,4 @@
-/** Manual pages in section 8, made of what the plugins and commands say of themselves. */
+/** Manual pages in section 8, generated from the plugins' and commands' own descriptions. */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandsOf } from '../lib/cli/commands.ts';
@@ -11,7 +11,7 @@ import { loadPlugin, schemaOf } from './schemas.ts';
 
 const COMMAND_LINE = 'braid';
 
-/** dist/man: `braid.8`, and `braid-macvlan.8` of the plugin macvlan. */
+/** dist/man: `braid.8`, and `braid-macvlan.8` for the plugin macvlan. */
 export async function writeManual(version: string): Promise<void> {
   const folder = join(DIST, 'man');
   makeFolder(folder, { mode: 0o755, sync: false });
@@ -32,14 +32,14 @@ const pageNameOf = (plugin: string): string => `${COMMAND_LINE}-${plugin}`;
 interface Documented {
   readonly plugin: Pick<Plugin, 'name' | 'about'>;
   readonly options: readonly Option[];
-  /** a list of plugins as the runtime reads it */
+  /** a plugin list as read by the runtime */
   readonly example: string;
 }
 
 /** The page of a plugin. */
 export function pageOfPlugin({ plugin, options, example }: Documented, version: string): string {
   const keys = options.map(({ key, type, fallback, about }) =>
-    item(`\`${key}\` (${type}${fallback === '' ? '' : `; ${fallback} unless given`})`, about),
+    item(`\`${key}\` (${type}${fallback === '' ? '' : `; default ${fallback}`})`, about),
   );
   return page(pageNameOf(plugin.name), version, [
     ['NAME', `${literal(pageNameOf(plugin.name))} \\- ${text(plugin.about.replace(/^[^:]*: /, ''))}`],
@@ -47,7 +47,7 @@ export function pageOfPlugin({ plugin, options, example }: Documented, version: 
     [
       'DESCRIPTION',
       text(
-        'A CNI plugin: container runtimes call it with a configuration on standard input and CNI_COMMAND and other variables in the environment. Without CNI_COMMAND it says what it is.',
+        'A CNI plugin: container runtimes call it with a configuration on standard input and CNI_COMMAND and other variables in the environment. Without CNI_COMMAND it prints what it is.',
       ),
     ],
     ['CONFIGURATION', keys.join('\n')],
@@ -81,7 +81,7 @@ const reference = (name: string): string => `${bold(name)}(8)`;
 
 const bold = (words: string): string => `\\fB${literal(words)}\\fR`;
 
-/** Words between backticks are bold. */
+/** Text in backticks becomes bold. */
 const text = (words: string): string =>
   words
     .split('`')
@@ -89,7 +89,7 @@ const text = (words: string): string =>
     .join('')
     .replace(/^(\\fB)?(?=[.'])/, '\\&$1');
 
-/** As it stands: roff takes a backslash for a command, and so a point or an apostrophe at the beginning of a line. */
+/** Escaped for roff, where a backslash begins a command, and so does a dot or an apostrophe at the start of a line. */
 const literal = (words: string): string =>
   words
     .replace(/\\/g, '\\e')

@@ -1,19 +1,19 @@
 import type { JsonSchema } from './schemas.ts';
 
-/** Keys that every configuration has: they are not the plugin's own. */
+/** Keys of every configuration, not specific to the plugin. */
 const COMMON = ['cniVersion', 'name', 'type'];
 
-/** A key of a plugin's configuration. Words of JSON are between backticks. */
+/** A key of a plugin's configuration. JSON words are in backticks. */
 export interface Option {
-  /** with those that lead to it: `ipam.exclude[]` */
+  /** with its parents: `ipam.exclude[]` */
   readonly key: string;
   readonly type: string;
-  /** '' when it is what absence means anyway */
+  /** '' when it is the empty value */
   readonly fallback: string;
   readonly about: string;
 }
 
-/** The keys of a plugin's configuration; those of objects follow theirs. */
+/** The keys of a plugin's configuration; an object's keys follow it. */
 export const optionsOf = (schema: JsonSchema): readonly Option[] =>
   Object.entries(schema.properties ?? {})
     .filter(([key]) => !COMMON.includes(key))
@@ -26,7 +26,7 @@ function optionsAt(path: string, schema: JsonSchema): readonly Option[] {
   return [own, ...below, ...inItems];
 }
 
-/** Keys of an object; none where nothing is said of any, as of routes, which the specification describes. */
+/** Keys of an object; none if none is described, such as those of routes, which the specification describes. */
 function told(schema: JsonSchema | undefined): readonly (readonly [string, JsonSchema])[] {
   const entries = Object.entries(schema?.properties ?? {});
   return entries.some(([, { description }]) => description !== undefined) ? entries : [];
@@ -52,13 +52,13 @@ function typeOf(schema: JsonSchema): string {
   }
 }
 
-/** What a schema of several, or one of our own reading, says of itself. */
+/** Type of a union, or of a schema with a parser of our own. */
 function untypedOf({ anyOf, default: fallback }: JsonSchema): string {
   const known = (anyOf as readonly JsonSchema[] | undefined)?.filter(({ type }) => type !== 'null').map(typeOf);
   return known?.join(', ') ?? (Array.isArray(fallback) ? 'list of objects' : 'object');
 }
 
-/** Empty is what absence means anyway. */
+/** No default if it is the empty value. */
 function defaultOf({ default: value }: JsonSchema): string {
   const isEmpty =
     value === undefined || value === '' || (typeof value === 'object' && Object.keys(value ?? {}).length === 0);

@@ -1,4 +1,4 @@
-/** JSON Schemas of the plugins' configurations, from the zod schemas that read them. */
+/** JSON Schemas of the plugins' configurations, generated from their zod schemas. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
@@ -19,7 +19,7 @@ export type JsonSchema = {
   readonly [key: string]: unknown;
 };
 
-/** Keys that every network configuration has. */
+/** Keys of every network configuration. */
 const COMMON: Readonly<Record<string, JsonSchema>> = {
   cniVersion: { type: ['string', 'null'], description: 'Version of the CNI specification.', default: '0.1.0' },
   name: { type: 'string', description: 'Name of the network.' },
@@ -36,14 +36,14 @@ export async function loadPlugin(name: string): Promise<Plugin> {
 }
 
 /**
- * The document that a plugin gets, and the list of plugins that a runtime makes it of. An IPAM plugin, whose own schema
- * says so, gets that of the plugin which asks it.
+ * Schema of a plugin's document, and of the plugin list from which a runtime builds it. An IPAM plugin, marked as such
+ * in its own schema, gets the document of the plugin that calls it.
  */
 export async function schemaOf(name: string): Promise<JsonSchema> {
   const own = propertiesOf(await loadPlugin(name));
   const isIpam = own['ipam']?.properties?.['type']?.const === name;
   const type = isIpam
-    ? { type: 'string', description: 'Name of the plugin that asks for addresses.' }
+    ? { type: 'string', description: 'Name of the plugin that calls the IPAM plugin.' }
     : { const: name };
   const properties: JsonSchema['properties'] = { ...COMMON, ...own, type };
   const isOurs: JsonSchema = isIpam ? required('ipam', required('type', { const: name })) : required('type', type);
@@ -52,7 +52,7 @@ export async function schemaOf(name: string): Promise<JsonSchema> {
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: `Configuration of the CNI plugin ${name}`,
-    description: 'What the plugin gets, or a list of plugins. Keys match without regard to case when they are read.',
+    description: 'Configuration of the plugin, or a plugin list. Plugins match keys without regard to case.',
     type: 'object',
     properties,
     required: ['name'],
@@ -92,8 +92,7 @@ function propertiesOf(plugin: Plugin): Readonly<Record<string, JsonSchema>> {
 }
 
 /**
- * What is read is described, but what may be written is more: null, '' among words, and what a parser of our own makes
- * something else of.
+ * zod describes the parsed value, but the input may be more: null, '' among words, and what a parser of ours converts.
  */
 function asWritten({
   zodSchema,
@@ -118,7 +117,7 @@ function asWritten({
   }
 }
 
-/** Every key may be left out: what is required of the value read is not required of what is written. */
+/** Every key is optional: what is required in the parsed value is not required in the input. */
 function withoutRequired(value: unknown): unknown {
   if (Array.isArray(value)) {
     return value.map(withoutRequired);

@@ -1,6 +1,6 @@
-/** How a script begins: as one of the shell, whose second line is a comment for Node. */
+/** The beginning of a script: a shell script whose second line is a comment for Node. */
 
-/** What Node 26 would obey; what is about OpenSSL alone is overruled by an option. Listing all that is set costs a fork. */
+/** Variables that Node 26 obeys; those for OpenSSL are overruled by an option. Listing what is actually set would cost a fork. */
 const UNSET = [
   ...['BENCH_CONTEXT', 'BENCH_FILE_RUN_ID', 'BENCH_RUN_ID', 'CHANNEL_FD', 'CHANNEL_SERIALIZATION_MODE'],
   ...['CLUSTER_SCHED_POLICY', 'COMPILE_CACHE', 'COMPILE_CACHE_PORTABLE', 'COMPILE_CACHE_READONLY', 'DEBUG'],
@@ -13,7 +13,7 @@ const UNSET = [
 /**
  * The first two lines.
  *
- * @param oldest the oldest Node that will do
+ * @param oldest the oldest supported Node
  */
 export function shellStart(oldest: number): string {
   const answer = `{ "code": 999, "msg": "cannot find Node: Node ${oldest} or newer is needed on the PATH" }`;

@@ -1,10 +1,10 @@
 /*
- * Where the executable begins: before Node, and with nothing of the C library. It hides the environment from Node, which
- * obeys far more of it than NODE_OPTIONS: other modules, channels, caches and coverage in folders, a configuration of
- * OpenSSL. Nothing gets lost: the first letter of a name becomes a control character, and the program reads it as the
- * letter again (environment.ts), so that delegates get what the runtime gave.
+ * Where the executable starts: before Node, and without the C library. It hides the environment from Node, which obeys
+ * far more of it than NODE_OPTIONS: modules to load, channels, cache and coverage folders, OpenSSL configuration. Nothing
+ * is lost: the first letter of a name becomes a control character, and the program restores the letter
+ * (environment.ts), so that delegates get the runtime's environment.
  *
- * Linked to the place where it is put, with node_start as what was the entry point (executable.ts).
+ * Linked to its final address, with node_start as the former entry point (executable.ts).
  */
 
 #if defined(__x86_64__)
@@ -12,7 +12,7 @@ __asm__(".section .text.start, \"ax\"\n"
 	".globl start\n"
 	"start:\n"
 	"	mov %rsp, %rdi\n"
-	"	push %rdx\n" /* what the loader wants to be called at exit */
+	"	push %rdx\n" /* the loader's exit function */
 	"	push %rdx\n" /* keeps the stack aligned */
 	"	call hide\n"
 	"	pop %rdx\n"
@@ -22,7 +22,7 @@ __asm__(".section .text.start, \"ax\"\n"
 __asm__(".section .text.start, \"ax\"\n"
 	".globl start\n"
 	"start:\n"
-	"	stp x0, x30, [sp, #-16]!\n" /* x0: what the loader wants to be called at exit */
+	"	stp x0, x30, [sp, #-16]!\n" /* x0: the loader's exit function */
 	"	add x0, sp, #16\n"
 	"	bl hide\n"
 	"	ldp x0, x30, [sp], #16\n"
@@ -31,7 +31,7 @@ __asm__(".section .text.start, \"ax\"\n"
 #error "cannot hide the environment from Node on this processor"
 #endif
 
-/* What the program itself is about, and what Node may know: which time it is, and where to put a file. */
+/* Variables of the program itself, and those that Node may see: time zone and temporary folder. */
 static const char kept[][8] = { "CNI_", "PATH=", "TMPDIR=", "TZ=" };
 
 static int is_kept(const char *entry)
@@ -49,7 +49,7 @@ static int is_kept(const char *entry)
 	return 0;
 }
 
-/* The stack of a new program: argc, argv, NULL, environment, NULL. Node knows no name that begins with a small letter. */
+/* The stack of a new program: argc, argv, NULL, environment, NULL. No name that Node reads begins with a lower-case letter. */
 __attribute__((used)) void hide(long *stack)
 {
 	char **entry = (char **)(stack + 1) + stack[0] + 1;

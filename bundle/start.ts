@@ -12,7 +12,7 @@ const LOAD = 1;
 const EXECUTABLE = 1;
 const SEGMENT = { type: 0, flags: 4, offset: 8, address: 16, fileSize: 32, memorySize: 40 } as const;
 
-/** More than any part of start.c asks for. */
+/** More than any part of start.c needs. */
 const ALIGNMENT = 64;
 
 interface Segment {
@@ -26,12 +26,12 @@ interface Segment {
 }
 
 /**
- * Lets the executable begin with start.c, which goes on where it began before. It is put behind the last segment of code,
- * where the next one leaves room up to the end of a page: nothing moves.
+ * Makes the executable start with start.c, which then jumps to the former entry point. The code goes behind the last
+ * code segment, where padding up to the next page leaves room: nothing moves.
  *
- * @param workshop a folder for what the compiler reads and writes
+ * @param workshop a folder for files of the compiler
  * @param source path of start.c
- * @param executable is changed
+ * @param executable is changed in place
  * @throws Error when there is too little room
  */
 export function beginWith(workshop: string, source: string, executable: Buffer): void {
@@ -42,7 +42,7 @@ export function beginWith(workshop: string, source: string, executable: Buffer):
   const start = compileStart(workshop, source, address, readSize(executable, ENTRY));
   const next = Math.min(...segments.map(({ offset }) => offset).filter((offset) => offset >= code.offset + code.size));
   if (end + start.length > next || executable.subarray(code.offset + code.size, end + start.length).some(Boolean)) {
-    throw new Error(`cannot put ${start.length} bytes behind the code of the executable: they have no room there`);
+    throw new Error(`cannot put ${start.length} bytes behind the code of the executable: too little room`);
   }
   start.copy(executable, end);
   const size = BigInt(end + start.length - code.offset);
@@ -74,7 +74,7 @@ function segmentsOf(executable: Buffer): readonly Segment[] {
   });
 }
 
-/** Machine code that is right at one address, constants included. */
+/** Machine code for a fixed address, including constants. */
 function compileStart(workshop: string, source: string, address: number, nodeStart: number): Buffer {
   const [script, output] = [join(workshop, 'start.ld'), join(workshop, 'start')];
   writeFileSync(

@@ -1,6 +1,6 @@
 /**
  * A rehearsal, run by the build right before it takes the snapshot: attachments from ADD to DEL against a kernel that
- * says yes to everything. What was compiled for it is in the snapshot and need not be compiled at each start.
+ * accepts everything. The code compiled for it is in the snapshot, and need not be compiled at each start.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,11 +18,11 @@ import { claimFolder } from './claim.ts';
 /** Enough for V8 to find out what is called often. */
 const ROUNDS = 15;
 
-/** Always the same, since its name stays in the snapshot, and the same input gives the same bytes. */
+/** Always the same, for reproducible builds: its name ends up in the snapshot. */
 const FOLDER = '/tmp/braid-build-warm-up';
 const MARK = markOf('rehearsal');
 
-/** @throws Error when a call of the rehearsal fails: the build would be slower than it could be, unseen */
+/** @throws Error when a call of the rehearsal fails: the build would be slower, unnoticed */
 export async function warmUp(registry: Registry): Promise<void> {
   const folder = await claimFolder(FOLDER);
   try {
@@ -49,7 +49,7 @@ export async function warmUp(registry: Registry): Promise<void> {
   }
 }
 
-/** Node remembers when its next timer would be due, also of one that was taken back; after one that has fired, nothing. */
+/** Node remembers the due time of its next timer, even a cancelled one; after a timer has fired, nothing. */
 const resetTimers = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
 
 interface Rehearsed extends JsonObject {
@@ -72,7 +72,7 @@ function confsIn(folder: string): readonly Rehearsed[] {
     type: 'macvlan',
     master: PARENT,
     mode: 'bridge',
-    mac: '02:02:02:02:02:02', // a random one would stay in the snapshot
+    mac: '02:02:02:02:02:02', // a random one would end up in the snapshot
     mtu: 1500,
   };
   const other = { ...ipam, range: '198.51.100.0/25' };
@@ -112,9 +112,9 @@ async function rehearse(verb: string, conf: Rehearsed, scope: Scope, results: Ma
   const document = { ...conf, ...(verb === 'CHECK' && prevResult ? { prevResult } : {}) };
   const readStdin = (): Buffer => Buffer.from(JSON.stringify(document));
   const { stdout, exitCode } = await runPlugin(await load(), { env, readStdin }, scope);
-  // addresses and routes are not remembered by that kernel, so CHECK finds them missing
+  // the fake kernel does not remember addresses and routes, so CHECK finds them missing
   if (exitCode !== 0 && verb !== 'CHECK') {
-    throw new Error(`the rehearsal of ${conf.type} ${verb} fails: ${stdout}`);
+    throw new Error(`the rehearsal of ${conf.type} ${verb} failed: ${stdout}`);
   }
   if (verb === 'ADD') {
     results.set(verb, JSON.parse(stdout) as JsonObject);

@@ -20,20 +20,20 @@ const inside = (path: string, folder: string): boolean => path.startsWith(`${fol
 const pluginOf = (path: string): string | undefined => /^plugins\/([^/]+)\//.exec(path)?.[1];
 const isTest = (path: string): boolean => path.endsWith('.test.ts') || path.includes('/testing/');
 
-/** A folder may import those in lines below its own, and none else. */
+/** A folder may import only folders in later rows. */
 const HOUSE = [['scripts'], ['conformance', 'bundle'], ['plugins'], ['lib']];
 const LIB = [['cli'], ['cni'], ['link', 'rdma'], ['node'], ['netns'], ['netlink'], ['net'], ['sys']].map((line) =>
   line.map((name) => `lib/${name}`),
 );
 
-/** What everybody says, wherever it is. */
+/** Modules that everyone may import. */
 const WORDS = ['lib/cni/errors.ts', 'lib/netlink/errno.ts'];
-/** What everybody may speak of, and nobody below loads. */
+/** Modules of which everyone may import types. */
 const TYPES = ['lib/cni/result.ts', 'lib/netns/native.ts'];
 
 const isVocabulary = ({ to, isType }: Import): boolean => WORDS.includes(to) || (isType && TYPES.includes(to));
 
-/** Whether an import leads to a folder beside or above. */
+/** Whether an import leads to a folder in the same row or above. */
 function leadsUp(lines: readonly (readonly string[])[], { from, to }: Import): boolean {
   const [source, target] = [from, to].map((path) => {
     const at = lines.findIndex((line) => line.some((folder) => inside(path, folder)));
@@ -49,29 +49,29 @@ const drawn = (lines: readonly (readonly string[])[]): string =>
 
 const RULES: readonly Rule[] = [
   {
-    why: `the way through the house is ${drawn(HOUSE)}`,
+    why: `imports go ${drawn(HOUSE)}`,
     broken: (one) => leadsUp(HOUSE, one),
   },
   {
-    why: `in lib the way is ${drawn(LIB)}`,
+    why: `in lib, imports go ${drawn(LIB)}`,
     broken: (one) => leadsUp(LIB, one) && !isVocabulary(one),
   },
   {
-    why: 'a plugin meets another by its type, through lib/cni/delegate.ts',
+    why: 'plugins reach each other only by type, through lib/cni/delegate.ts',
     broken: ({ from, to }) =>
       pluginOf(from) !== undefined && pluginOf(to) !== undefined && pluginOf(from) !== pluginOf(to),
   },
   {
-    why: 'conformance tests what is built, not the sources',
+    why: 'conformance tests the built programs, not the sources',
     broken: ({ from, to }) =>
       inside(from, 'conformance') && ['plugins', 'lib', 'bundle'].some((top) => inside(to, top)),
   },
   {
-    why: "a plugin's room is found (conformance/lab/rooms.ts), not named",
+    why: 'the rooms of plugins are discovered (conformance/lab/rooms.ts), not imported',
     broken: ({ from, to }) => inside(to, 'conformance/plugins') && !inside(from, 'conformance/plugins'),
   },
   {
-    why: 'conformance/lab is what all rooms share, and knows of no other but where the Go programs are',
+    why: 'conformance/lab is shared by all rooms, and imports only the location of the Go programs',
     broken: ({ from, to }) =>
       inside(from, 'conformance/lab') &&
       inside(to, 'conformance') &&
@@ -79,11 +79,11 @@ const RULES: readonly Rule[] = [
       to !== 'conformance/peers/peers.ts',
   },
   {
-    why: 'what is in a folder "testing" is for tests',
+    why: 'folders named "testing" are for tests only',
     broken: ({ from, to }) => to.includes('/testing/') && !isTest(from),
   },
   {
-    why: 'only lib/netlink imports the package netlink, and of it only dist/structs and dist/constants',
+    why: 'only lib/netlink imports the package netlink, and only its dist/structs and dist/constants',
     broken: ({ from, to }) =>
       /^netlink(\/|$)/.test(to) &&
       !(inside(from, 'lib/netlink') && /^netlink\/dist\/(structs|constants)\.js$/.test(to)),
@@ -93,12 +93,12 @@ const RULES: readonly Rule[] = [
     broken: ({ from, to }) => /^ip-address(\/|$)/.test(to) && !inside(from, 'lib/net'),
   },
   {
-    why: 'zod is imported as zod/mini: the whole package costs 20 ms of every start',
+    why: 'zod is imported as zod/mini: the whole package costs 20 ms at every start',
     broken: ({ to }) => /^zod(\/|$)/.test(to) && to !== 'zod/mini',
   },
 ];
 
-/** Tests on the real kernel stand above what they test; two benches measure the sources, since no program can. */
+/** Tests on the real kernel may import what they test; two benches measure the sources directly. */
 const isExempt = (from: string): boolean =>
   from.endsWith('.netns.test.ts') || /^conformance\/bench\/(kernel-work|warm)\.ts$/.test(from);
 
@@ -112,10 +112,10 @@ function importsOf(from: string): readonly Import[] {
   }));
 }
 
-/** Folders of lib that have no place in the order: each has one, but for what tests share. */
+/** Folders of lib missing in the order; only shared test code needs no place in it. */
 const placeless = readdirSync(join(ROOT, 'lib'))
   .filter((name) => name !== 'testing' && !LIB.flat().includes(`lib/${name}`))
-  .map((name) => `lib/${name} has no place in the order of lib: give it one in scripts/check-imports.ts`);
+  .map((name) => `lib/${name} is missing in the order of lib: add it in scripts/check-imports.ts`);
 
 const broken = globSync('{lib,plugins,bundle,conformance,scripts}/**/*.ts', { cwd: ROOT })
   .filter((from) => !isExempt(from))

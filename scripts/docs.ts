@@ -1,4 +1,4 @@
-/** `npm run docs`: writes into the documents what is said of the code by the code. With --check it only compares. */
+/** `npm run docs`: generates the tables in the documents from the code. With --check it only compares. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pluginNames, ROOT } from '../bundle/compile.ts';
@@ -12,11 +12,11 @@ export interface Document {
   /** below the root of the project */
   readonly path: string;
   readonly text: string;
-  /** what it should be */
+  /** what it should contain */
   readonly wanted: string;
 }
 
-/** Those of the documents that exist. */
+/** The documents that exist. */
 export async function documents(): Promise<readonly Document[]> {
   const names = pluginNames();
   const loaded = await Promise.all(names.map(loadPlugin));
@@ -27,7 +27,7 @@ export async function documents(): Promise<readonly Document[]> {
   return [...(await Promise.all(plugins)).flat(), ...document('README.md', parts)];
 }
 
-/** @param parts by the name of their place */
+/** @param parts by the name of their placeholder */
 function document(path: string, parts: Readonly<Record<string, string>>): readonly Document[] {
   if (!existsSync(join(ROOT, path))) {
     return [];

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# What the commands in this folder share. They source this file; scripts/test.ts runs single functions of it:
-# `bash scripts/setup.sh install_tools ip cc`. Everything said here goes to stderr.
+# Shared by the commands in this folder, which source this file; scripts/test.ts runs single functions of it:
+# `bash scripts/setup.sh install_tools ip cc`. All output goes to stderr.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$ROOT"
 
 readonly OLDEST_NODE=18
-readonly OLDEST_GO=21 # minor version; from here on a Go can fetch another
+readonly OLDEST_GO=21 # minor version; since then Go can fetch another version
 readonly NEW_ENOUGH_GO=25
 readonly FETCHED_GO=go1.26.8
 
@@ -18,7 +18,7 @@ die() {
   exit 1
 }
 
-# quietly COMMAND…: shows what it says only when it fails.
+# quietly COMMAND…: shows the output only on failure.
 quietly() {
   local said status=0
   said=$("$@" 2>&1) || status=$?
@@ -28,7 +28,7 @@ quietly() {
 
 is_root() { [[ $(id -u) == 0 ]]; }
 
-# The packages of package-lock.json, among them the Node that everything else runs on.
+# The packages of package-lock.json, including the Node that runs everything else.
 install_modules() {
   PATH=${PATH//"$ROOT/node_modules/.bin:"/}
   command -v node >/dev/null || die "needs Node $OLDEST_NODE or newer on the PATH"
@@ -88,7 +88,7 @@ install_packages() {
   command -v apt-get >/dev/null || die "needs $*: install them by hand, there is no apt-get here"
   is_root || die "needs the system packages $*: run as root, or: sudo apt-get install $*"
   say "installing the system packages $* (apt-get)"
-  # Package lists may be absent or old; that one of them cannot be fetched need not matter.
+  # Package lists may be missing or old; one that cannot be fetched may not matter.
   apt_get install "$@" >/dev/null 2>&1 || {
     apt_get update >/dev/null 2>&1 || true
     quietly apt_get install "$@" || die "cannot install $*: see above"
@@ -116,27 +116,27 @@ install_go() {
   fi
   [[ -n $package ]] || die "needs Go 1.$OLDEST_GO or newer on the PATH: the package sources of this machine have none"
   install_packages "$package"
-  find_go || die "cannot find the Go that $package brought"
+  find_go || die "cannot find the Go of $package"
 }
 
-# The Go programs that ours are compared with, built with a Go of this machine's packages where there is none.
+# The Go programs that ours are compared with, built with a packaged Go if none is installed.
 install_peers() {
   find_go >/dev/null || ! node conformance/peers/peers.ts >/dev/null 2>&1 || return 0 # all are there
   [[ -e ${BRAID_PEERS-.cache/peers}/multus ]] || say 'building the Go programs that ours are compared with (minutes)'
   with_go node conformance/peers/peers.ts || die 'cannot build the Go programs to compare with: see above'
 }
 
-# The container runtimes of conformance/containerd; with "containerd2" among the words also the one that must be built.
+# The container runtimes of conformance/containerd; with "containerd2" also the one that must be built.
 install_containerd() {
   if [[ " $* " != *' containerd2 '* ]]; then
     quietly node conformance/containerd/install.ts || die 'cannot fetch containerd and runc: see above'
     return
   fi
-  say 'building containerd 2, unless it is there (minutes)'
+  say 'building containerd 2 if missing (minutes)'
   with_go node conformance/containerd/install.ts --with containerd2 || die 'cannot build containerd 2: see above'
 }
 
-# with_go COMMAND…: with a Go that is new enough on the PATH, or that fetches one.
+# with_go COMMAND…: with a recent Go on the PATH, or one that fetches it.
 with_go() {
   local go toolchain
   go=$(install_go) || exit
@@ -170,7 +170,7 @@ newest_go_package() {
     awk -F'[.-]' -v oldest="$OLDEST_GO" '$3 >= oldest { newest = $0 } END { print newest }'
 }
 
-# Debian's newer packages for its stable release, from the mirror that the machine already uses.
+# Debian's backports for its stable release, from the mirror that the machine already uses.
 add_backports() {
   local codename mirror
   # shellcheck disable=SC1091 # of this machine

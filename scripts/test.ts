@@ -14,7 +14,7 @@ interface Wanted {
 
 let isInterrupted = false;
 
-/** @throws Failure naming the word that is no tier */
+/** @throws Failure naming an unknown tier */
 function readArguments(): Wanted {
   const { values, positionals } = parseArgs({
     options: {
@@ -26,7 +26,7 @@ function readArguments(): Wanted {
   });
   const unknown = values.with.find((word) => word !== 'containerd2');
   if (unknown !== undefined) {
-    throw new Failure(`there is no "${unknown}" to test with: there is containerd2`);
+    throw new Failure(`cannot use --with "${unknown}": it must be containerd2`);
   }
   process.env['BRAID_WITH'] = values.with.join(',');
   const named = positionals.flatMap(tiersNamed);
@@ -41,14 +41,14 @@ function tiersNamed(word: string): readonly Tier[] {
   const found = TIERS.filter(({ name, group }) => name === word || group === word);
   if (found.length === 0) {
     const known = [...new Set(TIERS.flatMap(({ name, group }) => (group === undefined ? [name] : [name, group])))];
-    throw new Failure(`there is no tier "${word}": they are ${known.join(', ')}`);
+    throw new Failure(`unknown tier "${word}": tiers are ${known.join(', ')}`);
   }
   return found;
 }
 
 async function runTier(tier: Tier, { skipped, isVerbose }: Wanted): Promise<Outcome> {
   if (skipped.has(tier.name)) {
-    return { passed: 0, failed: 0, skipped: [`the tier ${tier.name}, as told`], report: '' };
+    return { passed: 0, failed: 0, skipped: [`the tier ${tier.name}, by --skip`], report: '' };
   }
   try {
     for (const need of tier.needs) {
@@ -57,7 +57,7 @@ async function runTier(tier: Tier, { skipped, isVerbose }: Wanted): Promise<Outc
     return await tier.run(isVerbose);
   } catch (error) {
     const reason = error instanceof Failure ? error.message : String(error);
-    return failure(`${reason}\n(--skip ${tier.name} leaves this tier out)\n`);
+    return failure(`${reason}\n(use --skip ${tier.name} to leave this tier out)\n`);
   }
 }
 

@@ -1,4 +1,4 @@
-/** `./scripts/try`: a node and two pods as network namespaces of this machine, three networks in each pod. */
+/** `./scripts/try`: a node and two pods as network namespaces, three networks in each pod. */
 import type { PluginAnswer } from './lab/call.ts';
 import { Failure } from './lab/failure.ts';
 import { isStanding, leftovers, makeLab, NETWORKS, NODE, PODS, type Pod, podNetns, removeLab } from './lab/lab.ts';
@@ -14,7 +14,7 @@ interface Started {
 
 function tryOut(keep: boolean): void {
   if (isStanding()) {
-    throw new Failure('a lab is standing already: take it down with ./scripts/try --down');
+    throw new Failure('a lab is already running: take it down with ./scripts/try --down');
   }
   const begin = performance.now();
   try {
@@ -43,7 +43,7 @@ function startPods(): readonly Started[] {
   const started = PODS.map((pod) => ({ pod, added: callMultus('ADD', pod), attachments: attachmentsOf(pod) }));
   step('ADD', `one call of multus for each pod ${timesOf(started.map(({ added }) => added))}\n`);
   const header = ['pod', 'network', 'interface', 'address', 'gateway', 'MAC', 'milliseconds'];
-  // The time is that of the whole call: the start of the program, three interfaces, three addresses.
+  // The time of the whole call: program start, three interfaces, three addresses.
   const rows = started.flatMap(({ added, attachments }) =>
     attachments.map(({ pod, network, address, mac }, index) => {
       const took = index === 0 ? added.ms.toFixed(1) : '"';
@@ -63,7 +63,7 @@ function pingPods(started: readonly Started[]): void {
 
 function stopOrKeep(started: readonly Started[], keep: boolean): void {
   const checks = started.map(({ pod, added }) => callMultus('CHECK', pod, added.result));
-  step('CHECK', `every interface is as it was made ${timesOf(checks)}`);
+  step('CHECK', `every interface is as ADD left it ${timesOf(checks)}`);
   if (keep) {
     return;
   }
@@ -73,7 +73,7 @@ function stopOrKeep(started: readonly Started[], keep: boolean): void {
   if (left.length > 0) {
     throw new Failure(`DEL left something behind:\n${left.map((line) => `  ${line}`).join('\n')}`);
   }
-  step('', 'nothing is left: no interface in the pods, no record of them, every address is free again');
+  step('', 'nothing left behind: no interfaces in the pods, no records, all addresses free again');
 }
 
 function step(name: string, text: string): void {
@@ -85,14 +85,14 @@ const timesOf = (answers: readonly PluginAnswer[]): string =>
 
 function main(args: readonly string[]): void {
   if (args.includes('--down')) {
-    console.log(removeLab() ? 'the lab is taken down' : 'there is no lab');
+    console.log(removeLab() ? 'lab taken down' : 'there is no lab');
   } else {
     tryOut(args.includes('--keep'));
   }
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  // Without a listener the program would end at once and leave the lab.
+  // Without a listener the program would exit at once and leave the lab.
   process.on(signal, () => undefined);
 }
 

@@ -1,4 +1,4 @@
-/** braid doctor reads configurations as the plugins do: what every ADD refuses, and what nobody reads. */
+/** braid doctor reads configurations as the plugins do: what every ADD refuses, and unknown keys. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -117,12 +117,7 @@ describe('braid doctor', () => {
   );
 
   it.each([
-    [
-      'subnet',
-      { subnet: '10.77.0.0/24' },
-      /^network "net": nobody reads this key of macvlan: "ipam.subnet"/,
-      /"range"/,
-    ],
+    ['subnet', { subnet: '10.77.0.0/24' }, /^network "net": unknown key of macvlan: "ipam.subnet"/, /"range"/],
     ['etcd_host', { etcd_host: 'x' }, /"ipam.etcd_host"/, /"datastore": "file"/],
     ['secondary_range', { secondary_range: 'x' }, /"ipam.secondary_range"/, /"ipRanges"/],
     [
@@ -132,7 +127,7 @@ describe('braid doctor', () => {
       /"ipam.enable_overlapping_ranges"/,
     ],
     ['a key of a route', { routes: [{ dst: '10.0.0.0/8', gateway: '10.77.0.1' }] }, /"ipam.routes\[0\].gateway"/, /"/],
-  ])('names a key of whereabouts that nobody reads: %s', async (_, ipam, text, fix) => {
+  ])('names an unknown key of whereabouts: %s', async (_, ipam, text, fix) => {
     await using node = await BraidNode.open();
     await node.braid(`install --bin ${node.bin} --form script`);
     const macvlan = { cniVersion: '1.1.0', name: 'net', type: 'macvlan', master: PARENT, ipam: given(node, ipam) };
@@ -161,18 +156,18 @@ describe('braid doctor', () => {
         },
         { ...node.multus([{ name: 'c', type: 'macvlan', master: PARENT, vlan: 7 }]), name: 'c' },
       );
-      const said = found.filter(({ text }) => text.includes('nobody reads')).map(({ text, fix }) => [text, fix]);
+      const said = found.filter(({ text }) => text.includes('unknown key')).map(({ text, fix }) => [text, fix]);
       const keyed = (network: string, key: string, fix: RegExp) => [
-        expect.stringMatching(new RegExp(`^network "${network}": nobody reads this key of .*: "${key}"$`)),
+        expect.stringMatching(new RegExp(`^network "${network}": unknown key of .*: "${key}"$`)),
         expect.stringMatching(fix),
       ];
       expect(said).toEqual([
-        keyed('a', 'logFile', /take it out: it is a key of multus and sriov/),
+        keyed('a', 'logFile', /remove it: it is a key of multus and sriov/),
         keyed('a', 'modee', /"mode"/),
         keyed('b', 'disableChek', /"disableCheck"/),
         keyed('b', 'if0name', /CNI_IFNAME/),
         keyed('b', 'vlanId', /"vlan"/),
-        keyed('c', 'vlan', /take it out: it is a key of sriov/),
+        keyed('c', 'vlan', /remove it: it is a key of sriov/),
       ]);
     }),
   );

@@ -40,7 +40,7 @@ describe('braid doctor', () => {
       expect(await node.cnitool('add', await node.pod())).toMatchObject({ exitCode: 0 });
       expect(await examine(node)).toEqual([]);
       const { stdout } = await node.about(`doctor --cri none --bin ${node.bin}`);
-      expect(stdout).toBe('all is well (no runtime of Kubernetes, 1 configured plugin, 1 recorded container)\n');
+      expect(stdout).toBe('no problems found (no Kubernetes runtime, 1 configured plugin, 1 recorded container)\n');
     }),
   );
 
@@ -118,7 +118,7 @@ describe('braid doctor', () => {
       await node.braid(`install --bin ${node.bin} --form script`);
       rmSync(join(node.bin, 'rdma'));
       writeFileSync(join(node.bin, 'rdma'), `${' '.repeat(99)}\n${`//#braid-${'0'.repeat(32)}`.padEnd(46)}\n`);
-      await expectFound(node, 'warning', /are of 2 builds.*slow/, /braid install/);
+      await expectFound(node, 'warning', /come from 2 builds.*slow/, /braid install/);
       writeFileSync(join(node.confDir, '99-broken.conf'), '{');
       await expectFound(node, 'fault', /^configuration ".*99-broken.conf" cannot be read/, /move it away/);
     }),
@@ -161,7 +161,7 @@ describe('braid doctor', () => {
       await node.lab.ip(node.lab.node, `link set ${PARENT} down`);
       await node.lab.ip(node.lab.node, `link set ${PARENT} name net1 alias ${PARENT}`);
       await expectFound(node, 'fault', /^network "node" wants .*"par".*not on the node, and no pod has it/, /ip link/);
-      await expectFound(node, 'warning', /^link "net1" was "par" before/, /ip link set net1 name par/);
+      await expectFound(node, 'warning', /^link "net1" was named "par" before/, /ip link set net1 name par/);
     }),
   );
 
@@ -173,11 +173,11 @@ describe('braid doctor', () => {
       const vf = join(node.sysfs, 'bus/pci/devices/0000:65:00.1');
       const sriov = { type: 'sriov', deviceID: '0000:65:00.1', dataDir: join(node.lab.dir, 'vfs') };
       node.configure({ cniVersion: '1.1.0', name: 'fast', plugins: [sriov] });
-      await expectFound(node, 'fault', /no NIC of this node offers SR-IOV/, /firmware/);
+      await expectFound(node, 'fault', /no NIC of this node supports SR-IOV/, /firmware/);
       mkdirSync(join(pf, `net/${PARENT}`), { recursive: true });
       writeFileSync(join(pf, 'sriov_totalvfs'), '8\n');
       writeFileSync(join(pf, 'sriov_numvfs'), '0\n');
-      await expectFound(node, 'warning', /^PF "par" \(0000:65:00.0\) has no VFs, of 8/, /sriov_numvfs/);
+      await expectFound(node, 'warning', /^PF "par" \(0000:65:00.0\) has no VFs \(8 are possible/, /sriov_numvfs/);
       writeFileSync(join(pf, 'sriov_numvfs'), '1\n');
       mkdirSync(vf);
       symlinkSync('../0000:65:00.1', join(pf, 'virtfn0'));
@@ -188,7 +188,7 @@ describe('braid doctor', () => {
       expect(await examine(node)).toEqual([]);
       mkdirSync(join(node.lab.dir, 'vfs/pci'), { recursive: true });
       writeFileSync(join(node.lab.dir, 'vfs/pci/0000:65:00.1'), '/run/netns/gone');
-      await expectFound(node, 'warning', /^VF 0000:65:00.1 is recorded as taken by a pod that is gone/, /rm/);
+      await expectFound(node, 'warning', /^VF 0000:65:00.1 is allocated to a pod that is gone/, /rm/);
     }),
   );
 

@@ -99,7 +99,7 @@ describe('wrong usage', () => {
 describe('a failure', () => {
   it.each([
     ['ipam import /no/such/folder --range 10.0.0.0/24', 'cannot read folder "/no/such/folder": ENOENT'],
-    ['gc --cri /no/such/socket', 'cannot ask "/no/such/socket"'],
+    ['gc --cri /no/such/socket', 'cannot call "/no/such/socket"'],
     ['ipam show nowhere', 'cannot find pool "nowhere"'],
   ])('braid %s: exit code 1, and what failed', async (words, fault) => {
     const failed = await braid(words);

@@ -1,4 +1,4 @@
-/** What the standalone program needs of a node, and who says so where it is not there. */
+/** What the standalone program needs of a node, and who reports it as missing. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -53,7 +53,7 @@ describe('the standalone program', () => {
       exitCode: 1,
       stdout: '',
       stderr: expect.stringMatching(
-        new RegExp(`library ${ABSENT} is not there: install .* or install with --form script`),
+        new RegExp(`library ${ABSENT} is missing: install .* or install with --form script`),
       ),
     });
     expect(() => readdirSync(node.bin)).toThrow(/ENOENT/);
@@ -68,7 +68,7 @@ describe('the standalone program', () => {
     const { stdout } = await node.run(join(SCRIPT, 'braid'), `doctor --cri none --bin ${node.bin} --json`);
     expect(JSON.parse(stdout)).toContainEqual({
       level: 'fault',
-      text: `"${path}" does not run on this node: library ${ABSENT} is not there`,
+      text: `"${path}" does not run on this node: library ${ABSENT} is missing`,
       fix: expect.stringContaining('--form script'),
     });
   });

@@ -16,18 +16,21 @@ describe.each(RUNTIMES)('$name', (programs) => {
     await using site = await Site.open(programs);
     await site.configure([macvlan()]);
     await site.run({ name: 'pod' });
-    expect(await doctor(site)).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^all is well \(containerd /) });
+    expect(await doctor(site)).toEqual({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^no problems found \(containerd /),
+    });
   });
 
   it('says from where plugins are taken, that loopback is missing, and which version is too new', async () => {
     await using site = await Site.open(programs, { cniVersion: '1.1.0' });
     await site.configure([macvlan()]);
     const elsewhere = await doctor(site, '/opt/cni/bin');
-    expect(elsewhere.stdout).toContain(`containerd takes plugins from "${site.bin}", not from "/opt/cni/bin"`);
+    expect(elsewhere.stdout).toContain(`containerd runs plugins from "${site.bin}", not from "/opt/cni/bin"`);
     rmSync(join(site.bin, 'loopback'));
     const { exitCode, stdout } = await doctor(site);
     expect(exitCode).toBe(1);
-    expect(stdout).toContain('plugin "loopback" is not in');
+    expect(stdout).toContain('plugin "loopback" is missing in');
     expect(stdout.includes('cniVersion 1.1.0, which containerd')).toBe(programs.name === 'containerd 1');
   });
 });

@@ -143,10 +143,10 @@ describe.each(globSync('plugins/rdma/examples/*.conflist', { cwd: ROOT }).sort()
 
 describe('an ADD that is refused does nothing', () => {
   it.each<readonly [string, object, number, RegExp]>([
-    ['without a list', { prevResult: undefined }, 7, /"prevResult" is missing: put it into a list of plugins/],
+    ['without a list', { prevResult: undefined }, 7, /"prevResult" is missing: put it into a plugin list/],
     ['a path for a device', { deviceID: '../../../devices' }, 7, /cannot use "deviceID" "..\/..\/..\/devices"/],
     ['no such device', { deviceID: '0000:99:00.0' }, 7, /cannot find "deviceID" "0000:99:00.0"/],
-    ['a device without RDMA', { deviceID: CARD.pci }, 7, /its driver "igb" has made none/],
+    ['a device without RDMA', { deviceID: CARD.pci }, 7, /its driver "igb" has created none/],
     ['a device that nobody names', { deviceID: '', prevResult: {} }, 7, /"deviceID" is missing: multus passes it/],
     ['a result that cannot be printed', { cniVersion: '0.2.0', prevResult: {} }, 999, /no valid IP address/],
   ])('%s', { tags: ['rdma/device-name', 'rdma/device-none', 'rdma/old-result'] }, async (_, more, code, message) => {
@@ -160,7 +160,7 @@ describe('an ADD that is refused does nothing', () => {
     const conf = lab.conf(0, { deviceID: 'mlx5_core.sf.7' });
     expect(await lab.fails({ verb: 'ADD', pod, conf, sysfs })).toEqual([
       7,
-      expect.stringContaining('it has several, "rdma0", "rdma1"'),
+      expect.stringContaining('it has "rdma0", "rdma1", and only one'),
     ]);
     expect(await lab.picture()).toEqual(ALL);
   });
@@ -179,7 +179,7 @@ describe('an ADD that is refused does nothing', () => {
     await lab.must({ verb: 'ADD', pod });
     expect(await lab.fails({ verb: 'ADD', pod: other })).toEqual([
       11,
-      expect.stringContaining(`"${RDMA}" of "${lab.vf(0).pci}" to the pod: it is in another network namespace`),
+      expect.stringContaining(`"${RDMA}" of "${lab.vf(0).pci}" into the container: it is in another network namespace`),
     ]);
     expect(Object.keys(states())).toEqual([stateOf(pod)]);
     await lab.must({ verb: 'DEL', pod });
@@ -251,7 +251,10 @@ describe('DEL', () => {
 
 describe('CHECK', () => {
   it('fails when the device is not in the pod, or nothing is known of it', { tags: 'rdma/check' }, async () => {
-    expect(await lab.fails({ verb: 'CHECK', pod })).toEqual([999, expect.stringContaining('there is no state')]);
+    expect(await lab.fails({ verb: 'CHECK', pod })).toEqual([
+      999,
+      expect.stringContaining('the attachment has no state'),
+    ]);
     writeState(stateOf(pod), lab.goState(0));
     expect(await lab.fails({ verb: 'CHECK', pod })).toEqual([999, expect.stringContaining('it is on the host')]);
     await lab.must({ verb: 'DEL', pod });

@@ -66,10 +66,10 @@ describe('traffic of a VF', () => {
   });
 });
 
-describe('a driver that does not know an attribute', () => {
+describe('a driver that does not support an attribute', () => {
   it.each([
-    [{ link_state: 'enable' }, '"link_state" of this kind: take it out of the configuration'],
-    [{ vlan: 5, vlanProto: '802.1ad' }, '"vlan" of this kind: take it out of the configuration'],
+    [{ link_state: 'enable' }, 'does not support "link_state": remove it from the configuration'],
+    [{ vlan: 5, vlanProto: '802.1ad' }, 'does not support "vlan": remove it from the configuration'],
     [{ min_tx_rate: 10 }, 'cannot set rates 10 to 0 for VF 0 of "eth0": EINVAL (invalid argument)'],
   ])('is quoted, and ADD of %j leaves the VF as it was', async (attribute, message) => {
     await using node = Node.open();
@@ -115,7 +115,7 @@ describe('a VF that a program has', () => {
     const lab = new SriovLab(node, vfs);
     const pod = await node.pod();
     await bind(vfs.at(0).pci, 'vfio-pci');
-    expect(messageIn(await lab.call('ADD', { conf: lab.conf(0, { mtu: 9000 }), pod }))).toContain('hands the VF to');
+    expect(messageIn(await lab.call('ADD', { conf: lab.conf(0, { mtu: 9000 }), pod }))).toContain('is bound to the VF');
     const dhcp = lab.conf(0, { ipam: { type: 'dhcp' } });
     expect(messageIn(await lab.call('ADD', { conf: dhcp, pod }))).toContain('cannot use IPAM plugin "dhcp"');
     expect(lab.records()).toEqual([]);
@@ -283,7 +283,7 @@ describe('names in the way', () => {
     await node.ip(`link add ${link} type dummy`);
     const { exitCode, stderr } = await lab.call('DEL', { conf: lab.conf(0), pod });
     await node.ip(`link del ${link}`);
-    expect([exitCode, stderr]).toEqual([0, expect.stringContaining(`is called "${link}" now`)]);
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining(`now has the name "${link}"`)]);
     expect(linksOf(pci)).toEqual([expect.stringMatching(/^dev\d+$/)]);
     expect(lab.records()).toEqual([]);
   });

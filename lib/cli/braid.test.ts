@@ -113,7 +113,7 @@ describe('what goes wrong', () => {
     [['frobnicate', '--json'], 'braid: unknown command "frobnicate"'],
     [['frobnicate', '--help'], 'braid: unknown command "frobnicate"'],
     [['help', 'lsit'], 'braid: unknown command "lsit", did you mean "list"?'],
-    [['ipam'], 'braid: "ipam" is several commands: "ipam look"'],
+    [['ipam'], 'braid: "ipam" is a group of commands: "ipam look"'],
     [['--json', 'list'], 'braid: expected a command before "--json"'],
     [['ipam', 'look', '--what'], 'braid: there is no --what'],
     [['list', '--conf'], 'braid: unknown option "--conf", did you mean "--conf-dir"?'],

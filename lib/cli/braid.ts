@@ -14,8 +14,8 @@ const USAGE = 'braid COMMAND [OPTION]...; "braid help" lists the commands';
 type Print = (line: string) => void;
 
 /**
- * The command line for people. Commands about one plugin come from that plugin. Errors go to stderr, each with the
- * program's name in front; with `--json` stdout gets an object with the message, too.
+ * The command line for people. Commands about one plugin come from that plugin. Errors go to stderr, prefixed with the
+ * program's name; with `--json` stdout also gets an object with the message.
  *
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage
  */
@@ -47,7 +47,7 @@ export async function runCommandLine(
   }
 }
 
-/** The usual options for what are commands here. */
+/** Maps conventional options to commands. */
 function aliased(args: readonly string[]): readonly string[] {
   const [first, ...rest] = args;
   if (first === undefined || first === '--help' || first === '-h') {
@@ -57,7 +57,7 @@ function aliased(args: readonly string[]): readonly string[] {
 }
 
 /**
- * The command and its arguments. Whoever asks a command for help gets `help` about it.
+ * The command and its arguments. `--help` after a command becomes `help COMMAND`.
  *
  * @throws WrongUsage
  */
@@ -91,5 +91,5 @@ function incomplete(commands: readonly Command[], words: readonly string[], args
   const group = commands.filter((command) => command.name.startsWith(`${name} `));
   return group.length === 0
     ? unknownCommand(commands, name)
-    : new WrongUsage(`"${name}" is several commands: ${group.map((command) => `"${command.name}"`).join(', ')}`);
+    : new WrongUsage(`"${name}" is a group of commands: ${group.map((command) => `"${command.name}"`).join(', ')}`);
 }

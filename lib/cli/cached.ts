@@ -4,16 +4,16 @@ import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
 import type { AttachmentRecord } from '../cni/records.ts';
 import { type ListedAttachment, listCached } from '../cni/result-cache.ts';
 
-/** What libcni, or multus in its place, remembers of an attachment. */
+/** libcni's, or multus', cached record of an attachment. */
 export type CachedRecord = Omit<AttachmentRecord, 'release'>;
 
 export interface CachedRecords {
   readonly records: readonly CachedRecord[];
-  /** why files could not be read */
+  /** errors of unreadable files */
   readonly faults: readonly string[];
 }
 
-/** The attachments in the results of a cache. A folder that cannot be read is one of the faults. */
+/** The attachments in a result cache. An unreadable folder is one of the faults. */
 export function cachedRecords(cacheDir: string): CachedRecords {
   try {
     const { attachments, faults } = listCached(cacheDir);
@@ -51,7 +51,7 @@ function documentIn(config: Buffer): JsonObject | undefined {
   }
 }
 
-/** Of whatever version: before 0.3.0 there is one for each family. */
+/** In any version: before 0.3.0 there is one for each family. */
 function addressesIn(result: JsonObject): readonly string[] {
   const ips = lookUp(result, 'ips');
   const old = ['ip4', 'ip6'].map((key) => lookUp(result, key));

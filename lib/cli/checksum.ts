@@ -4,7 +4,7 @@ import { ioError } from '../sys/io-error.ts';
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * SHA-256 of a file, in hex. Loaded here and not at the top: `node:crypto` costs 6 ms of a start.
+ * SHA-256 of a file, in hex. Imported on demand: `node:crypto` costs 6 ms at startup.
  *
  * @throws CniError ioFailure
  */
@@ -28,7 +28,7 @@ export async function sha256(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Checksums of files in one folder; names of one file, which hard links are, are read once. */
+/** Checksums of files, cached by inode: hard links are read once. */
 export function checksums(): (path: string) => Promise<string> {
   const known = new Map<string, Promise<string>>();
   return (path) => {

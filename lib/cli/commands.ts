@@ -23,7 +23,7 @@ export const commandsOf = (program: Program, plugins: readonly Plugin[]): readon
     versionCommand(program),
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
 
-/** Commands about the node as a whole. What one of them needs is loaded when it runs. */
+/** Commands about the node. Their modules are loaded on demand. */
 const ownCommands = (program: Program): readonly Command[] => [
   command(program, 'install', '[--bin FOLDER] [--form standalone|script] [--plugins a,b] [--replace]', {
     about: "install the plugins into the runtime's plugin folder",
@@ -31,7 +31,7 @@ const ownCommands = (program: Program): readonly Command[] => [
       BIN_OPTION,
       ['--form FORM', '"standalone", with Node inside, or "script" (default: the form of this program)'],
       ['--plugins NAMES', 'only these plugins, separated by commas'],
-      ['--replace', 'move foreign plugins of the same names aside, to <name>.before-braid'],
+      ['--replace', 'keep foreign plugins with the same names as <name>.before-braid'],
       JSON_OPTION,
     ],
     run: (self) => async (args, scope, print) => (await import('./install.ts')).install(self, args, scope, print),
@@ -42,11 +42,11 @@ const ownCommands = (program: Program): readonly Command[] => [
     run: () => async (args, scope, print) => (await import('./doctor.ts')).doctor(args, scope, print),
   }),
   command(program, 'gc', '[--cri SOCKET] [--wait SECONDS] [--dry-run]', {
-    about: 'release the links, devices and addresses of dead containers, and say what is left and why',
+    about: 'release the links, devices and addresses of dead containers, and list what remains and why',
     options: [
       CRI_OPTION,
       WAIT_OPTION,
-      ['--dry-run', 'release nothing, only say what would be'],
+      ['--dry-run', 'only print what would be released'],
       ['--bin FOLDERS', `plugin folders, separated by colons (default ${BIN_FOLDER})`],
       ...PLACE_OPTIONS,
       JSON_OPTION,
@@ -59,13 +59,13 @@ const ownCommands = (program: Program): readonly Command[] => [
     run: () => async (args, scope, print) => (await import('./list.ts')).list(args, scope, print),
   }),
   command(program, 'uninstall', '[--bin FOLDER] [--force]', {
-    about: 'remove what install put in, and restore what it replaced',
+    about: 'remove installed plugins, and restore replaced ones',
     options: [BIN_OPTION, ['--force', 'even while pods are attached'], ...PLACE_OPTIONS, JSON_OPTION],
     run: (self) => async (args, scope, print) => (await import('./uninstall.ts')).uninstall(self, args, scope, print),
   }),
 ];
 
-/** Gathers the commands when it runs: it is one of them itself. */
+/** Collects the commands when it runs: it is one of them. */
 const helpCommand = (program: Program, plugins: readonly Plugin[]): Command =>
   command(program, 'help', '[COMMAND]', {
     about: 'explain braid, or one of its commands',

@@ -4,7 +4,7 @@ import { messageOf } from '../cni/errors.ts';
 import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
 import { isMissing } from '../sys/io-error.ts';
 
-/** A file in the folder of the runtime's configurations. */
+/** A file in the runtime's configuration folder. */
 export interface ConfFile {
   readonly path: string;
   /** undefined when it is not a JSON object */
@@ -14,7 +14,7 @@ export interface ConfFile {
 
 const ENDINGS = /\.(conf|conflist|json)$/;
 
-/** Those that a runtime reads, in its order. No folder is no file. */
+/** The files that a runtime reads, in its order; none if the folder is missing. */
 export function confFilesIn(folder: string): readonly ConfFile[] {
   return namesIn(folder)
     .filter((name) => ENDINGS.test(name))
@@ -31,7 +31,7 @@ export function confFilesIn(folder: string): readonly ConfFile[] {
     });
 }
 
-/** Every plugin's configuration in a network's, also those of delegates, with the name and version of its network. */
+/** The configuration of every plugin in a network's, including delegates, with name and version of its network. */
 export function pluginConfsIn(document: JsonObject, above: JsonObject = {}): readonly JsonObject[] {
   const named = { ...pick(above, 'name', 'cniVersion'), ...document };
   const own = typeof lookUp(document, 'type') === 'string' && lookUp(document, 'type') !== '' ? [named] : [];
@@ -43,9 +43,9 @@ export function pluginConfsIn(document: JsonObject, above: JsonObject = {}): rea
 }
 
 /**
- * Configurations of one plugin, one for each place that they lead to.
+ * Configurations of one plugin, one per record place.
  *
- * @param fallback leads to the usual place, which is looked at in any case
+ * @param fallback leads to the default place, which is always included
  */
 export function confsOfType(
   confs: readonly JsonObject[],
@@ -58,12 +58,12 @@ export function confsOfType(
   return [...new Map(own.map((conf) => [placeIn(conf), conf])).values()];
 }
 
-/** Equal ones once. */
+/** Without duplicates. */
 export function distinct(confs: readonly JsonObject[]): readonly JsonObject[] {
   return [...new Map(confs.map((conf) => [JSON.stringify(conf), conf])).values()];
 }
 
-/** A text of a configuration; '' when it has none. */
+/** A string of a configuration; '' when absent. */
 export function textIn(document: JsonObject, key: string): string {
   const value = lookUp(document, key);
   return typeof value === 'string' ? value : '';

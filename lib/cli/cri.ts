@@ -4,7 +4,7 @@ import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
 import { callGrpc, Unimplemented } from './grpc.ts';
 import { fieldsIn, textOf } from './protobuf.ts';
 
-/** Where runtimes listen, containerd, k3s' own and CRI-O. */
+/** Sockets of containerd, k3s and CRI-O. */
 const SOCKETS = [
   '/run/containerd/containerd.sock',
   '/run/k3s/containerd/containerd.sock',
@@ -14,7 +14,7 @@ const SERVICE = '/runtime.v1.RuntimeService';
 const TIMEOUT_MS = 10_000;
 const NOTHING = Buffer.alloc(0);
 
-/** api.proto of the CRI: ListPodSandboxResponse.items, PodSandbox.id, VersionResponse, StatusRequest, StatusResponse.info. */
+/** field numbers of the CRI's api.proto: ListPodSandboxResponse.items, PodSandbox.id, VersionResponse, StatusRequest, StatusResponse.info. */
 const ITEMS = 1;
 const ID = 1;
 const RUNTIME_NAME = 2;
@@ -26,7 +26,7 @@ const VALUE = 2;
 
 export const CRI_OPTION = { cri: { type: 'string', default: '' } } as const;
 
-/** A runtime that takes pods from a kubelet. */
+/** A container runtime that serves a kubelet. */
 export interface Runtime {
   readonly socket: string;
   /** `containerd` */
@@ -36,10 +36,9 @@ export interface Runtime {
 }
 
 /**
- * The runtimes of the node. One that serves no pods, as the containerd of Docker, is none.
+ * The node's container runtimes. One without CRI, such as Docker's containerd, does not count.
  *
- * @param wanted a socket; 'none', or '' for those in the usual places
- * @throws CniError when one does not answer: what it has is not known then
+ * @param wanted a socket; 'none', or '' for the default sockets
  */
 export async function findRuntimes(wanted: string): Promise<readonly Runtime[]> {
   if (wanted === 'none') {
@@ -56,7 +55,7 @@ export async function findRuntimes(wanted: string): Promise<readonly Runtime[]> 
   return runtimes;
 }
 
-/** IDs of all sandboxes that a runtime has, those that are not ready among them: it will end them itself. */
+/** IDs of all sandboxes of a runtime, including those that are not ready: it will remove them itself. */
 export async function listSandboxes({ socket }: Runtime): Promise<readonly string[]> {
   const answer = (await ask(socket, 'ListPodSandbox')) ?? NOTHING;
   return fieldsIn(answer)
@@ -64,7 +63,7 @@ export async function listSandboxes({ socket }: Runtime): Promise<readonly strin
     .map(({ bytes }) => textOf(fieldsIn(bytes), ID));
 }
 
-/** The folders that a runtime takes plugins and configurations from; none where it does not tell. */
+/** A runtime's plugin and configuration folders; empty where it does not report them. */
 export async function foldersOf({ socket }: Runtime): Promise<{
   readonly bins: readonly string[];
   readonly confDirs: readonly string[];
@@ -96,7 +95,7 @@ function socketsFor(wanted: string): readonly string[] {
   }
   const path = wanted.replace(/^unix:\/\//, '');
   if (!existsSync(path)) {
-    throw new CniError('internal', `cannot ask "${path}": there is no such socket`);
+    throw new CniError('internal', `cannot call "${path}": no such socket`);
   }
   return [path];
 }

@@ -99,33 +99,33 @@ describe('examineConfs', () => {
   });
 
   it.each([
-    [{ type: 'wire', vlanId: 7 }, 'wire: "vlanId"', 'write "vlan"'],
-    [{ type: 'wire', 'min-rate': 1 }, 'wire: "min-rate"', 'write "min_rate"'],
-    [{ type: 'wire', MinRate: 1 }, 'wire: "MinRate"', 'write "min_rate"'],
-    [{ type: 'wire', range: 'x', ipam: GIVEN }, 'wire: "range"', 'write "ipam.range"'],
-    [{ type: 'wire', logFile: 'x' }, 'wire: "logFile"', 'take it out: it is a key of chained'],
-    [{ type: 'wire', zebra: 'x' }, 'wire: "zebra"', 'take it out ('],
+    [{ type: 'wire', vlanId: 7 }, 'wire: "vlanId"', 'change it to "vlan"'],
+    [{ type: 'wire', 'min-rate': 1 }, 'wire: "min-rate"', 'change it to "min_rate"'],
+    [{ type: 'wire', MinRate: 1 }, 'wire: "MinRate"', 'change it to "min_rate"'],
+    [{ type: 'wire', range: 'x', ipam: GIVEN }, 'wire: "range"', 'change it to "ipam.range"'],
+    [{ type: 'wire', logFile: 'x' }, 'wire: "logFile"', 'remove it: it is a key of chained'],
+    [{ type: 'wire', zebra: 'x' }, 'wire: "zebra"', 'remove it ('],
     [
       { type: 'wire', ipam: { ...GIVEN, subnet: 'x' } },
       'wire: "ipam.subnet"',
       '"subnet" is a key of another plugin: write "range"',
     ],
-    [{ type: 'foreign', ipam: { ...GIVEN, rnage: 'x' } }, 'foreign: "ipam.rnage"', 'write "range"'],
+    [{ type: 'foreign', ipam: { ...GIVEN, rnage: 'x' } }, 'foreign: "ipam.rnage"', 'change it to "range"'],
     [
       { type: 'wire', ipam: { ...GIVEN, ranges: [{}, { safe: true }] } },
       'wire: "ipam.ranges[1].safe"',
-      'write "ipam.safe"',
+      'change it to "ipam.safe"',
     ],
-    [{ plugins: [{ type: 'wire' }], vlan: 3 }, 'the list: "vlan"', 'take it out: it is a key of wire'],
+    [{ plugins: [{ type: 'wire' }], vlan: 3 }, 'the list: "vlan"', 'remove it: it is a key of wire'],
     [
       { plugins: [{ type: 'wire' }], disablecheck: true, disableGc: true, dissableCheck: true },
       'the list: "dissableCheck"',
-      'write "disableCheck"',
+      'change it to "disableCheck"',
     ],
-  ])('names a key that nobody reads: %j', async (document, key, fix) => {
+  ])('names an unknown key: %j', async (document, key, fix) => {
     const found = await examine(document);
     expect(found).toEqual([
-      { level: 'warning', text: `network "blue": nobody reads this key of ${key}`, fix: expect.stringContaining(fix) },
+      { level: 'warning', text: `network "blue": unknown key of ${key}`, fix: expect.stringContaining(fix) },
     ]);
     expect(found[0]?.fix).toContain('"/net.d/a"');
   });

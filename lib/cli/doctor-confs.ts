@@ -9,12 +9,12 @@ import type { Scope } from '../cni/scope.ts';
 import { type ConfFile, textIn } from './confs.ts';
 import { type Plugins, type UnreadKey, unreadKeys, unreadListKeys } from './doctor-keys.ts';
 
-/** The environment of an ADD, with what does not matter. */
+/** The environment of a dummy ADD. */
 const ADD = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'doctor', CNI_IFNAME: 'eth0' };
 
 /**
- * What is written in configurations: what every ADD would refuse, as the plugin itself says it, and what nobody reads.
- * Delegates are configurations too.
+ * Checks configurations: what every ADD would refuse, in the plugin's own words, and unread keys. Delegates are
+ * configurations too.
  */
 export async function examineConfs(scope: Scope, files: readonly ConfFile[]): Promise<readonly Finding[]> {
   const loaded = await Promise.all(Object.values(scope.suite.registry).map((load) => load()));
@@ -28,7 +28,7 @@ interface Examination {
   /** of the file */
   readonly path: string;
   readonly plugins: Plugins;
-  /** its caller judges it too */
+  /** its caller checks it too */
   readonly isDelegate: boolean;
 }
 
@@ -47,7 +47,7 @@ function examineNetwork(document: JsonObject, examination: Examination): readonl
   return [
     ...(isList && isOurs ? unreadListKeys(document, plugins).map((key) => report.unread(key, 'the list')) : []),
     ...list.plugins.flatMap(({ document: conf, type }, index) => [
-      ...refusals(handedOut(conf, list, index), plugins).map(report.refused),
+      ...refusals(documentFor(conf, list, index), plugins).map(report.refused),
       ...unreadKeys(conf, plugins).map((key) => report.unread(key, type)),
       ...networksBelow(conf, plugins.get(type)).flatMap((network) =>
         examineNetwork(network, { ...examination, isDelegate: true }),
@@ -60,22 +60,22 @@ const reporter = (network: string, path: string) => ({
   refused: (error: unknown): Finding => ({
     level: 'fault',
     text: `network "${network}": ${messageOf(error)}`,
-    fix: `correct "${path}": every pod that needs it fails`,
+    fix: `fix "${path}": every pod that uses it fails`,
   }),
   unread: ({ path: key, fix }: UnreadKey, of: string): Finding => ({
     level: 'warning',
-    text: `network "${network}": nobody reads this key of ${of}: "${key}"`,
+    text: `network "${network}": unknown key of ${of}: "${key}"`,
     fix: `${fix} ("${path}")`,
   }),
 });
 
-/** A plugin's document as libcni makes it; that there is a result before it is all that matters of the result. */
-function handedOut(conf: JsonObject, { name, cniVersion }: NetworkList, index: number): JsonObject {
+/** A plugin's document as libcni builds it, with an empty previous result. */
+function documentFor(conf: JsonObject, { name, cniVersion }: NetworkList, index: number): JsonObject {
   const version = cniVersion === '' ? {} : { cniVersion };
   return { ...conf, ...version, name, ...(index === 0 ? {} : { prevResult: version }) };
 }
 
-/** What the plugin and the IPAM plugin that it asks say of the document, where they are ours. */
+/** What the plugin and its IPAM plugin refuse in the document, if they are ours. */
 function refusals(document: JsonObject, plugins: Plugins): readonly unknown[] {
   const ipam = lookUp(document, 'ipam');
   return [textIn(document, 'type'), isObject(ipam) ? textIn(ipam, 'type') : ''].flatMap((type) => {
@@ -98,13 +98,13 @@ function validate(plugin: Plugin, document: JsonObject): void {
   }
 }
 
-/** Those of multus: in the configuration, and in files that it names. */
+/** Delegates of multus: in the configuration, and in files that it names. */
 function networksBelow(conf: JsonObject, plugin: Plugin | undefined): readonly JsonObject[] {
   const delegates = lookUp(conf, 'delegates');
   const inline = Array.isArray(delegates) ? (delegates as readonly Json[]).filter(isObject) : [];
   try {
     return [...inline, ...(plugin?.networksAt(conf) ?? [])];
   } catch {
-    return inline; // the plugin says so itself, of the configuration that leads there
+    return inline; // reported by the plugin for the configuration that names the file
   }
 }

@@ -4,21 +4,21 @@ import type { Plugin } from '../cni/plugin.ts';
 import { textIn } from './confs.ts';
 import { nearest } from './nearest.ts';
 
-/** A key that is written and read by nobody. */
+/** A key that nothing reads. */
 export interface UnreadKey {
-  /** with those that lead to it: `ipam.ipRanges[0].gateway` */
+  /** with its parents: `ipam.ipRanges[0].gateway` */
   readonly path: string;
-  /** what to do about it, one sentence */
+  /** how to fix it, one sentence */
   readonly fix: string;
 }
 
 /** By type. */
 export type Plugins = ReadonlyMap<string, Plugin>;
 
-/** What libcni and runtimes read of a plugin's configuration, or fill in. */
+/** Keys of a plugin's configuration that libcni and runtimes read or fill in. */
 const OF_PLUGINS = ['cniVersion', 'name', 'type', 'capabilities', 'args', 'ipam', 'dns', 'prevResult', 'runtimeConfig'];
 
-/** What libcni reads of a list. */
+/** Keys of a list that libcni reads. */
 const OF_LISTS = [
   'cniVersion',
   'cniVersions',
@@ -29,13 +29,13 @@ const OF_LISTS = [
   'loadOnlyInlinedPlugins',
 ];
 
-/** Their content is the caller's own. */
+/** Their content is up to the caller. */
 const OPAQUE = ['capabilities', 'args', 'prevresult', 'runtimeconfig'];
 
 const named = (names: readonly string[]): KnownKeys =>
   new Map(names.map((name) => [name.toLowerCase(), { name, below: undefined }]));
 
-/** Keys of one plugin's configuration. What plugins that are not ours read is theirs to know. */
+/** Unread keys of one plugin's configuration. Keys of foreign plugins are not checked. */
 export function unreadKeys(conf: JsonObject, plugins: Plugins): readonly UnreadKey[] {
   const ipam = lookUp(conf, 'ipam');
   const main = plugins.get(textIn(conf, 'type'));
@@ -52,7 +52,7 @@ export function unreadKeys(conf: JsonObject, plugins: Plugins): readonly UnreadK
   return given === undefined ? own : unreadIn(ipam as JsonObject, given, 'ipam', search);
 }
 
-/** Keys of a list beside its plugins. */
+/** Unread keys of a list, apart from its plugins. */
 export const unreadListKeys = (list: JsonObject, plugins: Plugins): readonly UnreadKey[] =>
   unreadIn(list, named(OF_LISTS), '', { known: named(OF_LISTS), misnomers: new Map(), plugins });
 
@@ -70,7 +70,7 @@ function unreadIn(value: Json | undefined, known: KnownKeys, path: string, searc
   return !isObject(value)
     ? []
     : Object.keys(value)
-        .filter((key) => /^[a-z0-9][a-z0-9_-]*$/i.test(key)) // others are remarks, or a runtime's: "_note", "cni.dev/…"
+        .filter((key) => /^[a-z0-9][a-z0-9_-]*$/i.test(key)) // others are comments or a runtime's: "_note", "cni.dev/…"
         .flatMap((key) => {
           const at = path === '' ? key : `${path}.${key}`;
           const found = known.get(key.toLowerCase());
@@ -92,15 +92,15 @@ function fixOf(key: string, level: KnownKeys, { known, misnomers, plugins }: Sea
   const near = nearest(plain(key), here.map(plain));
   const meant = same ?? elsewhere ?? here.find((name) => plain(name) === near);
   if (meant !== undefined) {
-    return `write "${meant}" if that is what is meant, or take it out`;
+    return `change it to "${meant}", or remove it`;
   }
   const owners = [...plugins.values()]
     .filter(({ conf }) => keysOf(conf)?.has(key.toLowerCase()))
     .map(({ name }) => name);
-  return owners.length === 0 ? 'take it out' : `take it out: it is a key of ${owners.join(' and ')}`;
+  return owners.length === 0 ? 'remove it' : `remove it: it is a key of ${owners.join(' and ')}`;
 }
 
-/** Without what people write in one way and in another. */
+/** Without differences of spelling. */
 const plain = (key: string): string => key.toLowerCase().replace(/[_-]|\[\]/g, '');
 
 function pathsIn(known: KnownKeys, above = ''): readonly string[] {
@@ -110,6 +110,6 @@ function pathsIn(known: KnownKeys, above = ''): readonly string[] {
   });
 }
 
-/** The same keys, with anything below some. */
+/** The same keys, with any key allowed below `opaque` ones. */
 const without = (known: KnownKeys, opaque: readonly string[]): KnownKeys =>
   new Map([...known].map(([key, one]) => [key, opaque.includes(key) ? { ...one, below: undefined } : one]));

@@ -8,7 +8,7 @@ import type { Node } from './node.ts';
 
 const STRICT = 1;
 
-/** What the kernel does with packets in the node's namespace and in those of recorded pods. */
+/** Checks sysctls in the namespaces of the node and of recorded pods. */
 export function examineNetwork(scope: Scope, node: Node, namespaces: readonly SeenNetns[]): readonly Finding[] {
   const recorded = new Map(node.records.map((record) => [realPath(record.netns), record]));
   return namespaces
@@ -23,7 +23,7 @@ function nameOf(recorded: ReadonlyMap<string, { readonly pod: string; readonly c
 
 const realPath = (path: string): string => path.replace(/^\/var\/run\//, '/run/');
 
-/** Two interfaces in one subnet: the kernel answers ARP on either for both, and sends by one of them. */
+/** Two interfaces in one subnet: the kernel answers ARP for both on either, and sends through one of them. */
 function examineSubnets(scope: Scope, seen: SeenNetns, where: string): readonly Finding[] {
   const groups = Map.groupBy(
     seen.addresses.filter(({ text, prefix }) => !text.includes(':') && prefix < 32),
@@ -61,7 +61,7 @@ function examineSettings(
       : [
           {
             level: 'fault' as const,
-            text: `${where} has ${interfaces} in subnet ${subnet} and rp_filter is strict: packets that come in on one and would go out on the other are dropped`,
+            text: `${where} has ${interfaces} in subnet ${subnet} and strict rp_filter: packets that arrive on one but are routed through the other are dropped`,
             fix: `set ${sysctl('rp_filter', 2)} (in a pod with the plugin "tuning")`,
           },
         ]),
@@ -70,7 +70,7 @@ function examineSettings(
       : [
           {
             level: 'warning' as const,
-            text: `${where} has ${interfaces} in subnet ${subnet} and answers ARP for each on both: traffic of one comes in on the other`,
+            text: `${where} has ${interfaces} in subnet ${subnet} and answers ARP for each on both: traffic for one arrives on the other`,
             fix: `set ${sysctl('arp_ignore', 1)} and ${sysctl('arp_announce', 2)} (in a pod with the plugin "tuning")`,
           },
         ]),
@@ -82,7 +82,7 @@ function subnetOf(text: string, prefix: number): string {
   return cidr === undefined ? text : formatCidr(masked(cidr));
 }
 
-/** Settings of IPv4 as they are in the namespace; one that cannot be read is 0. */
+/** IPv4 sysctls in the namespace; an unreadable one is 0. */
 function reader(
   scope: Scope,
   { path }: SeenNetns,

@@ -15,11 +15,11 @@ export interface RuntimePlaces {
   readonly bin: string;
   readonly confDir: string;
   readonly runtimes: readonly Runtime[];
-  /** one is there, though it may be silent, or not started */
+  /** there is one, even if not running */
   readonly hasRuntime: boolean;
 }
 
-/** Where runtimes are configured. */
+/** Configuration files of runtimes. */
 const RUNTIME_CONFS = [
   '/etc/containerd/config.toml',
   '/var/lib/rancher/k3s/agent/etc/containerd/config.toml',
@@ -27,7 +27,7 @@ const RUNTIME_CONFS = [
   '/etc/crio/crio.conf.d',
 ] as const;
 
-/** Is there a runtime's configuration? That of Docker's containerd, which serves no pods, says so. */
+/** Whether there is a runtime's configuration. Docker's containerd disables its CRI plugin, and does not count. */
 export const isRuntimeConfigured = (cri: string, paths: readonly string[] = RUNTIME_CONFS): boolean =>
   cri !== 'none' &&
   paths.some((path) => existsSync(path) && !/^\s*disabled_plugins\s*=\s*\[[^\]]*cri/m.test(contentOf(path)));
@@ -36,14 +36,14 @@ function contentOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return ''; // a folder of parts
+    return ''; // a folder of drop-ins
   }
 }
 
 const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, fix });
 const warning = (text: string, fix: string): Finding => ({ level: 'warning', text, fix });
 
-/** What lies between a runtime and the plugins: folders, files, versions. */
+/** Checks what lies between a runtime and the plugins: folders, files, versions. */
 export async function examineRuntime(scope: Scope, node: Node, places: RuntimePlaces): Promise<readonly Finding[]> {
   const findings = [
     ...examineFiles(node, places),
@@ -60,11 +60,9 @@ export async function examineRuntime(scope: Scope, node: Node, places: RuntimePl
 function examineFiles({ confFiles }: Node, { confDir, runtimes }: RuntimePlaces): readonly Finding[] {
   const broken = confFiles
     .filter(({ document }) => document === undefined)
-    .map(({ path, fault: why }) =>
-      fault(`configuration "${path}" cannot be read: ${why}`, 'correct it or move it away'),
-    );
+    .map(({ path, fault: why }) => fault(`cannot read configuration "${path}": ${why}`, 'fix it or move it away'));
   return confFiles.length === 0 && runtimes.length > 0
-    ? [fault(`there is no configuration in "${confDir}": no pod gets a network`, 'write one: plugins have examples')]
+    ? [fault(`no configuration in "${confDir}": no pod gets a network`, 'write one: plugins have examples')]
     : broken;
 }
 
@@ -73,14 +71,16 @@ function examineBin(scope: Scope, { confs }: Node, { bin, hasRuntime }: RuntimeP
   const types = new Set(confs.flatMap(typesIn));
   for (const type of [...types].filter((name) => !existsSync(join(bin, name)))) {
     const fix =
-      loaderIn(scope.suite.registry, type) === undefined ? `put it into "${bin}"` : `run "braid install --bin ${bin}"`;
-    findings.push(fault(`plugin "${type}" is configured, but not in "${bin}": pods fail`, fix));
+      loaderIn(scope.suite.registry, type) === undefined
+        ? `install it in "${bin}"`
+        : `run "braid install --bin ${bin}"`;
+    findings.push(fault(`plugin "${type}" is configured, but missing in "${bin}": pods fail`, fix));
   }
   if (hasRuntime && !existsSync(join(bin, 'loopback'))) {
     findings.push(
       fault(
-        `plugin "loopback" is not in "${bin}": containerd starts no pod without it, and reports itself ready`,
-        'install the reference plugins of CNI',
+        `plugin "loopback" is missing in "${bin}": containerd starts no pod without it, although it reports ready`,
+        'install the CNI reference plugins',
       ),
     );
   }
@@ -88,7 +88,7 @@ function examineBin(scope: Scope, { confs }: Node, { bin, hasRuntime }: RuntimeP
   if (builds.size > 1) {
     findings.push(
       warning(
-        `plugins in "${bin}" are of ${builds.size} builds: those of another build are executed, which is slow`,
+        `plugins in "${bin}" come from ${builds.size} builds: delegates from another build are executed, which is slow`,
         `run "braid install --bin ${bin}"`,
       ),
     );
@@ -96,7 +96,7 @@ function examineBin(scope: Scope, { confs }: Node, { bin, hasRuntime }: RuntimeP
   return findings;
 }
 
-/** Names are mostly links to one file. */
+/** Plugins are mostly hard links to one file. */
 async function examineLibraries(scope: Scope, { bin }: RuntimePlaces): Promise<readonly Finding[]> {
   const files = new Map(ownFiles(scope, bin).map((path) => [identityOf(path), path]));
   const findings: Finding[] = [];
@@ -119,21 +119,21 @@ function identityOf(path: string): string {
   return `${dev}:${ino}`;
 }
 
-/** The plugin, and the IPAM plugin that it asks. */
+/** The plugin and its IPAM plugin. */
 function typesIn(conf: JsonObject): readonly string[] {
   const ipam = lookUp(conf, 'ipam');
   return [textIn(conf, 'type'), isObject(ipam) ? textIn(ipam, 'type') : ''].filter((type) => type !== '');
 }
 
-/** containerd learned 1.1.0 with version 2. */
+/** containerd supports 1.1.0 since version 2. */
 function examineVersion({ confFiles }: Node, { name, version }: Runtime): readonly Finding[] {
   const isOld = name === 'containerd' && /^v?1\./.test(version);
   return confFiles
     .filter(({ document }) => isOld && document !== undefined && textIn(document, 'cniVersion') === '1.1.0')
     .map(({ path }) =>
       fault(
-        `"${path}" has cniVersion 1.1.0, which containerd ${version} does not know: it ends every pod again`,
-        'write 1.0.0, or take containerd 2',
+        `"${path}" has cniVersion 1.1.0, which containerd ${version} does not support: it kills every pod`,
+        'use 1.0.0, or upgrade to containerd 2',
       ),
     );
 }
@@ -145,8 +145,8 @@ async function examineFolders(runtime: Runtime, { bin, confDir }: RuntimePlaces)
       ? []
       : [
           fault(
-            `${runtime.name} takes plugins from "${bins.join('", "')}", not from "${bin}"`,
-            `install with --bin ${bins[0]}, and give it to "braid doctor" too`,
+            `${runtime.name} runs plugins from "${bins.join('", "')}", not from "${bin}"`,
+            `use --bin ${bins[0]} with "braid install" and "braid doctor"`,
           ),
         ]),
     ...(confDirs.length === 0 || confDirs.includes(confDir)
@@ -154,7 +154,7 @@ async function examineFolders(runtime: Runtime, { bin, confDir }: RuntimePlaces)
       : [
           warning(
             `${runtime.name} reads configurations from "${confDirs.join('", "')}", not from "${confDir}"`,
-            `give --conf-dir ${confDirs[0]} to braid`,
+            `pass --conf-dir ${confDirs[0]} to braid`,
           ),
         ]),
   ];

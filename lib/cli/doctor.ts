@@ -13,7 +13,7 @@ import { count } from './table.ts';
 
 type Print = (line: string) => void;
 
-/** `braid doctor`: 0 when no pod fails for what is found. */
+/** `braid doctor`: returns 0 when there are no faults. */
 export async function doctor(args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     ...NODE_OPTIONS,
@@ -33,7 +33,7 @@ export async function doctor(args: readonly string[], scope: Scope, print: Print
     ...examineNetwork(scope, node, await listNamespaces(scope)),
     ...(await askPlugins(scope, node)),
   ];
-  const findings = eachOnce(found);
+  const findings = withoutDuplicates(found);
   const faults = findings.filter(({ level }) => level === 'fault');
   if (values.json) {
     print(JSON.stringify(findings, null, 2));
@@ -43,27 +43,27 @@ export async function doctor(args: readonly string[], scope: Scope, print: Print
   return faults.length > 0 ? 1 : 0;
 }
 
-/** Several look at one thing: what they say alike is said once, by the one who takes it hardest. */
-function eachOnce(findings: readonly Finding[]): readonly Finding[] {
+/** Equal findings once, at the highest level. */
+function withoutDuplicates(findings: readonly Finding[]): readonly Finding[] {
   return findings.filter((finding) => {
     const alike = findings.filter(({ text }) => text === finding.text);
     return finding === (alike.find(({ level }) => level === 'fault') ?? alike[0]);
   });
 }
 
-/** A runtime that does not answer is a finding, not the end. */
+/** A runtime that does not answer is a finding, not a failure. */
 async function askRuntimes(
   cri: string,
 ): Promise<{ readonly runtimes: readonly Runtime[]; readonly findings: readonly Finding[] }> {
   try {
     return { runtimes: await findRuntimes(cri), findings: [] };
   } catch (error) {
-    const fix = 'start the runtime, or look at its log: without it no pod starts';
+    const fix = 'start the runtime, or check its log: no pod starts without it';
     return { runtimes: [], findings: [{ level: 'fault', text: messageOf(error), fix }] };
   }
 }
 
-/** A plugin that cannot look has found something. */
+/** A plugin whose examination fails is a finding. */
 async function askPlugins(scope: Scope, { confs, records, isGone }: Node): Promise<readonly Finding[]> {
   const examined: Examined = { confs, records, isGone };
   const findings: Finding[] = [];
@@ -74,7 +74,7 @@ async function askPlugins(scope: Scope, { confs, records, isGone }: Node): Promi
     } catch (error) {
       findings.push({
         level: 'warning',
-        text: `cannot examine what "${plugin.name}" needs: ${messageOf(error)}`,
+        text: `cannot examine the node for "${plugin.name}": ${messageOf(error)}`,
         fix: 'run braid as root on the node itself',
       });
     }
@@ -89,7 +89,7 @@ function examineRecords({ records, faults, isGone }: Node): readonly Finding[] {
       (fault): Finding => ({
         level: 'warning',
         text: fault,
-        fix: 'move the file away when no running pod needs it: what it says is not seen',
+        fix: 'move the file away if no running pod needs it: its content is ignored',
       }),
     ),
     ...(dead.size === 0
@@ -111,12 +111,14 @@ function report(findings: readonly Finding[], node: Node, runtimes: readonly Run
     print('');
   }
   const seen = [
-    runtimes.map(({ name, version }) => `${name} ${version}`).join(', ') || 'no runtime of Kubernetes',
+    runtimes.map(({ name, version }) => `${name} ${version}`).join(', ') || 'no Kubernetes runtime',
     count(node.confs.length, 'configured plugin'),
     count(new Set(node.records.map(({ containerId }) => containerId)).size, 'recorded container'),
   ].join(', ');
   const faults = findings.filter(({ level }) => level === 'fault').length;
   const what =
-    findings.length === 0 ? 'all is well' : `${count(faults, 'fault')}, ${count(findings.length - faults, 'warning')}`;
+    findings.length === 0
+      ? 'no problems found'
+      : `${count(faults, 'fault')}, ${count(findings.length - faults, 'warning')}`;
   print(`${what} (${seen})`);
 }

@@ -6,7 +6,7 @@ import { ioError } from '../sys/io-error.ts';
 const LOCK_EX = 2;
 
 /**
- * Locks a folder itself (flock), so that no file is left for it.
+ * Locks the folder itself (flock), which leaves no lock file.
  *
  * @throws CniError tryAgainLater when another process has it
  */
@@ -19,7 +19,7 @@ export function lockFolder(scope: Scope, folder: string): Disposable {
   }
   if (scope.node.native.lock(fd, LOCK_EX) < 0) {
     closeSync(fd);
-    throw new CniError('tryAgainLater', `cannot change "${folder}": another braid is at work there`);
+    throw new CniError('tryAgainLater', `cannot change "${folder}": another braid is changing it`);
   }
   return { [Symbol.dispose]: () => closeSync(fd) };
 }

@@ -80,13 +80,13 @@ function failed(container: Container, failures: Failures): readonly Container[] 
   return messages === undefined ? [] : [{ ...container, reason: messages.join('; ') }];
 }
 
-/** Those of which somebody may expect that they go: nothing shows that they live, or `braid list` calls them gone. */
+/** Containers that people may expect to be collected: not known to be alive, or gone according to `braid list`. */
 const isLeft = (homes: Homes, { state, records }: Container): boolean =>
   state !== 'dead' && (state !== 'live' || attachedIn(homes, records).some(({ namespace }) => namespace === 'gone'));
 
 /**
- * From the outside in: what the runtime called, then multus, which calls others, then what is still recorded. Records
- * are read anew each time: an outer DEL removes inner ones.
+ * Outermost first: the runtime's attachments, then those of multus, which calls others, then what is still recorded.
+ * Records are read anew each time, since an outer DEL removes inner ones.
  */
 async function collectAll(collecting: Collecting, dead: readonly Container[]): Promise<Failures> {
   const ids = new Set(dead.map(({ containerId }) => containerId));
@@ -140,7 +140,7 @@ async function takeBack(collecting: Collecting, record: NodeRecord, home: Home |
 async function runDel({ scope, program, path }: Collecting, record: NodeRecord, conf: JsonObject, netns: string) {
   const plugin = await loaderIn(scope.suite.registry, textIn(conf, 'type'))?.();
   if (plugin === undefined) {
-    throw new Error(`there is no plugin "${textIn(conf, 'type')}"`);
+    throw new Error(`no plugin "${textIn(conf, 'type')}"`);
   }
   const env = {
     ...program.env,

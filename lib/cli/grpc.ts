@@ -1,6 +1,6 @@
 import { CniError, messageOf } from '../cni/errors.ts';
 
-/** The server does not offer what was asked for. */
+/** The server does not implement the method. */
 export class Unimplemented extends Error {
   override readonly name = 'Unimplemented';
 }
@@ -9,15 +9,15 @@ const UNIMPLEMENTED = 12;
 const PREFIX_BYTES = 5;
 
 /**
- * One call of a gRPC server on a Unix socket: HTTP/2 with the length before each message. HTTP/2 is loaded here, since
- * no plugin needs it.
+ * Makes one gRPC call on a Unix socket: HTTP/2 with length-prefixed messages. HTTP/2 is imported on demand, since no
+ * plugin needs it.
  *
- * @throws Unimplemented; CniError when the server cannot be reached, does not answer in time or answers with an error
+ * @throws Unimplemented; CniError when the server cannot be reached, times out or returns an error
  */
 export async function callGrpc(socket: string, method: string, request: Buffer, timeoutMs: number): Promise<Buffer> {
   const { connect } = await import('node:http2');
   const net = await import('node:net');
-  const failure = (why: string): CniError => new CniError('internal', `cannot ask "${socket}" for ${method}: ${why}`);
+  const failure = (why: string): CniError => new CniError('internal', `cannot call ${method} of "${socket}": ${why}`);
   return new Promise((resolve, reject) => {
     const session = connect('http://localhost', { createConnection: () => net.connect(socket) });
     const end = (settle: () => void): void => {
@@ -58,7 +58,7 @@ export async function callGrpc(socket: string, method: string, request: Buffer, 
   });
 }
 
-/** Not compressed, then the length. */
+/** A flag (0: not compressed), then the length. */
 function framed(message: Buffer): Buffer {
   const prefix = Buffer.alloc(PREFIX_BYTES);
   prefix.writeUInt32BE(message.length, 1);

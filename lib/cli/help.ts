@@ -5,7 +5,7 @@ import type { Program } from './program.ts';
 
 type Print = (line: string) => void;
 
-/** What help tells of. */
+/** What help describes. */
 export interface Told {
   readonly commands: readonly Command[];
   /** by name */
@@ -13,7 +13,7 @@ export interface Told {
   readonly version: string;
 }
 
-/** `braid help [COMMAND]`. A group's name, `ipam`, stands for its commands. */
+/** `braid help [COMMAND]`. The name of a group, such as `ipam`, lists its commands. */
 export async function help(
   { commands, plugins, version }: Told,
   args: readonly string[],
@@ -27,8 +27,8 @@ export async function help(
     print('');
     printGroup(commands, print);
     print('');
-    print('"braid help COMMAND" explains one command and its options.');
-    print(`Under the name of a CNI plugin this program is that plugin: ${plugins.join(', ')}.`);
+    print('"braid help COMMAND" explains a command and its options.');
+    print(`Run under the name of a CNI plugin, this program is that plugin: ${plugins.join(', ')}.`);
   } else if (command !== undefined) {
     printUsage(command, print);
   } else {
@@ -57,7 +57,7 @@ function groupOf(commands: readonly Command[], name: string): readonly Command[]
   return group;
 }
 
-/** The error, with the command that was most likely meant. */
+/** The error, with the closest command. */
 export function unknownCommand(commands: readonly Command[], name: string): WrongUsage {
   const names = commands.map((command) => command.name);
   return new WrongUsage(`unknown command "${name}"${suggestion(name, names)}`);

@@ -8,17 +8,17 @@ import { isOurs, type Source } from './source.ts';
 
 export type Deed = 'present' | 'install' | 'update' | 'replace';
 
-/** What shall be done about one name. */
+/** What to do for one name. */
 export interface Step {
   readonly name: string;
   readonly deed: Deed;
 }
 
 /**
- * Compares the folder with what shall be in it.
+ * Compares the folder with its wanted content.
  *
- * @param mayReplace plugins of somebody else, which are then kept under another name
- * @throws CniError naming all files that are in the way: nothing has been changed
+ * @param mayReplace foreign plugins, which are then kept under another name
+ * @throws CniError naming all conflicting files; nothing has been changed
  */
 export async function planInstall(
   bin: string,
@@ -30,7 +30,7 @@ export async function planInstall(
   const sumOf = checksums();
   const steps: Step[] = [];
   for (const name of names) {
-    steps.push({ name, deed: await deedFor(join(bin, name), name, source, manifest, sumOf) });
+    steps.push({ name, deed: await chooseDeed(join(bin, name), name, source, manifest, sumOf) });
   }
   const foreign = steps.filter(({ deed }) => deed === 'replace').map(({ name }) => name);
   if (foreign.length > 0 && !mayReplace) {
@@ -38,7 +38,7 @@ export async function planInstall(
     throw new CniError(
       'internal',
       `cannot install in "${bin}": ${list} there ${foreign.length === 1 ? 'is' : 'are'} not ours: ` +
-        '--replace puts them aside and uninstall puts them back',
+        '--replace sets them aside and uninstall restores them',
     );
   }
   for (const name of foreign) {
@@ -47,7 +47,7 @@ export async function planInstall(
   return steps;
 }
 
-async function deedFor(
+async function chooseDeed(
   path: string,
   name: string,
   source: Source,
@@ -68,14 +68,14 @@ async function deedFor(
   return isSame && manifest?.files[name] !== undefined ? 'present' : 'update';
 }
 
-/** What was put aside before must not be lost for what is put aside now; an interrupted install has put this aside. */
+/** A plugin set aside earlier must not be overwritten, unless an interrupted install has set aside this same one. */
 function refuseSecond(bin: string, name: string, manifest: Manifest | undefined): void {
   const kept = beforeName(name);
   if (isThere(join(bin, kept)) && !isSameFile(join(bin, kept), join(bin, name))) {
-    const whose = manifest?.files[name]?.before === kept ? 'the one before it is kept' : 'there is another file';
+    const whose = manifest?.files[name]?.before === kept ? 'an earlier one is kept' : 'another file exists';
     throw new CniError(
       'internal',
-      `cannot put "${name}" in "${bin}" aside: ${whose} as "${kept}": move one of them away`,
+      `cannot set aside "${name}" in "${bin}": ${whose} as "${kept}": move one of them away`,
     );
   }
 }

@@ -8,7 +8,7 @@ import { planInstall, type Step } from './install-plan.ts';
 import { refuseLacking } from './libraries.ts';
 import { beforeName, type Manifest, readManifest, writeManifest } from './manifest.ts';
 import { readOptions, WrongUsage } from './options.ts';
-import { bringIn, giveName, isThere, removeTemporary } from './place.ts';
+import { bringIn, isThere, linkAs, removeTemporary } from './place.ts';
 import { BIN_FOLDER, type Form, type Program } from './program.ts';
 import { findSource, type Source } from './source.ts';
 import { count } from './table.ts';
@@ -26,11 +26,11 @@ interface Wanted {
   readonly asJson: boolean;
 }
 
-const DEEDS = { present: 'is there', install: 'installed', update: 'updated', replace: 'replaced' } as const;
+const DEEDS = { present: 'present', install: 'installed', update: 'updated', replace: 'replaced' } as const;
 
 /**
- * `braid install`. What shall be in the folder is written down before anything is changed there, so uninstall finds all
- * of it whenever this is interrupted.
+ * `braid install`. The manifest is written before anything else changes, so that uninstall can always clean up an
+ * interrupted install.
  */
 export async function install(program: Program, args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const wanted = readWanted(program, args, Object.keys(scope.suite.registry));
@@ -79,7 +79,7 @@ function readWanted(program: Program, args: readonly string[], plugins: readonly
   return { bin, form, names: [...new Set([...chosen, SELF])], mayReplace, asJson };
 }
 
-/** What was installed before stays in the list, also when only some of it is installed again. */
+/** Files of earlier installs stay in the manifest, even if only some are reinstalled. */
 function manifestOf(program: Program, source: Source, known: Manifest | undefined, steps: readonly Step[]): Manifest {
   const files = { ...known?.files };
   for (const { name, deed } of steps) {
@@ -99,9 +99,9 @@ async function carryOut(bin: string, source: Source, steps: readonly Step[], tel
     const width = Math.max(...steps.map(({ name }) => name.length));
     for (const { name, deed } of steps.filter((step) => step.deed !== 'present')) {
       if (deed === 'replace') {
-        putAside(bin, name);
+        setAside(bin, name);
       }
-      giveName(bin, file, name);
+      linkAs(bin, file, name);
       tell(`  ${name.padEnd(width)}  ${DEEDS[deed]}${deed === 'replace' ? `, kept as ${beforeName(name)}` : ''}`);
     }
   } finally {
@@ -110,18 +110,18 @@ async function carryOut(bin: string, source: Source, steps: readonly Step[], tel
   syncFolder(bin);
 }
 
-/** The name leads to a plugin all the time: to the old one until it leads to the new one. */
-function putAside(bin: string, name: string): void {
+/** The name always leads to a plugin: the old one, then the new one. */
+function setAside(bin: string, name: string): void {
   try {
     if (!isThere(join(bin, beforeName(name)))) {
       linkSync(join(bin, name), join(bin, beforeName(name)));
     }
   } catch (error) {
-    throw ioError('put aside', join(bin, name), error);
+    throw ioError('set aside', join(bin, name), error);
   }
 }
 
 const summary = (bin: string, steps: readonly Step[], changes: readonly Step[]): string =>
   changes.length === 0
-    ? `nothing to do: "${bin}" has all ${count(steps.length, 'program')} of this build`
-    : `done: ${count(changes.length, 'program')} in "${bin}"; "braid uninstall" takes them out again`;
+    ? `nothing to do: all ${count(steps.length, 'program')} of this build are in "${bin}"`
+    : `done: ${count(changes.length, 'program')} in "${bin}"; "braid uninstall" removes them`;

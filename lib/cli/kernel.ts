@@ -3,9 +3,9 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Can the kernel do what a module is for: built in, loaded, or to be loaded when it is asked for?
+ * Whether the kernel has a module: built in, loaded, or loadable on demand.
  *
- * @returns undefined when nothing tells: a kernel without modules shows nothing of what is built in
+ * @returns undefined if unknown: a kernel without modules does not show what is built in
  */
 export function hasModule(sysfs: string, name: string): boolean | undefined {
   if (existsSync(join(sysfs, 'module', name))) {

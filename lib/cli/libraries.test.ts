@@ -36,11 +36,11 @@ describe('lackingLibraries', () => {
   it('names libraries and their packages', async () => {
     expect(await examined(lackingLibraries, { stdout: WITHOUT })).toEqual([
       {
-        what: 'library libatomic.so.1 is not there',
+        what: 'library libatomic.so.1 is missing',
         fix: 'install libatomic1 (Debian, Ubuntu) or libatomic (RHEL, Fedora)',
       },
       {
-        what: 'library libstdc++.so.6 is not there',
+        what: 'library libstdc++.so.6 is missing',
         fix: 'install libstdc++6 (Debian, Ubuntu) or libstdc++ (RHEL, Fedora)',
       },
     ]);
@@ -49,7 +49,7 @@ describe('lackingLibraries', () => {
   it('names versions that a library is too old for, once', async () => {
     const line = "/x: /lib/libc.so.6: version `GLIBC_2.28' not found (required by /x)\n";
     expect(await examined(lackingLibraries, { stderr: line + line })).toEqual([
-      { what: '"/lib/libc.so.6" has no GLIBC_2.28', fix: 'take a newer release of the system' },
+      { what: '"/lib/libc.so.6" has no GLIBC_2.28', fix: 'upgrade the system' },
     ]);
   });
 
@@ -63,7 +63,7 @@ describe('lackingLibraries', () => {
 describe('refuseLacking', () => {
   it('says in one sentence what to do', async () => {
     await expect(examined(refuseLacking, { stdout: WITHOUT })).rejects.toThrow(
-      /^cannot install ".*": it does not run on this node: library libatomic.so.1 is not there, .*: install libatomic1 .*, or install with --form script$/,
+      /^cannot install ".*": it does not run on this node: library libatomic.so.1 is missing, .*: install libatomic1 .*, or install with --form script$/,
     );
     await expect(examined(refuseLacking, {})).resolves.toBeUndefined();
   });

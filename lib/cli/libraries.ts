@@ -3,29 +3,29 @@ import { CniError } from '../cni/errors.ts';
 import type { Scope } from '../cni/scope.ts';
 import type { Executed } from '../sys/execute.ts';
 
-/** Packages with the libraries that Node needs beside those of glibc itself: of Debian and Ubuntu, and of RHEL and Fedora. */
+/** Packages with the libraries that Node needs besides glibc: in Debian and Ubuntu, and in RHEL and Fedora. */
 const PACKAGES: Readonly<Record<string, readonly [string, string]>> = {
   'libatomic.so.1': ['libatomic1', 'libatomic'],
   'libgcc_s.so.1': ['libgcc-s1', 'libgcc'],
   'libstdc++.so.6': ['libstdc++6', 'libstdc++'],
 };
 
-/** Something that a standalone program needs and this node lacks: a phrase each. */
+/** What a standalone program needs and this node lacks, as phrases. */
 export interface Lacking {
   readonly what: string;
   readonly fix: string;
 }
 
-/** For the loader, which reads a few files. */
+/** for the loader, which only reads a few files */
 const TIMEOUT_MS = 10_000;
 
 const ELF = '\x7fELF';
 
 /**
- * Asks the system's loader what an executable needs: a program that lacks a library cannot say so itself. The program
- * does not run.
+ * Asks the system's loader what an executable lacks: a program without its libraries cannot report that itself. The
+ * program does not run.
  *
- * @returns nothing for a script, and where the loader cannot be asked: the file's folder may be mounted noexec
+ * @returns nothing for a script, or if the loader cannot be asked: the folder may be mounted noexec
  */
 export async function lackingLibraries(scope: Scope, path: string): Promise<readonly Lacking[]> {
   if (!isElf(path)) {
@@ -43,8 +43,8 @@ export async function lackingLibraries(scope: Scope, path: string): Promise<read
     return (error as NodeJS.ErrnoException).code === 'ENOENT'
       ? [
           {
-            what: "the loader of glibc is not there, which the program's ELF header names",
-            fix: 'take a node with glibc',
+            what: 'the glibc loader named by its ELF header is missing',
+            fix: 'use a node with glibc',
           },
         ]
       : [];
@@ -55,11 +55,11 @@ export async function lackingLibraries(scope: Scope, path: string): Promise<read
   const versions = told.stderr.toString('utf8').matchAll(/(\S+): version `(\S+)' not found/g);
   const old = new Map([...versions].map(([, file = '', version = '']) => [version, file]));
   return [
-    ...libraries.map((name): Lacking => ({ what: `library ${name} is not there`, fix: `install ${packageOf(name)}` })),
+    ...libraries.map((name): Lacking => ({ what: `library ${name} is missing`, fix: `install ${packageOf(name)}` })),
     ...[...old].map(
       ([version, file]): Lacking => ({
         what: `"${file}" has no ${version}`,
-        fix: 'take a newer release of the system',
+        fix: 'upgrade the system',
       }),
     ),
   ];

@@ -6,7 +6,7 @@ import { age, count, table } from './table.ts';
 
 type Print = (line: string) => void;
 
-/** As much of a container ID as people read. */
+/** The prefix of a container ID shown to people. */
 export const shortId = (containerId: string): string => containerId.slice(0, 13);
 
 /** One interface of one container, merged from all its records. */
@@ -19,7 +19,7 @@ export interface Attached {
   readonly device: string;
   readonly netns: string;
   readonly sinceMs: number | undefined;
-  /** `unknown` when none is recorded */
+  /** `unknown` when no namespace is recorded */
   readonly namespace: 'there' | 'gone' | 'unknown';
   /** files and stores that record it */
   readonly places: readonly string[];
@@ -39,7 +39,7 @@ export async function list(args: readonly string[], scope: Scope, print: Print):
   return faults.length > 0 ? 1 : 0;
 }
 
-/** By pod, then by interface. */
+/** Sorted by pod, then by interface. */
 export function attachedIn(homes: Homes, records: readonly NodeRecord[]): readonly Attached[] {
   const containers = Map.groupBy(records, ({ containerId }) => containerId);
   return [...containers.values()]
@@ -73,7 +73,7 @@ export function attachedTable(attached: readonly Attached[], nowMs: number): rea
 
 type OfContainer = Pick<Attached, 'containerId' | 'pod' | 'netns' | 'namespace'>;
 
-/** What all interfaces of a container share: any record may know it. */
+/** What all interfaces of a container share, from any of their records. */
 function containerOf(homes: Homes, records: readonly NodeRecord[]): OfContainer {
   const containerId = records[0]?.containerId ?? '';
   const home = homes.get(containerId);
@@ -85,7 +85,7 @@ function containerOf(homes: Homes, records: readonly NodeRecord[]): OfContainer 
   };
 }
 
-/** Plugins know the network by name, the runtime only the one it started with: its records come last. */
+/** Plugins record each network's name, the runtime only its first network's: its records come last. */
 function merged(group: readonly NodeRecord[], container: OfContainer): Attached {
   const records = [...group.filter(({ plugin }) => plugin !== ''), ...group.filter(({ plugin }) => plugin === '')];
   const addresses = new Map(records.flatMap((record) => record.addresses.map((text) => [withoutPrefix(text), text])));

@@ -3,9 +3,9 @@ import type { SeenNetns } from './namespaces.ts';
 import type { NodeRecord } from './node.ts';
 
 /**
- * `live`: the runtime has it, or its namespace exists. `dead`: proven not to exist. `in-use`: no namespace of its own is
- * left or known, but one of its addresses is in use, and no other attachment accounts for that. `suspect`: nothing
- * points to it, as for a moment during ADD. `unclear`: too little is recorded to tell.
+ * `live`: the runtime has it, or its namespace exists. `dead`: proved not to exist. `in-use`: its namespace is gone or
+ * unknown, but one of its addresses is in use and no other attachment explains that. `suspect`: no evidence of it, as
+ * happens briefly during ADD. `unclear`: not enough is recorded.
  */
 export type State = 'live' | 'in-use' | 'unclear' | 'suspect' | 'dead';
 
@@ -24,13 +24,13 @@ export interface Evidence {
   readonly nowMs: number;
 }
 
-/** No ADD takes longer. */
+/** Longer than any ADD. */
 const LONGEST_ADD_MS = 10 * 60_000;
-/** IDs and namespaces that runtimes of Kubernetes make. */
+/** Container IDs and namespace paths of Kubernetes runtimes. */
 const CRI_ID = /^[0-9a-f]{64}$/;
 const CRI_NETNS = /\/netns\/(cni-)?[0-9a-f-]{36}$/;
 
-/** Tells from all records of one container whether it is alive. */
+/** Determines from all records of one container whether it is alive. */
 export function assess(records: readonly NodeRecord[], evidence: Evidence): Liveness {
   const id = records[0]?.containerId ?? '';
   if (evidence.sandboxes?.has(id)) {
@@ -78,9 +78,9 @@ const areOld = (records: readonly NodeRecord[], nowMs: number): boolean =>
   records.every(({ sinceMs }) => sinceMs === undefined || nowMs - sinceMs > LONGEST_ADD_MS);
 
 /**
- * Where an address of the container is in use although no other attachment is recorded to have it there: pods of separate
- * networks may have the same addresses. The node's own namespace counts only for a container without a recorded one:
- * people also reserve addresses for the node.
+ * Where an address of the container is in use without another attachment recorded there that explains it: pods of
+ * separate networks may have the same addresses. The node's own namespace counts only for a container without a
+ * recorded one: people also reserve addresses for the node.
  */
 function addressInUse(
   records: readonly NodeRecord[],

@@ -8,7 +8,7 @@ type Recorded = Omit<AttachmentRecord, 'release'>;
 /** A recorded attachment whose namespace exists. */
 export interface Located {
   readonly containerId: string;
-  /** '' when it is not recorded */
+  /** '' when not recorded */
   readonly ifName: string;
   /** without prefix lengths */
   readonly addresses: readonly string[];
@@ -17,16 +17,16 @@ export interface Located {
 
 /** The namespace of a container. */
 export interface Home {
-  /** leads to it, or did */
+  /** its path, or its former one */
   readonly path: string;
-  /** undefined: it is gone */
+  /** undefined when it is gone */
   readonly identity: string | undefined;
 }
 
-/** By container ID; a container of which no namespace is recorded is not among them. */
+/** By container ID; without containers whose namespace is not recorded. */
 export type Homes = ReadonlyMap<string, Home>;
 
-/** Finds the namespaces of containers, wherever they are by now. */
+/** Finds the namespaces of containers, wherever they are now. */
 export async function findHomes(scope: Scope, records: readonly Recorded[]): Promise<Homes> {
   const homes = new Map<string, Home>();
   for (const [containerId, own] of Map.groupBy(records, (record) => record.containerId)) {
@@ -38,7 +38,7 @@ export async function findHomes(scope: Scope, records: readonly Recorded[]): Pro
   return homes;
 }
 
-/** What tells the namespace itself counts more than a path, which may lead elsewhere by now. */
+/** A recorded identity beats a path, which may lead elsewhere by now. */
 async function homeOf(scope: Scope, records: readonly Recorded[]): Promise<Home | undefined> {
   const identified = records.filter(({ namespace }) => namespace !== undefined);
   const sandboxes =
@@ -56,7 +56,7 @@ async function homeOf(scope: Scope, records: readonly Recorded[]): Promise<Home 
   return first && { path: first.path, identity: undefined };
 }
 
-/** Attachments whose namespace exists. One record may know it, another the addresses: a container has one namespace. */
+/** Attachments whose namespace exists. One record may have the namespace, another the addresses: a container has one namespace. */
 export function locate(homes: Homes, records: readonly Recorded[]): readonly Located[] {
   return records.flatMap(({ containerId, ifName, addresses }) => {
     const { path = '', identity } = homes.get(containerId) ?? {};
@@ -70,7 +70,7 @@ export const pathsOf = (records: readonly Recorded[]): readonly string[] => [
   ...new Set(records.map(({ netns }) => netns).filter((path) => path !== '')),
 ];
 
-/** An address as the kernel's are written here, whoever recorded it. */
+/** An address in canonical form, without prefix length. */
 export function withoutPrefix(text: string): string {
   const address = text.replace(/\/\d+$/, '');
   const ip = parseIp(address);

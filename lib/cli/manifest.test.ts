@@ -22,19 +22,22 @@ describe('the manifest', () => {
   it.each([
     ['', 'Unexpected end of JSON input'],
     ['{"form', 'JSON'],
-    ['null', 'the whole is not as install writes it'],
-    [JSON.stringify({ ...whole, format: 2 }), 'format is not as install writes it'],
-    [JSON.stringify({ ...whole, files: undefined }), 'files is not as install writes it'],
-    [JSON.stringify({ ...whole, files: { macvlan: {} } }), 'files.macvlan.sha256 is not'],
-    [JSON.stringify({ ...whole, files: { macvlan: { sha256: 'x', before: '../sh' } } }), 'files.macvlan.before is not'],
-    [JSON.stringify({ ...whole, files: { '../../bin/sh': { sha256: 'x' } } }), 'files.../../bin/sh is not'],
-    [JSON.stringify({ ...whole, files: { '..': { sha256: 'x' } } }), 'files... is not'],
+    ['null', 'its content is invalid'],
+    [JSON.stringify({ ...whole, format: 2 }), 'format is invalid'],
+    [JSON.stringify({ ...whole, files: undefined }), 'files is invalid'],
+    [JSON.stringify({ ...whole, files: { macvlan: {} } }), 'files.macvlan.sha256 is invalid'],
+    [
+      JSON.stringify({ ...whole, files: { macvlan: { sha256: 'x', before: '../sh' } } }),
+      'files.macvlan.before is invalid',
+    ],
+    [JSON.stringify({ ...whole, files: { '../../bin/sh': { sha256: 'x' } } }), 'files.../../bin/sh is invalid'],
+    [JSON.stringify({ ...whole, files: { '..': { sha256: 'x' } } }), 'files... is invalid'],
   ])('is refused when it is %s', (text, message) => {
     using folder = temporaryFolder();
     writeFileSync(manifestIn(folder.path), text);
     expect(() => readManifest(folder.path)).toThrow(message);
     expect(() => readManifest(folder.path)).toThrow(
-      new RegExp(`^cannot read "${manifestIn(folder.path)}": .*: move it away and install again$`),
+      new RegExp(`^cannot read "${manifestIn(folder.path)}": .*: move it away and reinstall$`),
     );
   });
 });

@@ -7,13 +7,13 @@ import { ioError, isMissing } from '../sys/io-error.ts';
 
 const FORMAT = 1;
 
-/** A name within the folder: what is read back must not lead out of it. */
+/** A file name: a manifest must not lead out of its folder. */
 const fileName = z.string().check(z.regex(/^(?!\.{1,2}$)[^/]+$/));
 
 const installed = z.readonly(
   z.object({
     sha256: z.string(),
-    /** where the plugin is that had the name before */
+    /** where the replaced plugin is kept */
     before: z.exactOptional(fileName),
   }),
 );
@@ -31,12 +31,12 @@ const manifestFile = z.readonly(
 
 export type Installed = z.infer<typeof installed>;
 
-/** What install put into a folder: kept in a hidden file there, which runtimes ignore. */
+/** What install put into a folder, kept there in a hidden file that runtimes ignore. */
 export type Manifest = Omit<z.infer<typeof manifestFile>, 'format'>;
 
 export const manifestIn = (bin: string): string => join(bin, '.braid.json');
 
-/** The name under which a foreign plugin is kept. */
+/** The name under which a replaced plugin is kept. */
 export const beforeName = (name: string): string => `${name}.before-braid`;
 
 /**
@@ -56,8 +56,8 @@ export function readManifest(bin: string): Manifest | undefined {
   }
   const outcome = z.safeParse(manifestFile, parsed(text, path));
   if (!outcome.success) {
-    const key = outcome.error.issues[0]?.path.map(String).join('.') || 'the whole';
-    throw damaged(path, `${key} is not as install writes it`);
+    const key = outcome.error.issues[0]?.path.map(String).join('.') || 'its content';
+    throw damaged(path, `${key} is invalid`);
   }
   const { format: _, ...manifest } = outcome.data;
   return manifest;
@@ -77,4 +77,4 @@ function parsed(text: string, path: string): unknown {
 }
 
 const damaged = (path: string, why: string): CniError =>
-  new CniError('ioFailure', `cannot read "${path}": ${why}: move it away and install again`);
+  new CniError('ioFailure', `cannot read "${path}": ${why}: move it away and reinstall`);

@@ -24,7 +24,7 @@ export interface SeenAddress {
   readonly linkIndex: number;
 }
 
-/** Where runtimes and iproute2 give namespaces names. */
+/** Folders of named namespaces: iproute2's and those of runtimes. */
 const FOLDERS = ['/run/netns', '/var/run/netns', '/run/docker/netns'];
 
 /** Every namespace with a name or a process. */
@@ -72,7 +72,7 @@ async function seen(
   };
 }
 
-/** For each namespace, by its name in the kernel, the path through one of its processes. */
+/** A path through a process, by the kernel's name of each namespace. */
 function processPaths(): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const pid of namesIn('/proc').filter((name) => /^\d+$/.test(name))) {

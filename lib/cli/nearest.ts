@@ -1,8 +1,8 @@
-/** No suggestion is better than a wild one. */
+/** no suggestion is better than a far-fetched one */
 const LETTERS_PER_TYPO = 3;
 
 /**
- * The candidate that a mistyped word most likely means: one that it begins, or one that is a few typos away.
+ * The closest candidate for a mistyped word: one that it begins, or one a few typos away.
  *
  * @returns undefined when none is close
  */
@@ -21,7 +21,7 @@ export function suggestion(word: string, candidates: readonly string[]): string 
   return found === undefined ? '' : `, did you mean "${found}"?`;
 }
 
-/** `ipam show` is also meant by its last word alone. */
+/** The last word of `ipam show` alone matches too. */
 function distanceTo(word: string, candidate: string): number {
   if (word.length > 1 && candidate.startsWith(word)) {
     return 0;

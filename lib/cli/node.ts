@@ -8,25 +8,25 @@ import { type ConfFile, confFilesIn, distinct, pluginConfsIn, textIn } from './c
 import { findHomes, type Homes } from './located.ts';
 import { CACHE_FOLDER, CONF_FOLDER } from './program.ts';
 
-/** What is known of a node: configurations, and what runtimes and plugins have recorded. */
+/** What is known about a node: configurations, and records of runtimes and plugins. */
 export interface Node {
   readonly confFiles: readonly ConfFile[];
-  /** of every plugin that is configured, or was when a pod was attached */
+  /** of every plugin, configured now or when a pod was attached */
   readonly confs: readonly JsonObject[];
-  /** by whoever wrote them: the outer ones, which know most, first */
+  /** ordered by writer: the outer ones, with the most information, first */
   readonly records: readonly NodeRecord[];
-  /** what runtimes recorded of networks without any plugin of ours */
+  /** runtimes' records of networks without our plugins */
   readonly foreign: readonly CachedRecord[];
-  /** records that cannot be read */
+  /** errors of unreadable records */
   readonly faults: readonly string[];
   /** namespaces of the containers in both */
   readonly homes: Homes;
-  /** Has the pod of a record ended, as far as its namespace tells? */
+  /** Whether the namespace of a record's pod is gone. */
   isGone(record: AttachmentRecord): boolean;
 }
 
 export interface NodeRecord extends AttachmentRecord {
-  /** type of the plugin; '' for what a runtime recorded */
+  /** type of the plugin; '' for a runtime's record */
   readonly plugin: string;
 }
 
@@ -48,8 +48,8 @@ export const placesIn = (values: { readonly 'conf-dir': string; readonly 'cache-
 });
 
 /**
- * Reads all of it. Configurations say where records are, and records hold configurations: this goes on until nothing new
- * is found.
+ * Reads everything. Configurations say where records are, and records hold configurations: repeats until nothing new is
+ * found.
  */
 export async function readNode(scope: Scope, { confDir, cacheDir, confs: added = [] }: NodePlaces): Promise<Node> {
   const plugins = await Promise.all(Object.values(scope.suite.registry).map((load) => load()));
@@ -92,7 +92,7 @@ async function askAll(plugins: readonly Plugin[], scope: Scope, confs: readonly 
   return records.sort((a, b) => rank(a) - rank(b));
 }
 
-/** Who knows the network and the addresses first. */
+/** Records with network and addresses first. */
 const rank = ({ list, device }: AttachmentRecord): number => (list !== undefined ? 0 : device !== '' ? 1 : 2);
 
 function isOfOurs(list: JsonObject | undefined, plugins: readonly Plugin[]): list is JsonObject {

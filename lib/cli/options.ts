@@ -2,7 +2,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { messageOf } from '../cni/errors.ts';
 import { suggestion } from './nearest.ts';
 
-/** The command was called wrongly: exit code 2, and the usage line. */
+/** Wrong usage of a command: exit code 2, and the usage line. */
 export class WrongUsage extends Error {
   override readonly name = 'WrongUsage';
 }
@@ -10,13 +10,13 @@ export class WrongUsage extends Error {
 type Spec = NonNullable<ParseArgsConfig['options']>;
 
 /**
- * Reads the options of a command.
+ * Parses the options of a command.
  *
- * @param places how many arguments besides options it takes at most
+ * @param places maximum number of positional arguments
  * @throws WrongUsage
  */
 export function readOptions<const S extends Spec>(args: readonly string[], options: S, places = 0) {
-  const parsed = parsedOf(args, options);
+  const parsed = parseOrExplain(args, options);
   const extra = parsed.positionals[places];
   if (extra !== undefined) {
     throw new WrongUsage(`unexpected argument "${extra}"`);
@@ -24,7 +24,7 @@ export function readOptions<const S extends Spec>(args: readonly string[], optio
   return parsed;
 }
 
-function parsedOf<const S extends Spec>(args: readonly string[], options: S) {
+function parseOrExplain<const S extends Spec>(args: readonly string[], options: S) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
@@ -32,7 +32,7 @@ function parsedOf<const S extends Spec>(args: readonly string[], options: S) {
   }
 }
 
-/** Node's own sentences go on about positional arguments. */
+/** Node's own messages digress into positional arguments. */
 function wrongOption(error: unknown, known: readonly string[]): string {
   const { code } = error as NodeJS.ErrnoException;
   const option = /'(--?[^\s'=]*)/.exec(messageOf(error))?.[1] ?? '';

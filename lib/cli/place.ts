@@ -20,8 +20,8 @@ const MODE = 0o755;
 const TEMPORARY = /^\.[\w-]+\.braid-new$/;
 
 /**
- * Copies a file into a folder under a temporary name, and reads back that it is the same. It is on the disk when this
- * returns. What an interrupted copy left behind is removed first; the folder is locked by the caller.
+ * Copies a file into a folder under a temporary name, syncs it and verifies the copy. Leftovers of an interrupted copy
+ * are removed first; the caller has locked the folder.
  *
  * @returns its path there
  * @throws CniError ioFailure
@@ -44,24 +44,24 @@ export async function bringIn(folder: string, source: { readonly path: string; r
   }
   if ((await sha256(path)) !== source.sha256) {
     removeTemporary(folder);
-    throw new CniError('ioFailure', `cannot install "${source.path}": its copy in "${folder}" is not the same`);
+    throw new CniError('ioFailure', `cannot install "${source.path}": its copy in "${folder}" differs`);
   }
   return path;
 }
 
 /**
- * Gives a file another name in its folder, in one step: whoever opens the name gets the old file whole or the new one. A
- * program that runs keeps its file, so none is ever busy.
+ * Links a file under another name in its folder, atomically: whoever opens the name gets the old file or the new one,
+ * complete. A running program keeps its file, so none is ever busy.
  *
  * @throws CniError ioFailure
  */
-export function giveName(folder: string, file: string, name: string): void {
+export function linkAs(folder: string, file: string, name: string): void {
   const path = join(folder, name);
   const temporary = join(folder, temporaryName(name));
   try {
     linkSync(file, temporary);
     renameSync(temporary, path);
-    rmSync(temporary, { force: true }); // rename(2) does nothing where both are the same file already
+    rmSync(temporary, { force: true }); // rename(2) does nothing if both are the same file
   } catch (error) {
     throw ioError('write', path, error);
   }
@@ -73,10 +73,10 @@ export function removeTemporary(folder: string): void {
   }
 }
 
-/** A link counts as itself, whether it leads anywhere or not. */
+/** Whether there is anything, including a dangling symlink. */
 export const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
-/** Two names of one file. */
+/** Whether two names are the same file. */
 export function isSameFile(a: string, b: string): boolean {
   const [one, other] = [a, b].map((path) => lstatSync(path, { bigint: true, throwIfNoEntry: false }));
   return one !== undefined && other !== undefined && one.ino === other.ino && one.dev === other.dev;

@@ -1,8 +1,8 @@
-/** As much of protobuf as reading an answer of the CRI takes: fields by number, as they come. */
+/** As much of protobuf as the CRI's responses need: fields by number, in order. */
 
 export interface Field {
   readonly number: number;
-  /** of a field with a length: text, or a message within; empty for numbers */
+  /** of a length-delimited field: text, or a nested message; empty for numbers */
   readonly bytes: Buffer;
 }
 
@@ -11,7 +11,7 @@ const EIGHT_BYTES = 1;
 const LENGTH_DELIMITED = 2;
 const FOUR_BYTES = 5;
 
-/** @throws RangeError, SyntaxError when it is no message */
+/** @throws RangeError, SyntaxError when it is not a message */
 export function fieldsIn(message: Buffer): readonly Field[] {
   const fields: Field[] = [];
   for (let at = 0; at < message.length; ) {
@@ -26,11 +26,11 @@ export function fieldsIn(message: Buffer): readonly Field[] {
   return fields;
 }
 
-/** The first text of that number; '' when there is none. */
+/** The first string field with that number; '' when there is none. */
 export const textOf = (fields: readonly Field[], number: number): string =>
   fields.find((field) => field.number === number)?.bytes.toString('utf8') ?? '';
 
-/** Where the content is; that of a number is passed over. */
+/** Position and length of the content; 0 for numbers, which are skipped. */
 function extent(message: Buffer, at: number, wireType: number): readonly [start: number, length: number] {
   switch (wireType) {
     case VARINT:
@@ -44,11 +44,11 @@ function extent(message: Buffer, at: number, wireType: number): readonly [start:
     case FOUR_BYTES:
       return [at + 4, 0];
     default:
-      throw new SyntaxError(`there is no wire type ${wireType}`);
+      throw new SyntaxError(`unknown wire type ${wireType}`);
   }
 }
 
-/** Lengths and tags fit into a number; a larger one, a time, is passed over. */
+/** Lengths and tags fit into a number; larger values, such as times, are skipped. */
 function varint(message: Buffer, at: number): readonly [value: number, next: number] {
   let value = 0;
   let place = at;

@@ -17,7 +17,7 @@ export interface ScanOptions {
   readonly places: NodePlaces;
   /** --cri */
   readonly cri: string;
-  /** between the two scans */
+  /** pause between the two scans */
   readonly waitMs: number;
 }
 
@@ -38,8 +38,8 @@ export function waitMsIn(seconds: string): number {
 }
 
 /**
- * Scans the node; a second time, `waitMs` later, if there are suspects. Two scans make a suspect `dead`; one that only
- * the second scan saw stays `unclear`.
+ * Scans the node; again after `waitMs` if there are suspects. A suspect of both scans is `dead`; one of only the second
+ * stays `unclear`.
  */
 export async function scanTwice(scope: Scope, options: ScanOptions, tell: (line: string) => void): Promise<Scan> {
   const first = await scan(scope, options);
@@ -64,7 +64,7 @@ export async function scanTwice(scope: Scope, options: ScanOptions, tell: (line:
   return { ...second, containers };
 }
 
-/** Records are read first: an ADD that comes later is not assessed, and what ended before is not in them. */
+/** Records are read first: a later ADD is not assessed, and earlier deletions are not in them. */
 async function scan(scope: Scope, { places, cri }: ScanOptions): Promise<Scan> {
   const node = await readNode(scope, places);
   const runtimes = await findRuntimes(cri);

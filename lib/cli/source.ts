@@ -6,25 +6,25 @@ import { ioError } from '../sys/io-error.ts';
 import { sha256 } from './checksum.ts';
 import type { Form, Program } from './program.ts';
 
-/** The file that is installed, under all names. */
+/** The file to install, under all names. */
 export interface Source {
   readonly path: string;
   readonly form: Form;
   readonly sha256: string;
-  /** a phrase: what says that the file is as it was built */
+  /** a phrase: how the file was verified */
   readonly proof: string;
 }
 
 /**
- * The program itself, or its other form, which is shipped in the folder beside its own. It must be what SHA256SUMS says
- * where that was shipped too, and of the same build in any case.
+ * The program itself, or its other form from the neighbouring folder. It must match SHA256SUMS where shipped, and be of
+ * the same build in any case.
  *
- * @throws CniError when it is not there or has changed
+ * @throws CniError when it is missing or has changed
  */
 export async function findSource(program: Program, form: Form): Promise<Source> {
   const path = form === program.form ? program.file : join(dirname(program.folder), form, 'braid');
   if (!existsSync(path)) {
-    throw new CniError('internal', `cannot install the ${form} form: there is no "${path}"`);
+    throw new CniError('internal', `cannot install the ${form} form: "${path}" is missing`);
   }
   if (readMark(path)?.equals(markOf(program.id)) !== true) {
     throw new CniError('internal', `cannot install "${path}": it does not end with the mark of build ${program.id}`);
@@ -32,19 +32,19 @@ export async function findSource(program: Program, form: Form): Promise<Source> 
   const sum = await sha256(path);
   const listed = listedSums(program, form);
   if (listed !== undefined && !listed.sums.includes(sum)) {
-    throw new CniError('internal', `cannot install "${path}": its checksum is not the one in "${listed.path}"`);
+    throw new CniError('internal', `cannot install "${path}": its checksum differs from "${listed.path}"`);
   }
-  const proof = listed === undefined ? `has the mark of build ${program.id.slice(0, 8)}` : 'is as SHA256SUMS says';
+  const proof = listed === undefined ? `has the mark of build ${program.id.slice(0, 8)}` : 'matches SHA256SUMS';
   return { path, form, sha256: sum, proof };
 }
 
-/** Is the file a program of any build of ours? */
+/** Whether the file is a program of any of our builds. */
 export function isOurs(path: string): boolean {
   const start = markOf('').subarray(0, MARK_BYTES).toString('latin1').trimEnd();
   return readMark(path)?.toString('latin1').startsWith(start) ?? false;
 }
 
-/** SHA256SUMS is beside the folder of the form, where its lines begin with that, or in it. */
+/** SHA256SUMS is next to the form's folder, with that folder in its lines, or inside it. */
 function listedSums(
   { folder }: Program,
   form: Form,

@@ -1,4 +1,4 @@
-/** Columns that line up; the last is not padded. A column without any text is left out. */
+/** Aligned columns; the last is not padded, empty ones are left out. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
   const columns = head.map((_, column) => column).filter((column) => rows.some((row) => (row[column] ?? '') !== ''));
   const widths = columns.map((column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? '').length)));
@@ -10,7 +10,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   );
 }
 
-/** How long something has been, in its two largest units. */
+/** A duration in its two largest units. */
 export function age(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const units = [

@@ -17,7 +17,7 @@ type Print = (line: string) => void;
 
 type Fate = 'removed' | 'put back' | 'left' | 'missing';
 
-/** `braid uninstall`. The manifest goes last, so it can be repeated after an interruption. */
+/** `braid uninstall`. The manifest is deleted last, so that it can be repeated after an interruption. */
 export async function uninstall(_: Program, args: readonly string[], scope: Scope, print: Print): Promise<number> {
   const { values } = readOptions(args, {
     bin: { type: 'string', default: BIN_FOLDER },
@@ -38,7 +38,7 @@ export async function uninstall(_: Program, args: readonly string[], scope: Scop
     await refuseWhileAttached(scope, placesIn(values));
   }
   using _lock = lockFolder(scope, bin);
-  const fates = Object.entries(manifest.files).map(([name, file]) => [name, takeOut(bin, name, file)] as const);
+  const fates = Object.entries(manifest.files).map(([name, file]) => [name, removeFile(bin, name, file)] as const);
   removeTemporary(bin);
   syncFolder(bin);
   rmSync(manifestIn(bin), { force: true });
@@ -48,9 +48,9 @@ export async function uninstall(_: Program, args: readonly string[], scope: Scop
 }
 
 /**
- * Without a plugin for its DEL a pod leaves its devices and addresses behind for ever.
+ * Without a plugin for DEL, pods would leak devices and addresses.
  *
- * @throws CniError that lists the attachments
+ * @throws CniError listing the attachments
  */
 async function refuseWhileAttached(scope: Scope, places: NodePlaces): Promise<void> {
   const { records, homes, faults } = await readNode(scope, places);
@@ -59,7 +59,7 @@ async function refuseWhileAttached(scope: Scope, places: NodePlaces): Promise<vo
   }
   if (records.length > 0) {
     const lines = [
-      'cannot uninstall: these attachments would have no plugin for their DEL',
+      'cannot uninstall: these attachments need the plugins for DEL',
       ...attachedTable(attachedIn(homes, records), Date.now()),
       'stop their pods first, or use --force',
     ];
@@ -68,7 +68,7 @@ async function refuseWhileAttached(scope: Scope, places: NodePlaces): Promise<vo
 }
 
 /** A file that is no longer ours belongs to whoever put it there. */
-function takeOut(bin: string, name: string, { before }: Installed): Fate {
+function removeFile(bin: string, name: string, { before }: Installed): Fate {
   const path = join(bin, name);
   const kept = before === undefined ? undefined : join(bin, before);
   try {
@@ -89,7 +89,7 @@ function takeOut(bin: string, name: string, { before }: Installed): Fate {
     rmSync(path);
     return 'removed';
   } catch (error) {
-    throw ioError('take out', path, error);
+    throw ioError('remove', path, error);
   }
 }
 

@@ -10,26 +10,26 @@ import type { Scope } from './scope.ts';
 import type { Undo } from './undo.ts';
 import { familyOf } from './versions.ts';
 
-/** A link in the pod that is there but not yet up. */
+/** A link in the pod, not yet up. */
 export interface MadeLink {
   readonly netns: Netns;
   readonly link: Rising;
   /** its entry of the result */
   readonly own: Interface;
-  /** of the configuration; absent takes that of the IPAM plugin */
+  /** from the configuration; absent: from the IPAM plugin */
   readonly dns?: Dns;
-  /** Takes the link away: its addresses may be given back only after that. */
+  /** Takes the link away: its addresses may be released only after that. */
   readonly takeAway: (scope: Scope) => void | Promise<void>;
-  /** addresses and routes beside those of the IPAM plugin */
+  /** addresses and routes in addition to those of the IPAM plugin */
   readonly more?: Pick<Result, 'ips' | 'routes'>;
 }
 
 /**
- * The second half of ADD: gets addresses from the IPAM plugin when one is configured, sets the link up with them, adds
- * routes, and waits until no duplicate of an IPv6 address has shown.
+ * The second half of ADD: gets addresses from the IPAM plugin if one is configured, sets the link up with them, adds
+ * routes, and waits for duplicate address detection.
  *
- * @returns the plugin's result: one interface, to which all addresses belong
- * @throws CniError, ErrnoError; what was done is undone by `undo`
+ * @returns the plugin's result: one interface with all addresses
+ * @throws CniError, ErrnoError; `undo` reverts what was done
  */
 export async function addressLink(
   call: AttachmentCall<unknown>,
@@ -59,10 +59,10 @@ export async function addressLink(
 }
 
 /**
- * DEL: takes the interface away and then gives its addresses back. While it cannot be proved that the interface is gone
- * it keeps them: nobody else may get an address that is in use.
+ * DEL: takes the interface away, then releases its addresses. As long as the interface is not proved gone, its
+ * addresses stay reserved: an address in use must not be given to another pod.
  *
- * @throws CniError of whichever failed
+ * @throws CniError of the first failure
  */
 export async function releaseAfter(call: DeletionCall, scope: Scope, takeAway: () => Promise<void>): Promise<void> {
   const hasAddresses = ipamType(call.document) !== '';
@@ -79,7 +79,7 @@ export async function releaseAfter(call: DeletionCall, scope: Scope, takeAway: (
   }
 }
 
-/** Results before 0.3.0 cannot say "no address": better known before anything is done. */
+/** Results before 0.3.0 cannot express "no address": refuse that before anything changes. */
 export function refuseUnprintable(call: AttachmentCall<unknown>): void {
   if (ipamType(call.document) === '' && familyOf(call.version) === '0.1') {
     formatResult(EMPTY_RESULT, call.version);

@@ -6,7 +6,7 @@ const UNKNOWN_SWITCH = 'IgnoreUnknown';
 /**
  * Reads CNI_ARGS: `K=V;K=V`, nothing trimmed, the last of equal keys wins.
  *
- * @param known the keys that the plugin knows, besides IgnoreUnknown; they are case-sensitive
+ * @param known keys of the plugin besides IgnoreUnknown; case-sensitive
  * @throws CniError badEnv when a pair is malformed, or when keys are unknown and IgnoreUnknown is not on
  */
 export function parseCniArgs(text: string, known: readonly string[]): Readonly<Record<string, string>> {
@@ -31,9 +31,9 @@ export function parseCniArgs(text: string, known: readonly string[]): Readonly<R
 const ETHERNET_BYTES = 6;
 
 /**
- * The hardware address that CNI_ARGS ask for, as it is written there; '' when they ask for none.
+ * The hardware address in CNI_ARGS, as written; '' for none.
  *
- * @throws CniError badEnv when it is none that a link can have: what is wrong is not the configuration
+ * @throws CniError badEnv when no link can have it: the configuration is not at fault
  */
 export function macIn(args: Readonly<Record<string, string>>): string {
   const text = args['MAC'] ?? '';
@@ -48,9 +48,9 @@ export function macIn(args: Readonly<Record<string, string>>): string {
 }
 
 /**
- * The name of a pod or of its namespace; '' when CNI_ARGS have none.
+ * The name of a pod or of its namespace in CNI_ARGS; '' for none.
  *
- * @throws CniError badEnv when it has a "/": pods are known as `namespace/name`, and two must not be known as one
+ * @throws CniError badEnv when it has a "/": pods are identified by `namespace/name`, which must be unambiguous
  */
 export function nameIn(args: Readonly<Record<string, string>>, key: string): string {
   const text = args[key] ?? '';
@@ -60,7 +60,7 @@ export function nameIn(args: Readonly<Record<string, string>>, key: string): str
   return text;
 }
 
-/** What CNI_ARGS say of one key cannot be used. */
+/** The error for a bad value in CNI_ARGS. */
 export const badArg = (key: string, value: string, fault: string): CniError =>
   new CniError('badEnv', `cannot use ${key} of CNI_ARGS: ${quoted(value)} ${fault}`);
 

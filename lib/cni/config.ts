@@ -5,8 +5,8 @@ import { type Dns, parseDns, parseRoutes, type Route } from './result.ts';
 
 /**
  * Configuration as the Go plugins read it: keys match without regard to case, null means absent, unknown keys stay, a
- * wrong type is an error that names key and value. The schemas are zod's, so types are inferred and JSON Schema is
- * generated from the same text.
+ * wrong type is an error naming key and value. The schemas are zod's: types are inferred and JSON Schema is generated
+ * from them.
  */
 export type Schema<T> = z.ZodMiniType<T>;
 export type Conf<S> = S extends Schema<infer T> ? T : never;
@@ -14,7 +14,7 @@ export type Conf<S> = S extends Schema<infer T> ? T : never;
 /** A string; null and absent are ''. */
 export const text = (about: string) => described(z._default(nullable(z.string(), ''), ''), about);
 
-/** A string that must be this word. That it is, the plugin sees to: what it says then is its own. */
+/** A string that must be this word. The plugin checks that, with its own message. */
 export function word(value: string, about: string) {
   const schema = text(about);
   z.globalRegistry.add(schema, { description: about, const: value });
@@ -29,7 +29,7 @@ export const flag = (about: string, fallback = false) =>
 export const whole = (about: string, { min = -(2 ** 31), max = 2 ** 31 - 1, fallback = 0 } = {}) =>
   described(z._default(nullable(z.int().check(z.minimum(min), z.maximum(max)), fallback), fallback), about);
 
-/** One of some words; '', null and absent are the first that `fallback` names. */
+/** One of some words; '', null and absent are `fallback`. */
 export const oneOf = <const W extends readonly [string, ...string[]]>(words: W, fallback: W[number], about: string) =>
   described(
     z._default(
@@ -60,7 +60,7 @@ export const anyObject = (about: string) =>
 /** Any JSON value, kept as it is. */
 export const anything = (about: string) => described(z.optional(z.unknown() as z.ZodMiniType<Json>), about);
 
-/** What `parseRoutes` and `parseDns` read, for those who ask a schema for its keys: values are theirs to judge. */
+/** The keys that `parseRoutes` and `parseDns` read, so that the schema knows them; those functions check the values. */
 const keys = (...names: readonly string[]) =>
   Object.fromEntries(names.map((name) => [name, z.optional(z.unknown())] as const));
 const ROUTES = z.nullable(
@@ -68,7 +68,7 @@ const ROUTES = z.nullable(
 ) as unknown as z.ZodMiniType;
 const DNS = z.nullable(z.looseObject(keys('nameservers', 'domain', 'search', 'options'))) as unknown as z.ZodMiniType;
 
-/** Routes in the result's form. */
+/** Routes as in results. */
 export const routes = (about: string) =>
   described(
     z._default(
@@ -78,7 +78,7 @@ export const routes = (about: string) =>
     about,
   );
 
-/** DNS settings in the result's form. */
+/** DNS settings as in results. */
 export const dns = (about: string) =>
   described(
     z._default(
@@ -88,33 +88,33 @@ export const dns = (about: string) =>
     about,
   );
 
-/** Words that are on or off, as `capabilities` has them. */
+/** Words that are on or off, as in `capabilities`. */
 const switches = (about: string) =>
   described(z._default(nullable(z.record(z.string(), z.nullable(z.boolean())), {}), {}), about);
 
-/** Keys of every configuration that no plugin looks at, but whose types Go insists on. */
+/** Keys of every configuration that plugins ignore, but whose types Go checks. */
 const COMMON = () => ({
   type: text('Name of the plugin.'),
-  capabilities: switches('What of `runtimeConfig` the runtime shall fill in.'),
-  prevResult: anyObject('Result of the plugin before this one; filled in by the runtime.'),
+  capabilities: switches('Keys of `runtimeConfig` for the runtime to fill in.'),
+  prevResult: anyObject('Result of the previous plugin; filled in by the runtime.'),
 });
 
 /** The configuration of one plugin. */
 export const conf = <S extends z.core.$ZodLooseShape>(shape: S) => object(shape);
 
-/** The same, with those common keys. */
+/** The same, with the common keys. */
 export const networkConf = <S extends z.core.$ZodLooseShape>(shape: S) => object({ ...COMMON(), ...shape });
 
-/** The IPAM plugin and whatever it needs. */
+/** The IPAM plugin and its configuration. */
 export const ipamSection = () =>
   section(
     { type: text('Name of the IPAM plugin; empty for none.') },
-    'The IPAM plugin and what it needs. Without `type` the interface gets no addresses.',
+    'The IPAM plugin and its configuration. Without `type` the interface gets no addresses.',
   );
 
-/** How long a plugin may take that this one executes. */
+/** Time limit for plugins that this one executes. */
 export const delegateTimeout = () =>
-  whole('Seconds after which a plugin that this one executes is killed and ADD taken back; 0: 240.', { min: 0 });
+  whole('Seconds after which a plugin executed by this one is killed and ADD undone; 0: 240.', { min: 0 });
 
 /** An object whose keys match without regard to case; unknown keys stay. */
 export function object<S extends z.core.$ZodLooseShape>(shape: S) {

@@ -126,7 +126,7 @@ describe('callDelegate', () => {
     });
     await expect(outcome).rejects.toMatchObject({
       code: 11,
-      message: expect.stringMatching(/^cannot wait for plugin ".*slow": it has not ended in 0.3 s, and was killed/),
+      message: expect.stringMatching(/^cannot wait for plugin ".*slow" did not end within 0.3 s and was killed/),
     });
   });
 

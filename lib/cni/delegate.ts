@@ -19,25 +19,24 @@ export interface Delegation {
   /** whole environment of the delegate, CNI_COMMAND included */
   readonly env: Env;
   readonly stdin: Buffer;
-  /** how long it may take where it is executed; see `delegateTimeoutMs` */
+  /** time limit if it is executed; see `delegateTimeoutMs` */
   readonly timeoutMs: number;
 }
 
-/** As long as the runtime itself waits for a pod's networks, unless it is configured. */
+/** The default timeout of runtimes for a pod's networks. */
 const TIMEOUT_S = 240;
 
-/** `delegateTimeout` of a configuration: seconds that a plugin may take which is executed. What is no such number counts as none. */
+/** `delegateTimeout` of a configuration, in milliseconds; an invalid one counts as absent. */
 export function delegateTimeoutMs(document: JsonObject): number {
   const seconds = lookUp(document, 'delegateTimeout');
   return (typeof seconds === 'number' && seconds > 0 ? seconds : TIMEOUT_S) * 1000;
 }
 
 /**
- * Calls another plugin: inside this process when the file found is our own build, by executing it otherwise. Both ways
- * give the same.
+ * Calls another plugin: in this process if the file found is our own build, else by executing it. Both behave the same.
  *
- * @returns what it printed on stdout
- * @throws CniError with the code that the delegate answered
+ * @returns its stdout
+ * @throws CniError with the delegate's code
  */
 export async function callDelegate(scope: Scope, delegation: Delegation): Promise<string> {
   const file = findPlugin(delegation.type, delegation.path);
@@ -60,7 +59,7 @@ export async function callDelegate(scope: Scope, delegation: Delegation): Promis
 }
 
 /**
- * Asks a plugin of this build what it would refuse of an ADD, without running it. Others are only looked for.
+ * Asks a plugin of this build what it would refuse of an ADD, without running it. Other plugins only have to exist.
  *
  * @throws CniError as `callDelegate` would
  */
@@ -92,9 +91,10 @@ export function runsInProcess(scope: Scope, type: string, path: readonly string[
 }
 
 /**
- * The first regular file of that name, as libcni searches; whether it can be executed shows when it is.
+ * The first regular file of that name, searched and reported as libcni does. Whether it is executable shows when it is
+ * executed.
  *
- * @throws CniError internal naming the folders searched
+ * @throws CniError internal naming the folders searched, in libcni's words
  */
 export function findPlugin(type: string, path: readonly string[]): string {
   if (type === '') {
@@ -116,7 +116,7 @@ export function findPlugin(type: string, path: readonly string[]): string {
 const fileIn = (path: readonly string[], type: string): string | undefined =>
   path.map((folder) => join(folder, type)).find(isRegularFile);
 
-/** What loads a plugin of this build; undefined for any other word, also one that every object knows. */
+/** The loader of a plugin of this build; undefined for any other name, including those that every object has. */
 export const loaderIn = (registry: Registry, name: string): Registry[string] | undefined =>
   Object.hasOwn(registry, name) ? registry[name] : undefined;
 
@@ -145,6 +145,7 @@ function answerOf({ stdout, stderr, ok, ending }: Answer, scope: Scope): string 
   return stdout;
 }
 
+/** In libcni's words, which people know from the logs of runtimes. */
 function failureOf(stdout: string, stderr: string, ending: string): CniError {
   if (stdout === '') {
     return stderr === ''
@@ -155,7 +156,7 @@ function failureOf(stdout: string, stderr: string, ending: string): CniError {
   try {
     answer = JSON.parse(stdout);
   } catch {
-    // reported below with the text itself
+    // reported below
   }
   if (!isObject(answer)) {
     return new CniError(

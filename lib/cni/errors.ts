@@ -22,8 +22,8 @@ interface Extra {
 }
 
 /**
- * An error that the runtime sees as it is. Message: lower case, no full stop, action first, names quoted, colon, cause.
- * A number as the code keeps what another program answered.
+ * An error that the runtime sees unchanged. Message: lower case, no full stop, action first, names quoted, colon,
+ * cause. A numeric code is that of another program.
  */
 export class CniError extends Error {
   readonly code: number;
@@ -37,7 +37,7 @@ export class CniError extends Error {
   }
 }
 
-/** The same error with a prefix that says where; the code stays. */
+/** The same error with a prefix; the code stays. */
 export function within(prefix: string, error: unknown): CniError {
   const known = asCniError(error);
   return new CniError(known.code, `${prefix}: ${known.message}`, {
@@ -46,7 +46,7 @@ export function within(prefix: string, error: unknown): CniError {
   });
 }
 
-/** Anything thrown, as the error that is printed: what is not a CniError has code 999. */
+/** Any thrown value as the error to print: other than a CniError it gets code 999. */
 export function asCniError(error: unknown): CniError {
   return error instanceof CniError ? error : new CniError('internal', messageOf(error), { cause: error });
 }
@@ -55,8 +55,8 @@ const LONGEST_MESSAGE = 4000;
 const LONGEST_VALUE = 400;
 
 /**
- * A text of bounded length: of one that quotes something endless the beginning and the end stay, which say what was tried
- * and why it failed.
+ * Bounds the length of a text: of one that quotes something endless, the beginning and the end stay, which say what was
+ * tried and why it failed.
  */
 export function bounded(text: string, longest = LONGEST_MESSAGE): string {
   if (text.length <= longest) {
@@ -67,7 +67,7 @@ export function bounded(text: string, longest = LONGEST_MESSAGE): string {
   return `${head}… (${text.length} characters) …${tail}`;
 }
 
-/** A value out of a document, as a message shows it. */
+/** A value of a document, quoted for a message. */
 export const quoted = (value: unknown): string =>
   typeof value === 'number' && !Number.isFinite(value)
     ? 'a number out of range'
@@ -75,7 +75,7 @@ export const quoted = (value: unknown): string =>
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** One error out of several, its code that of the first; undefined when there is none. */
+/** Combines errors into one with the code of the first; undefined when there is none. */
 export function combined(errors: readonly unknown[], separator = '; '): CniError | undefined {
   const [first] = errors;
   if (errors.length === 0) {
@@ -89,9 +89,9 @@ export function combined(errors: readonly unknown[], separator = '; '): CniError
 }
 
 /**
- * Does every step in order, whatever fails before it: what can be cleaned up is.
+ * Runs every step in order, whatever fails before it.
  *
- * @throws CniError of all failures together
+ * @throws CniError with all failures
  */
 export async function doAll(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
   const errors: unknown[] = [];

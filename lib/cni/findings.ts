@@ -1,20 +1,20 @@
 import type { JsonObject } from './json.ts';
 import type { AttachmentRecord } from './records.ts';
 
-/** What a plugin is shown of a node that is examined. */
+/** A node under examination, as plugins see it. */
 export interface Examined {
   readonly confs: readonly JsonObject[];
   /** of all plugins */
   readonly records: readonly AttachmentRecord[];
-  /** has the pod of a record ended, as far as its namespace tells? */
+  /** whether the namespace of a record's pod is gone */
   isGone(record: AttachmentRecord): boolean;
 }
 
 /** Something about a node that a person should know. */
 export interface Finding {
-  /** `fault`: pods fail; `warning`: they will, or are slow */
+  /** `fault`: pods fail; `warning`: pods will fail, or are slow */
   readonly level: 'fault' | 'warning';
-  /** one sentence: what is so, and what follows */
+  /** one sentence: the finding and its consequence */
   readonly text: string;
   /** one sentence: what to do */
   readonly fix: string;

@@ -17,11 +17,11 @@ function ipamText(document: JsonObject, key: string): string {
 }
 
 /**
- * Asks the IPAM plugin for addresses; they are given back when what follows fails, and also when the plugin itself
- * failed, since it may have done half of its work.
+ * Gets addresses from the IPAM plugin. They are released when a later step fails, and also when the plugin itself
+ * fails, since it may have reserved some.
  *
- * @param takeAway takes away what wears the addresses: they are given back only after that
- * @throws CniError with the code that the IPAM plugin answered
+ * @param takeAway takes away the interface with the addresses: they are released only after that
+ * @throws CniError with the IPAM plugin's code
  */
 export async function ipamAdd(
   call: Call<unknown>,
@@ -29,7 +29,7 @@ export async function ipamAdd(
   undo: Undo,
   takeAway: (scope: Scope) => void | Promise<void> = () => undefined,
 ): Promise<Result> {
-  undo.push('give the addresses back', async (unending) => {
+  undo.push('release the addresses', async (unending) => {
     await takeAway(unending);
     await ipamDel(call, unending);
   });
@@ -41,12 +41,12 @@ export async function ipamAdd(
   return result;
 }
 
-/** @throws CniError with the code that the IPAM plugin answered */
+/** @throws CniError with the IPAM plugin's code */
 export async function ipamDel(call: Call<unknown>, scope: Scope): Promise<void> {
   await ipamCall(call, 'DEL', scope);
 }
 
-/** CHECK, STATUS and GC of the IPAM plugin, when one is configured. */
+/** Forwards CHECK, STATUS or GC to the IPAM plugin, if one is configured. */
 export async function ipamForward(call: Call<unknown>, scope: Scope): Promise<void> {
   if (ipamType(call.document) !== '') {
     await ipamCall(call, call.verb, scope);
@@ -54,7 +54,7 @@ export async function ipamForward(call: Call<unknown>, scope: Scope): Promise<vo
 }
 
 /**
- * Asks the IPAM plugin, when one is configured, what it would refuse.
+ * Asks the IPAM plugin, if one is configured, what it would refuse.
  *
  * @throws CniError as the IPAM plugin would
  */
@@ -113,10 +113,10 @@ function parse(stdout: string, type: string): JsonObject | null {
   try {
     value = JSON.parse(stdout);
   } catch {
-    throw new CniError('internal', `cannot read what IPAM plugin "${type}" printed: ${JSON.stringify(stdout)}`);
+    throw new CniError('internal', `cannot parse the output of IPAM plugin "${type}": ${JSON.stringify(stdout)}`);
   }
   if (value !== null && !isObject(value)) {
-    throw new CniError('internal', `cannot use what IPAM plugin "${type}" printed: ${JSON.stringify(stdout)}`);
+    throw new CniError('internal', `cannot use the output of IPAM plugin "${type}": ${JSON.stringify(stdout)}`);
   }
   return value;
 }

@@ -10,7 +10,7 @@ export const isObject = (value: unknown): value is JsonObject =>
 
 const ESCAPED = /[<>&\u2028\u2029]/g;
 
-/** Go's encoder writes these characters as escapes, so that JSON can stand in HTML. */
+/** Go's encoder escapes these characters, so that JSON is safe in HTML. */
 const escapeLikeGo = (text: string): string =>
   text.replace(ESCAPED, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
@@ -27,22 +27,22 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text);
 }
 
-/** Where a number with a fraction or an exponent may stand. */
+/** Finds where there may be a number with a fraction or exponent. */
 const FLOATING = /[:[,]\s*-?\d+(?:\.\d|[eE])/;
 
 /**
- * A document whose top-level numbers are integers only if they are for Go: `1400.0` and `1.4e3` are not, and become NaN,
- * which no schema takes for a number.
+ * A document whose top-level numbers are integers only where Go reads them as such: `1400.0` and `1.4e3` become NaN,
+ * which every schema refuses.
  */
 export function withPlainIntegers(document: JsonObject, text: string): JsonObject {
   if (!FLOATING.test(text)) {
     return document;
   }
   const written = rawMembers(text);
-  const isFloating = (key: string, value: unknown): boolean =>
+  const isFloat = (key: string, value: unknown): boolean =>
     Number.isInteger(value) && /[.eE]/.test(written.get(key) ?? '');
   return Object.fromEntries(
-    Object.entries(document).map(([key, value]) => [key, isFloating(key, value) ? Number.NaN : value]),
+    Object.entries(document).map(([key, value]) => [key, isFloat(key, value) ? Number.NaN : value]),
   );
 }
 
@@ -70,7 +70,7 @@ export function hugeNumberIn(value: unknown): string | undefined {
 /** One line, as Go's `json.Marshal` prints it: keys in the order given. */
 export const compact = (value: unknown): string => escapeLikeGo(stringify(value));
 
-/** Older engines than Node 26's run out of stack at some thousand levels. */
+/** Engines older than Node 26's overflow the stack at some thousand levels. */
 function stringify(value: unknown): string {
   try {
     return JSON.stringify(value);
@@ -88,7 +88,7 @@ export const pretty = (value: unknown): string => escapeLikeGo(JSON.stringify(va
 /** The same value with the keys of every object in byte order, as Go prints a map. */
 export function sorted<T>(value: T): T {
   const top = shallowSorted(value);
-  const pending: Record<string, unknown>[] = []; // a call for each level would run out of stack
+  const pending: Record<string, unknown>[] = []; // recursion would overflow the stack
   if (isStructure(top)) {
     pending.push(top);
   }
@@ -105,10 +105,10 @@ export function sorted<T>(value: T): T {
   return top;
 }
 
-/** A list is one too: its keys are numbers. */
+/** Lists too: their keys are numbers. */
 const isStructure = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
 
-/** A copy that is sorted at its own level only; what has no keys is itself. */
+/** A copy sorted at the top level only; a value without keys is returned as it is. */
 function shallowSorted<T>(value: T): T {
   if (Array.isArray(value)) {
     return [...value] as T;
@@ -120,7 +120,7 @@ function shallowSorted<T>(value: T): T {
 
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** JavaScript's own order is that of the bytes, but for characters beyond the basic plane. */
+/** JavaScript's order equals byte order, except for characters beyond the basic plane. */
 const byteOrder = (keys: string[]): string[] =>
   keys.some((key) => SURROGATE.test(key))
     ? keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))

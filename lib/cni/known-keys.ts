@@ -1,17 +1,17 @@
 import type * as z from 'zod/mini';
 import type { Schema } from './config.ts';
 
-/** The keys that a schema reads of an object, by their names in lower case. */
+/** The keys of an object that a schema reads, by name in lower case. */
 export type KnownKeys = ReadonlyMap<string, KnownKey>;
 
 export interface KnownKey {
   /** as the schema spells it */
   readonly name: string;
-  /** keys of the object, or of the objects in the list, behind it; undefined where any may be */
+  /** keys of the object, or of the objects in the list, that it holds; undefined where any key is allowed */
   readonly below: KnownKeys | undefined;
 }
 
-/** The keys that a schema reads; undefined where it takes whatever there is. */
+/** The keys that a schema reads; undefined where any key is allowed. */
 export const keysOf = (schema: Schema<unknown>): KnownKeys | undefined => keysIn(schema as unknown as z.core.$ZodTypes);
 
 function keysIn(schema: z.core.$ZodTypes): KnownKeys | undefined {
@@ -31,7 +31,7 @@ function keysIn(schema: z.core.$ZodTypes): KnownKeys | undefined {
     case 'optional':
       return keysIn(def.innerType as z.core.$ZodTypes);
     case 'pipe': {
-      // what stands before a transformation of our own is the form as it is written
+      // the input of one of our transformations is the schema as written
       const isRead = def.out._zod.def.type === 'transform';
       return keysIn((isRead ? def.in : def.out) as z.core.$ZodTypes);
     }
@@ -40,7 +40,7 @@ function keysIn(schema: z.core.$ZodTypes): KnownKeys | undefined {
   }
 }
 
-/** What either knows. */
+/** The keys of both. */
 export function mergedKeys(one: KnownKeys, other: KnownKeys): KnownKeys {
   const merged = new Map(one);
   for (const [key, { name, below }] of other) {

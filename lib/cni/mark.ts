@@ -7,10 +7,10 @@ const LONGEST = 255;
 const START = 'braid ';
 
 /**
- * What a link that is made for a pod bears as its alias: whose it is. It goes where the link goes, under whatever name,
- * and DEL knows by it the link that ADD made from those that other pods call the same.
+ * The alias of a link made for a pod: it names the attachment. It stays with the link through moves and renames, so DEL
+ * tells the link that ADD made from other pods' links of the same name.
  *
- * @param host tells nodes apart that share a kernel
+ * @param host distinguishes nodes that share a kernel
  */
 export function markOf(
   { containerId, ifName }: Pick<AttachmentCall<unknown>, 'containerId' | 'ifName'>,
@@ -25,5 +25,5 @@ export function markOf(
   return `${mark.slice(0, LONGEST - hash.length)}${hash}`;
 }
 
-/** Does an alias say whose the link is? Others are anybody's text. */
+/** Whether an alias is such a mark. */
 export const isMark = (alias: string): boolean => alias.startsWith(START);

@@ -1,4 +1,4 @@
-/** The deepest document that Go's `encoding/json` reads: what one side wrote the other can read. */
+/** The depth limit of Go's `encoding/json`: each side can read what the other wrote. */
 export const MAX_DEPTH = 10_000;
 
 const [QUOTE, BACKSLASH, COLON, COMMA] = [0x22, 0x5c, 0x3a, 0x2c];
@@ -16,7 +16,7 @@ export function depthFault(text: string): string | undefined {
   return deepest > MAX_DEPTH ? `it is nested deeper than ${MAX_DEPTH} levels` : undefined;
 }
 
-/** The members of the outermost object as they are written; the last of equal keys counts. */
+/** The members of the outermost object as written; the last of equal keys wins. */
 export function rawMembers(text: string): ReadonlyMap<string, string> {
   const members = new Map<string, string>();
   let key: string | undefined;
@@ -37,7 +37,7 @@ export function rawMembers(text: string): ReadonlyMap<string, string> {
 }
 
 /**
- * Visits what structures a JSON text: brackets, braces, colons and commas outside of strings.
+ * Visits the structural characters of a JSON text: brackets, braces, colons and commas outside strings.
  *
  * @param visit gets the depth of what a bracket opens or closes, or of what a colon or comma is in
  */
@@ -67,7 +67,7 @@ function eachMark(text: string, visit: (mark: number, at: number, depth: number)
   }
 }
 
-/** Where the quote is that closes a string. */
+/** Position of the quote that closes a string. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (at < text.length && text.charCodeAt(at) !== QUOTE) {
@@ -76,7 +76,7 @@ function endOfString(text: string, start: number): number {
   return at;
 }
 
-/** The text that `JSON.stringify` gives, also where a value is deeper than the stack that it would take. */
+/** Like `JSON.stringify`, for values so deep that it would overflow the stack. */
 export function stringifyDeep(value: unknown): string {
   const written: string[] = [];
   const pending: (Written | Unwritten)[] = [{ value }];

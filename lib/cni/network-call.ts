@@ -9,7 +9,7 @@ import type { ArgPairs } from './result-cache.ts';
 import type { Scope } from './scope.ts';
 import type { Version } from './versions.ts';
 
-/** What a network is run with for one attachment, or for no attachment at all (STATUS, GC). */
+/** Runtime parameters of a network, for one attachment or for none (STATUS, GC). */
 export interface RuntimeConf {
   readonly containerId: string;
   readonly netns: string;
@@ -17,39 +17,39 @@ export interface RuntimeConf {
   readonly args: ArgPairs;
   /** offered to every plugin that declares the capability */
   readonly capabilityArgs: JsonObject;
-  /** how long a plugin may take that is executed */
+  /** time limit for executed plugins */
   readonly timeoutMs: number;
-  /** the folder that has `results` in it */
+  /** the parent of `results` */
   readonly cacheDir: string;
   /** folders to search for plugins, in order */
   readonly path: readonly string[];
-  /** what the variables of the contract are added to */
+  /** base environment; the variables of the contract are added */
   readonly env: Env;
 }
 
-/** What the last plugin of a network answered. */
+/** Result of the last plugin of a network. */
 export interface Added {
   readonly result: Result;
   readonly version: Version;
-  /** as it was printed, unknown keys included */
+  /** as printed, including unknown keys */
   readonly raw: JsonObject;
 }
 
-/** One network in one situation. */
+/** A network and its runtime parameters. */
 export interface Running {
   readonly scope: Scope;
   readonly list: NetworkList;
   readonly runtime: RuntimeConf;
 }
 
-/** Keys that are put into a plugin's configuration. */
+/** Keys added to a plugin's configuration. */
 export type Injected = Readonly<Record<string, unknown>>;
 
 /**
  * Calls one plugin of a network.
  *
- * @returns what it printed
- * @throws CniError with the code that the plugin answered
+ * @returns its stdout
+ * @throws CniError with the plugin's code
  */
 export const callPlugin = (running: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Promise<string> =>
   callDelegate(running.scope, delegationOf(running, verb, plugin, injected));
@@ -67,7 +67,7 @@ export function foreseePlugin(running: Running, plugin: PluginEntry, injected: I
   return foreseeDelegate(running.scope, delegation);
 }
 
-/** What the first plugin was asked with is what ADD calls it with. */
+/** The first plugin's stdin in `foresee`, which ADD passes again. */
 const foreseen = new WeakMap<RuntimeConf, Buffer>();
 
 function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Delegation {
@@ -91,7 +91,7 @@ function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntr
   };
 }
 
-/** The plugin's own configuration with what the network and the runtime add, keys in byte order. */
+/** The plugin's configuration plus what network and runtime add, keys in byte order. */
 function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, injected: Injected): Buffer {
   const offered = plugin.capabilities.filter((key) => runtime.capabilityArgs[key] !== undefined).sort();
   const document: Record<string, unknown> = {
@@ -101,7 +101,7 @@ function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, i
     ...injected,
   };
   if (offered.length > 0) {
-    // the values keep the order of keys that they came with, as Go's structs do
+    // values keep the key order they came with, as Go's structs do
     document['runtimeConfig'] = Object.fromEntries(offered.map((key) => [key, runtime.capabilityArgs[key]]));
   }
   const keys = Object.keys(document).sort();
@@ -130,8 +130,8 @@ export function readAdded(stdout: string, list: NetworkList): Added {
   }
 }
 
-/** Does something whose errors name the plugin and the verb. */
-export async function failingAs<T>(plugin: PluginEntry, did: string, work: () => Promise<T>): Promise<T> {
+/** Runs work whose errors name the plugin and the verb. */
+export async function withPluginName<T>(plugin: PluginEntry, did: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

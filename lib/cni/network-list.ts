@@ -2,18 +2,18 @@ import { CniError, quoted } from './errors.ts';
 import { compact, isObject, type Json, type JsonObject, lookUp, sorted } from './json.ts';
 import { atLeast, compareVersions, NEWEST } from './versions.ts';
 
-/** One plugin of a network, as its configuration has it. */
+/** One plugin of a network, as configured. */
 export interface PluginEntry {
   /** keys in byte order */
   readonly document: JsonObject;
   readonly type: string;
   /** '' for most plugins of a list */
   readonly name: string;
-  /** the capabilities that it declares true */
+  /** capabilities declared true */
   readonly capabilities: readonly string[];
 }
 
-/** A network: plugins that run one after another. A configuration of one plugin is a network of one. */
+/** A network: plugins that run in order. A single plugin's configuration is a network of one. */
 export interface NetworkList {
   readonly name: string;
   /** '' when the configuration names none, which means 0.1.0 */
@@ -21,16 +21,16 @@ export interface NetworkList {
   readonly plugins: readonly PluginEntry[];
   readonly disableCheck: boolean;
   readonly disableGC: boolean;
-  /** the configuration: what the result cache keeps */
+  /** the configuration, for the result cache */
   readonly bytes: Buffer;
 }
 
 /**
- * Makes a network of a configuration, of one plugin (it has a `type`) or of a list. Only what is needed to run it is
- * read.
+ * Parses a network from a configuration of one plugin (it has a `type`) or of a list. Reads only what is needed to run
+ * it.
  *
- * @param what leads to the document in messages: `delegates.0`
- * @param bytes the configuration as it was given; in byte order of the keys when it is not given as such
+ * @param what path to the document, for messages: `delegates.0`
+ * @param bytes the configuration as given; by default serialised with keys in byte order
  * @throws CniError invalidNetworkConfig naming key and value
  */
 export function parseNetwork(given: JsonObject, what = '', bytes?: Buffer): NetworkList {
@@ -46,7 +46,7 @@ export function parseNetwork(given: JsonObject, what = '', bytes?: Buffer): Netw
   };
 }
 
-/** Does the specification's `since` apply to this network? A version that cannot be read is too old for anything. */
+/** Whether the network's version is at least `since`. False for an unreadable version. */
 export function speaks(list: NetworkList, since: '0.4.0' | '1.1.0'): boolean {
   try {
     return atLeast(list.cniVersion, since);
@@ -55,7 +55,7 @@ export function speaks(list: NetworkList, since: '0.4.0' | '1.1.0'): boolean {
   }
 }
 
-/** A switch of a list: a boolean, or the words true and false. */
+/** A flag of a list: a boolean, or the strings "true" and "false". */
 export function flagOf(document: JsonObject, key: string, what = ''): boolean {
   const value = lookUp(document, key) ?? false;
   const word = typeof value === 'string' ? value.toLowerCase() : value;
@@ -108,7 +108,7 @@ function pluginOf(document: JsonObject, what: string): PluginEntry {
   };
 }
 
-/** The highest of `cniVersion` and `cniVersions` that we speak. */
+/** The highest of `cniVersion` and `cniVersions` that we support. */
 function listVersion(document: JsonObject, what: string): string {
   const single = textAt(document, 'cniVersion', what);
   const several = lookUp(document, 'cniVersions') ?? [];
@@ -146,9 +146,9 @@ export function objectAt(document: JsonObject, key: string, what: string): JsonO
   return value;
 }
 
-/** Leads to a key of the document that `what` leads to. */
+/** The path of a key below `what`. */
 export const pathOf = (what: string, key: string): string => (what === '' ? key : `${what}.${key}`);
 
-/** The error for a value that cannot be used. */
+/** The error for an invalid value. */
 export const invalid = (what: string, key: string, value: Json, fault: string): CniError =>
   new CniError('invalidNetworkConfig', `cannot use "${pathOf(what, key)}": ${quoted(value)} ${fault}`);

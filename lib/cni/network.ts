@@ -5,11 +5,11 @@ import { type JsonObject, lookUp, sorted } from './json.ts';
 import {
   type Added,
   callPlugin,
-  failingAs,
   foreseePlugin,
   type Injected,
   type RuntimeConf,
   readAdded,
+  withPluginName,
 } from './network-call.ts';
 import { type NetworkList, speaks } from './network-list.ts';
 import { identifierFault } from './read-call.ts';
@@ -22,17 +22,17 @@ import { isVersion } from './versions.ts';
 export type { Added, RuntimeConf } from './network-call.ts';
 
 /**
- * ADD: runs the plugins in order, each with the result of the one before, and records the last result. Nothing is
- * taken back when a plugin fails: that is the caller's part.
+ * ADD: runs the plugins in order, each with the previous one's result, and records the last result. Undoing after a
+ * failure is up to the caller.
  *
- * @throws CniError with the code that the plugin answered
+ * @throws CniError with the plugin's code
  */
 export async function addNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
   refuseName(list.name);
   refuseLongRecord(keyOf(list, runtime));
   let added: Added | undefined;
   for (const plugin of list.plugins) {
-    added = await failingAs(plugin, 'add', async () =>
+    added = await withPluginName(plugin, 'add', async () =>
       readAdded(await callPlugin({ scope, list, runtime }, 'ADD', plugin, prevResultOf(added?.raw)), list),
     );
   }
@@ -44,16 +44,16 @@ export async function addNetwork(scope: Scope, list: NetworkList, runtime: Runti
     const what = { ...keyOf(list, runtime), netns, args, capabilityArgs, config: list.bytes, result: added.raw };
     writeCached(cacheDir, what);
   } catch (error) {
-    throw within(`failed to set network "${list.name}" cached result`, error);
+    throw within(`failed to set network "${list.name}" cached result`, error); // libcni's words
   }
   return added;
 }
 
 /**
- * Refuses what ADD of a network would refuse before it touches anything: its version, what its record would be called,
- * plugins that are not there, and whatever plugins of this build foresee.
+ * Refuses what ADD of a network would refuse before it touches anything: its version, the length of its record's name,
+ * missing plugins, and whatever plugins of this build foresee.
  *
- * @throws CniError as ADD would have it
+ * @throws CniError as ADD would
  */
 export async function foreseeNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (list.cniVersion !== '' && !isVersion(list.cniVersion)) {
@@ -63,13 +63,13 @@ export async function foreseeNetwork(scope: Scope, list: NetworkList, runtime: R
   refuseLongRecord(keyOf(list, runtime));
   for (const [index, plugin] of list.plugins.entries()) {
     const injected = index === 0 ? {} : { prevResult: {} };
-    await failingAs(plugin, 'add', () => foreseePlugin({ scope, list, runtime }, plugin, injected));
+    await withPluginName(plugin, 'add', () => foreseePlugin({ scope, list, runtime }, plugin, injected));
   }
 }
 
 /**
- * DEL: runs the plugins in reverse order with the recorded result, goes on after a failure, and forgets the record
- * when all is gone.
+ * DEL: runs the plugins in reverse order with the recorded result, continues after a failure, and deletes the record
+ * when all succeeded.
  *
  * @throws CniError with the code of the first failure
  */
@@ -77,7 +77,7 @@ export async function delNetwork(scope: Scope, list: NetworkList, runtime: Runti
   const prevResult = recordedOrNothing(list, runtime);
   const errors: unknown[] = [];
   for (const plugin of list.plugins.toReversed()) {
-    await failingAs(plugin, 'delete', () => callPlugin({ scope, list, runtime }, 'DEL', plugin, prevResult)).catch(
+    await withPluginName(plugin, 'delete', () => callPlugin({ scope, list, runtime }, 'DEL', plugin, prevResult)).catch(
       (error) => errors.push(error),
     );
   }
@@ -91,26 +91,27 @@ export async function delNetwork(scope: Scope, list: NetworkList, runtime: Runti
 /**
  * CHECK: runs the plugins in order with the recorded result.
  *
- * @throws CniError with the code that the plugin answered; incompatibleVersion when the network is older than CHECK
+ * @throws CniError with the plugin's code; incompatibleVersion when the network's version has no CHECK
  */
 export async function checkNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (!speaks(list, '0.4.0')) {
     const version = JSON.stringify(list.cniVersion);
-    throw new CniError('incompatibleVersion', `configuration version ${version} does not support the CHECK command`);
+    const fault = `configuration version ${version} does not support the CHECK command`; // libcni's words
+    throw new CniError('incompatibleVersion', fault);
   }
   if (list.disableCheck) {
     return;
   }
   const prevResult = recorded(list, runtime);
   for (const plugin of list.plugins) {
-    await failingAs(plugin, 'check', () => callPlugin({ scope, list, runtime }, 'CHECK', plugin, prevResult));
+    await withPluginName(plugin, 'check', () => callPlugin({ scope, list, runtime }, 'CHECK', plugin, prevResult));
   }
 }
 
 /**
- * STATUS: asks the plugins in order. A network older than STATUS is fine as it is.
+ * STATUS: calls the plugins in order. Succeeds for a network whose version has no STATUS.
  *
- * @throws CniError as the plugin answered it
+ * @throws CniError with the plugin's code
  */
 export async function statusNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
   if (!speaks(list, '1.1.0')) {
@@ -122,10 +123,10 @@ export async function statusNetwork(scope: Scope, list: NetworkList, runtime: Ru
 }
 
 /**
- * GC: tells every plugin which attachments of this network are valid. Deleting the others is the caller's part.
+ * GC: tells every plugin which attachments of this network are valid. Deleting the others is up to the caller.
  *
- * @param valid undefined when the runtime did not say, and then the plugins are told nothing either
- * @throws CniError with the code of the first failure, after all plugins were asked
+ * @param valid undefined when the runtime did not say; then the plugins are not told either
+ * @throws CniError with the code of the first failure, after all plugins were called
  */
 export async function gcNetwork(
   scope: Scope,
@@ -136,11 +137,11 @@ export async function gcNetwork(
   if (list.disableGC || !speaks(list, '1.1.0')) {
     return;
   }
-  // cni.dev/attachments is what an early text of the specification called it, and libcni sends both
+  // cni.dev/attachments is the name in an early draft of the specification; libcni sends both
   const told = valid === undefined ? {} : { 'cni.dev/attachments': valid, 'cni.dev/valid-attachments': valid };
   const errors: unknown[] = [];
   for (const plugin of list.plugins) {
-    await failingAs(plugin, 'gc', () => callPlugin({ scope, list, runtime }, 'GC', plugin, told)).catch((error) =>
+    await withPluginName(plugin, 'gc', () => callPlugin({ scope, list, runtime }, 'GC', plugin, told)).catch((error) =>
       errors.push(error),
     );
   }
@@ -159,7 +160,7 @@ function recorded(list: NetworkList, runtime: RuntimeConf): Injected {
   return prevResultOf(formatResult(parseResult(result, list.cniVersion, 'cached result'), list.cniVersion));
 }
 
-/** DEL goes on without a record, as it does with one that can never be read. */
+/** DEL continues without a record, and with one that can never be read. */
 function recordedOrNothing(list: NetworkList, runtime: RuntimeConf): Injected {
   if (!speaks(list, '0.4.0')) {
     return {};
@@ -168,7 +169,7 @@ function recordedOrNothing(list: NetworkList, runtime: RuntimeConf): Injected {
     return recorded(list, runtime);
   } catch (error) {
     if (isShortage(error)) {
-      throw error; // the next DEL can read it
+      throw error; // a retry can read it
     }
     return {};
   }
@@ -182,7 +183,7 @@ const keyOf = (list: NetworkList, { containerId, ifName }: RuntimeConf): CacheKe
   ifName,
 });
 
-/** @throws CniError invalidNetworkConfig: the name becomes part of a file's name */
+/** @throws CniError invalidNetworkConfig: the name becomes part of a file name */
 export function refuseName(name: string, what = 'name'): void {
   const fault = name === '' ? 'is missing' : identifierFault(name);
   if (fault !== undefined) {

@@ -3,11 +3,11 @@ import { type Scope, scopeWith } from './scope.ts';
 export type Task<T> = (scope: Scope) => Promise<T>;
 
 /**
- * Starts tasks in order, each as soon as the one before is done or waits for something that waits can share: so that all
- * of them wait together, and yet whatever a task does before its first wait is done before the next one starts. After a
- * failure no further task is started.
+ * Starts tasks in order, each as soon as the previous one is done or blocks on a shareable wait. All of them wait
+ * together, yet whatever a task does before its first wait is done before the next one starts. After a failure no
+ * further task is started.
  *
- * @returns what became of those that were started, in their order
+ * @returns the outcomes of those that were started, in order
  */
 export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promise<readonly PromiseSettledResult<T>[]> {
   const started: Promise<T>[] = [];
@@ -17,7 +17,7 @@ export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promi
       break;
     }
     await new Promise<void>((goOn) => {
-      const work = task(telling(scope, goOn));
+      const work = task(notifyOnWait(scope, goOn));
       started.push(work);
       work.then(
         () => goOn(),
@@ -31,8 +31,8 @@ export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promi
   return Promise.allSettled(started);
 }
 
-/** The same host, which tells when its user begins to wait. */
-function telling(scope: Scope, waits: () => void): Scope {
+/** The same scope, which calls back when a wait begins. */
+function notifyOnWait(scope: Scope, waits: () => void): Scope {
   return scopeWith(scope, (own) => ({
     join: (joiner, item) => {
       waits();

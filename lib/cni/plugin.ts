@@ -7,20 +7,20 @@ import type { AttachmentRecord } from './records.ts';
 import type { Result } from './result.ts';
 import type { Scope } from './scope.ts';
 
-/** What is so of every plugin, whatever its configuration is. */
+/** Members of every plugin, whatever its configuration. */
 interface Common {
   readonly name: string;
-  /** one line for people who start the program by hand; '' when the Go plugin has none */
+  /** one line for people who start the program by hand; '' if the Go plugin prints none */
   readonly about: string;
   del(call: DeletionCall, scope: Scope): Promise<void>;
-  /** keys that people write and nobody reads, and what to do instead: `subnet` → `is a key of …: write "range"` */
+  /** keys that people use by mistake, and what to do instead: `subnet` → `is a key of …: write "range"` */
   readonly misnomers?: Readonly<Record<string, string>>;
-  /** commands for people, offered by `braid <plugin's noun> …` */
+  /** commands for people, as `braid <plugin's noun> …` */
   readonly commands?: readonly Command[];
   /**
-   * What the plugin has recorded of attachments on this node, for people and for `braid gc`. Reads only.
+   * What the plugin has recorded of attachments on this node, for people and for `braid gc`. Only reads.
    *
-   * @param confs what plugins of this node, also others, are configured with: they say where records are
+   * @param confs configurations of all plugins on this node: they say where records are
    */
   records?(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]>;
   /**
@@ -34,9 +34,9 @@ interface Common {
 }
 
 /**
- * A plugin as its folder writes it: one function per verb, each with its configuration read.
+ * A plugin as its folder defines it: one function per verb, with a parsed configuration.
  *
- * A verb that has nothing to do is written all the same, with a line that says why.
+ * A verb that has nothing to do is defined too, with a line that says why.
  */
 export interface Definition<C> extends Common {
   readonly conf: Schema<C>;
@@ -45,39 +45,39 @@ export interface Definition<C> extends Common {
   status(call: NetworkCall<C>, scope: Scope): Promise<void>;
   gc(call: NetworkCall<C>, scope: Scope, valid: readonly Attachment[] | undefined): Promise<void>;
   /**
-   * Refuses a configuration that no ADD can use, as ADD does, without asking the kernel. Where the plugin is chained, the
-   * document has an empty `prevResult`.
+   * Refuses a configuration that no ADD can use, without asking the kernel. For a chained plugin the document has an
+   * empty `prevResult`.
    *
    * @throws CniError
    */
   validate?(call: PodCall<C>): void;
   /**
-   * Refuses this very ADD, as ADD does before it touches anything. Called after `validate`, with the same document. Reads
-   * only.
+   * Refuses this particular ADD, as ADD does before it touches anything. Called after `validate`, with the same
+   * document. Only reads.
    *
    * @throws CniError
    */
   foresee?(call: PodCall<C>, scope: Scope): Promise<void>;
   /**
-   * Networks that a configuration leads to by paths, for `braid doctor`.
+   * Networks in files that a configuration refers to, for `braid doctor`.
    *
    * @throws CniError
    */
   networksAt?(conf: C): readonly JsonObject[];
 }
 
-/** A plugin as others call it: with documents, which it reads itself. Each verb throws CniError for one it cannot use. */
+/** A plugin as others call it: with documents, which it parses itself. Each verb throws CniError for an invalid one. */
 export interface Plugin extends Common {
   readonly conf: Schema<unknown>;
   add(call: PodCall<JsonObject>, scope: Scope): Promise<Result>;
   check(call: PodCall<JsonObject>, scope: Scope): Promise<void>;
   status(call: NetworkCall<JsonObject>, scope: Scope): Promise<void>;
   gc(call: NetworkCall<JsonObject>, scope: Scope, valid: readonly Attachment[] | undefined): Promise<void>;
-  /** For `braid doctor`: refuses what no ADD can use. */
+  /** For `braid doctor`: refuses a configuration that no ADD can use. */
   validate(call: PodCall<JsonObject>): void;
-  /** For those who run several plugins, and ask all of them before the first one runs: refuses this very ADD. */
+  /** Refuses this particular ADD, for callers that ask all their plugins before the first one runs. */
   foresee(call: PodCall<JsonObject>, scope: Scope): Promise<void>;
-  /** For `braid doctor`: networks that a configuration leads to by paths. */
+  /** For `braid doctor`: networks in files that a configuration refers to. */
   networksAt(document: JsonObject): readonly JsonObject[];
 }
 
@@ -102,7 +102,7 @@ export function definePlugin<C>(definition: Definition<C>): Plugin {
   };
 }
 
-/** Reads a document once, however often it is asked about: a plugin that foresees a call gets the same one for ADD. */
+/** Parses a document once: `foresee` and ADD get the same one. */
 function reader<C>(schema: Schema<C>): (call: Call<JsonObject>) => C {
   const known = new WeakMap<JsonObject, { readonly conf: C }>();
   return ({ document, stdin }) => {

@@ -5,9 +5,9 @@ import { type Interface, parseResult, type Result } from './result.ts';
 import { familyOf } from './versions.ts';
 
 /**
- * The result of ADD that CHECK is given.
+ * The result of ADD passed to CHECK.
  *
- * @throws CniError invalidNetworkConfig when there is none; internal when its version does not go with the call's
+ * @throws CniError invalidNetworkConfig when there is none; internal when its version differs from the call's
  */
 export function previousResult(call: AttachmentCall<unknown>): Result {
   const value = lookUp(call.document, 'prevResult');
@@ -16,13 +16,13 @@ export function previousResult(call: AttachmentCall<unknown>): Result {
   }
   const { version, ...previous } = parseResult(value, call.version, 'prevResult');
   if (familyOf(version) !== familyOf(call.version)) {
-    throw new CniError('internal', `cannot use prevResult: its cniVersion ${version} does not go with ${call.version}`);
+    throw new CniError('internal', `cannot use prevResult: its cniVersion ${version} does not match ${call.version}`);
   }
   return previous;
 }
 
 /**
- * The attachment's own interface within that result; the last when there are several.
+ * The attachment's own interface in that result; the last if there are several.
  *
  * @throws CniError internal
  */
@@ -34,11 +34,11 @@ export function ownInterface(previous: Result, call: AttachmentCall<unknown>): I
   return own;
 }
 
-/** What of the result is about that interface: addresses that name another one are not. */
+/** The part of the result about that interface: without addresses of other interfaces. */
 export function ownPart(previous: Result, own: Interface): Result {
   const index = previous.interfaces.indexOf(own);
   return { ...previous, ips: previous.ips.filter((ip) => (ip.interface ?? index) === index) };
 }
 
-/** CHECK has found something that is not as ADD left it. */
+/** The error for a difference that CHECK found. */
 export const differs = (message: string): CniError => new CniError('internal', `check failed: ${message}`);

@@ -14,7 +14,7 @@ const ALL_BUT_VERSION = [...WITH_CONTAINER, 'GC', 'STATUS'];
 
 const BYTE_ORDER_MARK = '\ufeff';
 
-/** In the order in which they are checked: which of several faults is reported is part of the contract. */
+/** In the order of checks: which of several faults is reported is part of the contract. */
 const VARIABLES: readonly {
   readonly name: string;
   readonly verbs: readonly string[];
@@ -26,7 +26,7 @@ const VARIABLES: readonly {
   { name: 'CNI_PATH', verbs: ALL_BUT_VERSION },
 ];
 
-/** @throws CniError badEnv, for the first variable that is malformed, else for all that are missing together */
+/** @throws CniError badEnv, for the first malformed variable, else for all missing ones together; in libcni's words */
 export function checkEnvironment(env: Env): void {
   const verb = env['CNI_COMMAND'] ?? '';
   const missing = verb === '' ? ['CNI_COMMAND'] : [];
@@ -49,14 +49,14 @@ export function checkEnvironment(env: Env): void {
   }
 }
 
-/** A call as it comes, its configuration not yet read. */
+/** A call whose configuration is not yet parsed. */
 export type UnreadCall = PodCall<JsonObject> | DeletionCall | NetworkCall<JsonObject>;
 
 /**
- * Reads stdin and makes the call of it, in the contract's order of checks.
+ * Reads stdin and builds the call, in the contract's order of checks.
  *
- * @param env of any verb but VERSION, which has no call
- * @throws CniError
+ * @param env of any verb except VERSION, which has no call
+ * @throws CniError; about verbs and versions in libcni's words
  */
 export function readCall(env: Env, stdin: Buffer): UnreadCall {
   const document = documentIn(stdin);
@@ -69,7 +69,7 @@ export function readCall(env: Env, stdin: Buffer): UnreadCall {
   const path = (env['CNI_PATH'] ?? '').split(':').filter((folder) => folder !== '');
   const common = { conf: document, document, stdin, env, version, network, path };
   if (verb === 'GC' || verb === 'STATUS') {
-    return { verb, ...common }; // about no attachment, whatever the environment says
+    return { verb, ...common }; // not for an attachment, whatever the environment says
   }
   const [containerId, ifName, args] = [env['CNI_CONTAINERID'] ?? '', env['CNI_IFNAME'] ?? '', env['CNI_ARGS'] ?? ''];
   const netnsPath = env['CNI_NETNS'] ?? '';
@@ -81,7 +81,7 @@ export function readCall(env: Env, stdin: Buffer): UnreadCall {
 /**
  * The attachments that a GC call declares valid.
  *
- * @returns undefined when the caller named none at all, which is not the same as an empty list
+ * @returns undefined without a list, which is not the same as an empty one
  * @throws CniError invalidNetworkConfig when the list is malformed
  */
 export function validAttachments(document: JsonObject): readonly Attachment[] | undefined {
@@ -102,14 +102,14 @@ export function validAttachments(document: JsonObject): readonly Attachment[] | 
   });
 }
 
-/** What is wrong with a container ID or a network's name: a phrase, or undefined. */
+/** What is wrong with a container ID or network name: a phrase, or undefined. */
 export function identifierFault(text: string): string | undefined {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text)
     ? undefined
     : 'must begin with a letter or digit and hold only letters, digits, "_", "." and "-"';
 }
 
-/** An IPAM plugin gets the very bytes of the plugin that calls it, and so does ADD of what was foreseen: read once. */
+/** Parsed documents: an IPAM plugin gets the same bytes as its caller, and ADD the same as `foresee`. */
 const parsed = new WeakMap<Buffer, JsonObject>();
 
 function documentIn(stdin: Buffer): JsonObject {

@@ -17,7 +17,7 @@ describe('the name of a record', () => {
     [
       { containerId: 'c'.repeat(251) },
       4,
-      /^cannot use CNI_CONTAINERID "c{251}": it is too long: .* 251 bytes, and 250/,
+      /^cannot use CNI_CONTAINERID "c{251}": it is too long: .* 251 bytes, at most 250/,
     ],
     [{ network: 'lan', containerId: 'c'.repeat(242), ifName: 'eth0' }, 4, /CNI_CONTAINERID/],
     [

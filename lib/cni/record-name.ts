@@ -1,22 +1,22 @@
 import { isTooLong, LONGEST_WRITABLE } from '../sys/file-name.ts';
 import { CniError, type CodeWord } from './errors.ts';
 
-/** Whose a record is, as far as its file's name says it. */
+/** Owner of a record, as far as its file name says. */
 export interface RecordOwner {
   readonly network?: string;
   readonly containerId: string;
   readonly ifName?: string;
 }
 
-/** The name of the file that keeps a record: what there is of network, container ID and interface name, with dashes. */
+/** File name of a record: network, container ID and interface name, as far as given, joined by dashes. */
 export const recordName = ({ network, containerId, ifName }: RecordOwner): string =>
   [network, containerId, ifName].filter((part) => part !== undefined).join('-');
 
 /**
- * Refuses an attachment whose record could not be written, before anything is done. DEL has nothing to refuse: a record
- * that cannot be is not there.
+ * Refuses an attachment whose record's name would be too long, before anything changes. DEL need not refuse: such a
+ * record cannot exist.
  *
- * @throws CniError badEnv; invalidNetworkConfig where the network's name takes more of the room than the container ID
+ * @throws CniError badEnv; invalidNetworkConfig when the network name is longer than the container ID
  */
 export function refuseLongRecord(owner: RecordOwner): void {
   const name = recordName(owner);
@@ -31,7 +31,7 @@ export function refuseLongRecord(owner: RecordOwner): void {
   const length = Buffer.byteLength(name);
   throw new CniError(
     code,
-    `cannot use ${what} "${value}": it is too long: a record would be named with ${length} bytes, and ${LONGEST_WRITABLE} is the most`,
+    `cannot use ${what} "${value}": it is too long: the file name of its record would have ${length} bytes, at most ${LONGEST_WRITABLE} are possible`,
     { details: name },
   );
 }

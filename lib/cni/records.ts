@@ -1,7 +1,7 @@
 import type { JsonObject } from './json.ts';
 import type { NetnsIdentity } from './sandbox.ts';
 
-/** What a plugin has recorded of an attachment. A text that is not recorded is ''. */
+/** A plugin's record of an attachment. A string that is not recorded is ''. */
 export interface AttachmentRecord {
   readonly containerId: string;
   readonly ifName: string;
@@ -10,18 +10,18 @@ export interface AttachmentRecord {
   readonly pod: string;
   /** CNI_NETNS of ADD */
   readonly netns: string;
-  /** of the namespace itself, where ADD has recorded it */
+  /** of the namespace itself, if ADD recorded it */
   readonly namespace?: NetnsIdentity;
   /** with their prefix lengths */
   readonly addresses: readonly string[];
-  /** what was given to the pod: a link's name, a PCI address */
+  /** the device in the pod: a link name, a PCI address */
   readonly device: string;
-  /** since the epoch; undefined when nothing tells */
+  /** since the epoch; undefined if unknown */
   readonly sinceMs: number | undefined;
   /** the file, or the folder of the store */
   readonly place: string;
-  /** the network, where its configuration was recorded: a configuration or a list */
+  /** the network's configuration or list, if it was recorded */
   readonly list?: JsonObject;
-  /** a configuration with which DEL takes back what this record is about */
+  /** a configuration for DEL of this record */
   readonly release: JsonObject;
 }

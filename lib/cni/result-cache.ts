@@ -11,18 +11,18 @@ const KIND = 'cniCacheV1';
 
 export type ArgPairs = readonly (readonly [string, string])[];
 
-/** What names an attachment in the cache. */
+/** Key of an attachment in the cache. */
 export interface CacheKey {
   readonly network: string;
   readonly containerId: string;
   readonly ifName: string;
 }
 
-/** What is remembered of an attachment between its ADD and its DEL, in libcni's form. */
+/** What is cached of an attachment between ADD and DEL, in libcni's format. */
 export interface CachedAttachment extends CacheKey {
-  /** '' when it was not recorded */
+  /** '' when not recorded */
   readonly netns: string;
-  /** the configuration as it was given; empty in files of an old form, which held the result only */
+  /** the configuration as given; empty in files of the old format, which hold only the result */
   readonly config: Buffer;
   readonly args: ArgPairs;
   readonly capabilityArgs: JsonObject;
@@ -35,27 +35,27 @@ export interface ListedAttachment extends CachedAttachment {
   readonly file: string;
 }
 
-/** A file that does not tell which attachment it is about, but for what its name says. */
+/** A file whose content does not identify its attachment; only its name may. */
 export interface CacheFault {
   readonly name: string;
   readonly file: string;
   readonly why: CniError;
-  /** whose it is, where the content says so */
+  /** its container, where the content says so */
   readonly containerId?: string;
-  /** Its content is no document, and never will be. Otherwise it cannot be read here and now, or is of another kind. */
+  /** Its content is not a document. Otherwise it cannot be read at the moment, or is of another kind. */
   readonly isDamaged: boolean;
 }
 
-/** What a search found: attachments, those added first first, and files that do not tell. */
+/** Search results: attachments, oldest first, and faulty files. */
 export interface CacheListing {
   readonly attachments: readonly ListedAttachment[];
   readonly faults: readonly CacheFault[];
 }
 
 /**
- * Records an attachment. Not synced to disk: the file is of no use after a crash of the machine.
+ * Records an attachment. Not synced to disk: the file is useless after a reboot.
  *
- * @throws CniError ioFailure; decodeFailure when the result is deeper than what can be read again
+ * @throws CniError ioFailure; decodeFailure when the result is nested too deep to be read again
  */
 export function writeCached(cacheDir: string, attachment: CachedAttachment): void {
   const dir = resultsDir(cacheDir);
@@ -69,7 +69,7 @@ export function writeCached(cacheDir: string, attachment: CachedAttachment): voi
 }
 
 /**
- * Reads what was recorded of an attachment.
+ * Reads the record of an attachment.
  *
  * @returns undefined when there is no such file
  * @throws CniError ioFailure when it cannot be read, internal when it holds something else
@@ -88,10 +88,10 @@ export function readCached(cacheDir: string, key: CacheKey): CachedAttachment | 
   return parseCached(text, file, key);
 }
 
-/** Forgets an attachment, if that is possible: a record of what is gone does no harm. */
+/** Deletes an attachment's record, best effort: a stale one does no harm. */
 export const removeCached = (cacheDir: string, key: CacheKey): void => removeCacheFile(cacheFile(cacheDir, key));
 
-/** The same for a file that does not tell what it is about. */
+/** The same for a faulty file. */
 export function removeCacheFile(file: string): void {
   try {
     removeWritten(file);
@@ -101,10 +101,10 @@ export function removeCacheFile(file: string): void {
 }
 
 /**
- * Every recorded attachment, or those of one container. Names of files are not taken apart, since all three parts may
- * contain the dash between them: what counts is what a file says.
+ * Every recorded attachment, or those of one container. File names are not split, since all three parts may contain a
+ * dash: the content counts.
  *
- * @throws CniError ioFailure when the folder cannot be read; one that is missing has no records
+ * @throws CniError ioFailure when the folder cannot be read; a missing one has no records
  */
 export function listCached(cacheDir: string, containerId?: string): CacheListing {
   const dir = resultsDir(cacheDir);
@@ -155,7 +155,7 @@ function formatCached({ network, containerId, ifName, netns, config, args, capab
   });
 }
 
-/** @param key makes a file of the old form, a bare result, acceptable: it does not say whose it is */
+/** @param key accepts a file of the old format, a bare result, which does not name its attachment */
 function parseCached(text: string, file: string, key?: CacheKey): CachedAttachment {
   let document: unknown;
   try {
@@ -210,6 +210,6 @@ function namesIn(dir: string): readonly string[] {
 
 const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 
-/** @param cause a SyntaxError when the content is no document */
+/** @param cause a SyntaxError when the content is not a document */
 const unreadable = (file: string, cause: unknown): CniError =>
   new CniError('internal', `cannot read the cached result "${file}": ${messageOf(cause)}`, { cause });

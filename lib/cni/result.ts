@@ -4,7 +4,7 @@ import { CniError, quoted } from './errors.ts';
 import { isObject, type Json, type JsonObject, lookUp, sorted } from './json.ts';
 import { familyOf, isVersion, type Version } from './versions.ts';
 
-/** A result in the newest version's shape, whatever version it was read from or will be printed as. */
+/** A result in the newest version's shape, whatever version it is read from or printed as. */
 export interface Result {
   readonly interfaces: readonly Interface[];
   readonly ips: readonly IpConfig[];
@@ -53,9 +53,9 @@ const MAX_U32 = 2 ** 32 - 1;
 export const EMPTY_RESULT: Result = { interfaces: [], ips: [], routes: [], dns: {} };
 
 /**
- * The result as `version` prints it, keys in the order Go gives them.
+ * The result as `version` prints it, with Go's key order.
  *
- * @throws CniError internal when 0.1.0 or 0.2.0 is asked for and there is no address
+ * @throws CniError internal for 0.1.0 and 0.2.0 when there is no address
  */
 export function formatResult(result: Result, version: Version): JsonObject {
   switch (familyOf(version)) {
@@ -85,7 +85,7 @@ export function formatResult(result: Result, version: Version): JsonObject {
 /**
  * Reads a result or a prevResult.
  *
- * @param assumed the version when the object names none: that of the configuration
+ * @param assumed the version if the object names none: that of the configuration
  * @throws CniError internal (999) naming key and value when the object is not a result of that version
  */
 export function parseResult(value: Json | undefined, assumed: Version, what = 'result'): Result & { version: Version } {
@@ -124,9 +124,9 @@ export function parseResult(value: Json | undefined, assumed: Version, what = 'r
 }
 
 /**
- * Routes as every configuration and result writes them.
+ * Routes as in configurations and results.
  *
- * @throws CniError naming the key when a destination is not a CIDR, a gateway not an address, a number not one
+ * @throws CniError naming the key when a destination is not a CIDR, a gateway not an address, a number invalid
  */
 export function parseRoutes(value: Json | undefined, what: string): readonly Route[] {
   return listOf(value, what).map((entry, index) => parseRoute(entry, `${what}[${index}]`));
@@ -318,5 +318,5 @@ function definedOnly(object: Record<string, unknown>): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as JsonObject;
 }
 
-/** The prefix length that holds one address. */
+/** The prefix length of a single address. */
 export const hostPrefix = (address: string): number => bitsOf(parseCidr(address)?.ip.family ?? 4);

@@ -20,7 +20,7 @@ export interface Outcome {
   readonly exitCode: 0 | 1;
 }
 
-/** Runs one call of a plugin. Whatever happens, the outcome has at most one document on stdout. */
+/** Runs one call of a plugin. The outcome always has at most one document on stdout. */
 export async function runPlugin(plugin: Plugin, invocation: Invocation, scope: Scope): Promise<Outcome> {
   try {
     const { env } = invocation;
@@ -39,7 +39,7 @@ export async function runPlugin(plugin: Plugin, invocation: Invocation, scope: S
   }
 }
 
-/** The error object as it is printed. */
+/** The error object as printed. */
 export function errorText(error: unknown): string {
   const { code, message, details } = asCniError(error);
   return pretty({ code, msg: bounded(message), ...(details ? { details: bounded(details) } : {}) });
@@ -68,10 +68,10 @@ async function dispatch(plugin: Plugin, call: UnreadCall, scope: Scope): Promise
 }
 
 /**
- * Holds the sandbox open for the whole call, so that delegates within it share its sockets. A path that does not open is
- * for the plugin to judge.
+ * Holds the sandbox open during the call, so that delegates share its sockets. A path that cannot be opened is left to
+ * the plugin.
  *
- * A recycled /proc/<pid> path can lead to the node's own namespace: nothing is done there. DEL looks for the pod's
+ * A recycled /proc/<pid> path can lead to the node's own namespace, which must not be touched; DEL looks for the pod's
  * elsewhere.
  *
  * @throws CniError invalidNetns

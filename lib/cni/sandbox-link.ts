@@ -8,7 +8,7 @@ import { CniError } from './errors.ts';
 import { isMark } from './mark.ts';
 import type { Scope } from './scope.ts';
 
-/** An interface, as far as it is known; pods are told apart by it. */
+/** What is known of an interface that identifies a pod. */
 export interface SandboxLink {
   readonly name: string;
   readonly mac: string | undefined;
@@ -18,26 +18,26 @@ export interface SandboxLink {
   readonly marked?: Marked | undefined;
 }
 
-/** By what a link is known that says itself whose it is. The Go plugins make links that say nothing. */
+/** How to recognize a link that names its attachment. Links of the Go plugins do not. */
 export interface Marked {
   readonly kind: string;
   /** see `markOf` */
   readonly mark: string;
-  /** the addresses that are kept for it, without prefix lengths; undefined when that cannot be known */
+  /** the addresses reserved for it, without prefix lengths; undefined when that cannot be determined */
   readonly reserved: () => Promise<readonly string[] | undefined>;
 }
 
-/** What is known of a namespace whose identity was not recorded. */
+/** What is known of a namespace without a recorded identity. */
 export interface LinkSandbox {
-  /** where it was, or is said to be; undefined when nobody says */
+  /** recorded or given; undefined when neither */
   readonly path: string | undefined;
-  /** the attachment's interface in it, by which it is known */
+  /** the attachment's interface, which identifies it */
   readonly link?: SandboxLink | undefined;
-  /** the caller insists on the node's own namespace (CNI_NETNS_OVERRIDE) */
+  /** the caller permits the node's own namespace (CNI_NETNS_OVERRIDE) */
   readonly mayBeOwn?: boolean;
 }
 
-/** `here`: open, to be disposed of; `gone`: it is no more; `replaced`: nor is it, and its path leads to something else. */
+/** `here`: open, dispose of it; `gone`: it no longer exists; `replaced`: gone, and its path leads to another one. */
 export type Reopened =
   | { readonly state: 'here'; readonly netns: Netns }
   | { readonly state: 'gone' | 'replaced'; readonly netns?: never };
@@ -46,11 +46,11 @@ export const GONE: Reopened = { state: 'gone' };
 export const REPLACED: Reopened = { state: 'replaced' };
 
 /**
- * Opens the namespace that has the link: where the path leads, else wherever it is. A link with our mark is it, one with
- * another's mark is not. Where no link of that name is marked, a path is believed, unless it goes through a process and
- * the link is not there (that process may be another one by now), or unless another pod's link is there.
+ * Opens the namespace that has the link: at the path, else wherever it is. A link with our mark proves it, one with
+ * another's mark disproves it. If no link of that name is marked, the path is trusted, unless it goes through a process
+ * and the link is not there (the process may be another one by now), or another pod's link is there.
  *
- * @throws CniError invalidNetns when it cannot be told whether it lives
+ * @throws CniError invalidNetns when it cannot be determined whether it lives
  */
 export async function reopenByLink(scope: Scope, sandbox: LinkSandbox): Promise<Reopened> {
   const there = openAt(scope, sandbox.path);
@@ -68,22 +68,22 @@ export async function reopenByLink(scope: Scope, sandbox: LinkSandbox): Promise<
 /** @param there where the path leads */
 async function findPod(scope: Scope, sandbox: LinkSandbox, there: Netns | undefined): Promise<Netns | undefined> {
   const { path, link } = sandbox;
-  const told = there && (await tellsOf(scope, there, sandbox));
-  if (told === 'it') {
+  const verdict = there && (await verdictOn(scope, there, sandbox));
+  if (verdict === 'it') {
     return there;
   }
-  const sure = link?.marked && (await findLiving(scope, (netns) => isSurely(netns, link)));
+  const sure = link?.marked && (await findLiving(scope, (netns) => hasOwnLink(netns, link)));
   if (sure !== undefined) {
     return sure;
   }
-  if (there !== undefined && told === 'maybe' && (await isBelievable(there, sandbox))) {
+  if (there !== undefined && verdict === 'maybe' && (await isTrustworthy(there, sandbox))) {
     return there;
   }
   return link && findUnmarked(scope, link, there === undefined ? path : undefined);
 }
 
-/** `maybe`: nothing there says whose it is. */
-async function tellsOf(scope: Scope, there: Netns, sandbox: LinkSandbox): Promise<'it' | 'another' | 'maybe'> {
+/** `maybe`: no link there is marked. */
+async function verdictOn(scope: Scope, there: Netns, sandbox: LinkSandbox): Promise<'it' | 'another' | 'maybe'> {
   const { link, mayBeOwn = false } = sandbox;
   if (there.isSameAs(scope.node.host)) {
     return mayBeOwn ? 'it' : 'another';
@@ -98,25 +98,25 @@ async function tellsOf(scope: Scope, there: Netns, sandbox: LinkSandbox): Promis
   if (found !== undefined && isMark(found.alias)) {
     return 'another';
   }
-  return (await isSurely(there, link)) ? 'it' : 'maybe';
+  return (await hasOwnLink(there, link)) ? 'it' : 'maybe';
 }
 
-/** Our mark, under whatever name, which programs of a pod may change; or all that prevResult tells of one without. */
-async function isSurely(netns: Netns, link: SandboxLink): Promise<boolean> {
+/** Our mark under any name, since a pod's programs may rename links; or an unmarked link as prevResult describes it. */
+async function hasOwnLink(netns: Netns, link: SandboxLink): Promise<boolean> {
   const mark = link.marked?.mark;
   const hasMark = mark !== undefined && (await listDevices(netns.netlink)).some(({ alias }) => alias === mark);
   return hasMark || (link.mac !== undefined && (await hasLink(netns, link)));
 }
 
-async function isBelievable(there: Netns, { path, link }: LinkSandbox): Promise<boolean> {
+async function isTrustworthy(there: Netns, { path, link }: LinkSandbox): Promise<boolean> {
   if (link?.mac === undefined) {
     return true;
   }
-  return path?.startsWith('/proc/') ? hasLink(there, link) : !(await hasAnothersLink(there, link));
+  return path?.startsWith('/proc/') ? hasLink(there, link) : !(await hasForeignLink(there, link));
 }
 
-/** Programs of a pod may change its interface's hardware address, or its addresses; both are another pod's. */
-async function hasAnothersLink(netns: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
+/** A pod's programs may change the hardware address or the addresses of its interface; if both differ, it is another pod's. */
+async function hasForeignLink(netns: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
   const link = addresses.length === 0 ? undefined : await findDevice(netns.netlink, name);
   if (link === undefined || link.mac === mac) {
     return false;
@@ -125,7 +125,7 @@ async function hasAnothersLink(netns: Netns, { name, mac, addresses = [] }: Sand
   return !found.some((address) => addresses.includes(address));
 }
 
-/** @param lost where nothing is mounted any more */
+/** @param lost a path on which nothing is mounted any longer */
 async function findUnmarked(scope: Scope, link: SandboxLink, lost: string | undefined): Promise<Netns | undefined> {
   if (link.mac !== undefined && link.marked === undefined) {
     return findLiving(scope, (netns) => hasLink(netns, link));
@@ -144,7 +144,7 @@ async function findUnmarked(scope: Scope, link: SandboxLink, lost: string | unde
   return undefined;
 }
 
-/** Is there an interface of that name, with as much as is known of its hardware address and addresses? */
+/** Whether there is an interface with that name and the known hardware address and addresses. */
 async function hasLink(netns: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
   const link = await findDevice(netns.netlink, name);
   if (link === undefined || isMark(link.alias) || (mac !== undefined && link.mac !== mac)) {
@@ -155,7 +155,7 @@ async function hasLink(netns: Netns, { name, mac, addresses = [] }: SandboxLink)
 }
 
 /**
- * Could the link be there, unmarked? Not if it has no address, since addresses are all that it could keep from others.
+ * Whether the link could be there, unmarked. Not without an address: only addresses would have to stay reserved.
  *
  * @param among it must have one of these
  */
@@ -172,7 +172,7 @@ async function isSuspect(netns: Netns, { name, marked }: SandboxLink, among?: re
 
 const LINK_LOCAL = /^fe[89ab]/;
 
-/** Those that somebody gave it, with their prefix lengths. */
+/** All except link-local ones, with their prefix lengths. */
 async function addressesOf({ netlink }: Netns, { index }: DeviceFacts): Promise<readonly string[]> {
   try {
     const found = (await listAddresses(netlink, index)).map(({ ip, prefix }) => formatCidr({ ip, prefix }));
@@ -186,8 +186,8 @@ async function addressesOf({ netlink }: Netns, { index }: DeviceFacts): Promise<
 }
 
 /**
- * The first namespace that somebody keeps, not the node's own, of which something is true. None ends while we look, since
- * it is open: whatever fails leaves us in doubt.
+ * The first living namespace, other than the node's own, that satisfies a condition. It is open during the check and
+ * cannot end, so a failure is an error and not an absence.
  */
 async function findLiving(scope: Scope, isIt: (netns: Netns) => Promise<boolean>): Promise<Netns | undefined> {
   for (const { path } of scope.node.livingNetns()) {
@@ -207,7 +207,7 @@ async function findLiving(scope: Scope, isIt: (netns: Netns) => Promise<boolean>
   return undefined;
 }
 
-/** A file without a namespace is what a lost mount leaves: the pod may live on, and nothing tells which one it is. */
+/** A lost mount leaves a file without a namespace: the pod may live on, unidentifiable. */
 const unproved = (path: string, { name }: SandboxLink, suspect: Netns): CniError =>
   new CniError(
     'invalidNetns',
@@ -218,7 +218,7 @@ const unproved = (path: string, { name }: SandboxLink, suspect: Netns): CniError
 /**
  * A namespace that was listed a moment ago.
  *
- * @returns undefined when the process that was in it has ended: the kernel then says EACCES, too
+ * @returns undefined when its process has ended, for which the kernel may report EACCES
  * @throws CniError invalidNetns when it cannot be looked at
  */
 export function openLiving(scope: Scope, path: string): Netns | undefined {

@@ -21,37 +21,37 @@ import {
 import type { Scope } from './scope.ts';
 
 /**
- * Names one network namespace among all that the machine ever has. A path proves nothing: the process behind it ends and
- * another gets its number, a mount is lost, a new pod gets the name of an old one.
+ * Identifies a network namespace. A path proves nothing: a process ends and its number is recycled, a mount is lost, a
+ * new pod reuses the name of an old one.
  */
 export interface NetnsIdentity {
-  /** the kernel's run */
+  /** boot id of the kernel */
   readonly boot: string;
-  /** `<device>:<inode>`; numbers are used again when a namespace is gone */
+  /** `<device>:<inode>`; recycled when a namespace is gone */
   readonly inode: string;
-  /** never used again while the kernel runs; undefined before Linux 5.14 */
+  /** never recycled until reboot; undefined before Linux 5.14 */
   readonly cookie?: number | undefined;
 }
 
-/** As records keep it. */
+/** Its form in records. */
 export const NetnsIdentityForm = z.object({ boot: z.string(), inode: z.string(), cookie: z.optional(z.number()) });
 
-/** What is known of the namespace that an attachment was made in. */
+/** What is known about the namespace of an attachment. */
 export interface Sandbox extends LinkSandbox {
   /** recorded at ADD; undefined when it was not */
   readonly identity?: NetnsIdentity | undefined;
 }
 
-/** What ADD records of the namespace. */
+/** The identity that ADD records. */
 export function identityOf(scope: Scope, { identity, cookie }: Netns): NetnsIdentity {
   return { boot: scope.node.bootId, inode: identity, ...(cookie === undefined ? {} : { cookie }) };
 }
 
-/** Is an open namespace the one that was recorded? */
+/** Whether an open namespace is the recorded one. */
 export const isNetnsOf = (scope: Scope, netns: Netns, identity: NetnsIdentity): boolean =>
   identity.boot === scope.node.bootId && isSame(netns, identity);
 
-/** The sandbox of a call that has no record: the interface is that of prevResult. */
+/** The sandbox of a call without a record: its interface comes from prevResult. */
 export function sandboxOf(call: AttachmentCall<unknown>): Sandbox {
   const override = (call.env['CNI_NETNS_OVERRIDE'] ?? '').toLowerCase();
   return { path: call.netnsPath, link: linkOf(call), mayBeOwn: ['1', 'true'].includes(override) };
@@ -74,8 +74,8 @@ export function sandboxOfMarked<A>(call: AttachmentCall<unknown>, scope: Scope, 
 }
 
 /**
- * The same for a call that is about a piece of hardware. Name and hardware address are then in whatever pod has it by now:
- * only with the addresses that it got in this one do they tell the pod.
+ * The same for a call about a hardware device. Its name and hardware address are now in whatever pod has it, so they
+ * identify the pod only together with the addresses assigned in this one.
  */
 export function sandboxOfDevice(call: AttachmentCall<unknown>): Sandbox {
   const { link, ...sandbox } = sandboxOf(call);
@@ -83,27 +83,28 @@ export function sandboxOfDevice(call: AttachmentCall<unknown>): Sandbox {
 }
 
 /**
- * Opens the namespace that an attachment was made in, wherever it is by now: where its path leads, else where processes
- * or mounts keep it.
+ * Opens the namespace of an attachment wherever it is now: at its path, else where a process or mount holds it.
  *
- * @throws CniError invalidNetns when it cannot be told whether it lives
+ * @throws CniError invalidNetns when it cannot be determined whether it lives
  */
 export async function reopen(scope: Scope, sandbox: Sandbox): Promise<Reopened> {
-  return sandbox.identity === undefined ? reopenByLink(scope, sandbox) : byIdentity(scope, sandbox, sandbox.identity);
+  return sandbox.identity === undefined
+    ? reopenByLink(scope, sandbox)
+    : reopenByIdentity(scope, sandbox, sandbox.identity);
 }
 
-/** The same, where both kinds of absence are one; a line of the log says which. */
+/** The same with both kinds of absence as undefined; the log says which. */
 export async function reopenIfHere(scope: Scope, sandbox: Sandbox): Promise<Netns | undefined> {
   const { state, netns } = await reopen(scope, sandbox);
   if (state === 'replaced') {
-    scope.log(`the pod's network namespace is gone: "${sandbox.path}" is another's now`);
+    scope.log(`the pod's network namespace is gone: "${sandbox.path}" is now another one`);
   } else if (state === 'gone' && sandbox.path !== undefined && existsSync(sandbox.path)) {
     scope.log(`the pod's network namespace is gone: nothing is mounted on "${sandbox.path}"`);
   }
   return netns;
 }
 
-async function byIdentity(scope: Scope, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {
+async function reopenByIdentity(scope: Scope, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {
   const there = openAt(scope, path);
   if (identity.boot === scope.node.bootId) {
     if (there !== undefined && isSame(there, identity)) {
@@ -134,7 +135,7 @@ function findSame(scope: Scope, identity: NetnsIdentity): Netns | undefined {
   return undefined;
 }
 
-/** As much of the attachment's interface as prevResult tells. */
+/** The attachment's interface as far as prevResult describes it. */
 function linkOf(call: AttachmentCall<unknown>): SandboxLink {
   const name = call.ifName;
   try {

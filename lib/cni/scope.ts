@@ -7,17 +7,14 @@ import type { Joiner } from '../sys/joiner.ts';
 import { bounded } from './errors.ts';
 import type { Suite } from './suite.ts';
 
-/**
- * One call: what it may touch, what it says, and when it must end. Whatever waits goes through here, so that the call can
- * be told to end.
- */
+/** One call: its resources, log and deadline. All waits go through here, so that the call can be cancelled. */
 export interface Scope extends Clock {
   readonly node: Node;
   /** plugins of this build */
   readonly suite: Suite;
-  /** fires when nobody waits for the call any more */
+  /** fires when nobody waits for the call any longer */
   readonly signal: AbortSignal;
-  /** The same call, for what must be done to its end: taking back what was begun. */
+  /** The same call without cancellation, for work that must complete: undoing what was done. */
   readonly unending: Scope;
   /** One line on stderr; never a secret. */
   log(line: string): void;
@@ -29,7 +26,7 @@ export interface Scope extends Clock {
   execute(execution: Execution): Promise<Executed>;
   /** Waits for a round of what several calls want of the same; see Joiner. */
   join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
-  /** Deletes a link; what is asked for at the same time shares one request. */
+  /** Deletes a link; simultaneous deletions share one request. */
   removeLink(netns: Netns, index: number): Promise<void>;
   /** Measures a part of the call. */
   span<T>(name: string, work: () => Promise<T>): Promise<T>;
@@ -38,7 +35,7 @@ export interface Scope extends Clock {
 export interface ScopeParts {
   readonly node: Node;
   readonly suite: Suite;
-  /** gets each line as it is said, bounded and without a line end */
+  /** gets each line at once, bounded and without a newline */
   readonly log: (line: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -60,12 +57,12 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     removeLink: async (netns, index) => {
       await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
     },
-    span: (name, work) => measured(node, name, work),
+    span: (name, work) => measure(node, name, work),
   };
   return scope;
 }
 
-/** The same scope, but for what `change` makes of it; so is the one that does not end. */
+/** The same scope with the members that `change` replaces, also in `unending`. */
 export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>): Scope {
   const derived = Object.create(scope, {
     ...Object.getOwnPropertyDescriptors(change(scope)),
@@ -74,7 +71,7 @@ export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>
   return derived;
 }
 
-async function measured<T>({ observe }: Node, name: string, work: () => Promise<T>): Promise<T> {
+async function measure<T>({ observe }: Node, name: string, work: () => Promise<T>): Promise<T> {
   if (observe === undefined) {
     return work();
   }

@@ -4,16 +4,16 @@ import { type Invocation, type Outcome, runPlugin } from './run.ts';
 import { makeScope } from './scope.ts';
 import type { Suite } from './suite.ts';
 
-/** What serves calls. */
+/** A process that serves calls. */
 export interface Server {
   readonly node: Node;
   readonly suite: Suite;
 }
 
 /**
- * Serves one call among others: it has a scope of its own, and the outcome has all that it said on stderr.
+ * Serves one call among others, with its own scope; the outcome's stderr has all its log lines.
  *
- * @param signal fires when the caller has gone: the call ends, and takes back what it has begun
+ * @param signal fires when the caller has gone: the call ends and undoes what it has done
  */
 export async function serve(
   { node, suite }: Server,

@@ -2,22 +2,22 @@ import { statSync } from 'node:fs';
 import { readMark } from '../sys/build-id.ts';
 import type { Plugin } from './plugin.ts';
 
-/** What a plugin is read from: loaded only when it is called for. */
+/** Lazy loaders of this build's plugins, by type. */
 export type Registry = Readonly<Record<string, () => Promise<Plugin>>>;
 
 /** The plugins of this build, in this process and as files. */
 export interface Suite {
   readonly registry: Registry;
-  /** Does this file belong to the suite? Then its plugin runs inside this process. */
+  /** Whether this file belongs to the suite, so that its plugin runs in this process. */
   isOwnBuild(path: string): boolean;
 }
 
-/** Files that a process has looked at; more than there are plugins in any folder. */
+/** Cached files; more than any folder has plugins. */
 const MOST_KNOWN = 256;
 
 /**
- * @param marks what the files of the suite end with: those of this build, and launchers that call this process; none where
- * delegates shall always be executed
+ * @param marks endings of the suite's files: those of this build, and of launchers that call this process; none if
+ * delegates must always be executed
  */
 export function makeSuite(registry: Registry, marks: readonly Buffer[]): Suite {
   const known = new Map<string, { readonly state: string; readonly isOwn: boolean }>();
@@ -46,7 +46,7 @@ export function makeSuite(registry: Registry, marks: readonly Buffer[]): Suite {
   };
 }
 
-/** Another one as soon as the file is another, or written again. */
+/** Changes when the file is replaced or rewritten. */
 function stateOf(path: string): string | undefined {
   const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? {};
   return ino === undefined ? undefined : `${dev}:${ino}:${size}:${mtimeNs}`;

@@ -1,11 +1,11 @@
 import { messageOf } from './errors.ts';
 import type { Scope } from './scope.ts';
 
-/** One thing to undo, with a scope that does not end before it is done. */
+/** One thing to undo, with a scope that is never cancelled. */
 type Step = (unending: Scope) => void | Promise<void>;
 
 /**
- * What has been done and how to undo it, last first. Push an entry right after its effect; commit when all is well.
+ * Undoes what was done, last first. Push an entry right after its effect; commit on success.
  *
  *     await using undo = new Undo(scope);
  *     const link = createLink(…);
@@ -25,12 +25,12 @@ export class Undo implements AsyncDisposable {
     this.entries.push({ label, run });
   }
 
-  /** Everything so far stays. */
+  /** Keeps everything so far. */
   commit(): void {
     this.entries.length = 0;
   }
 
-  /** Undoes what was not committed. A step that fails is logged and does not stop the others. */
+  /** Undoes what was not committed. A failed step is logged and does not stop the others. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (let entry = this.entries.pop(); entry !== undefined; entry = this.entries.pop()) {
       try {
@@ -41,12 +41,12 @@ export class Undo implements AsyncDisposable {
     }
   }
 
-  /** A line that cannot be logged leaves nothing undone. */
+  /** A failing log must not stop the undo. */
   private tell(line: string): void {
     try {
       this.scope.log(line);
     } catch {
-      // there is no other place to tell it
+      // nowhere else to report it
     }
   }
 }

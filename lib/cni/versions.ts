@@ -1,6 +1,6 @@
 import { CniError } from './errors.ts';
 
-/** Every spec version that the plugins speak. */
+/** Every spec version that the plugins support. */
 export const VERSIONS = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 export type Version = (typeof VERSIONS)[number];
 
@@ -10,7 +10,7 @@ export type ResultFamily = '0.1' | '0.3' | '1.0';
 
 export const isVersion = (text: string): text is Version => (VERSIONS as readonly string[]).includes(text);
 
-/** Which of the three shapes a result of this version has. */
+/** Which of the three result shapes this version has. */
 export function familyOf(version: Version): ResultFamily {
   return version < '0.3.0' ? '0.1' : version < '1.0.0' ? '0.3' : '1.0';
 }

@@ -18,7 +18,7 @@ export const parseCidrLenient = (text: string): Cidr | undefined => parseWith(te
 
 export const formatCidr = (cidr: Cidr): string => `${formatIp(cidr.ip)}/${cidr.prefix}`;
 
-/** How many addresses the prefix spans. */
+/** Number of addresses in the prefix. */
 export const sizeOf = (cidr: Cidr): bigint => 1n << BigInt(bitsOf(cidr.ip.family) - cidr.prefix);
 
 /** The network address: host bits cleared. */

@@ -5,9 +5,9 @@ const SPACE = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3
 const MAX_BYTES = 15;
 
 /**
- * What is wrong with a network interface's name.
+ * What is wrong with an interface name.
  *
- * @returns a phrase for an error message, or undefined when the name is fine
+ * @returns a phrase for an error message, or undefined when the name is valid
  */
 export function ifNameFault(name: string): string | undefined {
   if (name === '') {
@@ -23,7 +23,7 @@ export function ifNameFault(name: string): string | undefined {
     return 'contains "/", ":" or white space';
   }
   if (name.includes('%')) {
-    return 'contains "%", in which the kernel sees a pattern';
+    return 'contains "%", which the kernel takes as a name pattern';
   }
   return undefined;
 }

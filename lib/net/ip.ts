@@ -13,8 +13,8 @@ const MAPPED_PREFIX = 0xffffn << 32n;
 export const bitsOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
 
 /**
- * Reads an address the way Go's `net.ParseIP` does: no zone, no leading zeros in IPv4 octets, and an
- * IPv4-mapped IPv6 address is the IPv4 address.
+ * Parses an address like Go's `net.ParseIP`: no zone, no leading zeros in IPv4 octets; an IPv4-mapped IPv6 address is
+ * the IPv4 address.
  *
  * @returns undefined when the text is not an address
  */

@@ -4,12 +4,12 @@ const ETHERNET_BYTES = 6;
 
 declare const isMac: unique symbol;
 
-/** A hardware address in the form in which the kernel's tools print it. Only what has been read as one is of this type. */
+/** A hardware address as the kernel's tools print it. Only parsed addresses have this type. */
 export type Mac = string & { readonly [isMac]: true };
 
 /**
- * Reads a hardware address as Go's `net.ParseMAC` does: pairs with `:` or `-`, quads with `.`, or digits alone, as Go
- * 1.26 takes them; 6, 8 or 20 bytes.
+ * Parses a hardware address like Go's `net.ParseMAC`: pairs with `:` or `-`, quads with `.`, or digits alone, as Go
+ * 1.26 accepts; 6, 8 or 20 bytes.
  *
  * @returns undefined when the text is not a hardware address
  */
@@ -28,19 +28,19 @@ export function parseMac(text: string): Buffer | undefined {
 export const formatMac = (bytes: Uint8Array): Mac =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':') as Mac;
 
-/** A text that {@link parseMac} takes, in the form of {@link formatMac}; undefined when it takes it not. */
+/** Normalises a text to the form of {@link formatMac}; undefined when {@link parseMac} rejects it. */
 export function macOf(text: string): Mac | undefined {
   const bytes = parseMac(text);
   return bytes === undefined ? undefined : formatMac(bytes);
 }
 
-/** The bytes of an address, as the kernel has them. */
+/** The bytes of an address, as in the kernel. */
 export const macBytes = (mac: Mac): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
 
 /**
- * What is wrong with an address that an Ethernet link shall have.
+ * What is wrong with a hardware address for an Ethernet link.
  *
- * @returns a phrase for an error message, or undefined when it can have it
+ * @returns a phrase for an error message, or undefined when it is valid
  */
 export function ethernetMacFault(bytes: Uint8Array | undefined): string | undefined {
   if (bytes === undefined || bytes.length !== ETHERNET_BYTES) {

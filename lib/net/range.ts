@@ -28,7 +28,7 @@ export function usableOf(cidr: Cidr): Range | undefined {
   return last - first < 2n ? undefined : { family, first: first + 1n, last: last - 1n };
 }
 
-/** The part between two bounds; a bound outside of what is left is ignored. */
+/** The part between two bounds; a bound outside the remaining range is ignored. */
 export function narrow(range: Range, start: Ip | undefined, end: Ip | undefined): Range {
   const first = start !== undefined && includes(range, start) ? start.value : range.first;
   const rest = { ...range, first };
@@ -36,7 +36,7 @@ export function narrow(range: Range, start: Ip | undefined, end: Ip | undefined)
 }
 
 /**
- * The lowest address that is neither excluded nor taken. An exclusion is passed in one step, however large it is.
+ * The lowest address that is neither excluded nor taken. Skips an exclusion of any size in one step.
  *
  * @returns undefined when there is none
  */
@@ -46,9 +46,9 @@ export function lowestFree(
   isTaken: (value: bigint) => boolean,
 ): bigint | undefined {
   for (let value = range.first; value <= range.last; value++) {
-    const within = excluded.length > 0 ? partWith(excluded, { family: range.family, value }) : undefined;
-    if (within !== undefined) {
-      value = within.last;
+    const found = excluded.length > 0 ? rangeWith(excluded, { family: range.family, value }) : undefined;
+    if (found !== undefined) {
+      value = found.last;
     } else if (!isTaken(value)) {
       return value;
     }
@@ -56,4 +56,4 @@ export function lowestFree(
   return undefined;
 }
 
-const partWith = (ranges: readonly Range[], ip: Ip): Range | undefined => ranges.find((range) => includes(range, ip));
+const rangeWith = (ranges: readonly Range[], ip: Ip): Range | undefined => ranges.find((range) => includes(range, ip));

@@ -1,4 +1,4 @@
-/** Netlink speaks the host's byte order. */
+/** Netlink uses the host's byte order. */
 export const HOST_IS_LITTLE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** struct nlattr: length, number; two bits of the number are flags */
@@ -8,16 +8,16 @@ const NLA_F_NESTED = 0x8000;
 const LONGEST_ATTRIBUTE = 0xffff;
 
 /**
- * Attributes as tables: a row names a member, its number in the kernel's header and its type. What a table does not
- * know can be had as raw bytes under its number, and sent on.
+ * Attributes as tables: a row has a member's name, its number in the kernel's header and its type. Attributes not in
+ * the table are available as raw bytes by number, and can be sent on.
  */
 export interface Type<T> {
   readonly nested: boolean;
-  /** the attribute may be there several times, and the value is a list */
+  /** the attribute may occur several times; the value is a list */
   readonly repeated?: boolean;
   encode(value: T): Uint8Array | Uint8Array[];
   decode(bytes: Buffer): T;
-  /** the same for a part of the bytes: a number needs no object made of its place */
+  /** the same for a slice, without allocating an object for it */
   readonly decodeAt?: (bytes: Buffer, words: DataView, start: number, end: number) => T;
 }
 
@@ -30,18 +30,18 @@ export type Attributes<R extends Rows> = {
 } & { readonly unknown?: ReadonlyMap<number, Buffer> };
 
 export interface Table<R extends Rows> {
-  /** In the order of the table, then what is unknown. */
+  /** In table order, then unknown ones. */
   encode(values: Attributes<R>): Uint8Array[];
-  /** What the table knows. */
+  /** Attributes in the table. */
   decode(bytes: Buffer): Attributes<R>;
-  /** What it does not know, by number: to be put into `unknown` when the attributes are sent on. */
+  /** Attributes not in the table, by number: pass them as `unknown` to send them on. */
   unknownIn(bytes: Buffer): ReadonlyMap<number, Buffer>;
 }
 
-/** What a table encodes and decodes. */
+/** The values of a table. */
 export type AttributesOf<T> = T extends Table<infer R> ? Attributes<R> : never;
 
-/** The types of one subsystem's attributes. */
+/** Builds the codec of one subsystem's attributes. */
 export function table<R extends Rows>(rows: R): Table<R> {
   const inOrder = Object.entries(rows).map(([name, [number, type]]) => ({ name, number, type }));
   const known = new Map(inOrder.map((row) => [row.number, row]));
@@ -87,7 +87,7 @@ export function table<R extends Rows>(rows: R): Table<R> {
   };
 }
 
-/** A link has some fifty attributes and we want ten: the others are passed over without an object being made of them. */
+/** A link has some fifty attributes and we need ten: skip the others without allocating objects. */
 function walk(bytes: Buffer, visit: (number: number, start: number, end: number, words: DataView) => void): void {
   const words = viewOf(bytes);
   for (let offset = 0; offset + ATTRIBUTE_HEADER <= bytes.length; ) {
@@ -102,9 +102,9 @@ function walk(bytes: Buffer, visit: (number: number, start: number, end: number,
 }
 
 /**
- * One attribute, padded, in one piece: every request of a start that has not run before is made of some ten of them.
+ * One attribute, padded, in one allocation: the first request of a process consists of some ten of them.
  *
- * @throws RangeError when it is longer than an attribute can be
+ * @throws RangeError when it is too long for an attribute
  */
 export function attribute(type: number, data: Uint8Array | readonly Uint8Array[], nested: boolean): Uint8Array {
   const parts = data instanceof Uint8Array ? [data] : data;
@@ -158,7 +158,7 @@ export const u32: Type<number> = {
   decodeAt: (_, words, start) => words.getUint32(start, HOST_IS_LITTLE),
 };
 
-/** Text with the final NUL that the kernel's string attributes have. */
+/** Text with the kernel's final NUL. */
 export const text: Type<string> = {
   nested: false,
   encode: (value) => Buffer.from(`${value}\0`),
@@ -169,7 +169,7 @@ export const text: Type<string> = {
 const textIn = (bytes: Buffer, start: number, end: number): string =>
   bytes.toString('utf8', start, end > start && bytes[end - 1] === 0 ? end - 1 : end);
 
-/** Text without a final NUL, as `IFLA_INFO_KIND` is written. */
+/** Text without a final NUL, as in `IFLA_INFO_KIND`. */
 export const bareText: Type<string> = { ...text, encode: (value) => Buffer.from(value) };
 
 export const raw: Type<Buffer> = {
@@ -179,14 +179,14 @@ export const raw: Type<Buffer> = {
 };
 
 /**
- * Attributes within an attribute. rtnetlink takes them with and without NLA_F_NESTED; the flag is off where old kernels
- * and the golden bytes of the family have it off.
+ * Nested attributes. rtnetlink accepts them with and without NLA_F_NESTED; the flag is off where old kernels and the
+ * family's golden bytes have it off.
  */
 export function nest<R extends Rows>(inner: Table<R>, flagged = false): Type<Attributes<R>> {
   return { nested: flagged, encode: inner.encode, decode: inner.decode };
 }
 
-/** Every occurrence of an attribute, in their order. */
+/** All occurrences of an attribute, in order. */
 export const many = <T>({ nested, encode, decode }: Type<T>): Type<readonly T[]> => ({
   nested,
   repeated: true,
@@ -195,9 +195,9 @@ export const many = <T>({ nested, encode, decode }: Type<T>): Type<readonly T[]>
 });
 
 /**
- * Goes through attributes that are kept as raw bytes.
+ * Visits attributes kept as raw bytes.
  *
- * @param visit gets the number of each, and its value as a part of `bytes`: what is written into it is changed there
+ * @param visit gets each number and its value as a slice of `bytes`: writing to it changes them
  */
 export const eachAttribute = (bytes: Buffer, visit: (number: number, value: Buffer) => void): void =>
   walk(bytes, (number, start, end) => visit(number, bytes.subarray(start, end)));

@@ -5,9 +5,9 @@ describe('ContentionMeter', () => {
   it('is high for a while after an exchange that took long', () => {
     let now = 1000;
     const contention = new ContentionMeter(() => now);
-    contention.took(now - 19);
+    contention.report(now - 19);
     expect(contention.isHigh).toBe(false);
-    contention.took(now - 21);
+    contention.report(now - 21);
     expect(contention.isHigh).toBe(true);
     now += 499;
     expect(contention.isHigh).toBe(true);

@@ -1,29 +1,29 @@
-/** An exchange that takes longer has waited for somebody; the kernel answers within 15 µs, a busy machine within some ms. */
+/** A longer exchange has waited for a lock: the kernel answers within 15 µs, a busy machine within some ms. */
 const LONG_MS = 20;
-/** How long it is remembered that somebody kept us waiting. */
+/** How long contention is assumed to last. */
 const MEMORY_MS = 500;
 
 /**
- * Does the kernel make this process wait? While another process holds its lock of all links (it deletes some, say), an
- * exchange takes as long as that, and so would the event loop: exchanges go through threads then. Else they do not: a
- * thread costs 50 µs on an idle machine, and milliseconds on one whose processors are busy.
+ * Whether the kernel makes this process wait. While another process holds the kernel's lock of all links (RTNL), an
+ * exchange takes that long, and would block the event loop; then exchanges use threads. Otherwise they do not: a thread
+ * costs 50 µs on an idle machine, and milliseconds on a busy one.
  */
 export interface Contention {
-  /** Must exchanges leave the event loop free? */
+  /** whether exchanges must not block the event loop */
   readonly isHigh: boolean;
-  /** An exchange began then, and is over. */
-  took(since: number): void;
+  /** Reports an exchange that began then and is over now. */
+  report(since: number): void;
 }
 
-/** For a process that serves one call, which has nothing else to do while it waits. */
-export const PATIENT: Contention = { isHigh: false, took: () => undefined };
+/** For a process that serves one call, which may block. */
+export const NO_CONTENTION: Contention = { isHigh: false, report: () => undefined };
 
-/** Goes by how long exchanges take. */
+/** Measures how long exchanges take. */
 export class ContentionMeter implements Contention {
   private until = Number.NEGATIVE_INFINITY;
   private readonly now: () => number;
 
-  /** @param now milliseconds, never set back */
+  /** @param now monotonic milliseconds */
   constructor(now: () => number = () => performance.now()) {
     this.now = now;
   }
@@ -32,7 +32,7 @@ export class ContentionMeter implements Contention {
     return this.now() < this.until;
   }
 
-  took(since: number): void {
+  report(since: number): void {
     const now = this.now();
     if (now - since > LONG_MS) {
       this.until = now + MEMORY_MS;

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { Flags, FlagsGet } from 'netlink/dist/constants.js';
-import { type Contention, PATIENT } from './contention.ts';
+import { type Contention, NO_CONTENTION } from './contention.ts';
 import { ErrnoError, hasErrno, NoAnswer } from './errno.ts';
 import {
   encode,
@@ -18,10 +18,10 @@ export type { Request } from './message.ts';
 
 const DEADLINE_MS = 5_000;
 const DUMP_TRIES = 10;
-/** Sockets that wait for their next exchange; more than these are closed. */
+/** Idle sockets kept for reuse; more are closed. */
 const IDLE_SOCKETS = 4;
 
-/** A dump that the kernel marked as inconsistent every time it was tried. */
+/** A dump that the kernel marked inconsistent at every try. */
 export class DumpInterrupted extends Error {
   constructor(operation: string) {
     super(`cannot ${operation}: the kernel's tables kept changing during ${DUMP_TRIES} dumps`);
@@ -30,14 +30,14 @@ export class DumpInterrupted extends Error {
 }
 
 /**
- * A conversation with one subsystem of the kernel in one network namespace.
+ * A conversation with one kernel subsystem in one network namespace.
  *
- * An exchange (a request and its answer) has a socket to itself until it is over, so no exchange can read another's
- * answer. Sockets are reused; a second one is opened only while the first is busy. Whatever arrives with another
- * sequence number is left over from an exchange that was given up, and dropped.
+ * An exchange (a request and its answer) has a socket to itself, so that no exchange can read another's answer. Sockets
+ * are reused; a second one is opened only while the first is busy. Messages with another sequence number are left over
+ * from an abandoned exchange, and dropped.
  *
- * Each exchange has one deadline, which covers the send too: the kernel does its work in there, and waits there for
- * whoever holds its locks.
+ * Each exchange has one deadline, which covers the send too: the kernel does its work there, and waits there for its
+ * locks.
  */
 export class Conversation {
   private readonly open: () => Transport;
@@ -49,38 +49,38 @@ export class Conversation {
 
   /**
    * @param open opens a socket; called at the first exchange
-   * @param contention of all conversations of a process that must not wait with all of its calls
+   * @param contention shared by all conversations of a process that must not block
    */
-  constructor(open: () => Transport, contention = PATIENT, deadlineMs = DEADLINE_MS) {
+  constructor(open: () => Transport, contention = NO_CONTENTION, deadlineMs = DEADLINE_MS) {
     this.open = open;
     this.contention = contention;
     this.deadlineMs = deadlineMs;
   }
 
   /**
-   * A question with one answer. The answer acknowledges itself.
+   * A question with one answer, which acknowledges itself.
    *
    * @returns the answer's body
-   * @throws ErrnoError ENODEV and the like when there is nothing to be told
+   * @throws ErrnoError such as ENODEV when there is no answer
    */
   async ask(request: Request): Promise<Buffer> {
-    return this.despiteLoss(() => this.exchange(request, Flags.REQUEST, firstOf));
+    return this.retryIfLost(() => this.exchange(request, Flags.REQUEST, firstOf));
   }
 
   /**
    * A change.
    *
-   * An answer that is lost (its socket overflowed, somebody flooded it) says nothing of the change: it is asked for once
-   * more on a new socket, and `whenDone` tells that it had been carried out.
+   * If the answer is lost (its socket overflowed), the outcome is unknown: the change is repeated once on a new socket,
+   * and `whenDone` tells that it had been done.
    *
-   * @throws ErrnoError with the kernel's own sentence; NoAnswer when the kernel may still be at it
+   * @throws ErrnoError with the kernel's own message; NoAnswer when the kernel may still be working
    */
   async change(request: Request): Promise<void> {
     const attempt = (): Promise<void> => this.exchange(request, Flags.REQUEST | Flags.ACK, acknowledged);
     try {
       await attempt();
     } catch (error) {
-      if (!isLost(error)) {
+      if (!isAnswerLost(error)) {
         throw error;
       }
       await attempt().catch((again: unknown) => {
@@ -99,7 +99,7 @@ export class Conversation {
    */
   async dump(request: Request): Promise<readonly Buffer[]> {
     for (let tries = 0; tries < DUMP_TRIES; tries++) {
-      const whole = await this.despiteLoss(() =>
+      const whole = await this.retryIfLost(() =>
         this.exchange(request, Flags.REQUEST | Flags.ACK | FlagsGet.DUMP, tableOf),
       );
       if (whole !== undefined) {
@@ -109,7 +109,7 @@ export class Conversation {
     throw new DumpInterrupted(request.operation);
   }
 
-  /** Closes the sockets that are idle; one that is busy is closed when its exchange is over. */
+  /** Closes idle sockets; a busy one is closed after its exchange. */
   close(): void {
     this.isClosed = true;
     this.closeIdle();
@@ -121,11 +121,11 @@ export class Conversation {
     }
   }
 
-  private async despiteLoss<T>(attempt: () => Promise<T>): Promise<T> {
+  private async retryIfLost<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
-      if (!isLost(error)) {
+      if (!isAnswerLost(error)) {
         throw error;
       }
       return attempt();
@@ -147,22 +147,22 @@ export class Conversation {
       }
       const end = start + this.deadlineMs;
       const answer = await read(new Answer({ transport, operation: request.operation, sequence, end, inBackground }));
-      this.keep(transport);
+      this.reuse(transport);
       return answer;
     } catch (error) {
       if (error instanceof KernelBusy) {
-        throw error; // its socket is the kernel's until the kernel has let go of it
+        throw error; // the socket stays in use until the kernel returns
       }
       if (error instanceof ErrnoError && !(error instanceof NoAnswer)) {
-        this.keep(transport); // a refusal is an answer
+        this.reuse(transport); // a refusal is an answer
       } else {
         transport.close();
-        this.closeIdle(); // whoever has flooded this one has flooded them all
+        this.closeIdle(); // if this one was flooded, so were all
       }
       throw error;
     } finally {
       if (!request.isSlow) {
-        this.contention.took(start);
+        this.contention.report(start);
       }
     }
   }
@@ -182,7 +182,7 @@ export class Conversation {
     }
   }
 
-  private keep(transport: Transport): void {
+  private reuse(transport: Transport): void {
     if (this.isClosed || this.idle.length >= IDLE_SOCKETS) {
       transport.close();
     } else {
@@ -191,40 +191,40 @@ export class Conversation {
   }
 }
 
-/** The kernel has the request, and has not come back from it: it waits for a lock of its own. */
+/** The kernel has the request and has not returned: it waits for one of its locks. */
 class KernelBusy extends NoAnswer {
   constructor(operation: string) {
     super(operation, constants.errno.ETIMEDOUT);
   }
 }
 
-/** The request was carried out, or refused, and the answer is lost. */
-const isLost = (error: unknown): boolean => error instanceof NoAnswer && !(error instanceof KernelBusy);
+/** The request was done or refused, but the answer is lost. */
+const isAnswerLost = (error: unknown): boolean => error instanceof NoAnswer && !(error instanceof KernelBusy);
 
-interface Asked {
+interface Exchange {
   readonly transport: Transport;
   readonly operation: string;
   readonly sequence: number;
-  /** when the exchange's time is over */
+  /** deadline of the exchange */
   readonly end: number;
   readonly inBackground: boolean;
 }
 
-/** The messages that answer one request, as they come. */
+/** The messages that answer one request, as they arrive. */
 class Answer {
-  private readonly asked: Asked;
+  private readonly exchange: Exchange;
 
-  constructor(asked: Asked) {
-    this.asked = asked;
+  constructor(exchange: Exchange) {
+    this.exchange = exchange;
   }
 
   get operation(): string {
-    return this.asked.operation;
+    return this.exchange.operation;
   }
 
-  /** The messages of the next datagram that has any of them. After a send that took all of the time they are there. */
+  /** Our messages in the next datagram that has any. Waits even for 0 ms: after a send that used up the deadline they have arrived. */
   async next(): Promise<readonly Message[]> {
-    const { transport, operation, sequence, end, inBackground } = this.asked;
+    const { transport, operation, sequence, end, inBackground } = this.exchange;
     for (;;) {
       const left = Math.max(0, Math.ceil(end - performance.now()));
       const received = transport.receive(operation, left, inBackground);
@@ -240,7 +240,7 @@ class Answer {
 async function firstOf(answer: Answer): Promise<Buffer> {
   const [message] = await answer.next();
   if (message === undefined) {
-    throw new RangeError('an answer has no message'); // next() returns at least one
+    throw new RangeError('empty answer'); // next() returns at least one
   }
   if (isError(message)) {
     throwIfRefused(message, answer.operation);

@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 
 const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 
-/** The texts that Go prints, which log scrapers and runtimes compare; others fall back to the name. */
+/** Go's texts, which log scrapers and runtimes match; others fall back to the name. */
 const TEXTS: Readonly<Record<string, string>> = {
   EPERM: 'operation not permitted',
   ENOENT: 'no such file or directory',
@@ -44,7 +44,7 @@ export class ErrnoError extends Error {
   }
 }
 
-/** The kernel has got the request, and may have carried it out, but its answer did not arrive. */
+/** The kernel got the request and may have done it, but no answer arrived. */
 export class NoAnswer extends ErrnoError {
   constructor(operation: string, errno: number) {
     super(`${operation} (no answer from the kernel)`, errno);
@@ -52,7 +52,7 @@ export class NoAnswer extends ErrnoError {
   }
 }
 
-/** @param explanation the kernel's own sentence, when it gave one */
+/** @param explanation the kernel's own message, if any */
 export const errnoError = (operation: string, errno: number, explanation?: string): ErrnoError =>
   new ErrnoError(operation, errno, explanation);
 

@@ -5,17 +5,17 @@ import { errnoError } from './errno.ts';
 
 const EXTACK_MESSAGE = 1;
 
-/** One request: a type, a body and what to call it in errors. */
+/** One request: a type, a body and its name in errors. */
 export interface Request {
   readonly type: number;
-  /** besides REQUEST and ACK */
+  /** in addition to REQUEST and ACK */
   readonly flags?: number;
   readonly body: readonly Uint8Array[];
   /** completes "cannot …" */
   readonly operation: string;
-  /** The kernel keeps the sender until a grace period has passed (a link is deleted or moved): sent off the loop. */
+  /** The kernel blocks the sender for a grace period (deleting or moving a link): sent off the event loop. */
   readonly isSlow?: boolean;
-  /** The error that a repeated change meets when the first one was carried out: `EEXIST`, `ENODEV`. */
+  /** The error of a repeated change if the first one was done: `EEXIST`, `ENODEV`. */
   readonly whenDone?: string;
 }
 
@@ -24,7 +24,7 @@ export interface Message {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
-  /** behind the header */
+  /** after the header */
   readonly data: Buffer;
 }
 
@@ -48,7 +48,7 @@ export function encode({ type, flags = 0, body }: Request, base: number, sequenc
 /**
  * The messages of one datagram.
  *
- * @throws RangeError when one does not fit
+ * @throws RangeError when one is truncated
  */
 export function messagesIn(bytes: Buffer): readonly Message[] {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -80,7 +80,7 @@ export const isInterrupted = ({ flags }: Message): boolean => (flags & Flags.DUM
 /**
  * An error message and the end of a dump both begin with an errno; attributes explain it.
  *
- * @throws ErrnoError with the kernel's own sentence
+ * @throws ErrnoError with the kernel's own message
  */
 export function throwIfRefused(message: Message, operation: string): void {
   const { data } = message;

@@ -4,31 +4,31 @@ import { errnoError, NoAnswer } from './errno.ts';
 
 const BUFFER_BYTES = 64 * 1024;
 
-/** The native functions that a socket is made of; a fake kernel has its own. */
+/** The native functions behind a socket; a fake kernel has its own. */
 export type SocketCalls = Pick<Native, 'openNetlink' | 'receive' | 'receiveOnThread' | 'sendInNetns' | 'sendOnThread'>;
 
-/** One netlink socket: the seam at which tests put a fake kernel. */
+/** One netlink socket: the seam for a fake kernel in tests. */
 export interface Transport {
   send(bytes: Buffer): void;
-  /** The same without keeping the event loop waiting: the kernel may wait for a lock or a grace period. */
+  /** The same without blocking the event loop: the kernel may wait for a lock or a grace period. */
   sendInBackground(bytes: Buffer): Promise<void>;
   /**
    * The next datagram from the kernel.
    *
-   * @param inBackground without keeping the event loop waiting
-   * @throws NoAnswer when there is none in time, or the kernel had to drop some (ENOBUFS)
+   * @param inBackground without blocking the event loop
+   * @throws NoAnswer on timeout, or when the kernel dropped some (ENOBUFS)
    */
   receive(operation: string, timeoutMs: number, inBackground?: boolean): Buffer | Promise<Buffer>;
   close(): void;
 }
 
-/** Where a socket is born, and which subsystem it speaks to. */
+/** Namespace and subsystem of a socket. */
 export interface Place {
   /** descriptor of the network namespace */
   readonly nsFd: number;
   /** NETLINK_… */
   readonly protocol: number;
-  /** The subsystem asks where the sender is: whoever sends is in the namespace for that long. */
+  /** The subsystem checks the sender's namespace: enter it to send. */
   readonly sendsInside?: boolean;
 }
 
@@ -52,7 +52,7 @@ class SocketTransport implements Transport {
 
   send(bytes: Buffer): void {
     if (!this.place.sendsInside) {
-      writeSync(this.fd, bytes); // a datagram is sent whole or not at all
+      writeSync(this.fd, bytes); // a datagram is sent completely or not at all
       return;
     }
     checked(this.calls.sendInNetns(this.place.nsFd, this.fd, bytes));
@@ -76,7 +76,7 @@ class SocketTransport implements Transport {
     return this.taken(operation, length) ?? this.receiveInBackground(operation, timeoutMs);
   }
 
-  /** What was received; undefined when the datagram is longer than the buffer, which is long enough from now on. */
+  /** What was received; undefined when the datagram exceeds the buffer, which is then enlarged. */
   private taken(operation: string, length: number): Buffer | undefined {
     if (length < 0) {
       throw new NoAnswer(operation, -length);

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 export interface LivingNetns {
   /** the kernel's name of it: `net:[4026532246]` */
   readonly name: string;
-  /** leads to it: a process, or where it is mounted */
+  /** a path to it, through a process or a mount */
   readonly path: string;
 }
 
-/** Network namespaces that a process is in, or that are mounted where this process can see it; each once. */
+/** Network namespaces of processes, and those mounted visibly for this process; each once. */
 export function listLivingNetns(): readonly LivingNetns[] {
   const found = new Map<string, string>();
-  for (const { name, path } of [...mounted(), ...inhabited()]) {
+  for (const { name, path } of [...mountedNetns(), ...processNetns()]) {
     if (!found.has(name)) {
       found.set(name, path);
     }
@@ -20,7 +20,7 @@ export function listLivingNetns(): readonly LivingNetns[] {
   return [...found].map(([name, path]) => ({ name, path }));
 }
 
-function* inhabited(): Generator<LivingNetns> {
+function* processNetns(): Generator<LivingNetns> {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     const path = join('/proc', pid, 'ns/net');
     const name = nameBehind(path);
@@ -38,16 +38,16 @@ function nameBehind(path: string): string | undefined {
   }
 }
 
-/** proc(5), mountinfo: number, parent, device, root, mount point …; the root of a namespace is its name. */
-function* mounted(): Generator<LivingNetns> {
+/** proc(5), mountinfo: number, parent, device, root, mount point …; the root of a namespace's mount is its name. */
+function* mountedNetns(): Generator<LivingNetns> {
   for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
     const [, , , root = '', path = ''] = line.split(' ');
     if (root.startsWith('net:[')) {
-      yield { name: root, path: unescaped(path) };
+      yield { name: root, path: unescapeOctal(path) };
     }
   }
 }
 
-/** Blanks and the like are written as `\040`. */
-const unescaped = (path: string): string =>
+/** Blanks and the like are escaped as `\040`. */
+const unescapeOctal = (path: string): string =>
   path.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));

@@ -5,57 +5,57 @@ import { writeAll } from '../sys/write-all.ts';
 
 /**
  * The native part (folder `native`). Every function returns, or promises, a descriptor, a length or 0, and -errno on
- * failure: -EINVAL for arguments that are not what it takes, -ENOTRECOVERABLE when the kernel does not let the thread back
- * from another network namespace. None throws or rejects.
+ * failure: -EINVAL for invalid arguments, -ENOTRECOVERABLE when the kernel does not let the thread return from another
+ * network namespace. None throws or rejects.
  */
 export interface Native {
-  /** A netlink socket with extended acks and strict checking, born in the namespace behind `nsFd`. */
+  /** A netlink socket with extended acks and strict checking, opened in the namespace behind `nsFd`. */
   openNetlink(nsFd: number, protocol: number): number;
-  /** A file that exists, as seen from inside the namespace behind `nsFd`: `/proc/sys/net` differs there. */
+  /** Opens an existing file, as seen from inside the namespace behind `nsFd`: `/proc/sys/net` differs there. */
   openInNetns(nsFd: number, path: string, flags: number): number;
   /**
    * Writes small files from inside the namespace behind `nsFd`.
    *
-   * @param texts path and content in turn, each ended by a zero
+   * @param texts alternating path and content, each NUL-terminated
    * @param outcomes one for each file: 0, or -errno
    */
   writeInNetns(nsFd: number, texts: Buffer, outcomes: Int32Array): number;
-  /** Sends a datagram from inside the namespace behind `nsFd`, for requests that are about where the sender is. */
+  /** Sends a datagram from inside the namespace behind `nsFd`, for requests that check the sender's namespace. */
   sendInNetns(nsFd: number, fd: number, bytes: Buffer): number;
   /** A socket for frames in the namespace behind `nsFd`. */
   openPacket(nsFd: number): number;
-  /** A frame, out of a link of the socket's namespace; -ENETDOWN while the link has no carrier. */
+  /** Sends a frame through a link of the socket's namespace; -ENETDOWN while the link has no carrier. */
   sendFrame(fd: number, ifIndex: number, etherType: number, destination: Buffer, payload: Buffer): number;
-  /** The kernel's next datagram; a length above the buffer's leaves it queued. -ETIMEDOUT after `timeoutMs`. */
+  /** The kernel's next datagram; one longer than the buffer stays queued. -ETIMEDOUT after `timeoutMs`. */
   receive(fd: number, into: Buffer, timeoutMs: number): number;
   /** Sends a datagram on a thread of our own; as `sendInNetns` unless `nsFd` is -1. */
   sendOnThread(nsFd: number, fd: number, bytes: Buffer): Promise<number> | number;
-  /** As `receive`, on a thread of our own, whose the buffer is until the promise is settled. */
+  /** As `receive`, on a thread of our own, which owns the buffer until the promise is settled. */
   receiveOnThread(fd: number, into: Buffer, timeoutMs: number): Promise<number> | number;
   /** CLONE_NEW…; -ENOTTY when the descriptor is not that of a namespace. */
   namespaceType(fd: number): number;
-  /** The kernel's number of the namespace behind `nsFd`, never used twice; -ENOPROTOOPT before Linux 5.14. */
+  /** The cookie of the namespace behind `nsFd`, unique until reboot; -ENOPROTOOPT before Linux 5.14. */
   netnsCookie(nsFd: number): number;
   /** flock(2) with LOCK_NB. */
   lock(fd: number, operation: number): number;
 }
 
-/** What the program's entry gets, and nobody else. */
+/** For the program's entry only. */
 export interface NativeOfEntry extends Native {
   /** Ends the process at once: nothing is flushed, no handler runs. */
   endProcess(code: number): never;
 }
 
-/** As Node or the C library put it; no other folder helps. */
+/** The wording of Node or the C library; another folder does not help. */
 const TOO_MANY_FILES = /too many open files/i;
 
 const O_TMPFILE = 0o20200000;
 
 /**
- * Loads the native part out of memory, leaving no file behind.
+ * Loads the native part from memory, leaving no file behind.
  *
  * @param bytes the shared object
- * @throws Error naming the folders tried, when none of them takes it and an executable mapping of it
+ * @throws Error naming the folders tried, when none of them accepts the file and an executable mapping
  */
 export function loadNative(bytes: Uint8Array): NativeOfEntry {
   const failures: string[] = [];
@@ -77,7 +77,7 @@ export function loadNative(bytes: Uint8Array): NativeOfEntry {
   );
 }
 
-/** Loads the native part from a file of its own, as tests do. */
+/** Loads the native part from a file, for tests. */
 export function loadNativeFile(path: string): NativeOfEntry {
   const module = { exports: {} };
   process.dlopen(module, path);
@@ -86,7 +86,7 @@ export function loadNativeFile(path: string): NativeOfEntry {
 
 function loadFrom(fd: number, bytes: Uint8Array): NativeOfEntry {
   try {
-    writeAll(fd, bytes); // beyond the end of a file that is cut short, its mapping is a SIGBUS
+    writeAll(fd, bytes); // a truncated file would raise SIGBUS beyond its end
     return loadNativeFile(`/proc/self/fd/${fd}`);
   } finally {
     closeSync(fd);

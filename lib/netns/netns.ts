@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
-import { type Contention, PATIENT } from '../netlink/contention.ts';
+import { type Contention, NO_CONTENTION } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { errnoError } from '../netlink/errno.ts';
 import { openTransport, type Transport } from '../netlink/transport.ts';
@@ -10,22 +10,22 @@ const CLONE_NEWNET = 0x4000_0000;
 const NETLINK_ROUTE = 0;
 const NETLINK_RDMA = 20;
 
-/** What goes over a wire. */
+/** An Ethernet frame to send. */
 export interface Frame {
   readonly etherType: number;
   readonly destination: Buffer;
   readonly payload: Buffer;
 }
 
-/** A sysctl as seen from inside, slash separated below /proc/sys, and its text: `net/ipv4/conf/eth0.5/arp_notify`, `1`. */
+/** A sysctl as seen from inside, by its path below /proc/sys, and its value: `net/ipv4/conf/eth0.5/arp_notify`, `1`. */
 export type Sysctl = readonly [name: string, value: string];
 
 /**
- * A network namespace as a value: a handle, whose sockets are shared by all handles of the same namespace. Nobody stays
- * inside: sockets and files are opened there in one native call and then used from anywhere.
+ * A handle of a network namespace; all handles of a namespace share its sockets. Nothing stays inside: sockets and
+ * files are opened there in one native call and then used from anywhere.
  */
 export class Netns implements Disposable {
-  /** as given: it becomes `sandbox` of results */
+  /** as given; becomes `sandbox` in results */
   readonly path: string;
   private readonly shared: Shared;
   private isOpen = true;
@@ -37,12 +37,12 @@ export class Netns implements Disposable {
     shared.handles++;
   }
 
-  /** device and inode: two paths with the same one are the same namespace */
+  /** device and inode: equal for two paths to the same namespace */
   get identity(): string {
     return this.shared.identity;
   }
 
-  /** The kernel's number of the namespace, which no other gets while the machine runs; undefined before Linux 5.14. */
+  /** The namespace's cookie, unique until reboot; undefined before Linux 5.14. */
   get cookie(): number | undefined {
     return this.opened().cookie;
   }
@@ -52,12 +52,12 @@ export class Netns implements Disposable {
     return this.opened().fd;
   }
 
-  /** Conversation about links, addresses, routes and rules. */
+  /** The conversation for links, addresses, routes and rules. */
   get netlink(): Conversation {
     return this.opened().route;
   }
 
-  /** Conversation with the RDMA subsystem; rejects with EPROTONOSUPPORT where that is not loaded. */
+  /** The conversation with the RDMA subsystem; rejects with EPROTONOSUPPORT if that is not loaded. */
   get rdmaNetlink(): Conversation {
     return this.opened().rdma;
   }
@@ -65,7 +65,7 @@ export class Netns implements Disposable {
   /**
    * Writes sysctls in one visit.
    *
-   * @returns what was refused
+   * @returns an error for each that was refused
    */
   writeSysctls(sysctls: readonly Sysctl[]): readonly Error[] {
     const texts = sysctls.map(([name, value]) => `/proc/sys/${name}\0${value}\0`).join('');
@@ -87,7 +87,7 @@ export class Netns implements Disposable {
   }
 
   /**
-   * Opens a file that exists.
+   * Opens an existing file.
    *
    * @throws ErrnoError
    */
@@ -101,7 +101,7 @@ export class Netns implements Disposable {
   }
 
   /**
-   * Sends a frame out of one of the namespace's links.
+   * Sends a frame through one of the namespace's links.
    *
    * @throws ErrnoError ENETDOWN while the link has no carrier
    */
@@ -117,7 +117,7 @@ export class Netns implements Disposable {
     return this.identity === other.identity;
   }
 
-  /** Gives the handle up, once; the namespace's last one closes its sockets. */
+  /** Releases the handle; idempotent. The last handle of a namespace closes its sockets. */
   [Symbol.dispose](): void {
     if (this.isOpen) {
       this.isOpen = false;
@@ -138,11 +138,11 @@ interface SharedParts {
   readonly fd: number;
   readonly identity: string;
   readonly contention: Contention;
-  /** called when the last handle is given up */
+  /** called when the last handle is released */
   readonly forget: () => void;
 }
 
-/** What all handles of a namespace share: its descriptor and the sockets in it, each opened at first use. */
+/** Shared by all handles of a namespace: its descriptor and sockets, each opened on first use. */
 class Shared {
   readonly native: Native;
   readonly fd: number;
@@ -155,7 +155,7 @@ class Shared {
   private packets: number | undefined;
   private ownCookie: number | undefined;
 
-  /** Takes over the descriptor. */
+  /** Takes ownership of the descriptor. */
   constructor({ native, fd, identity, contention, forget }: SharedParts) {
     this.native = native;
     this.fd = fd;
@@ -211,17 +211,17 @@ class Shared {
   }
 }
 
-/** The namespaces that a process has open, each once, however many handles of it there are. */
+/** The open namespaces of a process, each once, however many handles it has. */
 export class OpenNamespaces {
   private readonly native: () => Native;
   private readonly open = new Map<string, Shared>();
   private readonly contention: Contention;
 
   /**
-   * @param native called at first use
-   * @param contention where the process serves several calls at once
+   * @param native called on first use
+   * @param contention for a process that serves several calls at once
    */
-  constructor(native: () => Native, contention: Contention = PATIENT) {
+  constructor(native: () => Native, contention: Contention = NO_CONTENTION) {
     this.native = native;
     this.contention = contention;
   }
@@ -229,8 +229,8 @@ export class OpenNamespaces {
   /**
    * A handle of the namespace at a path.
    *
-   * @throws NetnsMissing when there is nothing at the path, NotANetns when there is something else; CniError invalidNetns
-   * when it cannot be opened
+   * @throws NetnsMissing when nothing is at the path, NotANetns when something else is; CniError invalidNetns when it
+   * cannot be opened
    */
   at(path: string): Netns {
     const native = this.native();
@@ -239,7 +239,7 @@ export class OpenNamespaces {
     const identity = `${dev}:${ino}`;
     const known = this.open.get(identity);
     if (known !== undefined) {
-      closeSync(fd); // the kernel gives no other namespace this inode while we hold one with it
+      closeSync(fd); // the inode cannot be recycled while we hold it
       return new Netns(path, known);
     }
     const shared = new Shared({
@@ -253,18 +253,18 @@ export class OpenNamespaces {
     return new Netns(path, shared);
   }
 
-  /** A handle of the namespace that the process is in. */
+  /** A handle of the namespace of this process. */
   own(): Netns {
     return this.at('/proc/thread-self/ns/net');
   }
 
-  /** how many namespaces are open */
+  /** number of open namespaces */
   get size(): number {
     return this.open.size;
   }
 }
 
-/** CNI_NETNS names nothing: DEL takes that as "already gone". */
+/** Nothing is at CNI_NETNS: for DEL it is already gone. */
 export class NetnsMissing extends CniError {
   constructor(path: string) {
     super('internal', `cannot open network namespace "${path}": no such file or directory`);
@@ -272,7 +272,7 @@ export class NetnsMissing extends CniError {
   }
 }
 
-/** CNI_NETNS names something else: an empty file is left where a bind mount was lost. */
+/** CNI_NETNS is something else: a lost bind mount leaves an empty file. */
 export class NotANetns extends CniError {
   constructor(path: string) {
     super('invalidNetns', `cannot open network namespace "${path}": it is not a network namespace`);

@@ -1,17 +1,17 @@
-import { ContentionMeter, PATIENT } from '../netlink/contention.ts';
+import { ContentionMeter, NO_CONTENTION } from '../netlink/contention.ts';
 import { type LivingNetns, listLivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import { type Netns, OpenNamespaces } from '../netns/netns.ts';
 import { readBootId } from '../sys/boot.ts';
 import { type OpenDatabase, openDatabase } from '../sys/database.ts';
 import { type Executed, type Execution, execute } from '../sys/execute.ts';
-import { Gatherer, type Together } from '../sys/gather.ts';
+import { type BatchWork, Gatherer } from '../sys/gather.ts';
 import { KeyedMutex } from '../sys/keyed-mutex.ts';
 import { Shared, type Slot } from '../sys/shared.ts';
 
 /**
- * A process that serves calls, one or many at once: what outlives a call, and what calls share. Nothing in lib or in a
- * plugin reaches around it for the machine: a test has a node of its own.
+ * A process that serves calls, one or many at once: what outlives a call, and what calls share. All access to the
+ * machine goes through it, so that tests can use their own.
  */
 export interface Node {
   readonly native: Native;
@@ -19,9 +19,9 @@ export interface Node {
   readonly host: Netns;
   /** root of sysfs: `/sys` */
   readonly sysfs: string;
-  /** names this run of the kernel: another after each boot */
+  /** changes with every boot */
   readonly bootId: string;
-  /** one holder for each name at a time, first come first served: in front of the locks on files */
+  /** one holder for each name at a time, first come first served; in front of file locks */
   readonly locks: KeyedMutex;
   /**
    * Opens a namespace; handles of the same one share its sockets.
@@ -29,33 +29,33 @@ export interface Node {
    * @throws NetnsMissing, NotANetns
    */
   openNetns(path: string): Netns;
-  /** Namespaces that a process is in or a mount holds, each once. */
+  /** Namespaces of processes and mounts, each once. */
   livingNetns(): readonly LivingNetns[];
   /**
-   * Runs a program to its end.
+   * Runs a program.
    *
    * @throws what `execute` throws
    */
   execute(execution: Execution, signal?: AbortSignal): Promise<Executed>;
-  /** Does together what calls ask for at the same time; see Gatherer. */
-  gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O>;
+  /** Batches what calls request at the same time; see Gatherer. */
+  gather<I, O>(key: string, item: I, work: BatchWork<I, O>): Promise<O>;
   /** Opens a database file, which is made when it is missing. */
   readonly openDatabase: OpenDatabase;
   /** Something of which the process has one. */
   shared<T extends Disposable>(slot: Slot<T>): T;
-  /** Told how long a part of a call took, for those who want to know where the time goes. */
+  /** Receives the duration of parts of calls. */
   readonly observe?: ((name: string, ms: number) => void) | undefined;
 }
 
 export interface NodeParts {
-  /** called at first use: VERSION needs no native part */
+  /** called on first use: VERSION needs no native part */
   readonly loadNative: () => Native;
-  /** It serves several calls at once: none may keep the others waiting. */
+  /** It serves several calls at once: none may block the others. */
   readonly servesMany?: boolean;
   readonly observe?: (name: string, ms: number) => void;
 }
 
-/** The real one. What costs a system call is asked for at first use. */
+/** The real node. What costs a system call is fetched on first use. */
 export function makeNode({ loadNative, servesMany = false, observe }: NodeParts): Node {
   const gatherer = new Gatherer();
   const shared = new Shared();
@@ -85,6 +85,6 @@ export function makeNode({ loadNative, servesMany = false, observe }: NodeParts)
     shared: (slot) => shared.get(slot),
     observe,
   };
-  const namespaces = new OpenNamespaces(() => node.native, servesMany ? new ContentionMeter() : PATIENT);
+  const namespaces = new OpenNamespaces(() => node.native, servesMany ? new ContentionMeter() : NO_CONTENTION);
   return node;
 }

@@ -2,17 +2,17 @@ import { globSync } from 'node:fs';
 import { attributeOf, type BusDevice } from '../sys/bus-device.ts';
 
 /**
- * Names of a bus device's RDMA devices in whatever namespace they are. `infiniband/` shows only those of the namespace
- * that sysfs was mounted in; the character devices of verbs programs are shown everywhere, and name theirs.
+ * Names of a bus device's RDMA devices in any namespace. `infiniband/` shows only those of the namespace that sysfs was
+ * mounted in; the verbs character devices are shown everywhere, with the name of their RDMA device.
  *
- * @returns none where the module `ib_uverbs` is not loaded
+ * @returns none if the module `ib_uverbs` is not loaded
  */
 export function rdmaNamesAnywhere(device: BusDevice): readonly string[] {
   const files = globSync('infiniband_verbs/*/ibdev', { cwd: device.folder });
   return [...new Set(files.flatMap((path) => attributeOf(device, path) ?? []))].sort();
 }
 
-/** Modules that make RDMA devices, by the driver of the function: they are loaded apart from it. */
+/** Modules that create RDMA devices, by network driver: they are loaded separately. */
 const RDMA_MODULES: Readonly<Record<string, string>> = {
   mlx5_core: 'mlx5_ib',
   mlx4_core: 'mlx4_ib',
@@ -25,5 +25,5 @@ const RDMA_MODULES: Readonly<Record<string, string>> = {
   mana: 'mana_ib',
 };
 
-/** The module that makes RDMA devices for functions of a driver; undefined when we know of none. */
+/** The RDMA module for a network driver; undefined if unknown. */
 export const rdmaModuleOf = (driver: string): string | undefined => RDMA_MODULES[driver];

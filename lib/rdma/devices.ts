@@ -2,19 +2,19 @@ import { RDMA_NLDEV_CMD_GET, RDMA_NLDEV_CMD_SET, RdmaTable } from '../netlink/co
 import { hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 
-/** A device of the RDMA subsystem: what verbs programs open. Its name and index are the same in every namespace. */
+/** A device of the RDMA subsystem, as verbs programs open it. Name and index are the same in every namespace. */
 export interface RdmaDevice {
   readonly index: number;
   /** `mlx5_9` */
   readonly name: string;
 }
 
-/** A namespace, as far as RDMA devices are concerned. */
+/** What RDMA functions need of a namespace. */
 export type RdmaNetns = Pick<Netns, 'rdmaNetlink' | 'descriptor'>;
 
 /**
- * The devices that can be used in a namespace: its own in exclusive mode, all in shared mode. None where the RDMA
- * subsystem is not loaded.
+ * The devices usable in a namespace: its own in exclusive mode, all in shared mode. None if the RDMA subsystem is not
+ * loaded.
  *
  * @throws ErrnoError
  */
@@ -32,11 +32,11 @@ export async function listRdmaDevices(netns: RdmaNetns): Promise<readonly RdmaDe
 }
 
 /**
- * Gives a device of one namespace to another. Programs that have it open lose it, and what the kernel builds on it is
- * made anew, IP over InfiniBand interfaces for one.
+ * Moves a device to another namespace. Programs that have it open lose it, and what the kernel builds on it, such as
+ * IPoIB interfaces, is recreated.
  *
  * @param where completes "cannot move RDMA device …"
- * @throws ErrnoError ENODEV when the device is not in `from`, EOPNOTSUPP when its driver cannot take it away from
+ * @throws ErrnoError ENODEV when the device is not in `from`, EOPNOTSUPP when its driver cannot disassociate it from
  * programs or the subsystem is in shared mode
  */
 export async function moveRdmaDevice(

@@ -3,10 +3,10 @@ import { hasErrno } from '../netlink/errno.ts';
 import { isRdmaMissing, type RdmaNetns } from './devices.ts';
 
 /**
- * How the kernel shares RDMA devices between network namespaces. `unaware`: it knows no namespaces for them (before
- * Linux 5.3); `missing`: the subsystem is not loaded.
+ * How the kernel shares RDMA devices between network namespaces. `unsupported`: no namespaces for RDMA (before Linux
+ * 5.3); `missing`: the subsystem is not loaded.
  */
-export type RdmaMode = 'exclusive' | 'shared' | 'unaware' | 'missing';
+export type RdmaMode = 'exclusive' | 'shared' | 'unsupported' | 'missing';
 
 /** @throws ErrnoError */
 export async function rdmaMode(netns: RdmaNetns): Promise<RdmaMode> {
@@ -17,20 +17,20 @@ export async function rdmaMode(netns: RdmaNetns): Promise<RdmaMode> {
       operation: 'read the mode of the RDMA subsystem',
     });
     const { netnsMode } = RdmaTable.decode(answer);
-    return netnsMode === undefined ? 'unaware' : netnsMode === NETNS_SHARED ? 'shared' : 'exclusive';
+    return netnsMode === undefined ? 'unsupported' : netnsMode === NETNS_SHARED ? 'shared' : 'exclusive';
   } catch (error) {
     if (isRdmaMissing(error)) {
       return 'missing';
     }
     if (hasErrno(error, 'EINVAL', 'EOPNOTSUPP')) {
-      return 'unaware'; // a kernel that does not know the question
+      return 'unsupported'; // the kernel does not support the request
     }
     throw error;
   }
 }
 
 /**
- * Why devices cannot be given to one namespace alone, with what a person must do.
+ * Why devices cannot be given to one namespace, and what to do.
  *
  * @returns a whole message, or undefined in exclusive mode
  */
@@ -41,11 +41,11 @@ export function modeFault(mode: RdmaMode): string | undefined {
     case 'shared':
       return (
         'cannot give an RDMA device to one pod: the RDMA subsystem is in shared mode: run "rdma system set netns exclusive" ' +
-        'before there is any other network namespace, or boot with ib_core.netns_mode=0 ' +
-        '("options ib_core netns_mode=0" in a file of /etc/modprobe.d does the same)'
+        'before any other network namespace exists, or boot with ib_core.netns_mode=0 ' +
+        '(or "options ib_core netns_mode=0" in a file in /etc/modprobe.d)'
       );
-    case 'unaware':
-      return 'cannot give an RDMA device to one pod: this kernel knows no network namespaces for RDMA: it takes Linux 5.3';
+    case 'unsupported':
+      return 'cannot give an RDMA device to one pod: this kernel does not support network namespaces for RDMA: Linux 5.3 or newer is required';
     case 'missing':
       return (
         'cannot use RDMA: the RDMA subsystem is not loaded: load the module "ib_core" and the RDMA module of the ' +

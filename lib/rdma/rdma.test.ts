@@ -73,8 +73,8 @@ describe('the mode of the RDMA subsystem', () => {
   it.each([
     ['exclusive', { mode: 0 }],
     ['shared', { mode: NETNS_SHARED }],
-    ['unaware', { mode: undefined }],
-    ['unaware', { refuse: () => 22 }],
+    ['unsupported', { mode: undefined }],
+    ['unsupported', { refuse: () => 22 }],
     ['missing', { isLoaded: false }],
   ] as const)('is %s', async (mode, kernelHas) => {
     const { kernel, scope } = subsystem();
@@ -91,7 +91,7 @@ describe('the mode of the RDMA subsystem', () => {
   it('says what to do when it is the wrong one', () => {
     expect(modeFault('exclusive')).toBeUndefined();
     expect(modeFault('shared')).toMatch(/shared mode.*rdma system set netns exclusive.*ib_core.netns_mode=0/);
-    expect(modeFault('unaware')).toContain('Linux 5.3');
+    expect(modeFault('unsupported')).toContain('Linux 5.3');
     expect(modeFault('missing')).toContain('"ib_core"');
   });
 });

@@ -14,25 +14,26 @@ import { temporaryNameOf } from './file-name.ts';
 import { ioError, isMissing } from './io-error.ts';
 
 export interface AtomicWrite {
-  /** whatever the umask is; 0600 unless told */
+  /** regardless of the umask; default 0600 */
   readonly mode?: number;
-  /** Survive a power cut: true unless told. Without it the content is still whole or absent, but maybe the old one. */
+  /** Survive a power cut; default true. Otherwise the content is still complete or absent, but may be the old one. */
   readonly sync?: boolean;
-  /** Keep what was there under this path. Between the two renames nothing is at `path`. */
+  /** Keep the old file under this path. Between the two renames nothing is at `path`. */
   readonly previous?: string;
-  /** Name of the temporary file; unless told, a hidden one beside it, always the same for one path. */
+  /** Name of the temporary file; default: a hidden one in the same folder, always the same for one path. */
   readonly temporary?: string;
 }
 
 export type MadeFolder = Pick<AtomicWrite, 'mode' | 'sync'>;
 
 /**
- * Replaces a file in one step: readers see the old content or the new, never a part, and after a crash one of both.
+ * Replaces a file atomically: readers see the old content or the new, never a part, and so after a crash.
  *
- * A call that is killed leaves at most the temporary file; the next write takes it over, and `removeWritten` removes it.
- * Callers see to it that nobody else writes the same path at the same time.
+ * A killed call leaves at most the temporary file; the next write reuses it, and `removeWritten` removes it. Callers
+ * prevent concurrent writes of the same path.
  *
- * @throws CniError ioFailure with the path and the kernel's text; then the file is as it was and no temporary is left
+ * @throws CniError ioFailure with the path and the kernel's text; then the file is unchanged and no temporary file is
+ * left
  */
 export function writeAtomically(path: string, content: string | Uint8Array, options: AtomicWrite = {}): void {
   const { mode = 0o600, sync = true, previous, temporary = temporaryFor(path) } = options;
@@ -52,7 +53,7 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
 }
 
 /**
- * Removes a file that `writeAtomically` wrote or was about to write; one that is not there is no failure.
+ * Removes a file of `writeAtomically` and its temporary file. Idempotent.
  *
  * @throws the system's error
  */
@@ -69,7 +70,7 @@ export function removeWritten(path: string): void {
 }
 
 /**
- * Makes the names in a folder durable: a file created or renamed there survives a power cut from now on.
+ * Makes the names in a folder durable: a file created or renamed there survives a power cut.
  *
  * @throws CniError ioFailure
  */
@@ -87,10 +88,10 @@ export function syncFolder(path: string): void {
 }
 
 /**
- * Creates a folder and those above it. Node's own recursive `mkdirSync` repeats for ever where the kernel says of a folder
- * that is there that nothing can be made in it, as everywhere in /proc.
+ * Creates a folder and its parents. Node's own recursive `mkdirSync` loops for ever where an existing folder refuses
+ * new entries with ENOENT, as everywhere in /proc.
  *
- * @param sync survive a power cut: true unless told
+ * @param sync survive a power cut; default true
  * @throws CniError ioFailure
  */
 export function makeFolder(path: string, { mode = 0o700, sync = true }: MadeFolder = {}): void {
@@ -103,7 +104,7 @@ export function makeFolder(path: string, { mode = 0o700, sync = true }: MadeFold
     mkdirSync(path, { mode });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      return; // by another call in the meantime
+      return; // by another call meanwhile
     }
     throw ioError('create folder', path, error);
   }
@@ -141,6 +142,6 @@ function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // never created, or renamed already
+    // never created, or already renamed
   }
 }

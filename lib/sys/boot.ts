@@ -5,7 +5,7 @@ import { ioError } from './io-error.ts';
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /**
- * A name for this run of the kernel, another after each boot.
+ * The kernel's boot id, which changes with every boot.
  *
  * @throws CniError ioFailure
  */
@@ -17,5 +17,5 @@ export function readBootId(): string {
   }
 }
 
-/** Since the epoch, by today's clock: a file that is older was written before the kernel started. */
+/** Boot time since the epoch, by the current clock: an older file was written before the boot. */
 export const bootTimeMs = (): number => Date.now() - uptime() * 1000;

@@ -1,15 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 /**
- * Every executable of a build ends with the same mark, so that a plugin can tell a file of its own build from another
- * program of the same name: a hard link, a symbolic link and a copy alike.
+ * Every executable of a build ends with the same mark, so that a plugin can tell a file of its own build (hard link,
+ * symlink or copy) from another program of the same name.
  */
 export const MARK_BYTES = 48;
 
 /** `//#braid-` and the build's identity, padded: a comment where the file is JavaScript. */
 export const markOf = (id: string): Buffer => Buffer.from(`\n//#braid-${id}`.padEnd(MARK_BYTES - 1).concat('\n'));
 
-/** @returns the last bytes of the file; undefined when it cannot be read or is shorter */
+/** @returns the last bytes of the file; undefined when it is unreadable or shorter */
 export function readMark(path: string): Buffer | undefined {
   let fd: number;
   try {

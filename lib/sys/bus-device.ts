@@ -3,26 +3,26 @@ import { basename, join } from 'node:path';
 import { CniError } from '../cni/errors.ts';
 import { isMissing } from './io-error.ts';
 
-/** A device on a bus of the kernel, as sysfs shows it: a PCI function, or a scalable function on the auxiliary bus. */
+/** A bus device as sysfs shows it: a PCI function, or a scalable function on the auxiliary bus. */
 export interface BusDevice {
   readonly bus: 'pci' | 'auxiliary';
   /** `0000:65:02.3` or `mlx5_core.sf.4` */
   readonly name: string;
-  /** where sysfs shows it */
+  /** its sysfs folder */
   readonly folder: string;
 }
 
 const PCI_ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 
-/** Drivers that hand a device to a program: nothing in the kernel can be configured then. */
+/** Drivers for userspace programs: the kernel has no interface then. */
 const USERSPACE_DRIVERS = ['vfio-pci', 'uio_pci_generic', 'igb_uio'];
 
 export const isPciAddress = (text: string): boolean => PCI_ADDRESS.test(text.toLowerCase());
 
 /**
- * A PCI function by its address; upper case is taken for lower.
+ * Finds a PCI function by its address; case does not matter.
  *
- * @param what names the key in messages
+ * @param what the key, for messages
  * @param sysfs root of sysfs
  * @returns undefined when there is no such device
  * @throws CniError invalidNetworkConfig when the text is not a PCI address: it becomes part of a path
@@ -38,7 +38,7 @@ export function findPciDevice(text: string, what: string, sysfs: string): BusDev
 }
 
 /**
- * A device as device plugins name it: a PCI address, or the name of a device on the auxiliary bus.
+ * Finds a device by the name that device plugins use: a PCI address, or a name on the auxiliary bus.
  *
  * @returns undefined when there is no such device on either bus
  * @throws CniError invalidNetworkConfig when the text cannot be a name: it becomes part of a path
@@ -56,7 +56,7 @@ export function findBusDevice(text: string, what: string, sysfs: string): BusDev
   return deviceIn('auxiliary', text, sysfs);
 }
 
-/** Names of the device's network interfaces in byte order: only those in the namespace that sysfs was mounted in. */
+/** Names of the device's network interfaces, sorted: only those in the namespace that sysfs was mounted in. */
 export function netNamesOf({ folder }: BusDevice): readonly string[] {
   const own = namesIn(join(folder, 'net'));
   // a virtio device hides its interface one level below
@@ -67,7 +67,7 @@ export function netNamesOf({ folder }: BusDevice): readonly string[] {
         .sort();
 }
 
-/** Names of the device's RDMA devices, only those in the namespace that sysfs was mounted in. */
+/** Names of the device's RDMA devices: only those in the namespace that sysfs was mounted in. */
 export const rdmaNamesOf = ({ folder }: BusDevice): readonly string[] => namesIn(join(folder, 'infiniband'));
 
 /** The driver bound to the device; undefined when there is none. */
@@ -76,17 +76,17 @@ export function driverOf({ folder }: BusDevice): string | undefined {
   return path === undefined ? undefined : basename(path);
 }
 
-/** Is the device handed to a program, by vfio or one of its elders? */
+/** Whether a userspace driver is bound: vfio or a predecessor. */
 export const isUserspace = (device: BusDevice): boolean =>
   USERSPACE_DRIVERS.includes(driverOf(device) ?? '') || existsSync(join(device.folder, 'vfio-dev'));
 
-/** The PF of a VF; undefined when the device is none. */
+/** The PF of a VF; undefined for other devices. */
 export function physicalFunctionOf({ folder }: BusDevice): BusDevice | undefined {
   const path = linkIn(folder, 'physfn');
   return path === undefined ? undefined : { bus: 'pci', name: basename(path), folder: join(folder, path) };
 }
 
-/** The number under which a PF knows a VF; undefined when the VF is not its. */
+/** The number of a VF in its PF; undefined when the VF belongs to another PF. */
 export function vfNumberOf(vf: BusDevice, pf: BusDevice): number | undefined {
   const links = readdirOrNone(pf.folder).filter((name) => /^virtfn\d+$/.test(name));
   const link = links.find((name) => basename(linkIn(pf.folder, name) ?? '') === vf.name);
@@ -98,7 +98,7 @@ export function attributeOf({ folder }: BusDevice, path: string): string | undef
   try {
     return readFileSync(join(folder, path), 'utf8').trimEnd();
   } catch {
-    return undefined; // some files answer EOPNOTSUPP where the driver has nothing to say
+    return undefined; // some files return EOPNOTSUPP if the driver does not support them
   }
 }
 
@@ -108,10 +108,10 @@ function deviceIn(bus: BusDevice['bus'], name: string, sysfs: string): BusDevice
 }
 
 /**
- * Tells a piece of hardware from another that comes to its place on the bus: a VF that is made anew, a card that was
- * exchanged. The kernel makes a folder of sysfs for each, and never uses its inode again before the next boot.
+ * Distinguishes a device from another that takes its place on the bus: a recreated VF, a replaced card. The kernel
+ * makes a sysfs folder for each, and does not reuse its inode until reboot.
  *
- * @param name on whatever bus: `0000:65:02.3`, `virtio3`
+ * @param name on any bus: `0000:65:02.3`, `virtio3`
  * @returns '' when there is no such device
  */
 export function incarnationOf(name: string, sysfs: string): string {

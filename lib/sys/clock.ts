@@ -1,6 +1,6 @@
-/** How a call tells the time, and waits. */
+/** The clock of a call. */
 export interface Clock {
-  /** milliseconds, never set back */
+  /** monotonic milliseconds */
   now(): number;
   /** @throws the reason of the signal that ends the wait */
   sleep(ms: number): Promise<void>;
@@ -27,16 +27,16 @@ function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
-/** How often somebody looks: first after so long, then after twice as long each time, up to the longest pause. */
+/** Pauses between polls: the first, then doubled each time up to the longest. */
 export interface Rhythm {
   readonly firstMs: number;
   readonly longestMs: number;
 }
 
 /**
- * Looks again and again until there is something to see. Time counts by the clock: a look may take long, too.
+ * Polls until there is a result. The timeout includes the time that `look` takes.
  *
- * @returns undefined when there was nothing until `timeoutMs` were over
+ * @returns undefined when there was none within `timeoutMs`
  * @throws what `look` throws
  */
 export async function poll<T>(

@@ -6,9 +6,9 @@ const LAST_OF_ASCII = 0x7f;
 /** A byte at a time: wider steps win only after the function is compiled, and a plugin's process ends before that. */
 const TABLE = tableOf(POLYNOMIAL);
 
-/** CRC-32C of the bytes, as iSCSI, ext4 and btrfs count it. */
+/** CRC-32C of the bytes, as in iSCSI, ext4 and btrfs. */
 export function crc32c(bytes: Uint8Array): number {
-  // Asking a typed array for its length in every round costs more than all the rest as long as nothing is compiled.
+  // In uncompiled code, reading a typed array's length in every round costs more than all the rest.
   const { length } = bytes;
   let crc = -1;
   for (let i = 0; i < length; i++) {

@@ -66,7 +66,7 @@ describe('execute', () => {
   it('does not wait for a child that has left the group and keeps the streams', async () => {
     using folder = temporaryFolder();
     const running = execute(executionOf(folder, 'setsid sleep 1000 & echo $! > child; exit 0', 400));
-    await expect(running).rejects.toThrow('it has not ended in 0.4 s, and was killed');
+    await expect(running).rejects.toThrow('did not end within 0.4 s and was killed');
     process.kill(await childOf(folder), 'SIGKILL');
   });
 

@@ -3,16 +3,16 @@ import { accessSync, closeSync, constants, openSync, readSync } from 'node:fs';
 /** Variables of an environment. */
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** A program that is to be run. */
+/** A program to run. */
 export interface Execution {
   readonly path: string;
   readonly env: Env;
   readonly stdin: Buffer;
-  /** how long it may take; what is still running then is killed, with all that it has started */
+  /** time limit; then the program is killed with all its children */
   readonly timeoutMs: number;
 }
 
-/** What became of it. */
+/** Its outcome. */
 export interface Executed {
   readonly exitCode: number | undefined;
   readonly signal: string | undefined;
@@ -20,18 +20,18 @@ export interface Executed {
   readonly stderr: Buffer;
 }
 
-/** A program was killed, since its time was over. */
+/** A program was killed at its time limit. */
 export class ExecutionTimeout extends Error {
   constructor(path: string, timeoutMs: number) {
-    super(`"${path}": it has not ended in ${timeoutMs / 1000} s, and was killed`);
+    super(`"${path}" did not end within ${timeoutMs / 1000} s and was killed`);
     this.name = 'ExecutionTimeout';
   }
 }
 
 /**
- * Runs a program to its end, stdin written and closed, in a process group of its own.
+ * Runs a program in its own process group; stdin is written and closed.
  *
- * @param signal kills it, with all that it has started
+ * @param signal kills it with all its children
  * @throws Error with the system's `code` when the program cannot be started; ExecutionTimeout; the signal's reason
  */
 export async function execute({ path, env, stdin, timeoutMs }: Execution, signal?: AbortSignal): Promise<Executed> {
@@ -40,13 +40,13 @@ export async function execute({ path, env, stdin, timeoutMs }: Execution, signal
   const { spawn } = await import('node:child_process');
   const child = spawn(path, [], { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const [stdout, stderr] = [chunksOf(child.stdout), chunksOf(child.stderr)];
-  child.stdin.on('error', () => undefined); // a program need not read its input
+  child.stdin.on('error', () => undefined); // a program may ignore its input
   child.stdin.end(stdin);
   return new Promise((resolve, reject) => {
     const giveUp = (reason: unknown): void => {
       killGroup(child.pid);
       for (const stream of [child.stdin, child.stdout, child.stderr]) {
-        stream.destroy(); // whoever has left the group may keep them open
+        stream.destroy(); // processes that left the group may keep them open
       }
       reject(reason);
     };
@@ -85,11 +85,11 @@ function killGroup(leader: number | undefined): void {
       process.kill(-leader, 'SIGKILL');
     }
   } catch {
-    // all of it has ended
+    // all have ended
   }
 }
 
-/** Where the kernel does not know a file's format, Node would let a shell interpret it; no other runtime does. */
+/** For a file of unknown format Node would start a shell; no other runtime does. */
 function refuseUnknownFormat(path: string): void {
   const head = Buffer.alloc(4);
   let fd: number;
@@ -97,7 +97,7 @@ function refuseUnknownFormat(path: string): void {
     accessSync(path, constants.X_OK);
     fd = openSync(path, 'r');
   } catch {
-    return; // starting it says why
+    return; // starting it reports why
   }
   try {
     readSync(fd, head);

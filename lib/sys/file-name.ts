@@ -1,11 +1,11 @@
-/** NAME_MAX, in bytes: that of every file system that records are kept on. */
+/** NAME_MAX in bytes, on every usual file system. */
 const LONGEST_NAME = 255;
 
-/** The hidden name that a file has while `writeAtomically` writes it. */
+/** The hidden name of a file while `writeAtomically` writes it. */
 export const temporaryNameOf = (name: string): string => `.${name}.tmp`;
 
 /** The longest name that `writeAtomically` can write, in bytes. */
 export const LONGEST_WRITABLE = LONGEST_NAME - temporaryNameOf('').length;
 
-/** Is a name too long for `writeAtomically`? Other programs may have written it all the same. */
+/** Whether a name is too long for `writeAtomically`. Other programs may still have written it. */
 export const isTooLong = (name: string): boolean => Buffer.byteLength(name) > LONGEST_WRITABLE;

@@ -2,34 +2,33 @@ interface Waiting {
   readonly item: unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
-  readonly work: Together<unknown, unknown>;
+  readonly work: BatchWork<unknown, unknown>;
 }
 
-/** Does the same for many: one outcome for each item, in their order. */
-export type Together<I, O> = (items: readonly I[]) => Promise<readonly PromiseSettledResult<O>[]>;
+/** Does the same for many items: one outcome for each, in order. */
+export type BatchWork<I, O> = (items: readonly I[]) => Promise<readonly PromiseSettledResult<O>[]>;
 
 /**
- * Gathers what is asked for within one turn of the event loop, and while the same is being done for others: work that
- * costs the same for one and for many is done once, be it the kernel's wait for a grace period or a lock with a sync to
- * disk.
+ * Batches what is requested within one turn of the event loop, and while the previous batch is busy: for work that
+ * costs the same for one and for many, such as the kernel's grace period, or a lock with a sync to disk.
  */
 export class Gatherer {
   private readonly waiting = new Map<string, Waiting[]>();
   private readonly busy = new Set<string>();
 
   /**
-   * @param key what may be done together
-   * @param work of the first who asks serves all
-   * @throws what the item's outcome is rejected with, or what `work` throws
+   * @param key identifies what can be batched
+   * @param work the first caller's serves all
+   * @throws the rejection of the item's outcome, or what `work` throws
    */
-  gather<I, O>(key: string, item: I, work: Together<I, O>): Promise<O> {
+  gather<I, O>(key: string, item: I, work: BatchWork<I, O>): Promise<O> {
     return new Promise<O>((resolve, reject) => {
       const same = this.waiting.get(key);
       if (same !== undefined) {
-        same.push({ item, resolve, reject, work: work as Together<unknown, unknown> });
+        same.push({ item, resolve, reject, work: work as BatchWork<unknown, unknown> });
         return;
       }
-      this.waiting.set(key, [{ item, resolve, reject, work: work as Together<unknown, unknown> }]);
+      this.waiting.set(key, [{ item, resolve, reject, work: work as BatchWork<unknown, unknown> }]);
       if (!this.busy.has(key)) {
         setImmediate(() => this.serve(key));
       }

@@ -1,4 +1,4 @@
-/** Like `map`, one item after another: exchanges with the kernel have an order. */
+/** Like `map`, one item after another: exchanges with the kernel are ordered. */
 export async function mapInTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<readonly R[]> {
   const results: R[] = [];
   for (const item of items) {

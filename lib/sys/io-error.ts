@@ -1,9 +1,9 @@
 import { CniError, messageOf } from '../cni/errors.ts';
 
-/** Node writes `ENOSPC: no space left on device, write`, with the path at the end when it knows one. */
+/** Node's form: `ENOSPC: no space left on device, write`, plus the path if there is one. */
 const SYSTEM_MESSAGE = /^[A-Z0-9]+: ([^,]+), /;
 
-/** A file operation that failed: code 5, with the path and the kernel's text. */
+/** The error of a failed file operation: code 5, with the path and the kernel's text. */
 export function ioError(operation: string, path: string, error: unknown): CniError {
   const { code } = error as NodeJS.ErrnoException;
   const text = SYSTEM_MESSAGE.exec(messageOf(error))?.[1];
@@ -13,7 +13,7 @@ export function ioError(operation: string, path: string, error: unknown): CniErr
 
 const SHORTAGES = ['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EAGAIN', 'EINTR'];
 
-/** Did the system lack something for the moment? Then the error tells nothing of the file, and another try may succeed. */
+/** Whether the system was short of a resource: that proves nothing about the file, and a retry may succeed. */
 export function isShortage(error: unknown): boolean {
   if (!(error instanceof Error)) {
     return false;
@@ -21,6 +21,6 @@ export function isShortage(error: unknown): boolean {
   return SHORTAGES.includes((error as NodeJS.ErrnoException).code ?? '') || isShortage(error.cause);
 }
 
-/** Nothing is at the path, or nothing can be: its name is longer than a name may be. Any other error proves no absence. */
+/** Whether the path does not exist, or cannot: its name is too long. No other error proves absence. */
 export const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENAMETOOLONG'].includes((error as NodeJS.ErrnoException).code ?? '');

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Together } from './gather.ts';
+import type { BatchWork } from './gather.ts';
 import { Joiner } from './joiner.ts';
 
 /** Rounds that end when they are told to. */
 function gated() {
   const rounds: (readonly number[])[] = [];
   const gates: (() => void)[] = [];
-  const work: Together<number, number> = async (items) => {
+  const work: BatchWork<number, number> = async (items) => {
     rounds.push(items);
     await new Promise<void>((resolve) => gates.push(resolve));
     return items.map((item) =>

@@ -1,4 +1,4 @@
-import type { Together } from './gather.ts';
+import type { BatchWork } from './gather.ts';
 
 interface Waiting<I, O> {
   readonly item: I;
@@ -11,13 +11,13 @@ interface Waiting<I, O> {
  * round before was at work, up to a limit. One round at a time, first come first served.
  */
 export class Joiner<I, O> {
-  private readonly work: Together<I, O>;
+  private readonly work: BatchWork<I, O>;
   private readonly most: number;
   private waiting: Waiting<I, O>[] = [];
   private isBusy = false;
 
   /** @param most items of one round: what is done for them may keep the event loop waiting */
-  constructor(work: Together<I, O>, most = Number.POSITIVE_INFINITY) {
+  constructor(work: BatchWork<I, O>, most = Number.POSITIVE_INFINITY) {
     this.work = work;
     this.most = most;
   }

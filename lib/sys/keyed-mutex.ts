@@ -4,7 +4,7 @@ export class KeyedMutex {
 
   /**
    * @param signal ends the wait
-   * @returns the lock, let go when disposed of
+   * @returns the lock, released by disposal
    * @throws the signal's reason
    */
   async acquire(key: string, signal?: AbortSignal): Promise<Disposable> {
@@ -18,7 +18,7 @@ export class KeyedMutex {
     return this.hold(key);
   }
 
-  /** @returns undefined when somebody has it */
+  /** @returns undefined when it is held */
   tryAcquire(key: string): Disposable | undefined {
     if (this.waiting.has(key)) {
       return undefined;
@@ -27,7 +27,7 @@ export class KeyedMutex {
     return this.hold(key);
   }
 
-  /** How many keys are held: none when all is done. */
+  /** Number of held keys: 0 when everything is released. */
   get size(): number {
     return this.waiting.size;
   }
@@ -38,13 +38,13 @@ export class KeyedMutex {
       [Symbol.dispose]: () => {
         if (isHeld) {
           isHeld = false;
-          this.handOn(key);
+          this.passOn(key);
         }
       },
     };
   }
 
-  private handOn(key: string): void {
+  private passOn(key: string): void {
     const next = this.waiting.get(key)?.shift();
     if (next === undefined) {
       this.waiting.delete(key);

@@ -11,7 +11,7 @@ import type { KeyedMutex } from './keyed-mutex.ts';
 const LOCK_EX = 2;
 const LONGEST_PAUSE_MS = 16;
 
-/** Who waits for a lock: a call, and the process that it shares with others. */
+/** A call that waits for a lock, and its process. */
 export interface LockUser extends Clock {
   readonly node: { readonly native: Pick<Native, 'lock'>; readonly locks: KeyedMutex };
   readonly signal: AbortSignal;
@@ -19,18 +19,18 @@ export interface LockUser extends Clock {
 
 export interface LockOptions {
   readonly timeoutMs?: number;
-  /** the file is removed when the lock is let go */
+  /** the file is removed on release */
   readonly isTransient?: boolean;
 }
 
 /**
- * An exclusive lock on a file (flock), let go when disposed of or when the process ends, however it ends. Calls inside one
- * process wait in a queue in front of it, first come first served; between processes there is no order.
+ * An exclusive lock on a file (flock), released by disposal or when the process ends. Calls in one process queue in
+ * front of it, first come first served; between processes there is no order.
  */
 export class FileLock implements Disposable {
   private readonly fd: number;
   private readonly turn: Disposable;
-  /** the file goes with the lock */
+  /** path to remove on release */
   private readonly transient: string | undefined;
 
   private constructor(fd: number, turn: Disposable, transient: string | undefined) {
@@ -40,11 +40,11 @@ export class FileLock implements Disposable {
   }
 
   /**
-   * Waits for the lock without blocking the process, in short pauses of random length.
+   * Waits for the lock without blocking the process, with short random pauses.
    *
    * @param path created when missing; its folder is not
-   * @throws CniError tryAgainLater when another holder has kept it for `timeoutMs`; ioFailure when the file cannot be
-   * opened or the file system has no locks; the signal's reason
+   * @throws CniError tryAgainLater when it was held for `timeoutMs`; ioFailure when the file cannot be opened or the
+   * file system has no locks; the signal's reason
    */
   static async acquire(
     user: LockUser,
@@ -54,7 +54,7 @@ export class FileLock implements Disposable {
     const deadline = user.now() + timeoutMs;
     const held = (): CniError =>
       new CniError('tryAgainLater', `cannot lock "${path}": another call has held it for ${timeoutMs} ms`);
-    const turn = await turnFor(user, path, timeoutMs, held);
+    const turn = await acquireTurn(user, path, timeoutMs, held);
     let fd = -1;
     try {
       fd = open(path);
@@ -63,7 +63,7 @@ export class FileLock implements Disposable {
           if (fstatSync(fd).nlink > 0) {
             return new FileLock(fd, turn, isTransient ? path : undefined);
           }
-          // The file was deleted while we waited: its lock excludes nobody who comes after us.
+          // The file was deleted while we waited: its lock excludes no later caller.
           closeSync(fd);
           fd = -1;
           fd = open(path);
@@ -85,15 +85,15 @@ export class FileLock implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.transient !== undefined) {
-      removeQuietly(this.transient); // those who wait for it see that it is gone, and make another
+      removeQuietly(this.transient); // waiters see that it is gone, and create another
     }
     closeSync(this.fd);
     this.turn[Symbol.dispose]();
   }
 }
 
-/** The process's own queue in front of the file's lock: no two of its calls ever poll for the same one. */
-async function turnFor(
+/** The process's queue in front of the file lock: only one of its calls polls for it at a time. */
+async function acquireTurn(
   { node, signal }: LockUser,
   path: string,
   timeoutMs: number,
@@ -113,7 +113,7 @@ async function turnFor(
 }
 
 /**
- * A lock for what only gives back: on a full or read-only disk there is none to be had, and a pod must be able to go.
+ * A lock for releases only: a full or read-only disk has none, and pod deletion must not hang.
  *
  * @throws CniError tryAgainLater
  */
@@ -128,12 +128,12 @@ export async function lockForRelease(
     if (code !== CODES.ioFailure) {
       throw error;
     }
-    log(`${message}: going on without a lock`);
+    log(`${message}: continuing without a lock`);
     return undefined;
   }
 }
 
-/** Removes lock files that killed calls have left: those in the folder that nobody holds. Best effort. */
+/** Removes stale lock files of killed calls: those that are not held. Best effort. */
 export function removeStaleLocks({ node }: Pick<LockUser, 'node'>, folder: string): void {
   for (const name of hiddenLocks(folder)) {
     try {
@@ -147,7 +147,7 @@ export function removeStaleLocks({ node }: Pick<LockUser, 'node'>, folder: strin
         closeSync(fd);
       }
     } catch {
-      // another call was faster
+      // another call did it
     }
   }
 }
@@ -164,7 +164,7 @@ function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // it stays, and locks the next time
+    // it stays, and is reused
   }
 }
 

@@ -1,15 +1,15 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { isAgain, pause } from './pause.ts';
 
-/** What all lines together wait for a reader who does not read. */
+/** Total wait of all lines for a reader that does not read. */
 const PATIENCE_MS = 50;
 
-/** Opening a pipe that nobody reads fails, instead of waiting; a terminal does not become ours. */
+/** Opening a pipe without a reader fails instead of blocking; a terminal does not become our controlling one. */
 const WITHOUT_WAITING = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /**
- * Writes text for people, who may have gone: it never throws, and blocks for so long in all at most. What a full disk, a
- * closed pipe or one that nobody empties does not take is dropped.
+ * Writes text for people, who may be gone: it never throws, and blocks only for a limited total time. What a full disk,
+ * a closed pipe or a full one does not accept is dropped.
  *
  * @param fd standard error
  */
@@ -18,15 +18,15 @@ export function logStream(fd: number, patienceMs = PATIENCE_MS): (text: string) 
   let own: number | undefined;
   return (text) => {
     try {
-      own ??= reopened(fd);
+      own ??= reopen(fd);
       writeWithin(patience, own, text);
     } catch {
-      // nobody is there to be told
+      // nobody left to tell
     }
   };
 }
 
-/** A log file, open for appending; a pipe under its name does not hold up a call. */
+/** A log file opened for appending; a pipe in its place does not block a call. */
 export class LogFile implements Disposable {
   private readonly fd: number;
   private readonly patience = { left: PATIENCE_MS };
@@ -41,7 +41,7 @@ export class LogFile implements Disposable {
   }
 
   /**
-   * One write per text: lines of processes that append at the same time do not mix.
+   * One write per text, so that lines of concurrent processes do not mix.
    *
    * @throws the system's error
    */
@@ -69,10 +69,10 @@ function writeWithin(patience: { left: number }, fd: number, text: string): void
 }
 
 /**
- * The same pipe or terminal once more: O_NONBLOCK belongs to the open file, and that is shared with whoever started us.
- * Sockets cannot be opened, and files do not block.
+ * Reopens a pipe or terminal: O_NONBLOCK belongs to the open file description, which is shared with the parent process.
+ * Sockets cannot be reopened, and files do not block.
  */
-function reopened(fd: number): number {
+function reopen(fd: number): number {
   const facts = fstatSync(fd);
   if (!facts.isFIFO() && !facts.isCharacterDevice()) {
     return fd;

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** Random bytes from the kernel. `node:crypto` gives the same and costs 6 ms of every start. */
+/** Random bytes from the kernel. `node:crypto` gives the same, but costs 6 ms at every start. */
 export function randomBytes(count: number): Buffer {
   const fd = openSync('/dev/urandom', 'r');
   try {

@@ -4,7 +4,7 @@ import { untilReady } from './pause.ts';
 const CHUNK = 64 * 1024;
 
 /**
- * Reads to the end, also from a pipe that somebody made non-blocking and whose writer is late.
+ * Reads to the end, also from a non-blocking pipe with a slow writer.
  *
  * @throws the system's error
  */

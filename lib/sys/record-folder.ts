@@ -4,20 +4,20 @@ import { messageOf } from '../cni/errors.ts';
 import { makeFolder, removeWritten, syncFolder, writeAtomically } from './atomic-file.ts';
 import { ioError, isMissing } from './io-error.ts';
 
-/** How a record is written in its file. */
+/** The file format of a record. */
 export interface RecordForm<T> {
   format(record: T): string;
-  /** @throws whatever says why the text is no record */
+  /** @throws an error saying why the text is not a record */
   parse(text: string): T;
 }
 
-/** A record among others: its file's name says whose it is, also where the content does not. */
+/** A record and its file name, which identifies the owner even where the content does not. */
 export interface Named<T> {
   readonly name: string;
   readonly record: T;
 }
 
-/** A folder of files, each a record. Names that begin with a dot are files being written, and locks. */
+/** A folder of record files. Names that begin with a dot are temporary files and locks. */
 export class RecordFolder<T> {
   readonly path: string;
   private readonly form: RecordForm<T>;
@@ -32,7 +32,7 @@ export class RecordFolder<T> {
   }
 
   /**
-   * @param isDurable it must survive a power cut
+   * @param isDurable survives a power cut
    * @throws CniError ioFailure
    */
   write(name: string, record: T, { isDurable = true } = {}): void {
@@ -42,7 +42,7 @@ export class RecordFolder<T> {
 
   /**
    * @returns undefined when there is none
-   * @throws CniError ioFailure when it cannot be read, or is no record
+   * @throws CniError ioFailure when it cannot be read or parsed
    */
   read(name: string): T | undefined {
     const file = this.fileOf(name);
@@ -56,7 +56,7 @@ export class RecordFolder<T> {
     }
   }
 
-  /** The same, where one that cannot be read is logged and counts as none. */
+  /** The same, except that an unreadable one is logged and counts as missing. */
   readOrLog(name: string, log: (line: string) => void): T | undefined {
     try {
       return this.read(name);
@@ -67,7 +67,7 @@ export class RecordFolder<T> {
   }
 
   /**
-   * Every record that can be read, in the order of names; the others are logged.
+   * All readable records, sorted by name; the others are logged.
    *
    * @throws CniError ioFailure when the folder cannot be read
    */
@@ -79,9 +79,9 @@ export class RecordFolder<T> {
   }
 
   /**
-   * A record that is not there is no failure.
+   * Idempotent.
    *
-   * @param isDurable it must not be back after a power cut
+   * @param isDurable it must not reappear after a power cut
    * @throws CniError ioFailure
    */
   remove(name: string, { isDurable = false } = {}): void {

@@ -2,8 +2,7 @@ import { writeSync } from 'node:fs';
 import { untilReady } from './pause.ts';
 
 /**
- * Writes all of it: what one write(2) did not take goes into the next, and a full pipe that somebody made non-blocking is
- * waited for.
+ * Writes everything: repeats partial writes, and waits for a full non-blocking pipe.
  *
  * @throws the system's error: ENOSPC, EFBIG, EPIPE
  */

@@ -1,4 +1,4 @@
-/** For tests on the real kernel: one of the changes that a plugin asks for fails before it is made. */
+/** For tests on the real kernel: makes one of a plugin's changes fail. */
 import { CniError } from '../cni/errors.ts';
 import { type Scope, scopeWith } from '../cni/scope.ts';
 import { Conversation } from '../netlink/conversation.ts';
@@ -7,14 +7,14 @@ import type { Native } from '../netns/native.ts';
 import type { Netns, Sysctl } from '../netns/netns.ts';
 import type { Node } from '../node/node.ts';
 
-/** How many changes were asked for. */
+/** Number of requested changes. */
 export interface Seen {
   steps: number;
 }
 
 export const FAILURE = 'made to fail';
 
-/** The same host, but the `nth` request to the kernel or write of a sysctl fails. */
+/** The same scope, but the `nth` kernel request or sysctl write fails. */
 export function failingAt(nth: number, seen: Seen): (scope: Scope) => Scope {
   const step = (what: string): void => {
     if (++seen.steps === nth) {
@@ -23,7 +23,7 @@ export function failingAt(nth: number, seen: Seen): (scope: Scope) => Scope {
   };
   const faulty = (netns: Netns, native: Native): Netns => {
     if (Object.hasOwn(netns, 'netlink')) {
-      return netns; // shared with a call further out
+      return netns; // shared with an outer call
     }
     const write = netns.writeSysctls.bind(netns);
     return Object.defineProperties(netns, {
@@ -78,12 +78,12 @@ export interface Outcome {
 }
 
 /**
- * Lets each step of a call fail once. A step that the call can do without does not make it fail: then it is undone.
+ * Makes each step of a call fail once. If the call succeeds without an optional step, it is undone.
  *
- * @param call the call, with the host changed
- * @param undo what takes back a call that succeeded
- * @param check looks whether all is as it was
- * @returns what the calls that failed said
+ * @param call the call, with the scope changed
+ * @param undo reverts a successful call
+ * @param check verifies the original state
+ * @returns stdout of the failed calls
  */
 export async function failEachStep(
   call: (change: (scope: Scope) => Scope) => Promise<Outcome>,

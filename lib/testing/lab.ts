@@ -1,4 +1,4 @@
-/** For tests on the real kernel: a node with a parent interface and a pod, in namespaces of their own. */
+/** For tests on the real kernel: a node with a parent interface, and a pod, in their own namespaces. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { Plugin } from '../cni/plugin.ts';
@@ -25,7 +25,7 @@ export class Lab implements Disposable {
       ip('netns', 'add', name);
       ip('-n', name, 'link', 'set', 'lo', 'up');
     }
-    // the kernel would add link-local addresses later, whenever it likes
+    // the kernel would add link-local addresses at any later time
     const none = 'echo 1 > /proc/sys/net/ipv6/conf/default/addr_gen_mode';
     execFileSync('ip', ['netns', 'exec', this.node, 'sh', '-c', none]);
     ip('-n', this.node, 'link', 'add', PARENT, 'type', 'veth', 'peer', 'name', 'up1');
@@ -38,7 +38,7 @@ export class Lab implements Disposable {
     return `/run/netns/${this.pod}`;
   }
 
-  /** A call on a node that is that namespace. */
+  /** A call on a node in that namespace. */
   scope(registry: Readonly<Record<string, Plugin>> = {}): Scope {
     const loaders: Registry = Object.fromEntries(
       Object.entries(registry).map(([name, plugin]) => [name, () => Promise.resolve(plugin)]),
@@ -67,7 +67,7 @@ export class Lab implements Disposable {
   }
 }
 
-/** Runs ip(8), and answers what it printed as JSON. */
+/** Runs ip(8), and returns its JSON output. */
 export function ip(...args: readonly string[]): unknown {
   const text = execFileSync('ip', ['-j', ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   return text.trim() === '' ? [] : JSON.parse(text);

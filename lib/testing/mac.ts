@@ -1,10 +1,10 @@
 import { type Mac, macOf } from '../net/mac.ts';
 
-/** For tests: a hardware address that is written down there. */
+/** For tests: a literal hardware address. */
 export function mac(text: string): Mac {
   const read = macOf(text);
   if (read === undefined) {
-    throw new TypeError(`"${text}" is no hardware address`);
+    throw new TypeError(`"${text}" is not a hardware address`);
   }
   return read;
 }

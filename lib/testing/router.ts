@@ -1,4 +1,4 @@
-/** For tests on the real kernel: a router that announces itself to whoever is at the other end of a link. */
+/** For tests on the real kernel: a router that advertises itself on a link. */
 import { type Ip, ipToBytes, parseIp } from '../net/ip.ts';
 import type { Netns } from '../netns/netns.ts';
 
@@ -10,12 +10,12 @@ const ROUTER_ADVERTISEMENT = 134;
 const ALL_NODES_MAC = Buffer.from('333300000001', 'hex');
 const ON_LINK_AND_AUTONOMOUS = 0xc0;
 
-/** What the router says of itself. */
+/** A router's advertisement. */
 export interface Advertised {
   /** its link-local address */
   readonly from: string;
   readonly preference?: keyof typeof PREFERENCES;
-  /** /64, from which hosts make addresses of their own */
+  /** /64, for autoconfiguration */
   readonly prefix?: string;
 }
 
@@ -54,12 +54,12 @@ function prefixOption(prefix: string): Buffer {
 function bytesOf(text: string): Buffer {
   const ip: Ip | undefined = parseIp(text);
   if (ip === undefined) {
-    throw new TypeError(`"${text}" is no address`);
+    throw new TypeError(`"${text}" is not an address`);
   }
   return ipToBytes(ip);
 }
 
-/** RFC 1071. All that is summed here has an even length. */
+/** RFC 1071. All input has an even length. */
 function checksumOf(bytes: Buffer): number {
   let sum = 0;
   for (let offset = 0; offset < bytes.length; offset += 2) {

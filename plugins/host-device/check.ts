@@ -9,9 +9,9 @@ import type { HostDeviceConf } from './config.ts';
 import type { DeviceRecord } from './record.ts';
 
 /**
- * Compares the device in the pod with the result of ADD, and with what was recorded of it.
+ * Compares the device in the pod with the result of ADD and with its record.
  *
- * @param record undefined for what the Go plugin added
+ * @param record undefined for an attachment made by the Go plugin
  * @throws CniError internal naming what differs
  */
 export async function checkDevice(
@@ -38,10 +38,10 @@ function faultOf(device: DeviceFacts, mac: string | undefined, record: DeviceRec
   }
   const was = record?.picture.device;
   if (was !== undefined && device.alias !== was.name && !isSameDevice(device, was)) {
-    return `is not the device that was called "${was.name}"`;
+    return `is not the device formerly named "${was.name}"`;
   }
   if (device.alias === '') {
-    return 'has lost its alias, the name that it goes home with';
+    return 'has lost its alias, which is its name on the host';
   }
   return device.isUp ? undefined : 'is down';
 }

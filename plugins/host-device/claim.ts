@@ -8,31 +8,31 @@ import { IFF_LOOPBACK } from '../../lib/netlink/codec/link.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { makeFolder } from '../../lib/sys/atomic-file.ts';
 import { FileLock } from '../../lib/sys/lock.ts';
-import { findHome, makeAsItWas } from './home.ts';
+import { findHome, restoreDevice } from './home.ts';
 import { type DeviceRecord, nameOf, type Records } from './record.ts';
-import { findWanted, selectorText, type Wanted } from './select.ts';
+import { findSelected, selectorText, type Wanted } from './select.ts';
 
 const LOCK_TIMEOUT_MS = 60_000;
 
-/** A device on the node, and the right to do something with it for as long as this is not disposed of. */
+/** A device on the node, locked until disposed of. */
 export interface Claimed extends Disposable {
   readonly device: DeviceFacts;
 }
 
 /**
- * Makes the wanted device this call's own. What a killed call or a pod that died has left of it is put right first.
+ * Locks the wanted device for this call. Leftovers of a killed call or a dead pod are cleaned up first.
  *
- * @throws CniError internal when it is not on the node; tryAgainLater when another call is at it
+ * @throws CniError internal when it is not on the node; tryAgainLater when another call has it locked
  */
 export async function claimDevice(scope: Scope, wanted: Wanted, records: Records, ifName: string): Promise<Claimed> {
   const place = { netlink: scope.node.host.netlink, sysfs: scope.node.sysfs };
-  let found = await findWanted(wanted, place);
+  let found = await findSelected(wanted, place);
   if (found === undefined) {
-    await settleAll(scope, records);
-    found = await findWanted(wanted, place);
+    await recoverAll(scope, records);
+    found = await findSelected(wanted, place);
   }
   if (found === undefined) {
-    throw notHere(wanted);
+    throw notFound(wanted);
   }
   if ((found.flags & IFF_LOOPBACK) !== 0) {
     throw new CniError(
@@ -42,12 +42,12 @@ export async function claimDevice(scope: Scope, wanted: Wanted, records: Records
   }
   const lock = await lockDevice(scope, records, found);
   try {
-    await settleLeftOvers(scope, records, found);
-    const now = await findWanted(wanted, place); // another call may have taken it while we waited
+    await recoverLeftovers(scope, records, found);
+    const now = await findSelected(wanted, place); // another call may have taken it while we waited
     if (now === undefined) {
-      throw notHere(wanted);
+      throw notFound(wanted);
     }
-    const device = await trueName(scope.node.host, now, ifName);
+    const device = await restoreOriginalName(scope.node.host, now, ifName);
     return { device, [Symbol.dispose]: () => lock[Symbol.dispose]() };
   } catch (error) {
     lock[Symbol.dispose]();
@@ -56,9 +56,9 @@ export async function claimDevice(scope: Scope, wanted: Wanted, records: Records
 }
 
 /**
- * Excludes every other call that is about the same device.
+ * Locks a device against all other calls.
  *
- * @param device as it is on the node, or was when it was recorded
+ * @param device as it is on the node, or as it was recorded
  * @throws CniError tryAgainLater, ioFailure
  */
 export function lockDevice(
@@ -71,45 +71,45 @@ export function lockDevice(
   return FileLock.acquire(scope, records.fileOf(`.${name}.lock`), { timeoutMs: LOCK_TIMEOUT_MS, isTransient: true });
 }
 
-const notHere = (wanted: Wanted): CniError =>
+const notFound = (wanted: Wanted): CniError =>
   new CniError(
     'internal',
     `cannot find ${selectorText(wanted)}: no such interface in this namespace; a pod may have it`,
   );
 
-/** A device that is not found by its selector may be on the node under another name. */
-async function settleAll(scope: Scope, records: Records): Promise<void> {
+/** A device that its selector does not match may be on the node under another name. */
+async function recoverAll(scope: Scope, records: Records): Promise<void> {
   for (const { record } of records.list(scope.log)) {
     using _lock = await lockDevice(scope, records, record.picture.device);
-    await settle(scope, records, record);
+    await recover(scope, records, record);
   }
 }
 
-async function settleLeftOvers(scope: Scope, records: Records, device: DeviceFacts): Promise<void> {
+async function recoverLeftovers(scope: Scope, records: Records, device: DeviceFacts): Promise<void> {
   for (const { record } of records.list(scope.log)) {
     if (isSameDevice(record.picture.device, device)) {
-      await settle(scope, records, record);
+      await recover(scope, records, record);
     }
   }
 }
 
 /**
- * The kernel left the device here when its pod died, the Go plugin's DEL brought it, or a call of ours was killed. Whether
- * the pod lives does not matter: the device is not in it.
+ * The kernel returned the device when its pod died, DEL of the Go plugin moved it, or a call of ours was killed. The
+ * device is not in the pod, so it does not matter whether the pod lives.
  */
-async function settle(scope: Scope, records: Records, record: DeviceRecord): Promise<void> {
+async function recover(scope: Scope, records: Records, record: DeviceRecord): Promise<void> {
   const here = await findHome(scope, record);
   if (here !== undefined) {
-    await makeAsItWas(scope, here, record);
+    await restoreDevice(scope, here, record);
     records.remove(nameOf(record));
   }
 }
 
 /**
- * A device that the Go plugin moved, and whose pod died, is called as it was there and says in its alias what it was
- * called before. Other aliases are somebody's text and stay.
+ * A device that the Go plugin moved, and whose pod died, still has its name from the pod; its alias is its name from
+ * before. Other aliases are user text and stay.
  */
-async function trueName(netns: Netns, device: DeviceFacts, ifName: string): Promise<DeviceFacts> {
+async function restoreOriginalName(netns: Netns, device: DeviceFacts, ifName: string): Promise<DeviceFacts> {
   const isLeftOver = device.name === ifName || /^(net|dev)\d+$/.test(device.name);
   const isOldName = ifNameFault(device.alias) === undefined && /^(en|eth|ib|hsn|p\d)[a-z0-9]*\d/.test(device.alias);
   if (!isLeftOver || !isOldName || (await findLink(netns.netlink, device.alias)) !== undefined) {

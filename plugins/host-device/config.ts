@@ -10,26 +10,24 @@ import {
 } from '../../lib/cni/config.ts';
 
 export const HostDeviceConf = networkConf({
-  device: text('The device by its name or an alternative name.'),
-  hwaddr: text('The device by its hardware address.'),
-  kernelpath: text('The device by its folder in sysfs: `/sys/devices/…`.'),
-  pciBusID: text('The device by its PCI address: `0000:65:02.3`.'),
+  device: text('Name or alternative name of the device.'),
+  hwaddr: text('Hardware address of the device.'),
+  kernelpath: text('Folder of the device in sysfs: `/sys/devices/…`.'),
+  pciBusID: text('PCI address of the device: `0000:65:02.3`.'),
   restore: flag(
-    'At DEL the device gets back what it had: addresses, routes, MTU, hardware address, alternative names, settings, up or down. Otherwise it comes back under its name and down.',
+    'DEL restores addresses, routes, MTU, hardware address, alternative names, settings, up or down. Otherwise only the name; the device is down.',
     true,
   ),
   useInterfaceNetwork: flag(
-    "Give the pod the device's own addresses, routes and rules, besides those of the IPAM plugin. Not for a device whose driver hands it to a program.",
+    "Give the pod the device's own addresses, routes and rules, in addition to those of the IPAM plugin. Not for a device with a userspace driver.",
   ),
-  dataDir: text('Folder of the records of what devices were. Default: `/var/lib/cni/host-device`.'),
+  dataDir: text('Folder for device records. Default: `/var/lib/cni/host-device`.'),
   ipam: ipamSection(),
   delegateTimeout: delegateTimeout(),
   dns: dns('Copied to the result.'),
   runtimeConfig: section(
     {
-      deviceID: text(
-        'The device by its name on the PCI or the auxiliary bus (capability `deviceID`): stronger than `pciBusID`.',
-      ),
+      deviceID: text('Name of the device on the PCI or auxiliary bus (capability `deviceID`); beats `pciBusID`.'),
     },
     'Filled in by the runtime.',
   ),

@@ -9,14 +9,14 @@ import { ifNameFault } from '../../lib/net/if-name.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 import { HostDeviceConf } from './config.ts';
 import { recordsIn } from './record.ts';
-import { findWanted, selectorText, wantedBy } from './select.ts';
+import { findSelected, resolveSelector, selectorText } from './select.ts';
 
-/** The devices that are configured, and those that dead pods have left under other names. */
+/** Checks that configured devices exist, and looks for devices that dead pods left under other names. */
 export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   const own = confsOfType(confs, 'host-device', undefined, (conf) => JSON.stringify(conf));
   return [
     ...(await flatMapInTurn(own, (conf) => examineDevice(scope, conf))),
-    ...(own.length > 0 ? await forgotten(scope, own) : []),
+    ...(own.length > 0 ? await orphaned(scope, own) : []),
   ];
 }
 
@@ -28,12 +28,12 @@ async function examineDevice(scope: Scope, document: JsonObject): Promise<readon
     const conf = readConf(HostDeviceConf, document);
     if (SELECTORS.every((key) => conf[key] === '')) {
       const isFilledIn = Object.entries(conf.capabilities).some(([key, isOn]) => key === 'deviceID' && isOn);
-      return isFilledIn ? [] : [unnamed(network)];
+      return isFilledIn ? [] : [noDevice(network)];
     }
-    const wanted = wantedBy(conf, scope.node.sysfs);
+    const wanted = resolveSelector(conf, scope.node.sysfs);
     const found = wanted.isUserspace
       ? undefined
-      : await findWanted(wanted, { netlink: scope.node.host.netlink, sysfs: scope.node.sysfs });
+      : await findSelected(wanted, { netlink: scope.node.host.netlink, sysfs: scope.node.sysfs });
     const isTaken = recordsIn(conf.dataDir)
       .list(scope.log)
       .some(({ record }) => record.network === conf['name']);
@@ -43,24 +43,24 @@ async function examineDevice(scope: Scope, document: JsonObject): Promise<readon
     return [
       {
         level: 'fault',
-        text: `${network} wants ${selectorText(wanted)}, which is not on the node, and no pod has it`,
-        fix: 'look whether it has another name now ("ip link"), or is bound to another driver',
+        text: `${network} wants ${selectorText(wanted)}, which is neither on the node nor in a pod`,
+        fix: 'check whether it was renamed ("ip link") or is bound to another driver',
       },
     ];
   } catch (error) {
-    return [{ level: 'fault', text: `${network}: ${messageOf(error)}`, fix: 'correct the configuration' }];
+    return [{ level: 'fault', text: `${network}: ${messageOf(error)}`, fix: 'fix the configuration' }];
   }
 }
 
-/** Whoever calls may fill one in, as multus of Kubernetes does. */
-const unnamed = (network: string): Finding => ({
+/** The caller may fill one in, as multus for Kubernetes does. */
+const noDevice = (network: string): Finding => ({
   level: 'warning',
-  text: `${network} names no device: pods fail unless the caller of host-device fills one in`,
-  fix: `name one by "${SELECTORS.join('", "')}", or declare the capability "deviceID" where the runtime has it`,
+  text: `${network} names no device: pods fail unless the runtime passes one`,
+  fix: `set one of "${SELECTORS.join('", "')}", or declare the capability "deviceID" if the runtime supports it`,
 });
 
-/** A device that was moved has its former name in its alias; one with a record is found by its record. */
-async function forgotten(scope: Scope, confs: readonly JsonObject[]): Promise<readonly Finding[]> {
+/** A moved device has its former name as alias; one with a record is found by its record. */
+async function orphaned(scope: Scope, confs: readonly JsonObject[]): Promise<readonly Finding[]> {
   const recorded = confs.flatMap((conf) =>
     recordsIn(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : '').list(scope.log),
   );
@@ -70,7 +70,7 @@ async function forgotten(scope: Scope, confs: readonly JsonObject[]): Promise<re
     .filter(({ alias }) => !recorded.some(({ record }) => record.picture.device.name === alias))
     .map(({ name, alias }) => ({
       level: 'warning',
-      text: `link "${name}" was "${alias}" before a pod had it, and has not got its name back`,
+      text: `link "${name}" was named "${alias}" before a pod had it, and was not renamed back`,
       fix: `ip link set ${name} down; ip link set ${name} name ${alias} alias ""`,
     }));
 }

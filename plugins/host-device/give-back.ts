@@ -14,15 +14,13 @@ import { bringHome, moveOutOf, openRecorded } from './home.ts';
 import { type DeviceRecord, nameOf, type Records, recordsIn } from './record.ts';
 
 /**
- * The device's part of DEL. A namespace, a device or a record that is not there is no failure.
+ * Moves the device back to the node, for DEL. A missing namespace, device or record is no failure.
  *
  * @throws CniError, ErrnoError when the device cannot leave the pod
  */
 export async function giveBack(call: DeletionCall, scope: Scope): Promise<void> {
   const records = recordsIn(dataDirOf(call.document));
-  const record = records.readOrLog(nameOf(call), (line) =>
-    scope.log(`${line}; the device is brought home by its alias`),
-  );
+  const record = records.readOrLog(nameOf(call), (line) => scope.log(`${line}; the device is moved back by its alias`));
   if (record !== undefined) {
     await giveBackRecorded(scope, records, { ...record, netns: call.netnsPath || record.netns });
     return;
@@ -30,13 +28,13 @@ export async function giveBack(call: DeletionCall, scope: Scope): Promise<void> 
   using netns = await reopenIfHere(scope, sandboxOfDevice(call));
   if (netns === undefined) {
     await recallByAlias(call, scope);
-  } else if (!isAnothers(call, scope, netns, records)) {
+  } else if (!belongsToAnother(call, scope, netns, records)) {
     await returnByAlias(call, scope, netns);
   }
-  records.remove(nameOf(call)); // one that could not be read
+  records.remove(nameOf(call)); // an unreadable one
 }
 
-/** Brings a device home from wherever it is, and forgets it. */
+/** Moves a device back from wherever it is, and deletes its record. */
 export async function giveBackRecorded(scope: Scope, records: Records, record: DeviceRecord): Promise<void> {
   using _lock = await lockForRelease(scope.log, () => lockDevice(scope, records, record.picture.device));
   using netns = await openRecorded(scope, record);
@@ -45,37 +43,39 @@ export async function giveBackRecorded(scope: Scope, records: Records, record: D
   }
 }
 
-/** Two containers may share a namespace, and have asked for the same name: the one that got it has the record. */
-const isAnothers = ({ ifName }: DeletionCall, scope: Scope, netns: Netns, records: Records): boolean =>
+/**
+ * Two containers may share a namespace and ask for the same interface name: the record belongs to the one that got it.
+ */
+const belongsToAnother = ({ ifName }: DeletionCall, scope: Scope, netns: Netns, records: Records): boolean =>
   records.list(scope.log).some(({ record }) => record.ifName === ifName && isNetnsOf(scope, netns, record.namespace));
 
-/** The Go plugin keeps the name from before in the link's alias, and nothing else. */
+/** The Go plugin keeps only the former name, in the link's alias. */
 async function returnByAlias(call: DeletionCall, scope: Scope, netns: Netns): Promise<void> {
   const device = await findDevice(netns.netlink, call.ifName);
   if (device === undefined) {
     return;
   }
   if (ifNameFault(device.alias) !== undefined) {
-    scope.log(`link "${device.name}" stays in the container: it has no alias that says what it was called before`);
+    scope.log(`link "${device.name}" stays in the container: its alias is not an interface name to restore`);
     return;
   }
   await moveOutOf(scope, netns, device, { name: device.alias, alias: '' });
 }
 
-/** The Go plugin's device whose namespace died: it is here, under the name that it had there. */
+/** A device moved by the Go plugin whose namespace died: it is on the node under its name from the pod. */
 async function recallByAlias(call: DeletionCall, scope: Scope): Promise<void> {
   const device = await findDevice(scope.node.host.netlink, call.ifName);
-  if (device === undefined || !isAskedFor(device, call.document) || ifNameFault(device.alias) !== undefined) {
+  if (device === undefined || !isNamedInConf(device, call.document) || ifNameFault(device.alias) !== undefined) {
     return;
   }
   if ((await findLink(scope.node.host.netlink, device.alias)) !== undefined) {
-    throw new CniError('internal', `cannot call link "${device.name}" "${device.alias}" again: that name is taken`);
+    throw new CniError('internal', `cannot rename link "${device.name}" back to "${device.alias}": that name is taken`);
   }
   await setAlias(scope.node.host.netlink, await renameLink(scope.node.host, device, device.alias), '');
 }
 
-/** Only a device that the configuration names without doubt: another one may be called so by its owner. */
-function isAskedFor(device: DeviceFacts, document: JsonObject): boolean {
+/** Only a device that the configuration names unambiguously: another may have this name by choice. */
+function isNamedInConf(device: DeviceFacts, document: JsonObject): boolean {
   const runtime = lookUp(document, 'runtimeConfig') as JsonObject | undefined;
   const names = [lookUp(document, 'device'), lookUp(document, 'pciBusID'), runtime && lookUp(runtime, 'deviceID')];
   return names.some(
@@ -83,7 +83,7 @@ function isAskedFor(device: DeviceFacts, document: JsonObject): boolean {
   );
 }
 
-/** '' when the document says nothing that can be used. */
+/** '' when the document has no usable value. */
 export function dataDirOf(document: JsonObject): string {
   const value = lookUp(document, 'dataDir');
   return typeof value === 'string' ? value : '';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { takePicture } from '../../lib/link/picture.ts';
-import { bringHome, findAway, findHome } from './home.ts';
+import { bringHome, findHome, findInPod } from './home.ts';
 import type { DeviceRecord } from './record.ts';
 import { type FakeLink, FakeNode } from './testing/fake-node.ts';
 
@@ -34,7 +34,7 @@ describe('the device in the pod', () => {
       found: 'lan',
     },
     {
-      what: 'is known by its place on the bus before its alias',
+      what: 'is identified by its bus address before its alias',
       links: [
         { ...OTHER, name: 'a0', alias: 'ens1f0' },
         { name: 'lan', alias: 'x' },
@@ -51,65 +51,65 @@ describe('the device in the pod', () => {
   ])('$what', async ({ links, found }) => {
     using node = new FakeNode();
     node.pod.links = links;
-    expect((await findAway(node.pod.netns, await recordOf(node)))?.name).toBe(found);
+    expect((await findInPod(node.pod.netns, await recordOf(node)))?.name).toBe(found);
   });
 
-  it('is known by kind and address when it is virtual', async () => {
+  it('is identified by kind and address when it is virtual', async () => {
     using node = new FakeNode();
     const record = await recordOf(node, VIRTUAL);
     node.pod.links = [{ ...VIRTUAL, name: 'lan', mac: '02:00:00:00:00:99' }];
-    expect(await findAway(node.pod.netns, record)).toBeUndefined();
+    expect(await findInPod(node.pod.netns, record)).toBeUndefined();
     node.pod.links = [{ ...VIRTUAL, name: 'lan' }];
-    expect((await findAway(node.pod.netns, record))?.name).toBe('lan');
+    expect((await findInPod(node.pod.netns, record))?.name).toBe('lan');
   });
 });
 
-describe('the device at home', () => {
+describe('the device on the node', () => {
   it.each(['ens1f0', 'net1', 'dev17'])('is found as %s', async (name) => {
     using node = new FakeNode();
     node.node.links = [{ ...OTHER, name: 'ens1f1' }, { name }];
     expect((await findHome(node.scope, await recordOf(node)))?.name).toBe(name);
   });
 
-  it('is not another one that has its name', async () => {
+  it('is not another device with its name', async () => {
     using node = new FakeNode();
     node.node.links = [{ ...OTHER, name: 'ens1f0' }];
     expect(await findHome(node.scope, await recordOf(node))).toBeUndefined();
   });
 });
 
-describe('bringing it home', () => {
-  it('is over for a virtual device that is nowhere; a piece of hardware may yet come', async () => {
+describe('moving it back', () => {
+  it('is done for a missing virtual device, but not for hardware, which the kernel may still return', async () => {
     using node = new FakeNode();
     expect(await bringHome(node.scope, await recordOf(node, VIRTUAL), undefined)).toBe(true);
     expect(await bringHome(node.scope, await recordOf(node), node.pod.netns)).toBe(false);
   });
 
-  it('renames one that the kernel left here', async () => {
+  it('renames back one that the kernel returned', async () => {
     using node = new FakeNode();
     node.node.links = [{ name: 'net1', alias: 'ens1f0' }];
     expect(await bringHome(node.scope, await recordOf(node), undefined)).toBe(true);
-    expect(node.said).toEqual(
+    expect(node.events).toEqual(
       expect.arrayContaining(['set the name "ens1f0" of link "net1"', 'set the alias "" of link "ens1f0"']),
     );
   });
 
-  it('does not rename it to what another link is called', async () => {
+  it('does not rename it to the name of another link', async () => {
     using node = new FakeNode();
     node.node.links = [
       { name: 'net1', alias: 'ens1f0' },
       { ...OTHER, name: 'ens1f0' },
     ];
     await expect(bringHome(node.scope, await recordOf(node), undefined)).rejects.toThrow(
-      'cannot call link "net1" "ens1f0" again: link "ens1f0" has that name now',
+      'cannot rename link "net1" back to "ens1f0": link "ens1f0" has that name',
     );
   });
 
-  it('leaves it in the pod, up, when its name is taken here', async () => {
+  it('leaves it in the pod, up, when its name is taken on the node', async () => {
     using node = new FakeNode();
     node.pod.links = [{ name: 'net1', alias: 'ens1f0', flags: 1 }];
     node.node.links = [{ ...OTHER, name: 'ens1f0' }];
     await expect(bringHome(node.scope, await recordOf(node), node.pod.netns)).rejects.toThrow('EEXIST');
-    expect(node.said).toEqual(['set link "net1" up']);
+    expect(node.events).toEqual(['set link "net1" up']);
   });
 });

@@ -10,53 +10,58 @@ import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import type { DeviceRecord } from './record.ts';
 
 /**
- * Brings a device home: out of the pod, or from under the name that the kernel left it with when its namespace died.
- *
- * Idempotent: what an interrupted call has done already is passed over.
+ * Moves a device back to the node, from the pod or from under the name that the kernel left it with when the pod's
+ * namespace died, and restores it. Idempotent.
  *
  * @param from the pod's namespace; undefined when it is gone
- * @returns true if the record can be deleted; false while the kernel has not yet returned the device: it does so some
- * time after the namespace has lost its name
- * @throws CniError, ErrnoError when the device cannot leave the pod; then it is there as it was, and up
+ * @returns true if the record can be deleted; false while the kernel has not yet returned the device, which it does
+ * some time after the namespace lost its name
+ * @throws CniError, ErrnoError when the device cannot leave the pod; then it is unchanged there, and up
  */
 export async function bringHome(scope: Scope, record: DeviceRecord, from: Netns | undefined): Promise<boolean> {
-  const away = from === undefined ? undefined : await findAway(from, record);
+  const away = from === undefined ? undefined : await findInPod(from, record);
   const home =
     away !== undefined && from !== undefined ? await moveOut(scope, from, away, record) : await findHome(scope, record);
   if (home === undefined) {
-    scope.log(`device "${record.picture.device.name}" is gone: there is nothing to bring back`);
-    return record.picture.device.kind !== ''; // a virtual link ends with its namespace
+    scope.log(`device "${record.picture.device.name}" is gone: nothing to restore`);
+    return record.picture.device.kind !== ''; // a virtual link dies with its namespace
   }
-  await makeAsItWas(scope, home, record);
+  await restoreDevice(scope, home, record);
   return true;
 }
 
 /**
- * A device that is here gets back its name and, unless the record says otherwise, all that it was. What was recorded of
- * another life, before a boot or before the device was made anew, is out of date: nothing of it is applied.
+ * Renames a device on the node back and, unless the record says otherwise, restores its state. A record of another
+ * incarnation of the device is stale and never applied.
  *
  * @throws CniError, ErrnoError when another link has its name
  */
-export async function makeAsItWas(scope: Scope, home: DeviceFacts, record: DeviceRecord): Promise<void> {
-  if (!isOfThisLife(scope, home, record)) {
-    scope.log(`device "${home.name}" stays as it is: what was recorded of it is older than the device`);
+export async function restoreDevice(scope: Scope, home: DeviceFacts, record: DeviceRecord): Promise<void> {
+  if (!isSameIncarnation(scope, home, record)) {
+    scope.log(
+      `device "${home.name}" is left as it is: its record is stale, from before a reboot or another device at this place`,
+    );
     return;
   }
-  const named = await callByName(scope.node.host, home, record);
+  const named = await renameBack(scope.node.host, home, record);
   const faults = record.restore
     ? await restorePicture(scope.node.host, named, record.picture)
     : await restoreNames(scope.node.host, named, record);
   for (const fault of faults) {
-    scope.log(`device "${named.name}" is not quite as it was: ${fault}`);
+    scope.log(`cannot fully restore device "${named.name}": ${fault}`);
   }
 }
 
-/** The pod's namespace as ADD knew it, wherever it is; undefined when it is gone. */
+/** The namespace that ADD recorded, wherever it is; undefined when it is gone. */
 export const openRecorded = (scope: Scope, { netns, namespace }: DeviceRecord): Promise<Netns | undefined> =>
   reopenIfHere(scope, { path: netns, identity: namespace });
 
-/** A virtual link has no hardware that would tell: its index does, with which it goes home. */
-function isOfThisLife(scope: Scope, home: DeviceFacts, { namespace, incarnation, picture }: DeviceRecord): boolean {
+/** A virtual link has no hardware incarnation; its index, kept when it moves back, identifies it. */
+function isSameIncarnation(
+  scope: Scope,
+  home: DeviceFacts,
+  { namespace, incarnation, picture }: DeviceRecord,
+): boolean {
   if (namespace.boot !== scope.node.bootId) {
     return false;
   }
@@ -66,8 +71,8 @@ function isOfThisLife(scope: Scope, home: DeviceFacts, { namespace, incarnation,
     : incarnationOf(device.parentDev, scope.node.sysfs) === incarnation;
 }
 
-/** The device within the pod: by what it is, since programs there can rename it and rewrite its alias. */
-export async function findAway(netns: Netns, { ifName, picture }: DeviceRecord): Promise<DeviceFacts | undefined> {
+/** The device in the pod, by identity: programs there can change its name and alias. */
+export async function findInPod(netns: Netns, { ifName, picture }: DeviceRecord): Promise<DeviceFacts | undefined> {
   const { device } = picture;
   const expected = await findDevice(netns.netlink, ifName);
   if (expected !== undefined && (expected.alias === device.name || isSameDevice(expected, device))) {
@@ -77,7 +82,7 @@ export async function findAway(netns: Netns, { ifName, picture }: DeviceRecord):
   return findSame(all, device) ?? all.find((other) => other.alias === device.name);
 }
 
-/** The device in the namespace that it came from, under whatever name. */
+/** The device on the node, under whatever name. */
 export async function findHome(scope: Scope, { picture }: DeviceRecord): Promise<DeviceFacts | undefined> {
   const { device } = picture;
   const named = await findDevice(scope.node.host.netlink, device.name);
@@ -90,7 +95,7 @@ export async function findHome(scope: Scope, { picture }: DeviceRecord): Promise
 /**
  * Moves a device out of the pod.
  *
- * @throws CniError, ErrnoError EEXIST when its name is taken at home: then it is in the pod as it was
+ * @throws CniError, ErrnoError EEXIST when its name is taken on the node; the device is then unchanged in the pod
  */
 export async function moveOutOf(
   scope: Scope,
@@ -113,8 +118,8 @@ export async function moveOutOf(
 const moveOut = (scope: Scope, from: Netns, away: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> =>
   moveOutOf(scope, from, away, picture.device);
 
-/** The kernel leaves a device whose namespace died under the name it had there, or as `dev<index>`. */
-async function callByName(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> {
+/** The kernel returns a device from a dead namespace under its name there, or as `dev<index>`. */
+async function renameBack(netns: Netns, device: DeviceFacts, { picture }: DeviceRecord): Promise<DeviceFacts> {
   const { name } = picture.device;
   if (device.name === name) {
     return device;
@@ -123,7 +128,7 @@ async function callByName(netns: Netns, device: DeviceFacts, { picture }: Device
   if (other !== undefined && other.index !== device.index) {
     throw new CniError(
       'internal',
-      `cannot call link "${device.name}" "${name}" again: link "${other.name}" has that name now`,
+      `cannot rename link "${device.name}" back to "${name}": link "${other.name}" has that name`,
     );
   }
   return renameLink(netns, device, name);

@@ -81,7 +81,7 @@ class Attachment implements Disposable {
     return existsSync(folder) ? readdirSync(folder) : [];
   }
 
-  /** All that ip(8) and the sysctls tell of node and pod, but for the order of what has none. */
+  /** What ip(8) and the sysctls show of node and pod; unordered lists sorted. */
   look(): unknown {
     const files = `/proc/sys/net/ipv4/conf/${DEVICE} /proc/sys/net/ipv6/conf/${DEVICE}`;
     const settings = inNetns(this.lab.node, `grep -rs "" ${files} || true`);
@@ -95,14 +95,14 @@ class Attachment implements Disposable {
     return JSON.parse(JSON.stringify({ states, settings }), sorted);
   }
 
-  /** The same when the kernel is through with its addresses: their routes come with the carrier. */
+  /** The same once the kernel has settled: routes of addresses appear with the carrier. */
   async lookSettled(): Promise<unknown> {
     const routes = (): string => JSON.stringify(ip('-n', this.lab.node, '-6', 'route', 'show', 'table', 'local'));
     await expect.poll(routes, { timeout: 10_000 }).toContain('2001:db8:1::2');
     return this.look();
   }
 
-  /** What the device is called, here. */
+  /** Name of the device on the node. */
   names(): unknown {
     const [link] = ip('-n', this.lab.node, 'link', 'show', DEVICE) as [{ ifname: string; ifalias: string }];
     return [link.ifname, link.ifalias];
@@ -118,7 +118,7 @@ describe('host-device ADD', () => {
   it.each([
     { what: 'with addresses of an IPAM plugin', extra: {}, atLeast: 15 },
     { what: "with the device's own addresses too", extra: { useInterfaceNetwork: true }, atLeast: 18 },
-  ])('has the device back as it was whichever of its steps fails, $what', async ({ extra, atLeast }) => {
+  ])('restores the device whichever step fails, $what', async ({ extra, atLeast }) => {
     using attachment = new Attachment();
     const before = await attachment.lookSettled();
     const failed = await failEachStep(
@@ -135,7 +135,7 @@ describe('host-device ADD', () => {
 });
 
 describe('host-device DEL', () => {
-  it('says so when one of its steps fails, and has the device home now or when it is called again', async () => {
+  it('fails when one of its steps fails, and has the device back then or after a retry', async () => {
     using attachment = new Attachment();
     const failed = await failEachStep(
       async (change) => {

@@ -39,7 +39,7 @@ class Attachment implements Disposable {
     return { exitCode, said: stdout === '' ? {} : (JSON.parse(stdout) as JsonObject) };
   }
 
-  /** In the pod, or on the node, without what says whether there is carrier. */
+  /** Routes in the pod or on the node, without carrier flags. */
   routes(namespace: string, ...query: readonly string[]): unknown {
     const routes = ip('-n', namespace, ...query, 'route', 'show', 'table', 'main') as { flags: string[] }[];
     return JSON.parse(JSON.stringify(routes).replaceAll('"linkdown"', '').replaceAll(DEVICE, 'net1'));
@@ -66,7 +66,7 @@ describe('a pod that inherits the network of its device', () => {
       ],
     ],
     [
-      'a gateway that is on the link because it is said to be',
+      'a gateway marked onlink',
       [`addr add 192.0.2.5/32 dev ${DEVICE}`, `route add default via 203.0.113.1 dev ${DEVICE} onlink`],
       [{ dst: '0.0.0.0/0', gw: '203.0.113.1' }],
     ],
@@ -76,7 +76,7 @@ describe('a pod that inherits the network of its device', () => {
       [{ dst: '0.0.0.0/0', gw: '203.0.113.1' }],
     ],
     [
-      'routes for types of service, which a result cannot say',
+      'routes for types of service, which a result cannot express',
       [
         `addr add 192.0.2.5/24 dev ${DEVICE}`,
         'route add 10.1.0.0/16 via 192.0.2.1 tos 0x10',
@@ -85,7 +85,7 @@ describe('a pod that inherits the network of its device', () => {
       [{ dst: '10.1.0.0/16', gw: '192.0.2.2' }],
     ],
     [
-      'two next hops, which a result cannot say',
+      'two next hops, which a result cannot express',
       [`addr add 192.0.2.5/24 dev ${DEVICE}`, 'route add default nexthop via 192.0.2.1 weight 2 nexthop via 192.0.2.2'],
       [],
     ],
@@ -116,7 +116,7 @@ describe('a pod that inherits the network of its device', () => {
     expect((await attachment.run('CHECK', { prevResult: added.said })).exitCode).toBe(0);
   });
 
-  it('has no way out through a link that stays at home', async () => {
+  it('has no next hop through a link that stays on the node', async () => {
     using attachment = new Attachment([
       'link add other type bridge',
       'link set other up',
@@ -126,7 +126,7 @@ describe('a pod that inherits the network of its device', () => {
     ]);
     const { lab } = attachment;
     for (const name of ['one', 'two', 'three', 'four']) {
-      ip('-n', lab.pod, 'link', 'add', name, 'type', 'bridge'); // one of them has the index of what stays at home
+      ip('-n', lab.pod, 'link', 'add', name, 'type', 'bridge'); // one of them has the index of the link that stays
       ip('-n', lab.pod, 'link', 'set', name, 'up');
     }
     expect(await attachment.run('ADD')).toMatchObject({ exitCode: 0 });
@@ -134,7 +134,7 @@ describe('a pod that inherits the network of its device', () => {
     expect(route).toMatchObject({ gateway: '192.0.2.1', dev: 'net1' });
   });
 
-  it('leaves the default route alone that the pod has already', async () => {
+  it("leaves the pod's own default route alone", async () => {
     using attachment = new Attachment([
       `addr add 192.0.2.5/24 dev ${DEVICE}`,
       'route add default nexthop via 192.0.2.1 nexthop via 192.0.2.2',
@@ -150,7 +150,7 @@ describe('a pod that inherits the network of its device', () => {
     expect(defaults).toHaveLength(2);
   });
 
-  it('is refused with the name of the route that it cannot have', async () => {
+  it('fails naming the route that cannot be applied', async () => {
     using attachment = new Attachment([
       `addr add 192.0.2.5/24 dev ${DEVICE}`,
       `addr add 198.51.100.5/24 dev ${DEVICE} scope link`,

@@ -36,7 +36,7 @@ describe('what a pod inherits of a device', () => {
     ]);
   });
 
-  it('is its routes, with what a result can say of them', () => {
+  it('is its routes, as far as a result can express them', () => {
     const routes = [
       route({ gateway: GATEWAY }),
       route({}, { family: 10 }),
@@ -52,7 +52,7 @@ describe('what a pod inherits of a device', () => {
     ]);
   });
 
-  it('is not in the result what that cannot say: several ways out, types of service, tunnels, and what is not unicast', () => {
+  it('leaves out of the result what it cannot express: several next hops, types of service, tunnels, non-unicast routes', () => {
     const routes = [
       route({ multipath: HOPS }),
       route({ via: Buffer.from('0a00fe80', 'hex') }),
@@ -64,7 +64,7 @@ describe('what a pod inherits of a device', () => {
     expect(inheritedRoutes(kept({ routes }))).toEqual([{ dst: '0.0.0.0/0', gw: '192.0.2.1' }]);
   });
 
-  it('is an address with a peer by another way: a result cannot say whose its prefix is', () => {
+  it('treats an address with a peer apart: a result cannot express whose its prefix is', () => {
     const head = { family: 2, prefix: 32, index: 7 };
     const peer = Buffer.concat(encodeAddress(head, { address: GATEWAY, local: V4 }));
     expect(inheritedAddresses(kept({ addresses: [peer, address(V6, 64)] })).ips).toEqual([

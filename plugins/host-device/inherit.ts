@@ -12,21 +12,21 @@ import type { Conversation } from '../../lib/netlink/conversation.ts';
 const AF_INET = 2;
 const SCOPE_GLOBAL = 0;
 
-/** The device's own addresses that a pod gets as those of an IPAM plugin: all but those with a peer. */
+/** The device's own addresses that can be applied like those of an IPAM plugin: all without a peer. */
 export const inheritedAddresses = ({ addresses }: Kept): Pick<Result, 'ips' | 'routes'> => ({
   ips: addresses.filter((body) => !hasPeer(body)).flatMap(addressOf),
   routes: [],
 });
 
 /**
- * Gives a pod what else a device had at home: addresses with a peer, rules and routes, in the kernel's own words, which
- * say more than a result can.
+ * Copies the rest of the device's network to the pod: addresses with a peer, rules and routes, as raw netlink messages,
+ * which carry more than a result can.
  *
  * @param device in the pod, up, with its other addresses
- * @returns the result with as much of it as a result can say
+ * @returns the result plus what a result can express
  * @throws CniError internal naming what the kernel refuses
  */
-export async function inheritTheRest(
+export async function inheritNetwork(
   netlink: Conversation,
   device: DeviceFacts,
   { name, kept }: { readonly name: string; readonly kept: Kept },
@@ -39,16 +39,19 @@ export async function inheritTheRest(
     ...(await copyRoutes(netlink, kept, device.index)),
   ];
   if (faults.length > 0) {
-    throw new CniError('internal', `cannot give the pod what "${name}" had: ${faults.join('; ')}`);
+    throw new CniError(
+      'internal',
+      `cannot apply the network configuration of "${name}" in the container: ${faults.join('; ')}`,
+    );
   }
   const ips = peers.flatMap(addressOf).map((ip) => ({ ...ip, interface: 0 }));
   return { ...result, ips: [...ips, ...result.ips], routes: [...inheritedRoutes(kept), ...result.routes] };
 }
 
-/** Those that a result can say: through one gateway or none, for every type of service. */
+/** Those that a result can express: at most one gateway, no type of service. */
 export const inheritedRoutes = ({ routes }: Kept): readonly Route[] => routes.flatMap(routeOf);
 
-/** An address whose prefix is that of somebody else: the route to them comes with it. */
+/** An address whose prefix is its peer's: it implies the route to the peer. */
 function hasPeer(body: Buffer): boolean {
   const { local, address } = decodeAddress(body).attributes;
   return local !== undefined && address !== undefined && !local.equals(address);

@@ -14,15 +14,15 @@ import { HostDeviceConf } from './config.ts';
 import { examine } from './examine.ts';
 import { dataDirOf, giveBack, giveBackRecorded } from './give-back.ts';
 import { bringHome, openRecorded } from './home.ts';
-import { inheritedAddresses, inheritTheRest } from './inherit.ts';
+import { inheritedAddresses, inheritNetwork } from './inherit.ts';
 import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
 import { recorded, recordFolders } from './recorded.ts';
-import { findWanted, selectorText, wantedBy } from './select.ts';
+import { findSelected, resolveSelector, selectorText } from './select.ts';
 import { refuseTakenName, takeDevice } from './take.ts';
 
 export const hostDevice: Plugin = definePlugin<HostDeviceConf>({
   name: 'host-device',
-  about: 'host-device: gives a pod a device of the node, whole',
+  about: 'host-device: moves a network device of the node into a pod',
   conf: HostDeviceConf,
   add,
   del,
@@ -40,11 +40,11 @@ export const hostDevice: Plugin = definePlugin<HostDeviceConf>({
   },
 });
 
-/** What the device is, where the bus tells it, and what the pod's files would be called. */
+/** Checks the selectors, the device on its bus, and the length of record names. */
 async function foresee(call: PodCall<HostDeviceConf>, scope: Scope): Promise<void> {
   const { conf, containerId, ifName } = call;
   refuseLongRecord({ containerId, ifName });
-  if (wantedBy(conf, scope.node.sysfs).isUserspace || !conf.useInterfaceNetwork) {
+  if (resolveSelector(conf, scope.node.sysfs).isUserspace || !conf.useInterfaceNetwork) {
     refuseUnprintable(call);
   }
   await ipamForesee(call, scope);
@@ -53,7 +53,7 @@ async function foresee(call: PodCall<HostDeviceConf>, scope: Scope): Promise<voi
 async function add(call: PodCall<HostDeviceConf>, scope: Scope): Promise<Result> {
   const { conf, containerId, ifName } = call;
   refuseLongRecord({ containerId, ifName });
-  const wanted = wantedBy(conf, scope.node.sysfs);
+  const wanted = resolveSelector(conf, scope.node.sysfs);
   using netns = scope.node.openNetns(call.netnsPath);
   if (wanted.isUserspace) {
     return addressOnly(call, scope);
@@ -77,12 +77,12 @@ async function add(call: PodCall<HostDeviceConf>, scope: Scope): Promise<Result>
     undo,
   );
   const was = { name: record.picture.device.name, kept };
-  const result = conf.useInterfaceNetwork ? await inheritTheRest(netns.netlink, device, was, addressed) : addressed;
+  const result = conf.useInterfaceNetwork ? await inheritNetwork(netns.netlink, device, was, addressed) : addressed;
   undo.commit();
   return result;
 }
 
-/** The program in the pod that gets the device must configure the addresses itself. */
+/** The userspace driver in the pod configures the addresses itself. */
 async function addressOnly(call: PodCall<HostDeviceConf>, scope: Scope): Promise<Result> {
   const own: Interface = { name: call.ifName, sandbox: call.netnsPath };
   refuseUnprintable(call);
@@ -93,7 +93,7 @@ async function addressOnly(call: PodCall<HostDeviceConf>, scope: Scope): Promise
   return { interfaces: [own], ips, routes: leases.routes, dns: dnsOf(call) };
 }
 
-/** As the Go plugin has it, `dns` is part of what an IPAM plugin is configured for. */
+/** As in the Go plugin, `dns` counts only with an IPAM plugin. */
 const dnsOf = (call: PodCall<HostDeviceConf>): Result['dns'] => (ipamType(call.document) === '' ? {} : call.conf.dns);
 
 function del(call: DeletionCall, scope: Scope): Promise<void> {
@@ -104,7 +104,7 @@ function del(call: DeletionCall, scope: Scope): Promise<void> {
 }
 
 async function check(call: PodCall<HostDeviceConf>, scope: Scope): Promise<void> {
-  const { isUserspace } = wantedBy(call.conf, scope.node.sysfs);
+  const { isUserspace } = resolveSelector(call.conf, scope.node.sysfs);
   using netns = scope.node.openNetns(call.netnsPath);
   await ipamForward(call, scope);
   if (!isUserspace) {
@@ -112,13 +112,13 @@ async function check(call: PodCall<HostDeviceConf>, scope: Scope): Promise<void>
   }
 }
 
-/** The device is here, or a pod has it. */
+/** Fails unless the device is on the node or in a pod. */
 async function status(call: NetworkCall<HostDeviceConf>, scope: Scope): Promise<void> {
   try {
-    const wanted = wantedBy(call.conf, scope.node.sysfs);
+    const wanted = resolveSelector(call.conf, scope.node.sysfs);
     const place = { netlink: scope.node.host.netlink, sysfs: scope.node.sysfs };
-    if (!wanted.isUserspace && (await findWanted(wanted, place)) === undefined && !(await isTaken(call, scope))) {
-      throw new CniError('notAvailable', `cannot find ${selectorText(wanted)}, and no pod has it`);
+    if (!wanted.isUserspace && (await findSelected(wanted, place)) === undefined && !(await isTaken(call, scope))) {
+      throw new CniError('notAvailable', `cannot find ${selectorText(wanted)} on the host, and no pod has it`);
     }
   } catch (error) {
     throw new CniError('notAvailable', messageOf(error), { cause: error });

@@ -41,7 +41,7 @@ describe('the record of a device', () => {
     expect(records.list(() => undefined).map(({ name }) => name)).toEqual(['c1-net2', 'c2-net1']);
   });
 
-  it('may be missing', () => {
+  it('is undefined when missing', () => {
     using node = new FakeNode();
     const records = recordsIn(node.records);
     expect(records.read('c1-net1')).toBeUndefined();
@@ -49,7 +49,7 @@ describe('the record of a device', () => {
     expect(() => records.remove('c1-net1')).not.toThrow();
   });
 
-  it.each([251, 256, 300])('is missing where its name could not be: a container ID of %i characters', (length) => {
+  it.each([251, 256, 300])('is missing when its name would be too long: a container ID of %i characters', (length) => {
     using node = new FakeNode();
     const records = recordsIn(node.records);
     const name = nameOf({ containerId: 'c'.repeat(length), ifName: 'net1' });
@@ -58,7 +58,7 @@ describe('the record of a device', () => {
   });
 
   it.each(['', '{', '[]', 'null', '{"format":1}', '{"format":2}'])(
-    'that is %j cannot be used, and hides no other',
+    'that is %j is rejected, and does not hide others',
     async (text) => {
       using node = new FakeNode();
       write(node, await recordOf(node, { containerId: 'c2' }));

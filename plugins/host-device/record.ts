@@ -9,7 +9,7 @@ import { RecordFolder } from '../../lib/sys/record-folder.ts';
 const DEFAULT_DATA_DIR = '/var/lib/cni/host-device';
 const FORMAT = 2;
 
-/** Whose a device is, and what it was before: written before it is touched, gone when it is back. */
+/** Owner and former state of a device: written before the device is touched, deleted when it is restored. */
 export interface DeviceRecord {
   readonly network: string;
   readonly containerId: string;
@@ -17,9 +17,9 @@ export interface DeviceRecord {
   /** CNI_NETNS of ADD */
   readonly netns: string;
   readonly namespace: NetnsIdentity;
-  /** the hardware's own: see `incarnationOf`; '' for a virtual link */
+  /** of the hardware, see `incarnationOf`; '' for a virtual link */
   readonly incarnation: string;
-  /** make it again what it was, or give back its name only */
+  /** restore everything, or only the name */
   readonly restore: boolean;
   readonly picture: Picture;
 }
@@ -41,7 +41,7 @@ const Form = z.object({
 
 export type Records = RecordFolder<DeviceRecord>;
 
-/** @param dataDir of the configuration; '' for the usual folder */
+/** @param dataDir of the configuration; '' for the default folder */
 export const recordsIn = (dataDir: string): Records =>
   new RecordFolder(dataDir || DEFAULT_DATA_DIR, {
     format: (record) => JSON.stringify({ format: FORMAT, ...record }, bytesAsText),

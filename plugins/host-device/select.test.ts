@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { readConf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { HostDeviceConf } from './config.ts';
-import { findWanted, selectorText, wantedBy } from './select.ts';
+import { findSelected, resolveSelector, selectorText } from './select.ts';
 import { type FakeLink, FakeNode } from './testing/fake-node.ts';
 
 const PCI = '0000:65:02.3';
@@ -38,8 +38,8 @@ function nodeWith(names: readonly string[], driver = 'iavf'): FakeNode {
 
 async function chosen(node: FakeNode, document: JsonObject): Promise<string | undefined> {
   const { sysfs, host } = node.scope.node;
-  const wanted = wantedBy(readConf(HostDeviceConf, document), sysfs);
-  return (await findWanted(wanted, { netlink: host.netlink, sysfs }))?.name;
+  const wanted = resolveSelector(readConf(HostDeviceConf, document), sysfs);
+  return (await findSelected(wanted, { netlink: host.netlink, sysfs }))?.name;
 }
 
 describe('the device with a hardware address', () => {
@@ -53,7 +53,7 @@ describe('the device with a hardware address', () => {
   it.each<[string, readonly FakeLink[], string]>([
     ['not the bridge that it is a port of', [{ name: 'br0', kind: 'bridge' }, { name: 'eth0' }], 'eth0'],
     [
-      'not what the kernel keeps in its namespace',
+      'not a link that cannot change its namespace',
       [
         { name: 'rep0', isImmutable: true },
         { name: 'eth0', isImmutable: false },
@@ -62,7 +62,7 @@ describe('the device with a hardware address', () => {
     ],
     ['not a VLAN above it', [{ name: 'eth0.5', kind: 'vlan' }, { name: 'eth0' }], 'eth0'],
     [
-      'the one of a bond that was born with it',
+      'the bond port whose permanent address it is',
       [{ name: 'bond0', kind: 'bond' }, { name: 'eth0' }, { name: 'eth1', permanentMac: MAC }],
       'eth1',
     ],
@@ -80,8 +80,8 @@ describe('the device with a hardware address', () => {
   });
 
   it.each<[readonly FakeLink[], string]>([
-    [[{ name: 'eth0' }, { name: 'eth1' }], `"${MAC}": "eth0", "eth1" have it; name one as "device"`],
-    [[{ name: 'br0', kind: 'bridge' }], `"${MAC}": only "br0" (bridge) has it, and cannot leave its namespace`],
+    [[{ name: 'eth0' }, { name: 'eth1' }], `"${MAC}": "eth0", "eth1" have it; set "device" instead`],
+    [[{ name: 'br0', kind: 'bridge' }], `"${MAC}": only "br0" (bridge) has it, which cannot change its namespace`],
     [[{ name: 'lo', flags: 8 }], 'only "lo" (loopback) has it'],
   ])('cannot be found among %j', async (all, says) => {
     using node = links(...all);
@@ -135,16 +135,19 @@ describe('the device that is wanted', () => {
     await expect(chosen(node, { pciBusID: PCI })).rejects.toThrow('no driver is bound to it');
   });
 
-  it.each(['vfio-pci', 'uio_pci_generic', 'igb_uio', 'iavf'])('is for a program with driver %s, or not', (driver) => {
-    using node = nodeWith([], driver);
-    const { isUserspace } = wantedBy(readConf(HostDeviceConf, { pciBusID: PCI }), node.scope.node.sysfs);
-    expect(isUserspace).toBe(driver !== 'iavf');
-  });
+  it.each(['vfio-pci', 'uio_pci_generic', 'igb_uio', 'iavf'])(
+    'is a userspace device or not with driver %s',
+    (driver) => {
+      using node = nodeWith([], driver);
+      const { isUserspace } = resolveSelector(readConf(HostDeviceConf, { pciBusID: PCI }), node.scope.node.sysfs);
+      expect(isUserspace).toBe(driver !== 'iavf');
+    },
+  );
 
   it('is named in messages by the selector that counts', () => {
     using node = nodeWith([]);
     const text = (document: JsonObject) =>
-      selectorText(wantedBy(readConf(HostDeviceConf, document), node.scope.node.sysfs));
+      selectorText(resolveSelector(readConf(HostDeviceConf, document), node.scope.node.sysfs));
     expect([
       text({ device: 'eth0', pciBusID: PCI }),
       text({ hwaddr: 'x' }),

@@ -16,27 +16,27 @@ import {
 } from '../../lib/sys/bus-device.ts';
 import type { HostDeviceConf } from './config.ts';
 
-/** Where devices are looked for. */
+/** Where to look for devices. */
 export interface Place {
   readonly netlink: Conversation;
   readonly sysfs: string;
 }
 
-/** What a configuration asks for; a device on a bus that is known is not yet a device in this namespace. */
+/** The configured device. That it is on its bus does not mean that its link is in this namespace. */
 export interface Wanted {
   readonly conf: HostDeviceConf;
   readonly bus: BusDevice | undefined;
-  /** the driver hands the device to a program: there is no link */
+  /** bound to a userspace driver: there is no link */
   readonly isUserspace: boolean;
 }
 
 /**
- * Reads what the selectors say and looks the device up on its bus.
+ * Reads the selectors and looks the device up on its bus.
  *
- * @throws CniError invalidNetworkConfig when there is no selector, or one that cannot be used; internal when the bus
- * has no such device, or no driver has it
+ * @throws CniError invalidNetworkConfig when no selector is given, or an invalid one; internal when the bus has no such
+ * device, or no driver is bound to it
  */
-export function wantedBy(conf: HostDeviceConf, sysfs: string): Wanted {
+export function resolveSelector(conf: HostDeviceConf, sysfs: string): Wanted {
   const id = conf.runtimeConfig?.deviceID ?? '';
   if (id === '' && [conf.device, conf.hwaddr, conf.kernelpath, conf.pciBusID].every((key) => key === '')) {
     throw new CniError(
@@ -52,12 +52,12 @@ export function wantedBy(conf: HostDeviceConf, sysfs: string): Wanted {
 }
 
 /**
- * The device itself, by the strongest selector: name, hardware address, folder in sysfs, bus.
+ * Finds the device by the strongest selector: name, hardware address, folder in sysfs, bus.
  *
  * @returns undefined when it is not in this namespace
- * @throws CniError invalidNetworkConfig when a selector cannot be used, or leaves the choice
+ * @throws CniError invalidNetworkConfig when a selector is invalid or ambiguous
  */
-export async function findWanted({ conf, bus }: Wanted, { netlink, sysfs }: Place): Promise<DeviceFacts | undefined> {
+export async function findSelected({ conf, bus }: Wanted, { netlink, sysfs }: Place): Promise<DeviceFacts | undefined> {
   if (conf.device !== '') {
     return findDevice(netlink, conf.device);
   }
@@ -65,12 +65,12 @@ export async function findWanted({ conf, bus }: Wanted, { netlink, sysfs }: Plac
     return findByHwaddr(netlink, conf.hwaddr);
   }
   if (conf.kernelpath !== '') {
-    return namedFirst(netlink, netNamesIn(conf.kernelpath, sysfs));
+    return findFirst(netlink, netNamesIn(conf.kernelpath, sysfs));
   }
-  return namedFirst(netlink, bus === undefined ? [] : netNamesOf(bus));
+  return findFirst(netlink, bus === undefined ? [] : netNamesOf(bus));
 }
 
-/** What the selectors say, for people: `"pciBusID" "0000:65:02.3"`. */
+/** The selector as text for people: `"pciBusID" "0000:65:02.3"`. */
 export function selectorText({ conf, bus }: Wanted): string {
   const keys = ['device', 'hwaddr', 'kernelpath'] as const;
   const key = keys.find((name) => conf[name] !== '');
@@ -90,8 +90,8 @@ function busDeviceOf(conf: HostDeviceConf, id: string, sysfs: string): BusDevice
 }
 
 /**
- * A bridge has the address of one of its ports, a VLAN that of the link below: what can move is taken, and of that the
- * device which was born with the address, or the only piece of hardware.
+ * A bridge has the address of one of its ports, a VLAN that of its lower device. Prefers devices that can move, among
+ * them the one whose permanent address it is, else the only hardware device.
  */
 async function findByHwaddr(netlink: Conversation, text: string): Promise<DeviceFacts | undefined> {
   const mac = macOf(text);
@@ -104,11 +104,11 @@ async function findByHwaddr(netlink: Conversation, text: string): Promise<Device
   const hardware = movable.filter(({ kind }) => kind === '');
   const likeliest = [born, hardware, movable].find(({ length }) => length > 0) ?? [];
   if (likeliest.length > 1) {
-    throw invalid(`cannot choose by "hwaddr" "${mac}": ${namesOf(likeliest)} have it; name one as "device"`);
+    throw invalid(`cannot select a device by "hwaddr" "${mac}": ${namesOf(likeliest)} have it; set "device" instead`);
   }
   if (likeliest.length === 0 && found.length > 0) {
     throw invalid(
-      `cannot use "hwaddr" "${mac}": only ${namesOf(found.map(({ device }) => device))} has it, and cannot leave its namespace`,
+      `cannot use "hwaddr" "${mac}": only ${namesOf(found.map(({ device }) => device))} has it, which cannot change its namespace`,
     );
   }
   return likeliest[0];
@@ -138,8 +138,8 @@ function netNamesIn(kernelPath: string, sysfs: string): readonly string[] {
   }
 }
 
-/** A PF in switchdev mode shows its representors too; the first name is what the Go plugin takes. */
-async function namedFirst(netlink: Conversation, names: readonly string[]): Promise<DeviceFacts | undefined> {
+/** A PF in switchdev mode also lists its representors; like the Go plugin, take the first name. */
+async function findFirst(netlink: Conversation, names: readonly string[]): Promise<DeviceFacts | undefined> {
   const [name] = names;
   return name === undefined ? undefined : findDevice(netlink, name);
 }

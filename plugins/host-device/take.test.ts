@@ -7,7 +7,7 @@ import { Undo } from '../../lib/cni/undo.ts';
 import { claimDevice } from './claim.ts';
 import { HostDeviceConf } from './config.ts';
 import { recordsIn } from './record.ts';
-import { wantedBy } from './select.ts';
+import { resolveSelector } from './select.ts';
 import { refuseTakenName, takeDevice } from './take.ts';
 import { FakeNode } from './testing/fake-node.ts';
 
@@ -19,7 +19,7 @@ async function take(node: FakeNode, device = 'ens1f0') {
   const call = { conf, network: 'n', containerId: 'c1', ifName: 'net1', netnsPath: '/pod' } as PodCall<HostDeviceConf>;
   const [netns, records] = [node.pod.netns, recordsIn(node.records)];
   await refuseTakenName(call, netns);
-  using claimed = await claimDevice(scope, wantedBy(conf, scope.node.sysfs), records, call.ifName);
+  using claimed = await claimDevice(scope, resolveSelector(conf, scope.node.sysfs), records, call.ifName);
   return await takeDevice(call, scope, claimed.device, { netns, records, undo: new Undo(scope) });
 }
 
@@ -29,7 +29,7 @@ const recorded = (node: FakeNode): readonly string[] =>
     .map(({ record }) => record.picture.device.name);
 
 describe('taking a device', () => {
-  it('writes down what it is before it moves it', async () => {
+  it('records its state before moving it', async () => {
     using node = new FakeNode();
     node.node.links = [{ name: 'ens1f0', alias: 'uplink' }];
     let then: readonly string[] = [];
@@ -47,7 +47,7 @@ describe('taking a device', () => {
     node.node.links = [{ name: 'ens1f0', altNames: ['net1', 'other', 'enp1s0f0'] }];
     await take(node);
     const names = 'take the alternative names from link "ens1f0"';
-    expect(node.said.filter((line) => line.startsWith('take the alternative'))).toEqual([names]);
+    expect(node.events.filter((line) => line.startsWith('take the alternative'))).toEqual([names]);
   });
 
   it.each([
@@ -59,19 +59,19 @@ describe('taking a device', () => {
     node.node.links = here;
     node.pod.links = links;
     await expect(take(node)).rejects.toThrow(says);
-    expect(node.said).toEqual([]);
+    expect(node.events).toEqual([]);
     expect(() => readdirSync(node.records)).toThrow('ENOENT');
   });
 
-  it('makes a device that a record names what it was, whether the pod of the record lives or not', async () => {
+  it('restores a device with a record, whether or not the pod of the record lives', async () => {
     using node = new FakeNode();
     node.node.links = [{ name: 'ens1f0', altNames: ['enp1s0f0'] }];
     await take(node);
-    node.node.links = [{ name: 'ens1f0' }]; // the Go plugin has brought it home
+    node.node.links = [{ name: 'ens1f0' }]; // the Go plugin has moved it back
     node.pod.links = [];
-    node.said.length = 0;
+    node.events.length = 0;
     const { record } = await take(node);
-    expect(node.said[0]).toBe('give link "ens1f0" the alternative name "enp1s0f0"');
+    expect(node.events[0]).toBe('give link "ens1f0" the alternative name "enp1s0f0"');
     expect(recorded(node)).toEqual([record.picture.device.name]);
   });
 
@@ -83,14 +83,14 @@ describe('taking a device', () => {
       },
     ],
     [
-      'it was made anew',
+      'it was recreated',
       (node) => {
         const folder = join(node.scope.node.sysfs, 'bus/pci/devices/0000:65:02.3');
         renameSync(folder, `${folder}.old`);
         mkdirSync(folder);
       },
     ],
-  ])('applies nothing that was recorded before %s', async (_, happens) => {
+  ])('does not apply a record from before %s', async (_, happens) => {
     using node = new FakeNode();
     mkdirSync(join(node.scope.node.sysfs, 'bus/pci/devices/0000:65:02.3'), { recursive: true });
     node.node.links = [{ name: 'ens1f0', altNames: ['enp1s0f0'] }];
@@ -98,30 +98,32 @@ describe('taking a device', () => {
     happens(node);
     node.node.links = [{ name: 'ens1f0' }]; // as the administrator has it today
     node.pod.links = [];
-    node.said.length = 0;
+    node.events.length = 0;
     await take(node);
-    expect(node.said.filter((line) => line.startsWith('give link'))).toEqual([]);
-    expect(node.said[0]).toBe('device "ens1f0" stays as it is: what was recorded of it is older than the device');
+    expect(node.events.filter((line) => line.startsWith('give link'))).toEqual([]);
+    expect(node.events[0]).toBe(
+      'device "ens1f0" is left as it is: its record is stale, from before a reboot or another device at this place',
+    );
     expect(recordsIn(node.records).read('c1-net1')?.picture.device.altNames).toEqual([]);
   });
 
-  it('gives a device of the Go plugin, whose pod has died, its name back', async () => {
+  it('renames back a device of the Go plugin whose pod has died', async () => {
     using node = new FakeNode();
     node.node.links = [{ name: 'net1', alias: 'ens1f0' }];
     await take(node, 'net1');
-    expect(node.said.slice(0, 2)).toEqual([
+    expect(node.events.slice(0, 2)).toEqual([
       'set the name "ens1f0" of link "net1"',
       'set the alias "" of link "ens1f0"',
     ]);
   });
 
   it.each([
-    { what: 'is somebody’s text', name: 'net1', alias: 'to the spine' },
-    { what: 'is a name but the device has one of its own', name: 'ens1f7', alias: 'ens1f0' },
+    { what: 'is user text', name: 'net1', alias: 'to the spine' },
+    { what: 'is an interface name but the device has its own', name: 'ens1f7', alias: 'ens1f0' },
   ])('leaves an alias alone that $what', async ({ name, alias }) => {
     using node = new FakeNode();
     node.node.links = [{ name, alias }];
     await take(node, name);
-    expect(node.said.filter((line) => line.startsWith('set the'))).toEqual([]);
+    expect(node.events.filter((line) => line.startsWith('set the'))).toEqual([]);
   });
 });

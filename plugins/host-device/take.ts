@@ -13,7 +13,7 @@ import type { HostDeviceConf } from './config.ts';
 import { bringHome } from './home.ts';
 import { type DeviceRecord, nameOf, type Records } from './record.ts';
 
-/** What ADD has taken from the node. */
+/** The device that ADD moved into the pod. */
 export interface Taken {
   /** the device, in the pod */
   readonly device: DeviceFacts;
@@ -21,10 +21,10 @@ export interface Taken {
 }
 
 /**
- * Takes a device into the pod: remembers what it is, then moves it and calls it CNI_IFNAME in one step. The caller has
- * claimed it.
+ * Records the state of a device that the caller has claimed, then moves it into the pod and renames it to CNI_IFNAME in
+ * one step.
  *
- * @throws CniError, ErrnoError; `undo` brings it home as it was
+ * @throws CniError, ErrnoError; `undo` restores it
  */
 export async function takeDevice(
   call: PodCall<HostDeviceConf>,
@@ -52,7 +52,7 @@ export async function takeDevice(
   return { device: await moveLink(scope.node.host, device, destination), record };
 }
 
-/** @throws CniError internal when the pod has an interface of that name */
+/** @throws CniError internal when the pod already has an interface of that name */
 export async function refuseTakenName({ ifName }: AttachmentCall<unknown>, netns: Netns): Promise<void> {
   if ((await findLink(netns.netlink, ifName)) !== undefined) {
     throw new CniError('internal', `cannot add interface "${ifName}": it already exists in "${netns.path}"`);

@@ -176,7 +176,7 @@ const FAILURES: readonly {
     step: 'naming the record of a network',
     prepare: () => ({ delegates: [lan('a', 'alpha'), lan('n'.repeat(245), 'beta')] }),
     code: 7,
-    msg: 'it is too long: a record would be named with 253 bytes, and 250 is the most',
+    msg: 'it is too long: the file name of its record would have 253 bytes, at most 250 are possible',
     undone: [],
   },
   {
@@ -184,7 +184,7 @@ const FAILURES: readonly {
     prepare: () => undefined,
     env: { CNI_CONTAINERID: 'c'.repeat(251) },
     code: 4,
-    msg: 'it is too long: a record would be named with 251 bytes, and 250 is the most',
+    msg: 'it is too long: the file name of its record would have 251 bytes, at most 250 are possible',
     undone: [],
   },
   {

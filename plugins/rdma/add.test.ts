@@ -42,7 +42,7 @@ describe('ADD', () => {
     expect(lab.kernel.devices.get('mlx5_9')).toBe(POD);
   });
 
-  it('takes the state for written before the device moves', async () => {
+  it('writes the state before the device moves', async () => {
     using lab = new Lab();
     lab.kernel.refuse = (what) => {
       if (what.startsWith('move')) {
@@ -54,13 +54,13 @@ describe('ADD', () => {
     expect(lab.kernel.log).toContain(`move mlx5_9 ${HOST} ${POD}`);
   });
 
-  it('writes each step to stderr when it is asked to', async () => {
+  it('writes each step to stderr when told to', async () => {
     using lab = new Lab();
     await lab.must('ADD', lab.conf({ args: { cni: { debug: true } } }));
     expect(lab.log).toEqual([`rdma: write "${lab.dataDir}/${STATE}"`, 'rdma: move RDMA device "mlx5_9" into the pod']);
   });
 
-  it.each(['Debug=true', 'MAC=02:00:00:00:00:01', 'a=b=c', ';'])('does not care for CNI_ARGS "%s"', async (args) => {
+  it.each(['Debug=true', 'MAC=02:00:00:00:00:01', 'a=b=c', ';'])('ignores CNI_ARGS "%s"', async (args) => {
     using lab = new Lab();
     await lab.must('ADD', lab.conf(), { CNI_ARGS: args });
     await lab.must('DEL', lab.conf(), { CNI_ARGS: args });
@@ -92,14 +92,14 @@ describe('the device of an ADD', () => {
     expect(lab.kernel.devices.get('mlx5_4')).toBe(HOST);
   });
 
-  it('is that of the only interface when nobody names it', async () => {
+  it('is that of the only interface when none is named', async () => {
     using lab = new Lab();
     lab.links.set(`${POD} net1`, { parentDevName: VF });
     await lab.must('ADD', lab.conf({ deviceID: '' }));
     expect(lab.kernel.devices.get('mlx5_9')).toBe(POD);
   });
 
-  it('is the VF with the mac of the only interface where the kernel does not tell', async () => {
+  it('is the VF with the mac of the only interface where the kernel does not report it', async () => {
     using lab = new Lab();
     await lab.must('ADD', lab.conf({ deviceID: '' }));
     expect(parseState(lab.files[STATE] ?? '')).toMatchObject({ deviceId: VF });
@@ -112,7 +112,7 @@ describe('the device of an ADD', () => {
     ['another mac', [{ name: 'net1', mac: '02:00:00:00:00:01' }], 'no VF has its mac "02:00:00:00:00:01"'],
     ['no real mac', [{ name: 'net1', mac: '00:00:00:00:00:00' }], 'no VF has its mac'],
     ['no mac at all', [{ name: 'net1', mac: 'x' }], 'no VF has its mac "x"'],
-  ])('must be named by somebody: %s', async (_, interfaces, why) => {
+  ])('must be named: %s', async (_, interfaces, why) => {
     using lab = new Lab();
     const { code, msg } = await lab.fails('ADD', lab.conf({ deviceID: '', prevResult: { interfaces } }));
     expect([code, msg]).toEqual([7, expect.stringContaining(why)]);
@@ -129,7 +129,7 @@ describe('the device of an ADD', () => {
     });
   });
 
-  it('is counted once when two ports of a PF tell of it', async () => {
+  it('is counted once when two ports of a PF report it', async () => {
     using lab = new Lab();
     lab.links.set(`${HOST} eth1`, { vfMacs: ['00:00:00:00:00:00', '02:00:00:00:00:99'] });
     lab.sysfs([
@@ -170,13 +170,13 @@ describe('an ADD that is repeated', () => {
     await lab.must('ADD');
     expect(await lab.fails('ADD', lab.conf({ deviceID: '0000:01:10.0' }))).toMatchObject({
       code: 999,
-      msg: expect.stringContaining('this attachment has "mlx5_9" already'),
+      msg: expect.stringContaining('this attachment already has "mlx5_9"'),
     });
     expect(lab.files[STATE]).toBe(STATE_CONTENT);
     expect(lab.kernel.devices.get('mlx5_8')).toBe(HOST);
   });
 
-  it('for another pod asks for patience while the first has the device', async () => {
+  it('for another pod fails with code 11 while the first has the device', async () => {
     using lab = new Lab();
     await lab.must('ADD');
     const other = { CNI_CONTAINERID: 'C2', CNI_NETNS: '/other' };
@@ -190,15 +190,15 @@ describe('an ADD that is repeated', () => {
 
 describe('an ADD that is refused does nothing', () => {
   it.each<readonly [string, object, number, string]>([
-    ['not in a list', { prevResult: undefined }, 7, '"prevResult" is missing: put it into a list of plugins, after'],
+    ['not in a list', { prevResult: undefined }, 7, '"prevResult" is missing: put it into a plugin list, after'],
     ['a prevResult that is none', { prevResult: { ips: 5 } }, 7, 'cannot read "prevResult.ips"'],
-    ['one of another family', { prevResult: { cniVersion: '0.4.0' } }, 999, 'does not go with 1.1.0'],
+    ['one of another family', { prevResult: { cniVersion: '0.4.0' } }, 999, 'does not match 1.1.0'],
     ['a prevResult without address in an old version', { cniVersion: '0.2.0', prevResult: {} }, 999, 'no valid IP'],
     ['a path for a device', { deviceID: '../../../etc' }, 7, 'cannot use "deviceID" "../../../etc"'],
     ['a device that is not there', { deviceID: '0000:09:00.0' }, 7, 'cannot find "deviceID" "0000:09:00.0"'],
     ['a device of a wrong type', { deviceID: 5 }, 7, 'cannot use "deviceID": 5 is not a string'],
     ['a relative folder', { dataDir: 'states' }, 7, 'cannot use "dataDir" "states"'],
-    ['a device without RDMA', { deviceID: '0000:01:10.0' }, 7, 'its driver "vfio-pci" hands it to a program'],
+    ['a device without RDMA', { deviceID: '0000:01:10.0' }, 7, 'its driver "vfio-pci" is a userspace driver'],
     ['a PF without driver', { deviceID: PF }, 7, 'no driver is bound to it'],
   ])('%s', async (_, more, code, message) => {
     using lab = new Lab();
@@ -224,7 +224,7 @@ describe('an ADD that is refused does nothing', () => {
     expectUntouched(lab);
   });
 
-  it('an InfiniBand interface, which would be lost', async () => {
+  it('an InfiniBand interface, which the kernel would delete', async () => {
     using lab = new Lab();
     lab.links.set(`${POD} net1`, { address: Buffer.alloc(20, 1) });
     expect(await lab.fails('ADD')).toMatchObject({ code: 7, msg: expect.stringContaining('use ib-sriov') });
@@ -264,15 +264,15 @@ describe('each step of ADD that fails leaves nothing', () => {
     expect(lab.kernel.log.filter((line) => line.startsWith('move'))).toEqual([]);
   });
 
-  it('a driver that cannot let its devices go', async () => {
+  it('a driver that cannot disassociate its devices', async () => {
     using lab = new Lab();
     lab.kernel.refuse = (request) => (request.startsWith('move') ? 95 : 0);
     const { msg } = await lab.fails('ADD');
-    expect(msg).toMatch(/EOPNOTSUPP.*its driver cannot take it away from programs/);
+    expect(msg).toMatch(/EOPNOTSUPP.*its driver cannot disassociate it from programs/);
     expectUntouched(lab);
   });
 
-  it('a move whose answer is lost is looked after, and was carried out', { tags: 'rdma/add-lost' }, async () => {
+  it('a move whose answer is lost is checked, and was done', { tags: 'rdma/add-lost' }, async () => {
     using lab = new Lab();
     lab.kernel.lostAnswers = 1;
     await lab.must('ADD');
@@ -292,7 +292,7 @@ describe('each step of ADD that fails leaves nothing', () => {
     expectUntouched(lab);
   });
 
-  it('a move of which the kernel says nothing is undone', async () => {
+  it('a move that the kernel does not answer is undone', async () => {
     using lab = new Lab();
     lab.kernel.lostAnswers = 1;
     lab.kernel.refuse = (request) => (request.startsWith('move') && lab.kernel.lostAnswers === 0 ? 12 : 0);
@@ -301,7 +301,7 @@ describe('each step of ADD that fails leaves nothing', () => {
     expect(lab.kernel.log.slice(undoing)).toContain(`move mlx5_9 ${POD} ${HOST}`);
   });
 
-  it('what cannot be undone stays known: DEL does it', async () => {
+  it('what cannot be undone stays recorded for DEL', async () => {
     using lab = new Lab();
     lab.kernel.lostAnswers = 1;
     lab.kernel.refuse = (request) => {

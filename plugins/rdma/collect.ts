@@ -3,7 +3,7 @@ import { doAll } from '../../lib/cni/errors.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { listRdmaDevices } from '../../lib/rdma/devices.ts';
-import { NOTHING, type RdmaState, readState, removeState, statesIn } from './state.ts';
+import { EMPTY_STATE, type RdmaState, readState, removeState, statesIn } from './state.ts';
 import { namesOf, takeBack } from './take-back.ts';
 
 export interface Collection {
@@ -14,13 +14,13 @@ export interface Collection {
 }
 
 /**
- * Gives back what attachments of the network have that are not valid any more. One failure does not keep the others.
+ * Moves back the devices of the network's attachments that are no longer valid. A failure does not stop the others.
  *
- * @throws CniError for all that could not be given back
+ * @throws CniError with all failures
  */
 export function collect({ network, dataDir, valid, log }: Collection, scope: Scope): Promise<void> {
   const folder = statesIn(dataDir);
-  const states = new Map(folder.names().map((name) => [name, readState(folder, name, scope.log) ?? NOTHING]));
+  const states = new Map(folder.names().map((name) => [name, readState(folder, name, scope.log) ?? EMPTY_STATE]));
   const invalid = [...states].filter(
     ([file, state]) => isOf(network, file, state) && !isValid(network, file, state, valid),
   );
@@ -28,7 +28,7 @@ export function collect({ network, dataDir, valid, log }: Collection, scope: Sco
     invalid.map(([file, state]) => async () => {
       if (!(await isReleased(state, states, scope, log))) {
         scope.log(
-          `cannot collect "${folder.fileOf(file)}": the device is not on the host, and the file does not say in which pod it is`,
+          `cannot collect "${folder.fileOf(file)}": the device is not on the host, and the file does not name its pod`,
         );
         return;
       }
@@ -48,7 +48,7 @@ const isValid = (network: string, file: string, { owner }: RdmaState, valid: rea
       : owner.containerId === containerID && owner.ifName === ifname,
   );
 
-/** Is the device on the host now? What a file of the Go plugin says is not enough to find it elsewhere. */
+/** Whether the device is on the host now. A file of the Go plugin does not say enough to find it elsewhere. */
 async function isReleased(
   state: RdmaState,
   states: ReadonlyMap<string, RdmaState>,
@@ -59,7 +59,7 @@ async function isReleased(
     const names = namesOf(state);
     return names.length === 0 || (await listRdmaDevices(scope.node.host)).some(({ name }) => names.includes(name));
   }
-  // the path may lead to another pod by now: one that has the device has a state of its own
+  // the path may lead to another pod by now, which has its own state if it has the device
   const isClaimed = [...states.values()].some((other) => other !== state && isSameDevice(other, state));
   const { netns: path, namespace } = state.owner;
   using netns = isClaimed ? undefined : await reopenIfHere(scope, { path, identity: namespace });

@@ -3,16 +3,16 @@ import { type Conf, flag, networkConf, section, text } from '../../lib/cni/confi
 import { CniError } from '../../lib/cni/errors.ts';
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
 
-/** Where the Go plugin keeps its states. */
+/** The Go plugin's folder. */
 const DEFAULT_DATA_DIR = '/var/lib/cni/rdma';
 
 export const RdmaConf = networkConf({
   deviceID: text(
-    'The device whose RDMA device the pod gets: a PCI address such as `0000:65:02.3`, or a name on the auxiliary bus such as `mlx5_core.sf.7`. Multus fills it in. Default: the device of the interface in `prevResult`.',
+    'Parent of the RDMA device: a PCI address such as `0000:65:02.3`, or a name on the auxiliary bus such as `mlx5_core.sf.7`. Filled in by multus. Default: the device of the interface in `prevResult`.',
   ),
-  dataDir: text(`Folder of the states of attachments. Default: \`${DEFAULT_DATA_DIR}\`.`),
+  dataDir: text(`Folder for the states of attachments. Default: \`${DEFAULT_DATA_DIR}\`.`),
   args: section(
-    { cni: section({ debug: flag('Write each step to stderr.') }, 'Those for plugins.') },
+    { cni: section({ debug: flag('Write each step to stderr.') }, 'Those for CNI plugins.') },
     'Optional settings.',
   ),
   runtimeConfig: section(
@@ -25,7 +25,7 @@ export type RdmaConf = Conf<typeof RdmaConf>;
 /** `deviceID` of the configuration, else the runtime's; '' when there is none. */
 export const wantedDevice = (conf: RdmaConf): string => conf.deviceID || conf.runtimeConfig?.deviceID || '';
 
-/** @throws CniError invalidNetworkConfig when it is relative: nobody knows to which folder */
+/** @throws CniError invalidNetworkConfig when it is relative */
 export function dataDirOf(dataDir: string): string {
   if (dataDir !== '' && !isAbsolute(dataDir)) {
     throw new CniError('invalidNetworkConfig', `cannot use "dataDir" "${dataDir}": it is not an absolute path`);
@@ -33,7 +33,7 @@ export function dataDirOf(dataDir: string): string {
   return dataDir || DEFAULT_DATA_DIR;
 }
 
-/** What DEL wants to know, whatever else the document says. */
+/** What DEL needs of the configuration. */
 export interface Wanted {
   /** as given */
   readonly dataDir: string;
@@ -41,7 +41,7 @@ export interface Wanted {
   readonly isVerbose: boolean;
 }
 
-/** Reads no more than that; what has a wrong type is taken for absent. */
+/** Reads only that; a value of a wrong type counts as absent. */
 export function readWanted(document: JsonObject): Wanted {
   const textIn = (object: unknown, key: string): string => {
     const value = isObject(object) ? lookUp(object, key) : undefined;

@@ -15,7 +15,7 @@ async function attached(): Promise<Lab> {
 }
 
 describe('DEL', () => {
-  it('gives the device back and forgets it; once more it does nothing', async () => {
+  it('moves the device back and deletes the state; it is idempotent', async () => {
     using lab = await attached();
     expect(await lab.run('DEL')).toEqual({ stdout: '', stderr: '', exitCode: 0 });
     expect(lab.kernel.log.at(-1)).toBe(`move mlx5_9 ${POD} ${HOST}`);
@@ -25,7 +25,7 @@ describe('DEL', () => {
     expect(lab.kernel.log).toEqual([]);
   });
 
-  it('reads what the Go plugin has written', async () => {
+  it('reads a state of the Go plugin', async () => {
     using lab = await attached();
     lab.writeState(STATE, GO_STATE);
     await lab.must('DEL');
@@ -46,7 +46,7 @@ describe('DEL', () => {
     ['empty', undefined, { CNI_NETNS: '' }],
     ['missing', missing(POD), {}],
     ['no namespace any more', noNetns(POD), {}],
-  ])('forgets the device when the namespace is %s: the kernel has brought it back', async (_, failure, env) => {
+  ])('deletes the state when the namespace is %s: the kernel has returned the device', async (_, failure, env) => {
     using lab = await attached();
     if (failure !== undefined) {
       lab.broken.set(POD, failure);
@@ -73,7 +73,7 @@ describe('DEL', () => {
   it.each([
     ['on the host', HOST],
     ['in another pod', '/other'],
-  ])('forgets a device that is %s already', async (_, place) => {
+  ])('deletes the state of a device that is %s already', async (_, place) => {
     using lab = await attached();
     lab.kernel.devices.set('mlx5_9', place);
     await lab.must('DEL');
@@ -103,7 +103,7 @@ describe('DEL', () => {
     expect(lab.files).toEqual({});
   });
 
-  it('keeps the state of a device that does not come back, and says why', async () => {
+  it('keeps the state of a device that cannot be moved back, and says why', async () => {
     using lab = await attached();
     lab.kernel.refuse = (what) => (what.startsWith('move') ? 16 : 0);
     expect(await lab.fails('DEL')).toEqual({
@@ -116,21 +116,21 @@ describe('DEL', () => {
     expect([lab.kernel.devices.get('mlx5_9'), lab.files]).toEqual([HOST, {}]);
   });
 
-  it('takes the temporary file of a killed ADD away', async () => {
+  it('removes the temporary file of a killed ADD', async () => {
     using lab = new Lab();
     lab.writeState(`.${STATE}.tmp`, '{"ver');
     await lab.must('DEL');
     expect(lab.files).toEqual({});
   });
 
-  it('does not keep a pod because of a file that cannot be removed', async () => {
+  it('does not fail because a file cannot be removed', async () => {
     using lab = new Lab();
     mkdirSync(join(lab.dataDir, STATE), { recursive: true });
     await lab.must('DEL');
     expect(lab.log).toContainEqual(expect.stringMatching(/^cannot remove ".*blue-C1-net1"/));
   });
 
-  it('writes each step to stderr when it is asked to', async () => {
+  it('writes each step to stderr when told to', async () => {
     using lab = await attached();
     const conf = lab.conf({ args: { cni: { debug: true } } });
     await lab.must('DEL', conf);
@@ -138,7 +138,7 @@ describe('DEL', () => {
     await lab.must('DEL', conf);
     expect(lab.log).toEqual([
       'rdma: move RDMA device "mlx5_9" back to the host',
-      'rdma: the pod does not have RDMA device "mlx5_9" any more',
+      'rdma: RDMA device "mlx5_9" is no longer in the pod',
     ]);
   });
 

@@ -21,19 +21,19 @@ function hostOf(kernel: FakeRdma): Scope {
 const found = (kernel: FakeRdma, confs: readonly (typeof CONFS)[number][] = CONFS) =>
   examine(hostOf(kernel), { confs, records: [], isGone: () => false });
 
-describe('what rdma finds on a node', () => {
-  it('is nothing where no network asks for it, or all is well', async () => {
+describe('findings of rdma', () => {
+  it('are none when no network needs RDMA, or all is well', async () => {
     const kernel = new FakeRdma();
     expect(await found(kernel, [])).toEqual([]);
     kernel.devices.set('rxe0', HOST);
     expect(await found(kernel)).toEqual([]);
   });
-  it('is that no device is left', async () => {
+  it('report that no device is left', async () => {
     expect(await found(new FakeRdma())).toMatchObject([
       { level: 'warning', text: expect.stringContaining('no RDMA device left') },
     ]);
   });
-  it('is a mode in which no device can be given away, with the way out', async () => {
+  it('report a wrong mode, with the fix', async () => {
     const kernel = new FakeRdma();
     kernel.mode = NETNS_SHARED;
     expect(await found(kernel)).toMatchObject([{ level: 'fault', fix: expect.stringContaining('netns_mode=0') }]);
@@ -44,8 +44,8 @@ describe('what rdma finds on a node', () => {
   });
 });
 
-describe('what rdma has recorded', () => {
-  it('is the device of each attachment, and how to take it back', async () => {
+describe('records of rdma', () => {
+  it('give the device of each attachment, and how to release it', async () => {
     using folder = temporaryFolder();
     const namespace = { boot: 'b', inode: '4:7' };
     const owner = { network: 'fast', containerId: 'c1', ifName: 'net1', netns: '/run/netns/a', namespace };

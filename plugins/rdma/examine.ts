@@ -4,7 +4,7 @@ import type { Scope } from '../../lib/cni/scope.ts';
 import { listRdmaDevices } from '../../lib/rdma/devices.ts';
 import { type RdmaMode, rdmaMode } from '../../lib/rdma/mode.ts';
 
-/** The mode of the subsystem, and whether there is any device, where a network asks for one. */
+/** Checks the mode of the RDMA subsystem and that there is a device, if a network needs one. */
 export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   if (confsOfType(confs, 'rdma', undefined, () => '').length === 0) {
     return [];
@@ -18,8 +18,8 @@ export async function examine(scope: Scope, { confs }: Examined): Promise<readon
     : [
         {
           level: 'warning',
-          text: 'the node has no RDMA device left: pods have them all, or no driver makes any',
-          fix: 'look at "rdma dev" and at "braid list"; mlx5_ib, irdma and their like are loaded apart from the NIC\'s driver',
+          text: 'the node has no RDMA device left: pods have them all, or no driver provides any',
+          fix: 'see "rdma dev" and "braid list"; RDMA modules such as mlx5_ib or irdma are separate from the NIC\'s driver',
         },
       ];
 }
@@ -27,17 +27,17 @@ export async function examine(scope: Scope, { confs }: Examined): Promise<readon
 const FINDINGS: Readonly<Record<Exclude<RdmaMode, 'exclusive'>, Finding>> = {
   shared: {
     level: 'fault',
-    text: 'the RDMA subsystem is in shared mode: no device can be given to one pod alone',
-    fix: 'put "options ib_core netns_mode=0" into a file of /etc/modprobe.d and boot, or run "rdma system set netns exclusive" before there is any pod',
+    text: 'the RDMA subsystem is in shared mode: no device can belong to a single pod',
+    fix: 'put "options ib_core netns_mode=0" into a file in /etc/modprobe.d and reboot, or run "rdma system set netns exclusive" before the first pod starts',
   },
-  unaware: {
+  unsupported: {
     level: 'fault',
-    text: 'this kernel knows no network namespaces for RDMA',
-    fix: 'take Linux 5.3 or newer',
+    text: 'this kernel does not support network namespaces for RDMA',
+    fix: 'upgrade to Linux 5.3 or newer',
   },
   missing: {
     level: 'fault',
-    text: 'the RDMA subsystem is not loaded, and a network asks for RDMA devices',
+    text: 'the RDMA subsystem is not loaded, but a network needs RDMA devices',
     fix: 'load "ib_core" and the RDMA module of the NIC, such as mlx5_ib',
   },
 };

@@ -19,17 +19,17 @@ describe('planMove', () => {
     expect(planMove(facts({ hidden: ['mlx5_9', 'mlx5_8'] }))).toEqual({ device: ours, isInPod: false });
   });
 
-  it('finds it in the pod, where an ADD that was killed has moved it', () => {
+  it('finds it in the pod, where a killed ADD has moved it', () => {
     const moved = { visible: [], hidden: ['mlx5_9'], onHost: [], inPod: [{ index: 7, name: 'mlx5_1' }, ours] };
     expect(planMove(facts(moved))).toEqual({ device: ours, isInPod: true });
   });
 
   it.each([
     ['no driver', { driver: '' }, 'no driver is bound to it'],
-    ['a driver for programs', { driver: 'vfio-pci', isUserspace: true }, 'its driver "vfio-pci" hands it to a program'],
-    ['a driver we know', {}, 'its driver "mlx5_core" has made none: load the module "mlx5_ib"'],
-    ['another driver', { driver: 'igbvf' }, `its driver "igbvf" has made none: load the driver's RDMA module`],
-  ])('names what is to be done when there is none: %s', (_, more, message) => {
+    ['a userspace driver', { driver: 'vfio-pci', isUserspace: true }, 'its driver "vfio-pci" is a userspace driver'],
+    ['a driver we know', {}, 'its driver "mlx5_core" has created none: load the module "mlx5_ib"'],
+    ['another driver', { driver: 'igbvf' }, `its driver "igbvf" has created none: load the driver's RDMA module`],
+  ])('says what to do when there is none: %s', (_, more, message) => {
     expect(() => planMove(facts({ visible: [], ...more }))).toThrow(
       expect.objectContaining({
         code: 7,
@@ -40,14 +40,14 @@ describe('planMove', () => {
 
   it('does not choose between several', () => {
     expect(() => planMove(facts({ visible: ['mlx5_8', 'mlx5_9'] }))).toThrow(
-      expect.objectContaining({ code: 7, message: expect.stringContaining('it has several, "mlx5_8", "mlx5_9"') }),
+      expect.objectContaining({ code: 7, message: expect.stringContaining('it has "mlx5_8", "mlx5_9", and only one') }),
     );
   });
 
   it.each([
     ['not seen on the host at all', { visible: [], hidden: ['mlx5_9'] }],
     ['seen in sysfs only', {}],
-  ])('asks for patience when a third namespace has it: %s', (_, more) => {
+  ])('asks to try again later when a third namespace has it: %s', (_, more) => {
     expect(() => planMove(facts({ onHost: [], ...more }))).toThrow(
       expect.objectContaining({ code: 11, message: expect.stringContaining('it is in another network namespace') }),
     );

@@ -12,15 +12,15 @@ import { collect } from './collect.ts';
 import { dataDirOf, RdmaConf, readWanted, wantedDevice } from './config.ts';
 import { busDeviceOf } from './device.ts';
 import { examine } from './examine.ts';
-import { give } from './give.ts';
-import { demandPrevious } from './previous.ts';
+import { moveIntoPod } from './move-into-pod.ts';
+import { requirePrevious } from './previous.ts';
 import { recorded } from './recorded.ts';
 import { nameOf, type RdmaState, readState, removeState, statesIn } from './state.ts';
 import { deviceIn, takeBack } from './take-back.ts';
 
 export const rdma: Plugin = definePlugin<RdmaConf>({
   name: 'rdma',
-  about: 'rdma: gives a pod the RDMA device of its NIC',
+  about: 'rdma: moves the RDMA device of a NIC into a pod',
   conf: RdmaConf,
   add,
   del,
@@ -34,20 +34,20 @@ export const rdma: Plugin = definePlugin<RdmaConf>({
 });
 
 function validate(call: PodCall<RdmaConf>): void {
-  demandPrevious(call);
+  requirePrevious(call);
   dataDirOf(call.conf.dataDir);
 }
 
 async function add(call: PodCall<RdmaConf>, scope: Scope): Promise<Result> {
   refuseLongRecord({ network: call.network, containerId: call.containerId, ifName: call.ifName });
-  const previous = demandPrevious(call);
-  formatResult(previous, call.version); // one that cannot be printed is better known before anything is done
+  const previous = requirePrevious(call);
+  formatResult(previous, call.version); // refuse one that cannot be printed before anything changes
   const dataDir = dataDirOf(call.conf.dataDir);
-  await demandExclusive(scope, 'internal');
+  await requireExclusive(scope, 'internal');
   using netns = scope.node.openNetns(call.netnsPath);
   await using undo = new Undo(scope);
   const device = await busDeviceOf(wantedDevice(call.conf), previous, netns, scope);
-  await give(
+  await moveIntoPod(
     { device, netns, dataDir, owner: call, log: stepLog(scope, call.conf.args?.cni?.debug ?? false) },
     scope,
     undo,
@@ -56,7 +56,7 @@ async function add(call: PodCall<RdmaConf>, scope: Scope): Promise<Result> {
   return previous;
 }
 
-/** Success whenever there is nothing to give back: a namespace that ended has given its devices back itself. */
+/** Succeeds when there is nothing to move back: the kernel returns the devices of a dead namespace. */
 async function del(call: DeletionCall, scope: Scope): Promise<void> {
   const wanted = readWanted(call.document);
   const states = statesIn(dataDirOf(wanted.dataDir));
@@ -75,12 +75,12 @@ const sandboxOfState = (call: AttachmentCall<unknown>, { owner }: RdmaState): Sa
     : { path: call.netnsPath || owner.netns, identity: owner.namespace };
 
 async function check(call: PodCall<RdmaConf>, scope: Scope): Promise<void> {
-  demandPrevious(call);
-  await demandExclusive(scope, 'internal');
+  requirePrevious(call);
+  await requireExclusive(scope, 'internal');
   const states = statesIn(dataDirOf(call.conf.dataDir));
   const state = readState(states, nameOf(call), scope.log);
   if (state === undefined) {
-    throw differs(`there is no state of the attachment: "${states.fileOf(nameOf(call))}" is missing`);
+    throw differs(`the attachment has no state: "${states.fileOf(nameOf(call))}" is missing`);
   }
   using netns = scope.node.openNetns(call.netnsPath);
   if ((await deviceIn(netns, state, scope)) === undefined) {
@@ -91,19 +91,19 @@ async function check(call: PodCall<RdmaConf>, scope: Scope): Promise<void> {
 
 async function status(call: NetworkCall<RdmaConf>, scope: Scope): Promise<void> {
   dataDirOf(call.conf.dataDir);
-  await demandExclusive(scope, 'notAvailable');
+  await requireExclusive(scope, 'notAvailable');
 }
 
 async function gc(call: NetworkCall<RdmaConf>, scope: Scope, valid: readonly Attachment[] | undefined): Promise<void> {
   if (valid === undefined) {
-    return; // nothing was said of any attachment
+    return; // no list of valid attachments was given
   }
   const log = stepLog(scope, call.conf.args?.cni?.debug ?? false);
   await collect({ network: call.network, dataDir: dataDirOf(call.conf.dataDir), valid, log }, scope);
 }
 
-/** @throws CniError with this code and what a person must do */
-async function demandExclusive(scope: Scope, code: CodeWord): Promise<void> {
+/** @throws CniError with this code, saying what to do */
+async function requireExclusive(scope: Scope, code: CodeWord): Promise<void> {
   let fault: string | undefined;
   try {
     fault = modeFault(await rdmaMode(scope.node.host));

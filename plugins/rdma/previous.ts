@@ -5,17 +5,17 @@ import { previousResult } from '../../lib/cni/previous.ts';
 import type { Result } from '../../lib/cni/result.ts';
 
 /**
- * The result of the plugin before this one.
+ * The result of the previous plugin.
  *
- * @throws CniError invalidNetworkConfig when there is none: rdma gives a device to an attachment that another plugin
- * makes; internal when its version does not go with the configuration's
+ * @throws CniError invalidNetworkConfig when there is none: rdma needs an attachment that another plugin makes;
+ * internal when its version differs from the configuration's
  */
-export function demandPrevious(call: AttachmentCall<unknown>): Result {
+export function requirePrevious(call: AttachmentCall<unknown>): Result {
   if ((lookUp(call.document, 'prevResult') ?? null) === null) {
     throw new CniError(
       'invalidNetworkConfig',
-      'cannot run rdma by itself: "prevResult" is missing: put it into a list of plugins, after the one that attaches ' +
-        'the device, such as sriov or host-device',
+      'cannot run rdma on its own: "prevResult" is missing: put it into a plugin list, after the plugin that attaches the ' +
+        'device, such as sriov or host-device',
     );
   }
   return previousResult(call);

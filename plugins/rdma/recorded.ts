@@ -7,7 +7,7 @@ import { NEWEST } from '../../lib/cni/versions.ts';
 import { dataDirOf } from './config.ts';
 import { statesIn } from './state.ts';
 
-/** The RDMA devices that pods have. A state of the Go plugin does not say whose it is. */
+/** The RDMA devices that pods have. A state of the Go plugin does not name the owner. */
 export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'rdma', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
@@ -36,7 +36,7 @@ export async function recorded(scope: Scope, confs: readonly JsonObject[]): Prom
   });
 }
 
-/** A relative one is refused by every verb: nothing can be recorded there. */
+/** Every verb refuses a relative path: nothing is recorded there. */
 function folderIn(conf: JsonObject): string {
   const dataDir = textIn(conf, 'dataDir');
   return dataDirOf(dataDir.startsWith('/') ? dataDir : '');

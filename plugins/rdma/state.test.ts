@@ -16,7 +16,7 @@ const state: RdmaState = {
 const quiet = (): void => undefined;
 
 describe('the state of an attachment', () => {
-  it('is in the Go form: its keys in its order, ours under one more', () => {
+  it("has the Go plugin's format: its keys in its order, ours under one more", () => {
     expect(formatState({ ...state, owner: undefined })).toBe(GO);
     expect(formatState(state)).toBe(
       `${GO.slice(0, -1)},"braid":{"network":"blue","containerID":"c1","ifname":"net1","netns":"/run/netns/p",` +
@@ -24,7 +24,7 @@ describe('the state of an attachment', () => {
     );
   });
 
-  it('is read from both, and from what later versions may add', () => {
+  it('is read from both, and with unknown keys', () => {
     expect(parseState(GO)).toEqual({ ...state, owner: undefined });
     expect(parseState(formatState(state))).toEqual(state);
     expect(parseState(GO.replace('"1.0"', '"9.9","future":[1]'))).toEqual({ ...state, owner: undefined });
@@ -48,7 +48,7 @@ describe('the state of an attachment', () => {
     expect(readdirSync(states.path)).toEqual(['blue-c1-net1']);
   });
 
-  it('is removed together with what a killed write has left', () => {
+  it('is removed together with the leftover of a killed write', () => {
     using folder = temporaryFolder();
     const states = statesIn(folder.path);
     states.write(nameOf(owner), state);
@@ -58,7 +58,7 @@ describe('the state of an attachment', () => {
     expect(readState(states, nameOf(owner), quiet)).toBeUndefined();
   });
 
-  it('is said to be unreadable, and goes on saying nothing', () => {
+  it('is logged when unreadable, and reads as empty', () => {
     using folder = temporaryFolder();
     const lines: string[] = [];
     const states = statesIn(folder.path);

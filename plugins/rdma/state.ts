@@ -15,27 +15,27 @@ export interface Owner {
   readonly ifName: string;
 }
 
-/** Whose a device is, and in which namespace. */
+/** Owner of a device, and its namespace. */
 export interface RecordedOwner extends Owner {
   /** CNI_NETNS of ADD */
   readonly netns: string;
   readonly namespace: NetnsIdentity | undefined;
 }
 
-/** Which RDMA device an attachment has, in the Go plugin's form. What a file lacks is ''. */
+/** The RDMA device of an attachment, as the Go plugin stores it. What a file lacks is ''. */
 export interface RdmaState {
   readonly deviceId: string;
   /** its name on the host */
   readonly hostName: string;
   /** its name in the pod; both plugins leave it as it is */
   readonly containerName: string;
-  /** undefined in files of the Go plugin: its names of files cannot be taken apart */
+  /** undefined in files of the Go plugin: its file names cannot be split */
   readonly owner: RecordedOwner | undefined;
 }
 
 export const nameOf = ({ network, containerId, ifName }: Owner): string => recordName({ network, containerId, ifName });
 
-/** The four keys of the Go plugin in its order, then ours under one key, which it ignores. */
+/** The Go plugin's four keys in its order, then ours under one key, which it ignores. */
 export function formatState({ deviceId, hostName, containerName, owner }: RdmaState): string {
   return compact({
     version: FORM,
@@ -72,10 +72,10 @@ const StateForm = z.object({
   ),
 });
 
-/** What a file says that cannot be read. */
-export const NOTHING: RdmaState = { deviceId: '', hostName: '', containerName: '', owner: undefined };
+/** Stands for a file that cannot be read. */
+export const EMPTY_STATE: RdmaState = { deviceId: '', hostName: '', containerName: '', owner: undefined };
 
-/** @throws Error that says why it is no state */
+/** @throws Error saying why it is not a state */
 export function parseState(content: string): RdmaState {
   const { deviceID, sandboxRdmaDevName, containerRdmaDevName, braid } = parseForm(StateForm, content);
   return {
@@ -97,17 +97,17 @@ export type States = RecordFolder<RdmaState>;
 export const statesIn = (dataDir: string): States =>
   new RecordFolder(dataDir, { format: formatState, parse: parseState });
 
-/** @returns undefined when there is no such file; a state of which nothing is known when it cannot be read */
+/** @returns undefined when there is no such file; the empty state when it cannot be read */
 export function readState(states: States, name: string, log: (line: string) => void): RdmaState | undefined {
   try {
     return states.read(name);
   } catch (error) {
     log(messageOf(error));
-    return NOTHING;
+    return EMPTY_STATE;
   }
 }
 
-/** Forgets an attachment. Failing to delete the file must not block pod deletion. */
+/** Deletes the state of an attachment. A failure must not block pod deletion. */
 export function removeState(states: States, name: string, log: (line: string) => void): void {
   try {
     states.remove(name);

@@ -7,8 +7,8 @@ import { findBusDevice } from '../../lib/sys/bus-device.ts';
 import type { RdmaState } from './state.ts';
 
 /**
- * The device of a state, when it is in a namespace: by its name, or, where a pod has renamed it, by what its bus device
- * calls it now. In shared mode no device is in one namespace.
+ * The device of a state in a namespace: by its name or, if a pod renamed it, by the current name below its bus device.
+ * In shared mode no device is in one namespace.
  */
 export async function deviceIn(netns: Netns, state: RdmaState, scope: Scope): Promise<RdmaDevice | undefined> {
   if ((await rdmaMode(scope.node.host)) !== 'exclusive') {
@@ -23,7 +23,7 @@ export const namesOf = ({ hostName, containerName }: RdmaState): readonly string
   [containerName, hostName].filter((name) => name !== '');
 
 /**
- * Gives a pod's device back to the host. It may be there already: the kernel brings it back when a namespace ends.
+ * Moves a pod's device back to the host. It may be there already: the kernel returns it when a namespace dies.
  *
  * @throws ErrnoError
  */
@@ -35,14 +35,14 @@ export async function takeBack(
 ): Promise<void> {
   const device = await deviceIn(netns, state, scope);
   if (device === undefined || netns.isSameAs(scope.node.host)) {
-    log(`the pod does not have RDMA device "${state.containerName}" any more`);
+    log(`RDMA device "${state.containerName}" is no longer in the pod`);
     return;
   }
   log(`move RDMA device "${device.name}" back to the host`);
   await moveRdmaDevice(device, netns, scope.node.host, 'back to the host');
 }
 
-/** A file that somebody else wrote may name anything. */
+/** A foreign file may name anything. */
 function hiddenNames(deviceId: string, sysfs: string): readonly string[] {
   try {
     const device = deviceId === '' ? undefined : findBusDevice(deviceId, 'deviceID', sysfs);

@@ -10,9 +10,9 @@ describe('VERSION', () => {
     expect(await lab.must('VERSION')).toMatchObject({ cniVersion: '1.1.0', supportedVersions: { length: 7 } });
   });
 
-  it('tells people what it is when it is not asked for', { tags: 'rdma/about' }, async () => {
+  it('says what it is without CNI_COMMAND', { tags: 'rdma/about' }, async () => {
     using lab = new Lab();
-    const told = expect.stringContaining('rdma: gives a pod the RDMA device');
+    const told = expect.stringContaining('rdma: moves the RDMA device');
     expect(await lab.run('VERSION', {}, { CNI_COMMAND: '' })).toMatchObject({ exitCode: 0, stdout: '', stderr: told });
   });
 });
@@ -25,7 +25,7 @@ describe('CHECK', () => {
     expect(await lab.run('CHECK', conf)).toEqual({ stdout: '', stderr: '', exitCode: 0 });
   });
 
-  it('passes for a device that the Go plugin has moved, and one that the pod has renamed', async () => {
+  it('passes for a device moved by the Go plugin, and one renamed by the pod', async () => {
     using lab = new Lab();
     await lab.must('ADD');
     lab.writeState('blue-C1-net1', goState('mlx5_9'));
@@ -48,9 +48,9 @@ describe('CHECK', () => {
     expect(await lab.fails('CHECK')).toEqual({ code: 999, msg: expect.stringContaining(message) });
   });
 
-  it('fails when nothing was recorded, or no result comes before', async () => {
+  it('fails without a state, or without a previous result', async () => {
     using lab = new Lab();
-    expect(await lab.fails('CHECK')).toMatchObject({ msg: expect.stringContaining('there is no state') });
+    expect(await lab.fails('CHECK')).toMatchObject({ msg: expect.stringContaining('the attachment has no state') });
     await lab.must('ADD');
     expect(await lab.fails('CHECK', lab.conf({ prevResult: undefined }))).toMatchObject({ code: 7 });
     expect(await lab.fails('CHECK', lab.conf({ prevResult: { ips: 1 } }))).toMatchObject({ code: 7 });
@@ -93,7 +93,7 @@ describe('GC', () => {
     return lab;
   }
 
-  it('gives back what no valid attachment has', async () => {
+  it('moves back devices without a valid attachment', async () => {
     using lab = await attached();
     await gc(lab, valid(['C1', 'net1']));
     expect(lab.kernel.devices.get('mlx5_9')).toBe(POD);
@@ -101,7 +101,7 @@ describe('GC', () => {
     expect([lab.kernel.devices.get('mlx5_9'), lab.files]).toEqual([HOST, {}]);
   });
 
-  it('collects all when none is valid, and nothing when nobody said which are', async () => {
+  it('collects all when none is valid, and nothing without a list of valid ones', async () => {
     using lab = await attached();
     await gc(lab, {});
     expect(lab.kernel.devices.get('mlx5_9')).toBe(POD);
@@ -120,7 +120,7 @@ describe('GC', () => {
     expect(Object.keys(lab.files)).toEqual(['blue-C1-net1', 'blue-x-C1-net1']);
   });
 
-  it('forgets what ended with its namespace', async () => {
+  it('deletes states whose namespace is gone', async () => {
     using lab = await attached();
     lab.broken.set(POD, missing(POD));
     await gc(lab, valid());
@@ -135,7 +135,7 @@ describe('GC', () => {
     expect([lab.kernel.devices.get('mlx5_9'), Object.keys(lab.files)]).toEqual([POD, ['blue-C2-net1']]);
   });
 
-  it('reports what it could not give back, and goes on', async () => {
+  it('reports failures, and continues', async () => {
     using lab = await attached();
     const gone = lab.files['blue-C1-net1']?.replace('C1', 'C9').replaceAll('mlx5_9', 'gone').replace(VF, PF) ?? '';
     lab.writeState('blue-C9-net1', gone);
@@ -145,7 +145,7 @@ describe('GC', () => {
     expect(Object.keys(lab.files)).toEqual(['blue-C1-net1']);
   });
 
-  it('forgets files of the Go plugin when their device is on the host, or when they say nothing', async () => {
+  it('deletes files of the Go plugin when their device is on the host, or when they are empty', async () => {
     using lab = new Lab();
     lab.writeState('blue-C1-net1', goState('mlx5_9'));
     lab.writeState('blue-C2-net1', goState('mlx5_8'));

@@ -7,7 +7,7 @@ import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { type BusDevice, findPciDevice } from '../../lib/sys/bus-device.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
 
-/** The VFs of this node whose administrative hardware address is this one. */
+/** The VFs of this node with this administrative hardware address. */
 export async function vfsWithMac(mac: string, netlink: Conversation, sysfs: string): Promise<readonly BusDevice[]> {
   const wanted = macOf(mac);
   if (wanted === undefined || wanted === NO_MAC) {
@@ -19,7 +19,7 @@ export async function vfsWithMac(mac: string, netlink: Conversation, sysfs: stri
       .filter((number) => (pf?.vfs.find((vf) => vf.number === number) ?? vfInSysfs(device, number))?.mac === wanted)
       .flatMap((number) => pciDeviceAt(join(device.folder, `virtfn${number}`), sysfs) ?? []);
   });
-  return [...new Map(found.map((vf) => [vf.name, vf])).values()]; // ports of one PF have the same VFs
+  return [...new Map(found.map((vf) => [vf.name, vf])).values()]; // the ports of a PF share its VFs
 }
 
 /** Links on the host whose device has VFs. */
@@ -42,6 +42,6 @@ function pciDeviceAt(path: string, sysfs: string): BusDevice | undefined {
   try {
     return findPciDevice(basename(realpathSync(path)), 'prevResult', sysfs);
   } catch {
-    return undefined; // gone in the meantime, or on another bus
+    return undefined; // gone by now, or on another bus
   }
 }

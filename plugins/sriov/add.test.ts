@@ -9,7 +9,7 @@ import { link, OWN_MAC, PF, VF } from './testing/fake-nic.ts';
 const { EADDRNOTAVAIL } = constants.errno;
 
 describe('ADD', () => {
-  it('moves the VF into the pod with everything that was asked for', async () => {
+  it('moves the VF into the pod with everything that was requested', async () => {
     using bench = new Bench();
     const { stdout, ...outcome } = await bench.run('ADD', ALL);
     expect(outcome).toEqual(OK);
@@ -44,7 +44,7 @@ describe('ADD', () => {
     expect(bench.nic.pod.frames).toHaveLength(1);
   });
 
-  it('asks the PF for nothing that was not asked for', async () => {
+  it('requests nothing from the PF that was not configured', async () => {
     using bench = new Bench();
     expect(await bench.run('ADD')).toMatchObject(OK);
     expect(bench.nic.steps.filter((step) => step === 'SETLINK vf')).toEqual([]);
@@ -62,7 +62,7 @@ describe('ADD', () => {
     expect([bench.nic.picture(), bench.files()]).toEqual(before);
   });
 
-  it('remembers the VF before it is touched', { tags: 'sriov/first-picture' }, async () => {
+  it('records the VF before it is touched', { tags: 'sriov/first-picture' }, async () => {
     using bench = new Bench();
     const seen: unknown[] = [];
     bench.nic.onStep = () => void seen.push(bench.files());
@@ -73,7 +73,7 @@ describe('ADD', () => {
     });
   });
 
-  it('hands a VF with its addresses to a program', async () => {
+  it('sets up a VF with a userspace driver', async () => {
     using bench = new Bench();
     bench.nic.bindToVfio();
     const { stdout, ...outcome } = await bench.run('ADD', { ...ALL, mtu: 0 });
@@ -92,7 +92,7 @@ describe('ADD', () => {
   it.each([
     ['the administrative address', '02:00:00:00:00:99', '02:00:00:00:00:99'],
     ['none', '00:00:00:00:00:00', undefined],
-  ])('answers for a program %s when none was asked for', async (_, mac, answered) => {
+  ])('returns for a userspace driver %s when none is configured', async (_, mac, answered) => {
     using bench = new Bench();
     bench.nic.bindToVfio();
     Object.assign(bench.nic.vfs[1] ?? {}, { mac });
@@ -100,7 +100,7 @@ describe('ADD', () => {
     expect((JSON.parse(stdout) as { interfaces: [{ mac?: string }] }).interfaces[0].mac).toBe(answered);
   });
 
-  it('takes away what somebody left at the VF, when it is told to, for good', async () => {
+  it('resets foreign settings for good with preclean', async () => {
     using bench = new Bench();
     const left = { vlan: 7, trust: 1, spoofCheck: 0, max: 5, mac: '02:00:00:00:00:98' };
     Object.assign(bench.nic.vfs[1] ?? {}, left);
@@ -113,26 +113,23 @@ describe('ADD', () => {
   it.each([
     ['the name in the pod', ['net1']],
     ['a name of another link in the pod', ['other']],
-  ])(
-    'leaves the alternative names on the node, one that is %s among them, and DEL gives them back',
-    async (_, names) => {
-      using bench = new Bench();
-      Object.assign(bench.nic.interface ?? {}, { altNames: [...names, 'enp1s0f0v1'] });
-      bench.nic.pod.links.push(link({ index: 9, name: 'other' }));
-      const before = bench.nic.picture();
-      expect(await bench.run('ADD')).toMatchObject(OK);
-      expect(bench.nic.interface?.altNames).toEqual([]);
-      expect(await bench.run('DEL')).toMatchObject(OK);
-      Object.assign(bench.nic.interface ?? {}, {
-        altNames: [...(bench.nic.interface?.altNames ?? [])].sort().reverse(),
-      });
-      const sorted = before as [{ altNames?: string[] }[]];
-      for (const one of sorted[0]) {
-        one.altNames?.sort().reverse();
-      }
-      expect(bench.nic.picture()).toEqual(before);
-    },
-  );
+  ])('leaves the alternative names on the node, one that is %s among them, and DEL restores them', async (_, names) => {
+    using bench = new Bench();
+    Object.assign(bench.nic.interface ?? {}, { altNames: [...names, 'enp1s0f0v1'] });
+    bench.nic.pod.links.push(link({ index: 9, name: 'other' }));
+    const before = bench.nic.picture();
+    expect(await bench.run('ADD')).toMatchObject(OK);
+    expect(bench.nic.interface?.altNames).toEqual([]);
+    expect(await bench.run('DEL')).toMatchObject(OK);
+    Object.assign(bench.nic.interface ?? {}, {
+      altNames: [...(bench.nic.interface?.altNames ?? [])].sort().reverse(),
+    });
+    const sorted = before as [{ altNames?: string[] }[]];
+    for (const one of sorted[0]) {
+      one.altNames?.sort().reverse();
+    }
+    expect(bench.nic.picture()).toEqual(before);
+  });
 
   it('waits for a hardware address that the driver sets later', async () => {
     using bench = new Bench();
@@ -142,7 +139,7 @@ describe('ADD', () => {
     expect(bench.nic.interface?.mac).toBe(MAC);
   });
 
-  it('takes the hardware address from the PF with a driver that has it no other way, and gives it back so', async () => {
+  it('sets the hardware address through the PF with a driver that needs that, and restores it so', async () => {
     using bench = new Bench();
     const before = bench.nic.picture();
     bench.nic.onStep = (step) => {
@@ -158,7 +155,7 @@ describe('ADD', () => {
     expect(bench.nic.picture()).toEqual(before);
   });
 
-  it('says what the driver said when it does not take the hardware address at all', async () => {
+  it("reports the driver's error when it refuses the hardware address", async () => {
     using bench = new Bench();
     const before = bench.nic.picture();
     bench.nic.onStep = (step) => (step === 'SETLINK mac' ? EADDRNOTAVAIL : undefined);
@@ -185,10 +182,10 @@ describe('ADD refuses', () => {
       'a PF',
       () => ({ deviceID: PF }),
       999,
-      'it is not a VF; within a virtual machine, or for a whole NIC, "host-device"',
+      'it is not a VF; in a virtual machine, or for a whole NIC, use host-device',
     ],
     [
-      'a VF of an InfiniBand card',
+      'a VF of an InfiniBand NIC',
       ({ nic }) => nic.entry(`devices/pci0000:00/${PF}/net/p1/type = 32`),
       999,
       'its PF "p1" is InfiniBand: use the plugin ib-sriov',
@@ -222,13 +219,13 @@ describe('ADD refuses', () => {
       'cannot add interface "net1": it already exists in "/run/netns/pod"',
     ],
     [
-      'an MTU for a program',
+      'an MTU with a userspace driver',
       ({ nic }) => {
         nic.bindToVfio();
         return { mtu: 1400 };
       },
       7,
-      'driver "vfio-pci" hands the VF to',
+      'userspace driver "vfio-pci" is bound to the VF',
     ],
   ])('%s, and touches nothing', async (_, prepare, code, message) => {
     using bench = new Bench();
@@ -248,7 +245,7 @@ describe('ADD refuses', () => {
     expect([exitCode, bench.nic.steps]).toEqual([1, []]);
   });
 
-  it('dhcp for a program', async () => {
+  it('dhcp with a userspace driver', async () => {
     using bench = new Bench();
     bench.nic.bindToVfio();
     const { stdout } = await bench.run('ADD', { ipam: { type: 'dhcp' } });
@@ -256,7 +253,7 @@ describe('ADD refuses', () => {
     expect(bench.files()).toEqual({});
   });
 
-  it('what the driver does not know, naming the key', async () => {
+  it('what the driver does not support, naming the key', async () => {
     using bench = new Bench();
     const before = bench.nic.picture();
     let asked = 0;
@@ -264,12 +261,12 @@ describe('ADD refuses', () => {
     const { stdout } = await bench.run('ADD', ALL);
     expect(JSON.parse(stdout)).toMatchObject({
       code: 7,
-      msg: expect.stringContaining('driver "igb" does not know "link_state" of this kind: take it out'),
+      msg: expect.stringContaining('driver "igb" does not support "link_state": remove it'),
     });
     expect(bench.nic.picture()).toEqual(before);
   });
 
-  it('nothing of an IPAM plugin that has a code of its own', async () => {
+  it("with the IPAM plugin's own code", async () => {
     using bench = new Bench();
     bench.ipamFails = (verb) => {
       if (verb === 'ADD') {

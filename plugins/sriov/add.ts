@@ -11,19 +11,19 @@ import { NO_MAC } from '../../lib/link/vf.ts';
 import { setVf, type VfAttribute, type VfChanges, VfRefused } from '../../lib/link/vf-change.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { driverOf } from '../../lib/sys/bus-device.ts';
+import { setOwner, stateFolder } from './allocations.ts';
 import { addressInterface, addressProgram, announceResult, moveIn } from './attach.ts';
 import { claimVf } from './claim.ts';
 import type { SriovConf } from './config.ts';
 import { findVf } from './discover.ts';
 import { giveBack } from './give-back.ts';
 import { type Observed, observeVf, recordOf, wantedOf } from './observe.ts';
-import { patiently } from './patience.ts';
-import { setOwner, stateFolder } from './places.ts';
 import { deviceIdOf, planSriov, type SriovPlan, wantedMacOf } from './plan.ts';
 import type { SriovRecord } from './record.ts';
 import { nameOf, type Records, recordsIn, sandboxOfRecord } from './records.ts';
+import { retryTransient } from './retry.ts';
 
-/** What is needed to begin with a VF. */
+/** What an ADD works with. */
 interface Attempt {
   readonly call: PodCall<SriovConf>;
   readonly scope: Scope;
@@ -33,7 +33,7 @@ interface Attempt {
   readonly undo: Undo;
 }
 
-/** ADD. Everything that can be refused is refused before the VF is touched; from then on all is undone. */
+/** ADD. Everything that can be refused is refused before the VF is touched; after that, a failure undoes everything. */
 export async function addVf(call: PodCall<SriovConf>, scope: Scope): Promise<Result> {
   refuseUnprintable(call);
   refuseLongRecord({ containerId: call.containerId, ifName: call.ifName });
@@ -72,7 +72,7 @@ async function attach(attempt: Attempt, observed: Observed): Promise<Result> {
   return result;
 }
 
-/** What the VF cannot be, and what the pod has already. */
+/** Refuses what the VF does not support and a name that the pod already has. */
 async function refuseUnusable({ call, netns, plan }: Attempt, { device, found }: Observed): Promise<void> {
   if (device !== undefined && (await findLink(netns.netlink, call.ifName)) !== undefined) {
     throw new CniError('internal', `cannot add interface "${call.ifName}": it already exists in "${netns.path}"`);
@@ -80,15 +80,15 @@ async function refuseUnusable({ call, netns, plan }: Attempt, { device, found }:
   if (device === undefined && plan.mtu !== undefined) {
     throw new CniError(
       'invalidNetworkConfig',
-      `cannot use "mtu" ${plan.mtu}: driver "${driverOf(found.device)}" hands the VF to a program, so it has no interface`,
+      `cannot use "mtu" ${plan.mtu}: userspace driver "${driverOf(found.device)}" is bound to the VF, so it has no interface`,
     );
   }
 }
 
 /**
- * Remembers what the VF is, and whose it will be, before it is touched.
+ * Records the VF's state and owner before it is touched.
  *
- * @returns what gives it back
+ * @returns a function that gives the VF back
  */
 function begin({ call, records, undo }: Attempt, record: SriovRecord): (scope: Scope) => Promise<void> {
   const named = { name: nameOf(call), record };
@@ -107,7 +107,7 @@ function finish({ call, records }: Attempt, record: ReturnType<typeof recordOf>)
   records.write(nameOf(call), { ...record, own: { ...record.own, phase: 'attached' } });
 }
 
-/** The keys of the configuration behind what a PF is asked for. */
+/** Configuration keys by VF attribute. */
 const KEYS: Readonly<Record<VfAttribute, string>> = {
   vlan: '"vlan"',
   mac: '"mac"',
@@ -119,14 +119,14 @@ const KEYS: Readonly<Record<VfAttribute, string>> = {
 
 async function changeVf(scope: Scope, { found, pf }: Observed, changes: VfChanges): Promise<void> {
   try {
-    await patiently(scope, () => setVf(scope.node.host.netlink, pf, found.number, changes));
+    await retryTransient(scope, () => setVf(scope.node.host.netlink, pf, found.number, changes));
   } catch (error) {
     if (!(error instanceof VfRefused)) {
       throw error;
     }
     const isUnknown = ['EOPNOTSUPP', 'EPROTONOSUPPORT'].includes(error.code);
     const isWrong = isUnknown || ['EINVAL', 'ERANGE'].includes(error.code);
-    const hint = `; driver "${driverOf(found.pf)}" does not know ${KEYS[error.attribute]} of this kind: take it out of the configuration`;
+    const hint = `; driver "${driverOf(found.pf)}" does not support ${KEYS[error.attribute]}: remove it from the configuration`;
     throw new CniError(isWrong ? 'invalidNetworkConfig' : 'internal', `${error.message}${isUnknown ? hint : ''}`, {
       cause: error,
     });

@@ -12,11 +12,11 @@ import { moveLink } from '../../lib/link/moving.ts';
 import { parseCidr } from '../../lib/net/cidr.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import type { SriovConf } from './config.ts';
-import { wearMac } from './identity.ts';
-import { patiently } from './patience.ts';
+import { setMacVerified } from './identity.ts';
 import type { SriovPlan } from './plan.ts';
+import { retryTransient } from './retry.ts';
 
-/** Moves the VF's interface into the pod, under its name there, with its hardware address and MTU, still down. */
+/** Moves the VF's interface into the pod and sets name, hardware address and MTU; it stays down. */
 export async function moveIn(
   scope: Scope,
   netns: Netns,
@@ -26,18 +26,18 @@ export async function moveIn(
 ): Promise<DeviceFacts> {
   const moved = await moveLink(scope.node.host, device, { netns, name: ifName });
   const { mac, mtu } = plan;
-  const worn = mac === undefined ? moved : await wearMac(netns.netlink, moved, mac, scope);
-  if (mtu === undefined || mtu === worn.mtu) {
-    return worn;
+  const withMac = mac === undefined ? moved : await setMacVerified(netns.netlink, moved, mac, scope);
+  if (mtu === undefined || mtu === withMac.mtu) {
+    return withMac;
   }
-  await patiently(scope, () => setMtu(netns.netlink, worn, mtu));
-  return { ...worn, mtu };
+  await retryTransient(scope, () => setMtu(netns.netlink, withMac, mtu));
+  return { ...withMac, mtu };
 }
 
 /**
- * Addresses the interface, sets it up, and tells its neighbours.
+ * Adds addresses to the interface, sets it up, and announces it.
  *
- * @param takeAway takes the interface out of the pod: only then may its addresses be given back
+ * @param takeAway moves the interface out of the pod: only then may its addresses be released
  */
 export async function addressInterface(
   call: PodCall<SriovConf>,
@@ -48,12 +48,12 @@ export async function addressInterface(
 ): Promise<Result> {
   const { name, mac, mtu } = device;
   announceWhenUp(netns, name);
-  beOptimistic(netns, name);
+  enableOptimisticDad(netns, name);
   const own: Interface = { name, mac, mtu, sandbox: call.netnsPath };
   return addressLink(call, scope, { netns, link: device, own, takeAway }, undo);
 }
 
-/** Tells the neighbours where the addresses are now. */
+/** Announces the addresses to neighbours. */
 export async function announceResult(scope: Scope, netns: Netns, device: DeviceFacts, { ips }: Result): Promise<void> {
   await announce({
     netns,
@@ -65,7 +65,7 @@ export async function announceResult(scope: Scope, netns: Netns, device: DeviceF
   });
 }
 
-/** For a VF that a program has: addresses are for the program to configure. */
+/** For a VF with a userspace driver: the program configures the addresses. */
 export async function addressProgram(
   call: PodCall<SriovConf>,
   scope: Scope,
@@ -76,7 +76,7 @@ export async function addressProgram(
   if (type === 'dhcp') {
     throw new CniError(
       'invalidNetworkConfig',
-      'cannot use IPAM plugin "dhcp": the VF is handed to a program, so there is no interface to ask a server through',
+      'cannot use IPAM plugin "dhcp": the VF has a userspace driver, so there is no interface for DHCP',
     );
   }
   const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, scope, undo);
@@ -88,11 +88,11 @@ export async function addressProgram(
   };
 }
 
-/** Link-local addresses can be used while duplicates are looked for. A kernel without IPv6 has no such switch. */
-function beOptimistic(netns: Netns, name: string): void {
+/** Makes link-local addresses usable during duplicate address detection. A kernel without IPv6 has no such sysctl. */
+function enableOptimisticDad(netns: Netns, name: string): void {
   try {
     netns.writeSysctl(`net/ipv6/conf/${name}/optimistic_dad`, '1');
   } catch {
-    // the link works without
+    // optional
   }
 }

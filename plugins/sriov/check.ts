@@ -9,16 +9,16 @@ import { checkAddresses } from '../../lib/link/check.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { readVf } from '../../lib/link/vf.ts';
 import { describeVf, differing } from '../../lib/link/vf-change.ts';
+import { stateFolder } from './allocations.ts';
 import type { SriovConf } from './config.ts';
 import { findVf } from './discover.ts';
 import { isInterfaceOf } from './identity.ts';
-import { stateFolder } from './places.ts';
 import { planSriov, wantedMacOf } from './plan.ts';
 import type { SriovRecord } from './record.ts';
 import { nameOf, recordsIn } from './records.ts';
 
 /**
- * CHECK: the VF as the pod sees it, and as the PF does.
+ * CHECK: compares the VF as the pod and as the PF see it.
  *
  * @throws CniError internal naming what differs
  */
@@ -30,7 +30,7 @@ export async function checkVf(call: PodCall<SriovConf>, scope: Scope): Promise<v
   const own = ownInterface(previous, call);
   const record = recordsIn(stateFolder(call.conf.dataDir)).readOrLog(nameOf(call), scope.log);
   if (record === undefined) {
-    throw differs(`there is no record of interface "${call.ifName}"`);
+    throw differs(`no record of interface "${call.ifName}"`);
   }
   const { pf, pfName, number } = findVf(record.deviceId, scope.node.sysfs);
   const wrong = differing(await readVf(scope.node.host.netlink, { name: pfName, device: pf }, number), changes);

@@ -4,15 +4,15 @@ import { reopen, type Sandbox } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
 import type { FileLock } from '../../lib/sys/lock.ts';
-import { lookAt } from './discover.ts';
-import { giveBack, isSomebodyElses } from './give-back.ts';
-import { lockVf, ownerOf } from './places.ts';
+import { lockVf, ownerOf } from './allocations.ts';
+import { inspectVf } from './discover.ts';
+import { belongsToAnother, giveBack } from './give-back.ts';
 import { type NamedRecord, nameOf, type Records, sandboxOfRecord } from './records.ts';
 
 /**
- * Locks a VF that nobody has. What a killed call or a pod that died has left of it is put right first.
+ * Locks a free VF, and cleans up what a killed call or a dead pod left of it.
  *
- * @throws CniError tryAgainLater when a pod has the VF, or another call is at it
+ * @throws CniError tryAgainLater when a pod has the VF, or another call has it locked
  */
 export async function claimVf(
   call: AttachmentCall<unknown>,
@@ -20,12 +20,12 @@ export async function claimVf(
   records: Records,
   deviceId: string,
 ): Promise<FileLock> {
-  await finishOwn(call, scope, records);
+  await undoInterrupted(call, scope, records);
   const lock = await lockVf(scope, records.path, deviceId);
   try {
     const left = records.list(scope.log).filter(({ record }) => record.deviceId === deviceId);
     const owner = ownerOf(records.path, deviceId);
-    if (owner !== undefined && (await isHeld(scope, records, deviceId, owner, left))) {
+    if (owner !== undefined && (await isInUse(scope, records, deviceId, owner, left))) {
       throw new CniError(
         'tryAgainLater',
         `cannot use device "${deviceId}": it is already allocated to the pod with network namespace "${owner}"`,
@@ -43,8 +43,8 @@ export async function claimVf(
   }
 }
 
-/** An allocation without a record has only a path; one through /proc is believed as long as the VF is not on the node. */
-async function isHeld(
+/** An allocation without a record has only a path; one below /proc counts only while the VF is not on the node. */
+async function isInUse(
   scope: Scope,
   records: Records,
   deviceId: string,
@@ -64,7 +64,7 @@ async function isHeld(
 }
 
 function isHome(scope: Scope, deviceId: string): boolean {
-  const device = lookAt(deviceId, scope.node.sysfs)?.device;
+  const device = inspectVf(deviceId, scope.node.sysfs)?.device;
   return device !== undefined && !isUserspace(device) && netNamesOf(device).length > 0;
 }
 
@@ -74,8 +74,8 @@ async function isHere(scope: Scope, sandbox: Sandbox): Promise<boolean> {
   return netns !== undefined;
 }
 
-/** An ADD of this very attachment that did not come to its end is undone: it may have been about another VF. */
-async function finishOwn(call: AttachmentCall<unknown>, scope: Scope, records: Records): Promise<void> {
+/** Undoes an interrupted ADD of this attachment, possibly of another VF. */
+async function undoInterrupted(call: AttachmentCall<unknown>, scope: Scope, records: Records): Promise<void> {
   const name = nameOf(call);
   const record = records.readOrLog(name, scope.log);
   if (record === undefined) {
@@ -84,7 +84,7 @@ async function finishOwn(call: AttachmentCall<unknown>, scope: Scope, records: R
   const { deviceId, own } = record;
   using _lock = await lockVf(scope, records.path, deviceId);
   const named = { name, record };
-  if (await isSomebodyElses(scope, records, named)) {
+  if (await belongsToAnother(scope, records, named)) {
     records.remove(name);
     return;
   }
@@ -93,10 +93,10 @@ async function finishOwn(call: AttachmentCall<unknown>, scope: Scope, records: R
   if (isAllocated && (await isHere(scope, recorded))) {
     throw new CniError(
       'tryAgainLater',
-      `cannot add interface "${call.ifName}": the container has it already, it is VF "${deviceId}"`,
+      `cannot add interface "${call.ifName}": the container already has it, as VF "${deviceId}"`,
     );
   }
-  scope.log(`VF "${deviceId}" was left by an ADD that did not come to its end`);
+  scope.log(`VF "${deviceId}" was left by an interrupted ADD`);
   await giveBack(scope, records, named, { sandboxes: [recorded, { path: call.netnsPath }], ifName: call.ifName });
   records.remove(name);
 }

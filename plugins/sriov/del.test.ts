@@ -9,7 +9,7 @@ const EBUSY = 16;
 const EADDRNOTAVAIL = 99;
 
 describe('DEL', () => {
-  it('makes everything what it was, and can be called again', { tags: 'sriov/del-order' }, async () => {
+  it('restores everything, and is idempotent', { tags: 'sriov/del-order' }, async () => {
     const { bench, before } = await attached();
     using _ = bench;
     for (const _time of [1, 2]) {
@@ -35,7 +35,7 @@ describe('DEL', () => {
       ({ nic }) => void nic.interface?.altNames.push('p1v1'),
       {},
     ],
-  ])('makes everything what it was when %s', async (_, happens, env) => {
+  ])('restores everything when %s', async (_, happens, env) => {
     const { bench, before } = await attached();
     using _bench = bench;
     happens(bench);
@@ -59,13 +59,13 @@ describe('DEL', () => {
     expect(bench.nic.interface?.name).toBe('p1v1');
   });
 
-  it('brings the interface home under another name when somebody has its own', async () => {
+  it('moves the interface back under another name when its own is taken', async () => {
     const { bench } = await attached();
     using _ = bench;
     bench.nic.home.links.push(link({ index: 88, name: 'p1v1' }));
     expect(await bench.run('DEL')).toMatchObject(OK);
     expect(bench.nic.interface).toMatchObject({ name: 'dev5', mac: OWN_MAC, mtu: 1500 });
-    expect(bench.lines.join()).toContain('comes home as "dev5"');
+    expect(bench.lines.join()).toContain('comes back as "dev5"');
     expect(bench.files()).toEqual({});
   });
 
@@ -94,7 +94,7 @@ describe('DEL', () => {
     expect(bench.lines.length).toBeGreaterThan(0);
   });
 
-  it('keeps the record when the reset fails, tries everything, and completes when called again', {
+  it('keeps the record when the reset fails, tries everything, and completes on a retry', {
     tags: 'sriov/del-keeps',
   }, async () => {
     const { bench, before } = await attached();
@@ -120,22 +120,25 @@ describe('DEL', () => {
     expect(JSON.parse((await bench.run('DEL')).stdout)).toMatchObject({ code: 11, msg: 'busy' });
     expect(bench.nic.picture()).toEqual(before);
     bench.ipamFails = () => undefined;
-    expect(await bench.run('DEL', { ipam: {} })).toMatchObject(OK); // the record knows of it
+    expect(await bench.run('DEL', { ipam: {} })).toMatchObject(OK); // the record names it
     expect([bench.files(), bench.leases.size]).toEqual([{}, 0]);
   });
 
-  it('asks IPAM also when it knows of no attachment', { tags: 'sriov/del-ipam' }, async () => {
+  it('calls IPAM also without a record', { tags: 'sriov/del-ipam' }, async () => {
     using bench = new Bench();
     expect(await bench.run('DEL')).toEqual({ ...OK, stdout: '' });
     expect([bench.ipamCalls, bench.nic.steps]).toEqual([['DEL'], []]);
   });
 
-  it('says that it shall be called again when the interface is nowhere', async () => {
+  it('asks to try again later when the interface is nowhere', async () => {
     const { bench } = await attached();
     using _ = bench;
     bench.nic.pod.alive = false;
     const { stdout } = await bench.run('DEL');
-    expect(JSON.parse(stdout)).toMatchObject({ code: 11, msg: expect.stringContaining('neither here nor in the pod') });
+    expect(JSON.parse(stdout)).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining('neither on the host nor in the pod'),
+    });
     expect(bench.nic.vfs[1]).toMatchObject({ vlan: 0, trust: 0 });
     expect(Object.keys(bench.files())).toHaveLength(2);
   });
@@ -145,7 +148,7 @@ describe('DEL', () => {
     using _ = bench;
     bench.nic.onStep = (step) => (step === 'SETLINK vf' ? 22 : undefined);
     expect(await bench.run('DEL')).toMatchObject(OK);
-    expect(bench.lines.join()).toContain('VF 1 of "p1" is not quite as it was: cannot set mac 00:00:00:00:00:00');
+    expect(bench.lines.join()).toContain('cannot fully restore VF 1 of "p1": cannot set mac 00:00:00:00:00:00');
   });
 
   it.each([
@@ -154,7 +157,7 @@ describe('DEL', () => {
     ['EADDRNOTAVAIL', 99],
     ['EPERM', 1],
   ])(
-    'logs every attribute that the PF does not take back (%s), and frees the VF',
+    'logs every attribute that the PF refuses to restore (%s), and frees the VF',
     { tags: 'sriov/refused-reset' },
     async (_, errno) => {
       const { bench } = await attached();
@@ -169,7 +172,7 @@ describe('DEL', () => {
         'trust off',
         'link_state auto',
       ]) {
-        expect(bench.lines.join('\n')).toContain(`VF 1 of "p1" is not quite as it was: cannot set ${what} for VF 1`);
+        expect(bench.lines.join('\n')).toContain(`cannot fully restore VF 1 of "p1": cannot set ${what} for VF 1`);
       }
       expect([bench.nic.interface?.name, bench.files(), bench.leases.size]).toEqual(['p1v1', {}, 0]);
       expect(await bench.run('ADD')).toMatchObject({ exitCode: 0 });
@@ -179,12 +182,12 @@ describe('DEL', () => {
   it.each([
     ['SETLINK mac', 'hardware address'],
     ['SETLINK mtu', 'MTU'],
-  ])('logs what the interface does not take back (%s), and brings it home', async (refused, says) => {
+  ])('logs what the interface refuses to restore (%s), and moves it back', async (refused, says) => {
     const { bench } = await attached();
     using _bench = bench;
     bench.nic.onStep = (step) => (step === refused ? EBUSY : undefined);
     expect(await bench.run('DEL', ALL)).toEqual({ ...OK, stdout: '' });
-    expect(bench.lines.join('\n')).toContain(`link "p1v1" is not quite as it was: cannot set the ${says}`);
+    expect(bench.lines.join('\n')).toContain(`cannot fully restore link "p1v1": cannot set the ${says}`);
     expect([bench.nic.interface?.name, bench.files()]).toEqual(['p1v1', {}]);
   });
 
@@ -204,10 +207,10 @@ describe('DEL', () => {
       expect([bench.files(), bench.leases.size, vf?.mac]).toEqual([{}, 0, '02:00:00:00:00:98']);
     }
     expect(own).toMatchObject({ name: 'p1v1', mac: '02:00:00:00:00:98' });
-    expect(bench.lines.join('\n')).toContain('link "p1v1" is not quite as it was');
+    expect(bench.lines.join('\n')).toContain('cannot fully restore link "p1v1"');
   });
 
-  it('leaves a VF alone that another pod has by now', async () => {
+  it('leaves alone a VF that another pod has now', async () => {
     const { bench } = await attached();
     using _ = bench;
     const record = bench.files()['c1-net1'] ?? '';
@@ -246,7 +249,7 @@ describe('DEL', () => {
     expect(bench.files()).toEqual({});
   });
 
-  it('of an attachment without record leaves the VFs of others in the same pod alone', async () => {
+  it('without a record leaves other VFs of the same pod alone', async () => {
     const { bench } = await attached();
     using _ = bench;
     const before = bench.nic.picture();

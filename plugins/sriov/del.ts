@@ -5,21 +5,21 @@ import { ipamType } from '../../lib/cni/ipam.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import { type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
+import { lockVf, ownerOf, stateFolder } from './allocations.ts';
 import type { SriovConf } from './config.ts';
-import { giveBack, isSomebodyElses } from './give-back.ts';
-import { lockVf, ownerOf, stateFolder } from './places.ts';
+import { belongsToAnother, giveBack } from './give-back.ts';
 import { attachmentOf, type NamedRecord, nameOf, type Records, recordsIn, sandboxOfRecord } from './records.ts';
-import { recordWithoutFile } from './recover.ts';
+import { recoverRecord } from './recover.ts';
 
 /**
- * DEL. The VF goes first and its addresses after it: while it is in the pod nobody else may get them. The record is kept
- * until both are done, so that another DEL can complete what this one could not.
+ * DEL. Addresses are released after the VF: while it is in the pod, nobody else may get them. The record is kept until
+ * both are done, so that a repeated DEL can complete the rest.
  */
 export async function deleteVf(call: DeletionCall, scope: Scope): Promise<void> {
   const records = recordsIn(stateFolder(dataDirOf(call.document)));
   const known = records.readOrLog(nameOf(call), scope.log);
-  const record = known ?? (await recordWithoutFile(call, scope, records));
-  // what ADD used is asked for the addresses, whatever the configuration says by now
+  const record = known ?? (await recoverRecord(call, scope, records));
+  // the IPAM plugin of ADD releases the addresses, whatever the configuration says now
   const type = known === undefined ? ipamType(call.document) : known.ipamType;
   const addressed = { ...call, document: type === '' ? {} : { ipam: { type } } };
   await releaseAfter(addressed, scope, async () => {
@@ -30,7 +30,7 @@ export async function deleteVf(call: DeletionCall, scope: Scope): Promise<void> 
   records.remove(nameOf(call));
 }
 
-/** GC: attachments of this network that the runtime does not know. */
+/** GC: frees the VFs of this network's attachments that the runtime does not know. */
 export async function collect(call: NetworkCall<SriovConf>, scope: Scope, valid: readonly Attachment[]): Promise<void> {
   const records = recordsIn(stateFolder(call.conf.dataDir));
   const names = new Set(valid.map(({ containerID, ifname }) => nameOf({ containerId: containerID, ifName: ifname })));
@@ -53,15 +53,15 @@ async function giveBackOwn(
 ): Promise<void> {
   const { deviceId } = named.record;
   using _lock = await lockVf(scope, records.path, deviceId);
-  if (await isSomebodyElses(scope, records, named)) {
-    scope.log(`VF "${deviceId}" is left alone: another pod has it by now`);
+  if (await belongsToAnother(scope, records, named)) {
+    scope.log(`VF "${deviceId}" is left alone: another pod has it now`);
     return;
   }
   const sandboxes = sandboxesOf(records, named, given);
   await giveBack(scope, records, named, { sandboxes, ifName: attachmentOf(named)?.ifName ?? '' });
 }
 
-/** Where the pod may be: as it was recorded, as the call says, as the allocation says. */
+/** Where the pod may be: from the record, the call or the allocation. */
 function sandboxesOf(records: Records, named: NamedRecord, given: Sandbox | undefined): readonly Sandbox[] {
   const recorded = sandboxOfRecord(records, named);
   const owner = ownerOf(records.path, named.record.deviceId) ?? '';

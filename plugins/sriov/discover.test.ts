@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
-import { findVf, lookAt } from './discover.ts';
+import { findVf, inspectVf } from './discover.ts';
 import { FakeNic, PF, VF } from './testing/fake-nic.ts';
 
 const folderOf = (address: string): string => `devices/pci0000:00/${address}`;
 
 describe('findVf', () => {
-  it('finds the PF of a VF, and the number under which it knows it', () => {
+  it('finds the PF of a VF, and its number', () => {
     using folder = temporaryFolder();
     const { sysfs } = new FakeNic(folder.path);
     expect(findVf(VF, sysfs)).toMatchObject({ pfName: 'p1', number: 1, pf: { name: PF }, device: { name: VF } });
@@ -30,19 +30,19 @@ describe('findVf', () => {
     expect(findVf(VF, nic.sysfs).pfName).toBe('p1');
   });
 
-  it('says that the PF does not know the VF', () => {
+  it('reports that the PF no longer has the VF', () => {
     using folder = temporaryFolder();
     const nic = new FakeNic(folder.path);
     nic.entry(`${folderOf(PF)}/virtfn1 -> ../0000:01:10.4`);
-    expect(() => findVf(VF, nic.sysfs)).toThrow('its PF "p1" does not know it any more; make the VFs again');
+    expect(() => findVf(VF, nic.sysfs)).toThrow('its PF "p1" no longer has it; recreate the VFs');
   });
 });
 
-describe('lookAt', () => {
-  it('sees what there is', () => {
+describe('inspectVf', () => {
+  it('returns what is visible', () => {
     using folder = temporaryFolder();
     const nic = new FakeNic(folder.path);
-    expect(lookAt('0000:09:00.0', nic.sysfs)).toBeUndefined();
-    expect(lookAt(PF, nic.sysfs)).toMatchObject({ pf: undefined, pfName: undefined, number: undefined });
+    expect(inspectVf('0000:09:00.0', nic.sysfs)).toBeUndefined();
+    expect(inspectVf(PF, nic.sysfs)).toMatchObject({ pf: undefined, pfName: undefined, number: undefined });
   });
 });

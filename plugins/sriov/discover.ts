@@ -13,7 +13,7 @@ import {
 /** ARPHRD_INFINIBAND */
 const INFINIBAND = '32';
 
-/** A VF as sysfs shows it; what is undefined cannot be seen from here. */
+/** A VF as sysfs shows it; undefined is not visible from here. */
 export interface Seen {
   readonly device: BusDevice;
   readonly pf: BusDevice | undefined;
@@ -21,17 +21,17 @@ export interface Seen {
   readonly number: number | undefined;
 }
 
-/** A VF and the PF that knows it. */
+/** A VF and its PF. */
 export interface FoundVf {
   readonly device: BusDevice;
   readonly pf: BusDevice;
   readonly pfName: string;
-  /** under which the PF knows it */
+  /** its number in the PF */
   readonly number: number;
 }
 
 /** @returns undefined when there is no such device */
-export function lookAt(deviceId: string, sysfs: string): Seen | undefined {
+export function inspectVf(deviceId: string, sysfs: string): Seen | undefined {
   const device = findPciDevice(deviceId, 'deviceID', sysfs);
   if (device === undefined) {
     return undefined;
@@ -45,18 +45,15 @@ export function lookAt(deviceId: string, sysfs: string): Seen | undefined {
   };
 }
 
-/** @throws CniError internal that says what a person can do */
+/** @throws CniError internal saying what to do */
 export function findVf(deviceId: string, sysfs: string): FoundVf {
-  const seen = lookAt(deviceId, sysfs);
+  const seen = inspectVf(deviceId, sysfs);
   if (seen === undefined) {
-    throw cannotUse(deviceId, 'no such PCI device; have the VFs of its PF been made (sriov_numvfs)?');
+    throw cannotUse(deviceId, 'no such PCI device; have the VFs been created (sriov_numvfs)?');
   }
   const { device, pf, pfName, number } = seen;
   if (pf === undefined) {
-    throw cannotUse(
-      deviceId,
-      'it is not a VF; within a virtual machine, or for a whole NIC, "host-device" is the plugin to take',
-    );
+    throw cannotUse(deviceId, 'it is not a VF; in a virtual machine, or for a whole NIC, use host-device');
   }
   if (pfName === undefined) {
     const driver = driverOf(pf) ?? 'no driver';
@@ -69,12 +66,12 @@ export function findVf(deviceId: string, sysfs: string): FoundVf {
     throw cannotUse(deviceId, `its PF "${pfName}" is InfiniBand: use the plugin ib-sriov`);
   }
   if (number === undefined) {
-    throw cannotUse(deviceId, `its PF "${pfName}" does not know it any more; make the VFs again`);
+    throw cannotUse(deviceId, `its PF "${pfName}" no longer has it; recreate the VFs`);
   }
   return { device, pf, pfName, number };
 }
 
-/** In switchdev mode the folder of a PF shows representors of VFs too: their ports are not called `p0` or nothing. */
+/** In switchdev mode a PF's folder also lists VF representors; the PF's own ports are named `p<n>` or not at all. */
 function interfaceOf(pf: BusDevice, vf: BusDevice): string | undefined {
   const names = netNamesOf(pf).filter((name) => /^(p\d.*)?$/.test(attributeOf(pf, `net/${name}/phys_port_name`) ?? ''));
   const [own] = netNamesOf(vf);
@@ -86,9 +83,9 @@ function interfaceOf(pf: BusDevice, vf: BusDevice): string | undefined {
 }
 
 /**
- * Name of a VF's interface; undefined when its driver hands it to a program.
+ * Name of a VF's interface; undefined when its driver is a userspace driver.
  *
- * @throws CniError internal when it is somewhere else
+ * @throws CniError internal when it is elsewhere
  */
 export function interfaceNameOf(device: BusDevice): string | undefined {
   const [name] = netNamesOf(device);

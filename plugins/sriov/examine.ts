@@ -8,13 +8,13 @@ import { reopen } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { attributeOf, type BusDevice, driverOf, netNamesOf } from '../../lib/sys/bus-device.ts';
 import { flatMapInTurn } from '../../lib/sys/in-turn.ts';
-import { ownerOf, stateFolder } from './places.ts';
+import { ownerOf, stateFolder } from './allocations.ts';
 import { recordsIn } from './records.ts';
 
 const fault = (text: string, fix: string): Finding => ({ level: 'fault', text, fix });
 const warning = (text: string, fix: string): Finding => ({ level: 'warning', text, fix });
 
-/** PFs and their VFs, IOMMU, and VFs that dead pods still have by name. */
+/** Checks PFs, VFs and the IOMMU, and finds VFs allocated to dead pods. */
 export async function examine(scope: Scope, { confs }: Examined): Promise<readonly Finding[]> {
   const own = confsOfType(confs, 'sriov', undefined, (conf) => stateFolder(textIn(conf, 'dataDir')));
   if (own.length === 0) {
@@ -24,27 +24,27 @@ export async function examine(scope: Scope, { confs }: Examined): Promise<readon
   if (pfs.length === 0) {
     return [
       fault(
-        'a network asks for VFs, but no NIC of this node offers SR-IOV',
-        'switch SR-IOV on in the firmware of the NIC and of the machine; in a virtual machine take "host-device"',
+        'a network needs VFs, but no NIC of this node supports SR-IOV',
+        'enable SR-IOV in the firmware of the NIC and of the machine; in a virtual machine use host-device',
       ),
     ];
   }
   return [
     ...(await flatMapInTurn(pfs, (pf) => examinePf(scope, pf))),
     ...examineIommu(scope, pfs),
-    ...(await flatMapInTurn(own, (conf) => forgotten(scope, stateFolder(textIn(conf, 'dataDir'))))),
+    ...(await flatMapInTurn(own, (conf) => orphaned(scope, stateFolder(textIn(conf, 'dataDir'))))),
     ...confs.filter((conf) => textIn(conf, 'type') === 'sriov').flatMap(examineDeviceId),
   ];
 }
 
-/** The device plugin passes it through multus, but not through every multus, and never to the pod's own network. */
+/** The device plugin passes it through multus for Kubernetes only, and never to the pod's default network. */
 const examineDeviceId = (conf: JsonObject): readonly Finding[] =>
   textIn(conf, 'deviceID') !== ''
     ? []
     : [
         warning(
-          `network "${textIn(conf, 'name')}" names no VF: pods fail unless the caller of sriov fills in "deviceID"`,
-          'name one as "deviceID", or call it through the multus of Kubernetes, for a pod that asks for its resource',
+          `network "${textIn(conf, 'name')}" names no VF: pods fail unless the caller passes "deviceID"`,
+          'set "deviceID", or call it through multus for Kubernetes, for a pod that requests its resource',
         ),
       ];
 
@@ -61,8 +61,8 @@ async function examinePf(scope: Scope, pf: BusDevice): Promise<readonly Finding[
   if (made === 0) {
     return [
       warning(
-        `PF "${name}" (${pf.name}) has no VFs, of ${most} that are possible`,
-        `echo ${most} > /sys/bus/pci/devices/${pf.name}/sriov_numvfs, at every start`,
+        `PF "${name}" (${pf.name}) has no VFs (${most} are possible)`,
+        `echo ${most} > /sys/bus/pci/devices/${pf.name}/sriov_numvfsat every boot`,
       ),
     ];
   }
@@ -74,7 +74,7 @@ async function examinePf(scope: Scope, pf: BusDevice): Promise<readonly Finding[
       : [
           warning(
             `${bare.length} of ${made} VFs of PF "${name}" have no driver: ${bare.map((vf) => vf.name).join(', ')}`,
-            'bind them: echo ADDRESS > /sys/bus/pci/drivers/DRIVER/bind, or sriov_drivers_autoprobe before they are made',
+            'bind them: echo ADDRESS > /sys/bus/pci/drivers/DRIVER/bind, or set sriov_drivers_autoprobe before creating them',
           ),
         ]),
   ];
@@ -83,7 +83,7 @@ async function examinePf(scope: Scope, pf: BusDevice): Promise<readonly Finding[
 const vfsOf = (pf: BusDevice): readonly BusDevice[] =>
   globSync('virtfn*', { cwd: pf.folder }).map((name) => ({ bus: 'pci', name, folder: join(pf.folder, name) }));
 
-/** Only programs that drive a VF themselves need it. */
+/** Only userspace drivers need it. */
 function examineIommu({ node: { sysfs } }: Scope, pfs: readonly BusDevice[]): readonly Finding[] {
   const isUsed = pfs.flatMap(vfsOf).some((vf) => driverOf(vf) === 'vfio-pci');
   return isUsed && namesIn(join(sysfs, 'class/iommu')).length === 0
@@ -96,8 +96,8 @@ function examineIommu({ node: { sysfs } }: Scope, pfs: readonly BusDevice[]): re
     : [];
 }
 
-/** Allocations whose pod is gone, and that no record will ever end. */
-async function forgotten(scope: Scope, folder: string): Promise<readonly Finding[]> {
+/** Allocations of dead pods without a record that would free them. */
+async function orphaned(scope: Scope, folder: string): Promise<readonly Finding[]> {
   const records = recordsIn(folder).list(scope.log);
   const recorded = new Set(records.map(({ record }) => record.deviceId));
   const allocated = namesIn(join(folder, 'pci')).filter((name) => /^[0-9a-f]+:/.test(name) && !recorded.has(name));
@@ -107,8 +107,8 @@ async function forgotten(scope: Scope, folder: string): Promise<readonly Finding
     return netns === undefined
       ? [
           warning(
-            `VF ${deviceId} is recorded as taken by a pod that is gone`,
-            `rm "${join(folder, 'pci', deviceId)}", after a look that the VF is on the node ("ip link")`,
+            `VF ${deviceId} is allocated to a pod that is gone`,
+            `rm "${join(folder, 'pci', deviceId)}"after checking that the VF is on the node ("ip link")`,
           ),
         ]
       : [];

@@ -11,18 +11,18 @@ import { poll } from '../../lib/sys/clock.ts';
 import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import type { Seen } from './discover.ts';
 import type { InterfaceLocation } from './give-back.ts';
-import { findInterface, isInterfaceOf, wearMac } from './identity.ts';
-import { isRefusal, orLog, patiently, RHYTHM } from './patience.ts';
+import { findInterface, isInterfaceOf, setMacVerified } from './identity.ts';
 import type { SriovRecord } from './record.ts';
+import { isRefusal, orLog, RETRY_PAUSES, retryTransient } from './retry.ts';
 
-/** The kernel takes a moment to bring devices of a namespace back that has ended. */
+/** The kernel takes a moment to return the devices of a dead namespace. */
 const RETURN_MS = 3_000;
 
 /**
- * Brings the VF's interface home, out of a pod or from under the name that the kernel left it with, and makes it what
- * it was. Can be called again after any crash: what is so already is passed over.
+ * Moves the VF's interface back to the host, from a pod or from under the name that the kernel left it with, and
+ * restores it. Idempotent.
  *
- * @param location namespaces in which it may be; those that are gone are passed over
+ * @param location namespaces in which it may be; dead ones are skipped
  * @throws CniError, ErrnoError; tryAgainLater when it is in none of them, nor here
  */
 export async function bringHome(
@@ -32,15 +32,15 @@ export async function bringHome(
   location: InterfaceLocation,
 ): Promise<void> {
   if (record.before.name === '') {
-    return; // a program had the VF
+    return; // it had a userspace driver
   }
-  const home = (await fetchFrom(scope, record, location)) ?? (await awaitHere(scope, seen, record));
+  const home = (await moveOutOfPod(scope, record, location)) ?? (await awaitReturn(scope, seen, record));
   if (home !== undefined) {
-    await makeAsBefore(scope, record, home);
+    await restoreInterface(scope, record, home);
   }
 }
 
-async function fetchFrom(
+async function moveOutOfPod(
   scope: Scope,
   record: SriovRecord,
   { sandboxes, ifName }: InterfaceLocation,
@@ -56,74 +56,76 @@ async function fetchFrom(
   return undefined;
 }
 
-/** It gets its own address back before it is seen here. */
+/** Restores its own address before it appears on the host. */
 async function moveHome(scope: Scope, record: SriovRecord, from: Netns, away: DeviceFacts): Promise<DeviceFacts> {
   await setDown(from.netlink, away);
-  const silent = scopeWith(scope, () => ({ log: () => undefined }));
-  await dress(silent, record, from, away).catch(() => undefined); // and again when it is here
-  const dressed = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
-  const name = await freeName(scope, record, dressed);
+  const quiet = scopeWith(scope, () => ({ log: () => undefined }));
+  await restoreMacAndMtu(quiet, record, from, away).catch(() => undefined); // and again when it is here
+  const restored = (await findDeviceByIndex(from.netlink, away.index)) ?? away;
+  const name = await freeName(scope, record, restored);
   const index = record.own?.device?.index;
-  return moveLink(from, dressed, { netns: scope.node.host, name, ...(index === undefined ? {} : { index }) });
+  return moveLink(from, restored, { netns: scope.node.host, name, ...(index === undefined ? {} : { index }) });
 }
 
-/** Its name, or one that the kernel would choose when somebody else has that by now: a pod must be able to go. */
+/** Its former name or, if that has been taken, one as the kernel would choose: pod deletion must not hang. */
 async function freeName(scope: Scope, { before }: SriovRecord, device: DeviceFacts): Promise<string> {
   const other = await findDevice(scope.node.host.netlink, before.name);
   if (other === undefined || (other.index === device.index && other.parentDev === device.parentDev)) {
     return before.name;
   }
   const name = `dev${device.index}`;
-  scope.log(`link "${device.name}" comes home as "${name}": link "${other.name}" is called "${before.name}" now`);
+  scope.log(`link "${device.name}" comes back as "${name}": link "${other.name}" now has the name "${before.name}"`);
   return name;
 }
 
-async function awaitHere(scope: Scope, seen: Seen, record: SriovRecord): Promise<DeviceFacts | undefined> {
+async function awaitReturn(scope: Scope, seen: Seen, record: SriovRecord): Promise<DeviceFacts | undefined> {
   const driver = driverOf(seen.device);
   if (driver === undefined || isUserspace(seen.device)) {
-    scope.log(`VF "${record.deviceId}" has no interface any more: its driver is ${driver ?? 'unbound'}`);
+    scope.log(
+      `VF "${record.deviceId}" no longer has an interface: ${driver === undefined ? 'no driver is bound to it' : `its driver is ${driver}`}`,
+    );
     return undefined;
   }
   const look = async (): Promise<DeviceFacts | undefined> => {
     const devices = await mapInTurn(netNamesOf(seen.device), (name) => findDevice(scope.node.host.netlink, name));
     return devices.find((device) => device !== undefined && isInterfaceOf(device, record));
   };
-  const found = await poll(scope, RETURN_MS, RHYTHM, look);
+  const found = await poll(scope, RETURN_MS, RETRY_PAUSES, look);
   if (found === undefined) {
     throw new CniError(
       'tryAgainLater',
-      `cannot bring VF "${record.deviceId}" home: its interface is neither here nor in the pod's namespace; a process may keep the namespace of a pod that has ended`,
+      `cannot move VF "${record.deviceId}" back: its interface is neither on the host nor in the pod's namespace; a leftover process may be holding that namespace`,
     );
   }
   return found;
 }
 
-async function makeAsBefore(scope: Scope, record: SriovRecord, found: DeviceFacts): Promise<void> {
-  const device = await callByName(scope, record, found);
+async function restoreInterface(scope: Scope, record: SriovRecord, found: DeviceFacts): Promise<void> {
+  const device = await renameBack(scope, record, found);
   await doAll([
-    () => dress(scope, record, scope.node.host, device),
+    () => restoreMacAndMtu(scope, record, scope.node.host, device),
     async () => {
       const now = (await findDeviceByIndex(scope.node.host.netlink, device.index)) ?? device;
       const kept = { index: now.index, addresses: [], routes: [], rules: [] };
       const picture = { device: pictureOf(record, now), master: '', kept };
       for (const fault of await restorePicture(scope.node.host, now, picture)) {
-        scope.log(`link "${now.name}" is not quite as it was: ${fault}`);
+        scope.log(`cannot fully restore link "${now.name}": ${fault}`);
       }
     },
   ]);
 }
 
-/** What the Go plugin did not record stays as it is, but for what pods turn on; and the link is down. */
+/** What the Go plugin did not record stays, except promiscuous and all-multicast mode; the link goes down. */
 function pictureOf({ own, before }: SriovRecord, now: DeviceFacts): DeviceFacts {
   if (own?.device !== undefined) {
-    return { ...now, ...own.device, mac: now.mac, mtu: now.mtu }; // a record of an older version of ours may say less
+    return { ...now, ...own.device, mac: now.mac, mtu: now.mtu }; // records of our older versions may lack keys
   }
   const none = Buffer.alloc(0);
   const flags = now.flags & ~(IFF_UP | IFF_PROMISC | IFF_ALLMULTI);
   return { ...now, name: before.name, flags, inetConf: none, inet6Conf: none };
 }
 
-async function callByName(scope: Scope, record: SriovRecord, device: DeviceFacts): Promise<DeviceFacts> {
+async function renameBack(scope: Scope, record: SriovRecord, device: DeviceFacts): Promise<DeviceFacts> {
   if (device.name === record.before.name) {
     return device;
   }
@@ -131,20 +133,25 @@ async function callByName(scope: Scope, record: SriovRecord, device: DeviceFacts
   return name === record.before.name ? renameLink(scope.node.host, device, name) : device;
 }
 
-/** Hardware address and MTU, if the driver takes them back: an administrative address may have been set since it had its own. */
-async function dress(scope: Scope, { before }: SriovRecord, netns: Netns, device: DeviceFacts): Promise<void> {
+/** Restores hardware address and MTU if the driver accepts them: an administrative address may prevent it. */
+async function restoreMacAndMtu(
+  scope: Scope,
+  { before }: SriovRecord,
+  netns: Netns,
+  device: DeviceFacts,
+): Promise<void> {
   const { mac, mtu } = before;
   const back = (work: () => Promise<unknown>): Promise<void> =>
     orLog(scope.log, `link "${device.name}"`, isRefusal, work);
   await doAll([
     async () => {
       if (mac !== '' && mac !== device.mac) {
-        await back(() => wearMac(netns.netlink, device, mac, scope));
+        await back(() => setMacVerified(netns.netlink, device, mac, scope));
       }
     },
     async () => {
       if (mtu !== 0 && mtu !== device.mtu) {
-        await back(() => patiently(scope, () => setMtu(netns.netlink, device, mtu)));
+        await back(() => retryTransient(scope, () => setMtu(netns.netlink, device, mtu)));
       }
     },
   ]);

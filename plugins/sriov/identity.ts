@@ -13,17 +13,17 @@ import { IFF_UP } from '../../lib/netlink/codec/link.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { errnoError, hasErrno } from '../../lib/netlink/errno.ts';
 import { type Clock, poll } from '../../lib/sys/clock.ts';
-import { patiently, RHYTHM } from './patience.ts';
 import type { SriovRecord } from './record.ts';
+import { RETRY_PAUSES, retryTransient } from './retry.ts';
 
 const EAGAIN = 11;
 
-/** A PF that is busy does not answer every VF that asks. */
+/** A busy PF does not answer every request of a VF. */
 const ADOPTION_MS = 500;
 
 /**
- * Is this the interface of the VF? Its PCI address says so in every namespace; kernels before 5.14 do not tell it, and
- * there a physical device with one of the VF's hardware addresses is taken for it.
+ * Whether this is the VF's interface: by PCI address in every namespace. Kernels before 5.14 do not report it; there, a
+ * physical device with one of the VF's hardware addresses counts.
  */
 export function isInterfaceOf(device: DeviceFacts, { deviceId, mac, before, own }: SriovRecord): boolean {
   const known = own?.device?.parentDev ?? '';
@@ -33,7 +33,7 @@ export function isInterfaceOf(device: DeviceFacts, { deviceId, mac, before, own 
   return device.kind === '' && !['', NO_MAC].includes(device.mac) && [mac, before.mac].includes(device.mac);
 }
 
-/** The VF's interface in a namespace, whatever it is called there. */
+/** The VF's interface in a namespace, whatever its name there. */
 export async function findInterface(
   netlink: Conversation,
   name: string,
@@ -46,14 +46,13 @@ export async function findInterface(
 }
 
 /**
- * Gives an interface its hardware address and looks whether it has it: some drivers ask their PF first, and are not
- * ready when they answer; others let a VF have no address but that which its PF has for it, and take that when the
- * interface goes up or down (igbvf).
+ * Sets an interface's hardware address and verifies it: some drivers ask their PF first and answer before it is done;
+ * others accept only the address that the PF has for the VF, and adopt that when the interface goes up or down (igbvf).
  *
- * @returns the interface as it is then; it may have been set down
- * @throws ErrnoError when it has another one after the deadline
+ * @returns the interface afterwards; it may have been set down
+ * @throws ErrnoError when it still has another address at the deadline
  */
-export async function wearMac(
+export async function setMacVerified(
   netlink: Conversation,
   device: DeviceFacts,
   mac: Mac,
@@ -65,7 +64,7 @@ export async function wearMac(
     return seen.mac === mac || undefined;
   };
   try {
-    await patiently(clock, async () => {
+    await retryTransient(clock, async () => {
       if (seen.mac !== mac) {
         await setMac(netlink, seen, mac);
         if (!(await hasIt())) {
@@ -83,7 +82,10 @@ export async function wearMac(
       await setDown(netlink, seen);
       return hasIt();
     };
-    if (!hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') || !(await poll(clock, ADOPTION_MS, RHYTHM, asksPf))) {
+    if (
+      !hasErrno(error, 'EADDRNOTAVAIL', 'EACCES', 'EPERM') ||
+      !(await poll(clock, ADOPTION_MS, RETRY_PAUSES, asksPf))
+    ) {
       throw error;
     }
   }

@@ -3,10 +3,10 @@ import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { LogFile } from '../../lib/sys/log-stream.ts';
 
-/** What is logged are warnings: these levels leave them out. */
+/** All our log lines are warnings: these levels drop them. */
 const SILENT = ['panic', 'error'];
 
-/** The same host, but `logLevel` and `logFile` are obeyed. A file that cannot be written costs one line on stderr. */
+/** The same scope, with `logLevel` and `logFile` applied. A file that cannot be written costs one line on stderr. */
 export function withLog(document: JsonObject, scope: Scope): Scope {
   const [level, file] = [textOf(document, 'logLevel'), textOf(document, 'logFile')];
   if (SILENT.includes(level.toLowerCase())) {
@@ -15,7 +15,7 @@ export function withLog(document: JsonObject, scope: Scope): Scope {
   return file === '' ? scope : scopeWith(scope, (own) => ({ log: appending(file, own.log) }));
 }
 
-/** The lines of a call, into the file; onto stderr from the first on that it does not take. */
+/** Appends lines to the file; after the first failure they go to stderr. */
 function appending(path: string, stderr: (line: string) => void): (line: string) => void {
   let isBroken = false;
   return (line) => {
@@ -33,7 +33,7 @@ function appending(path: string, stderr: (line: string) => void): (line: string)
   };
 }
 
-/** DEL obeys them too, and fails for neither. */
+/** DEL applies them too, and never fails because of them. */
 function textOf(document: JsonObject, key: string): string {
   const value = lookUp(document, key);
   return typeof value === 'string' ? value : '';

@@ -20,7 +20,7 @@ export interface Observed {
   readonly found: FoundVf;
   readonly pf: PfFacts;
   readonly vf: VfFacts;
-  /** its interface; undefined when its driver hands it to a program */
+  /** its interface; undefined with a userspace driver */
   readonly device: DeviceFacts | undefined;
 }
 
@@ -39,13 +39,13 @@ export async function observeVf(scope: Scope, found: FoundVf): Promise<Observed>
   return { found, pf, vf: vfOf(pf, found.number), device };
 }
 
-/** What the PF is asked for, and what the VF will be again at DEL. */
+/** Changes requested from the PF, and the state that DEL restores. */
 export interface Wanted {
   readonly changes: VfChanges;
   readonly before: VfFacts;
 }
 
-/** @param preclean what somebody left at the VF is taken away now, and does not come back at DEL */
+/** @param preclean settings that others left on the VF are reset now, and not restored by DEL */
 export function wantedOf({ vf }: Observed, { changes }: SriovPlan, preclean: boolean): Wanted {
   if (!preclean) {
     return { changes, before: vf };
@@ -57,7 +57,7 @@ export function wantedOf({ vf }: Observed, { changes }: SriovPlan, preclean: boo
   return { changes: { ...clean, ...changes }, before: { ...vf, ...clean } };
 }
 
-/** What is remembered of an attachment that begins. */
+/** The record of a starting attachment. */
 export function recordOf(
   { call, scope, netns }: { readonly call: PodCall<SriovConf>; readonly scope: Scope; readonly netns: Netns },
   observed: Observed,

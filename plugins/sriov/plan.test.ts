@@ -93,7 +93,7 @@ describe('wantedMacOf', () => {
     expect(wantedMacOf(conf({ mac: 'c' }), {})).toBe('c');
   });
 
-  it('blames CNI_ARGS for what they say', () => {
+  it('blames CNI_ARGS for a wrong address', () => {
     expect(() => wantedMacOf(conf({}), { MAC: 'zz' })).toThrow(
       expect.objectContaining({ code: 4, message: 'cannot use MAC of CNI_ARGS: "zz" is not an Ethernet address' }),
     );

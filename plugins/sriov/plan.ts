@@ -8,9 +8,9 @@ import type { SriovConf } from './config.ts';
 
 const LOWEST_MTU = 68;
 
-/** What an attachment should be. */
+/** The desired state of an attachment. */
 export interface SriovPlan {
-  /** what is asked of the PF */
+  /** requested from the PF */
   readonly changes: VfChanges;
   /** of the interface in the pod; undefined leaves it */
   readonly mac: Mac | undefined;
@@ -18,7 +18,7 @@ export interface SriovPlan {
   readonly mtu: number | undefined;
 }
 
-/** What a VF is like that nobody has changed. The hardware address is no part of it: some drivers must have one. */
+/** Attributes of an untouched VF. The hardware address is not among them: some drivers must have one. */
 export const UNTOUCHED = {
   vlan: { id: 0, qos: 0, protocol: '802.1q' },
   rate: { min: 0, max: 0 },
@@ -28,9 +28,9 @@ export const UNTOUCHED = {
 } as const satisfies VfChanges;
 
 /**
- * Reads the configuration, and refuses what contradicts itself.
+ * Reads the configuration, and refuses contradictions.
  *
- * @param wantedMac '' when none is asked for
+ * @param wantedMac '' when none is given
  * @throws CniError invalidNetworkConfig
  */
 export function planSriov(conf: SriovConf, wantedMac: string): SriovPlan {
@@ -53,9 +53,9 @@ export function planSriov(conf: SriovConf, wantedMac: string): SriovPlan {
 }
 
 /**
- * The runtime's wish beats CNI_ARGS, which beats the configuration.
+ * The runtime's address beats CNI_ARGS, which beat the configuration.
  *
- * @throws CniError badEnv when CNI_ARGS decide, and what they say is no address
+ * @throws CniError badEnv when CNI_ARGS win but hold no address
  */
 export const wantedMacOf = (conf: SriovConf, args: Readonly<Record<string, string>>): string =>
   conf.runtimeConfig?.mac || macIn(args) || conf.mac;
@@ -63,12 +63,12 @@ export const wantedMacOf = (conf: SriovConf, args: Readonly<Record<string, strin
 /**
  * PCI address of the VF, lower case.
  *
- * @throws CniError invalidNetworkConfig that says who should have passed it
+ * @throws CniError invalidNetworkConfig saying who should have passed it
  */
 export function deviceIdOf({ deviceID }: SriovConf): string {
   if (deviceID === '') {
     throw invalid(
-      'cannot choose a VF: "deviceID" is missing; the SR-IOV device plugin passes it through multus when the pod asks for the resource that the network names (k8s.v1.cni.cncf.io/resourceName)',
+      'cannot choose a VF: "deviceID" is missing; the SR-IOV device plugin passes it through multus when the pod requests the resource named by the network (k8s.v1.cni.cncf.io/resourceName)',
     );
   }
   if (!isPciAddress(deviceID)) {
@@ -90,17 +90,17 @@ function planVlan({ vlan: id, vlanQoS, vlanProto }: SriovConf): VlanTag | undefi
     throw invalid(`cannot use "vlanProto" ${JSON.stringify(vlanProto)}: it is neither "802.1q" nor "802.1ad"`);
   }
   if (id === 0 && (vlanQoS ?? 0) !== 0) {
-    throw invalid(`cannot use "vlanQoS" ${vlanQoS}: "vlan" 0 has no tag that could carry it`);
+    throw invalid(`cannot use "vlanQoS" ${vlanQoS}: "vlan" 0 has no tag to carry it`);
   }
   if (id === 0 && protocol !== '802.1q') {
-    throw invalid(`cannot use "vlanProto" "${protocol}": "vlan" 0 has no tag that could carry it`);
+    throw invalid(`cannot use "vlanProto" "${protocol}": "vlan" 0 has no tag to carry it`);
   }
   return { id, qos: vlanQoS ?? 0, protocol };
 }
 
 const isVlanProtocol = (text: string): text is VlanProtocol => Object.hasOwn(VLAN_PROTOCOLS, text);
 
-/** The kernel sets both at once: what is not given is none. */
+/** The kernel sets both at once: an absent one is 0. */
 function planRate({ min_tx_rate: min, max_tx_rate: max }: SriovConf): VfChanges['rate'] {
   if (min === undefined && max === undefined) {
     return undefined;

@@ -22,7 +22,7 @@ describe('validate', () => {
     expect(refused({ type: 'sriov' }, `MAC=${'z'.repeat(200_000)}`)).toThrow(/^.{1,2000}$/);
   });
 
-  it('lets the caller fill the device in, but not with what is none', () => {
+  it('lets the caller pass the device, but not a wrong one', () => {
     expect(refused({ type: 'sriov', deviceID: 'eth0' }, '')).toThrow(expect.objectContaining({ code: 7 }));
   });
 });
@@ -53,7 +53,7 @@ describe('CHECK', () => {
       },
       'is not the interface of device',
     ],
-    ['no record', (bench) => rmSync(join(bench.stateDir, 'c1-net1')), 'there is no record of interface "net1"'],
+    ['no record', (bench) => rmSync(join(bench.stateDir, 'c1-net1')), 'no record of interface "net1"'],
   ])('finds %s', async (_, happens, message) => {
     const { bench, prevResult } = await attached({ ...ALL, ipam: {} });
     using _bench = bench;
@@ -76,7 +76,7 @@ describe('GC', () => {
     'cni.dev/valid-attachments': ids.map((containerID) => ({ containerID, ifname: 'net1' })),
   });
 
-  it('gives back what the runtime does not know', async () => {
+  it('frees VFs that the runtime does not know', async () => {
     const { bench, before } = await attached();
     using _ = bench;
     expect(await bench.run('GC', valid('c2'))).toEqual({ ...OK, stdout: '' });
@@ -86,7 +86,7 @@ describe('GC', () => {
   it.each<[string, JsonObject]>([
     ['what it knows', valid('c1')],
     ['another network', { ...valid(), name: 'red' }],
-    ['everything when the runtime has named nothing', {}],
+    ['everything without a list of valid attachments', {}],
   ])('leaves %s', async (_, conf) => {
     const { bench } = await attached();
     using _bench = bench;
@@ -97,13 +97,13 @@ describe('GC', () => {
 });
 
 describe('STATUS', () => {
-  it('asks IPAM, and for no device', async () => {
+  it('asks IPAM, and needs no device', async () => {
     using bench = new Bench();
     expect(await bench.run('STATUS', { deviceID: '' })).toEqual({ ...OK, stdout: '' });
     expect(bench.ipamCalls).toEqual(['STATUS']);
   });
 
-  it('says that there are no PCI devices', async () => {
+  it('reports missing PCI devices', async () => {
     using bench = new Bench();
     rmSync(join(bench.nic.sysfs, 'bus'), { recursive: true });
     expect(JSON.parse((await bench.run('STATUS')).stdout)).toMatchObject({ code: 50 });
@@ -111,9 +111,9 @@ describe('STATUS', () => {
 });
 
 describe('without CNI_COMMAND', () => {
-  it('tells people what it is', { tags: 'sriov/about' }, async () => {
+  it('says what it is', { tags: 'sriov/about' }, async () => {
     using bench = new Bench();
-    const told = expect.stringContaining('sriov: gives a pod a virtual function');
+    const told = expect.stringContaining('sriov: moves a virtual function');
     expect(await bench.run('ADD', {}, { CNI_COMMAND: '' })).toMatchObject({ exitCode: 0, stdout: '', stderr: told });
   });
 });

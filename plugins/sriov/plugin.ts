@@ -10,18 +10,18 @@ import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { addVf } from './add.ts';
+import { stateFolder } from './allocations.ts';
 import { checkVf } from './check.ts';
 import { SriovConf } from './config.ts';
 import { collect, deleteVf } from './del.ts';
 import { examine } from './examine.ts';
 import { withLog } from './log.ts';
-import { stateFolder } from './places.ts';
 import { deviceIdOf, planSriov, wantedMacOf } from './plan.ts';
 import { recorded } from './recorded.ts';
 
 export const sriov: Plugin = definePlugin<SriovConf>({
   name: 'sriov',
-  about: 'sriov: gives a pod a virtual function of a NIC',
+  about: 'sriov: moves a virtual function of a NIC into a pod',
   conf: SriovConf,
   add: (call, scope) => addVf(call, withLog(call.document, scope)),
   del: (call, scope) => deleteVf(call, withLog(call.document, scope)),
@@ -35,7 +35,7 @@ export const sriov: Plugin = definePlugin<SriovConf>({
   misnomers: { if0name: 'is a key of old versions: the caller names the interface (CNI_IFNAME)' },
 });
 
-/** The caller may fill the device in. */
+/** The caller may pass the device later. */
 function validate(call: PodCall<SriovConf>): void {
   refuseUnprintable(call);
   planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
@@ -50,7 +50,7 @@ async function foresee(call: PodCall<SriovConf>, scope: Scope): Promise<void> {
   await ipamForesee(call, scope);
 }
 
-/** Whether VFs are left is the device plugin's to know. */
+/** Counting free VFs is up to the device plugin. */
 async function status(call: NetworkCall<SriovConf>, scope: Scope): Promise<void> {
   planSriov(call.conf, wantedMacOf(call.conf, {}));
   if (!existsSync(join(scope.node.sysfs, 'bus/pci/devices'))) {
@@ -63,7 +63,7 @@ async function status(call: NetworkCall<SriovConf>, scope: Scope): Promise<void>
   await ipamForward(call, scope);
 }
 
-/** The folder itself is made when it is needed. */
+/** The folder itself is created on demand. */
 function refuseReadOnly(folder: string): void {
   let place = folder;
   while (!existsSync(place) && dirname(place) !== place) {
@@ -76,7 +76,7 @@ function refuseReadOnly(folder: string): void {
   }
 }
 
-/** Attachments that the runtime does not know any more; when it names none at all, it has not said that there is none. */
+/** Collects attachments that the runtime no longer knows; without a list of valid ones, none. */
 async function gc(call: NetworkCall<SriovConf>, scope: Scope, valid: readonly Attachment[] | undefined): Promise<void> {
   await doAll([
     async () => {

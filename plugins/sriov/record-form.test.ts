@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
 import { mac } from '../../lib/testing/mac.ts';
-import { changesBack, type SriovRecord } from './record.ts';
+import { changesToRestore, type SriovRecord } from './record.ts';
 import { copiedFrom, formatRecord, parseRecord } from './record-form.ts';
 
 /** As the Go plugin writes them. */
@@ -44,7 +44,7 @@ describe('a record', () => {
     expect(formatRecord(parseRecord(FULL))).toBe(FULL);
   });
 
-  it('with everything is understood', () => {
+  it('is read with all keys', () => {
     expect(parseRecord(FULL)).toMatchObject({
       asked: { rate: { min: 0, max: 100 }, linkState: 'enable', spoofCheck: false, mac: mac('02:aa:00:00:00:08') },
       before: {
@@ -60,7 +60,7 @@ describe('a record', () => {
     });
   });
 
-  it('keeps what is ours under one key, beside the form', () => {
+  it('keeps our part under one key', () => {
     const device: DeviceFacts = {
       ...{ index: 5, name: 'p1v3', mac: mac('02:00:00:00:00:01'), mtu: 1500, isUp: true, isRunning: true, kind: '' },
       ...{ parentIndex: undefined, masterIndex: undefined, slaveKind: '' },
@@ -79,19 +79,19 @@ describe('a record', () => {
   it.each(['{"format":2,"device":{}}', '{"format":2,"namespace":{"boot":1}}'])(
     'with a part of ours that is damaged cannot be read: %s',
     (braid) => {
-      expect(() => parseRecord(PLAIN.replace(/\}$/, `,"braid":${braid}}`))).toThrow('is not what it should be');
+      expect(() => parseRecord(PLAIN.replace(/\}$/, `,"braid":${braid}}`))).toThrow('is invalid');
     },
   );
 
-  it('of another version of ours is what the Go plugin knows', () => {
+  it("of another version of ours is reduced to the Go plugin's part", () => {
     expect(parseRecord(PLAIN.replace(/\}$/, ',"braid":{"format":9}}')).own).toBeUndefined();
   });
 
-  it('of an old Go plugin says nothing of what is missing', () => {
+  it('of an old Go plugin has zeros for missing keys', () => {
     const old = '{"OrigVfState":{"HostIFName":"p1v3","AdminMAC":"02:00:00:00:00:09"},"deviceID":"0000:65:02.3"}';
     const record = parseRecord(old);
     expect(record).toMatchObject({ asked: {}, before: { mtu: 0, mac: '', vf: { linkState: 'auto' } }, mtu: undefined });
-    expect(changesBack(record)).toEqual({ mac: mac('02:00:00:00:00:09') });
+    expect(changesToRestore(record)).toEqual({ mac: mac('02:00:00:00:00:09') });
   });
 
   it('of a big-endian node has the protocol swapped', () => {
@@ -107,19 +107,19 @@ describe('a record', () => {
   );
 });
 
-describe('changesBack', () => {
-  it('is what was asked for, and always the administrative address', () => {
-    expect(changesBack(plain)).toEqual({
+describe('changesToRestore', () => {
+  it('are those of ADD, and always the administrative address', () => {
+    expect(changesToRestore(plain)).toEqual({
       mac: mac('00:00:00:00:00:00'),
       vlan: { id: 0, qos: 0, protocol: '802.1q' },
       trust: false,
     });
-    expect(changesBack({ ...plain, asked: {} })).toEqual({ mac: mac('00:00:00:00:00:00') });
+    expect(changesToRestore({ ...plain, asked: {} })).toEqual({ mac: mac('00:00:00:00:00:00') });
   });
 });
 
 describe('copiedFrom', () => {
-  it('leaves out what is empty, and what is not for the record', () => {
+  it('leaves out empty values and unknown keys', () => {
     const document = {
       cniVersion: '',
       type: 'sriov',

@@ -11,13 +11,10 @@ import { readForm } from '../../lib/sys/json-form.ts';
 import { maybeWhole } from './config.ts';
 import type { Before, OwnPart, SriovRecord } from './record.ts';
 
-/*
- * The form of the Go plugin's file. Keys and types are its own; what it does not know is under one key of ours, which
- * it passes over.
- */
+/* The Go plugin's file format. Keys and types are the Go plugin's; ours are under one key, which it ignores. */
 
 const OWN_FORMAT = 2;
-/** The Go plugin on a host with big-endian numbers writes the protocol as the other kind reads it. */
+/** As written by the Go plugin on a big-endian host. */
 const ETH_P_8021AD_SWAPPED = 0xa888;
 
 const GoForm = conf({
@@ -71,7 +68,7 @@ const GoForm = conf({
 });
 type GoForm = Conf<typeof GoForm>;
 
-/** One line, the bytes that the Go plugin writes but for our key. */
+/** One line, byte for byte what the Go plugin writes, except for our key. */
 export function formatRecord(record: SriovRecord): string {
   const { before, asked } = record;
   return compact(
@@ -112,9 +109,9 @@ export function formatRecord(record: SriovRecord): string {
 }
 
 /**
- * Reads a record of either plugin; keys that older versions did not write have their zero.
+ * Reads a record of either plugin; keys missing in older versions are zero.
  *
- * @throws CniError, SyntaxError when it is none
+ * @throws CniError, SyntaxError when it is not a record
  */
 export function parseRecord(textOfFile: string): SriovRecord {
   const value = JSON.parse(textOfFile) as JsonObject;
@@ -138,7 +135,7 @@ export function parseRecord(textOfFile: string): SriovRecord {
   };
 }
 
-/** Keys of a configuration that the file has as they are. */
+/** Configuration keys copied to the file unchanged. */
 const COPIED = {
   cniVersion: text(''),
   type: text(''),
@@ -152,7 +149,7 @@ const COPIED = {
 };
 const CopiedForm = conf({ ...COPIED, runtimeConfig: section({ mac: text('') }, '') });
 
-/** Those keys of a document; what is empty is left out, as the Go plugin does. */
+/** Those keys of a document; like the Go plugin, without empty values. */
 export function copiedFrom(document: JsonObject): JsonObject {
   const { runtimeConfig, ...given } = readConf(CopiedForm, document);
   const isThere = (value: unknown): boolean =>
@@ -211,7 +208,7 @@ const formatOwn = (own: OwnPart): JsonObject =>
 
 function ownIn(form: NonNullable<GoForm['braid']>): OwnPart | undefined {
   if (form.format !== OWN_FORMAT) {
-    return undefined; // of another version: what the Go plugin knows is enough
+    return undefined; // another version: the Go plugin's part is enough
   }
   const { containerId, ifName, netns, incarnation, phase } = form;
   return {

@@ -6,7 +6,7 @@ import type { VfFacts } from '../../lib/link/vf-facts.ts';
 import type { Mac } from '../../lib/net/mac.ts';
 
 /**
- * What an attachment is, and what its VF was before: written before the VF is touched, gone when it is back. The Go
+ * An attachment, and its VF's former state: written before the VF is touched, deleted when it is restored. The Go
  * plugin reads and writes the same files.
  */
 export interface SriovRecord {
@@ -16,14 +16,14 @@ export interface SriovRecord {
   readonly vfNumber: number;
   /** '' when the VF has no addresses */
   readonly ipamType: string;
-  /** what was asked for; '' when nothing was */
+  /** as requested; '' for none */
   readonly mac: Mac | '';
   /** of the result */
   readonly mtu: number | undefined;
-  /** what was asked of the PF */
+  /** as requested from the PF */
   readonly asked: VfChanges;
   readonly before: Before;
-  /** keys of the configuration that the file has too */
+  /** configuration keys copied to the file */
   readonly conf: JsonObject;
   /** what the Go plugin does not write */
   readonly own: OwnPart | undefined;
@@ -31,18 +31,18 @@ export interface SriovRecord {
 
 /** A VF before it was touched. */
 export interface Before {
-  /** as the PF saw it; the hardware address is '' when it was not recorded */
+  /** as the PF saw it; the hardware address is '' when not recorded */
   readonly vf: Omit<VfFacts, 'number' | 'mac'> & { readonly mac: Mac | '' };
-  /** name of its interface; '' when its driver handed it to a program */
+  /** name of its interface; '' with a userspace driver */
   readonly name: string;
-  /** hardware address of the interface; '' when it was not recorded */
+  /** hardware address of the interface; '' when not recorded */
   readonly mac: Mac | '';
-  /** of the interface; 0 when it was not recorded */
+  /** of the interface; 0 when not recorded */
   readonly mtu: number;
 }
 
 export interface OwnPart {
-  /** `changing` from before the first change until everything is done */
+  /** `changing` until ADD is complete */
   readonly phase: 'changing' | 'attached';
   readonly containerId: string;
   readonly ifName: string;
@@ -62,8 +62,8 @@ export interface RecordKey {
   readonly ifName: string;
 }
 
-/** What the PF shall be asked for so that the VF is what it was: all that was asked, and always its address. */
-export function changesBack({ asked, before }: SriovRecord): VfChanges {
+/** The PF's changes that restore the VF: all that ADD requested, and always the address. */
+export function changesToRestore({ asked, before }: SriovRecord): VfChanges {
   const wanted = Object.keys(asked).filter((attribute) => attribute !== 'mac') as readonly (keyof VfChanges)[];
   return {
     ...(before.vf.mac === '' ? {} : { mac: before.vf.mac }),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fakeScope } from '../../lib/cni/testing/fake-scope.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
-import { setOwner } from './places.ts';
+import { setOwner } from './allocations.ts';
 import { recorded } from './recorded.ts';
 
 /** What the Go plugin writes, shortened to what is read. */
@@ -18,8 +18,8 @@ const stateOf = (own?: object): string =>
     ...own,
   });
 
-describe('what sriov has recorded', () => {
-  it('is the VF of each attachment, also of those that the Go plugin made', async () => {
+describe('records of sriov', () => {
+  it('give the VF of each attachment, also those of the Go plugin', async () => {
     using folder = temporaryFolder();
     const own = { format: 2, phase: 'attached', containerId: 'c-1', ifName: 'net1', netns: '/run/netns/a' };
     writeFileSync(join(folder.path, 'c-1-net1'), stateOf({ braid: own }));

@@ -4,10 +4,10 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { AttachmentRecord } from '../../lib/cni/records.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
-import { ownerOf, stateFolder } from './places.ts';
+import { ownerOf, stateFolder } from './allocations.ts';
 import { attachmentOf, recordsIn } from './records.ts';
 
-/** The VFs that pods have. Container and interface of a record that the Go plugin wrote are told by its file's name. */
+/** The VFs that pods have. For a record of the Go plugin, the file name gives container and interface. */
 export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'sriov', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);

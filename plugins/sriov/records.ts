@@ -5,7 +5,7 @@ import type { Scope } from '../../lib/cni/scope.ts';
 import { bootTimeMs } from '../../lib/sys/boot.ts';
 import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import { type Named, RecordFolder } from '../../lib/sys/record-folder.ts';
-import { ownerOf } from './places.ts';
+import { ownerOf } from './allocations.ts';
 import type { RecordKey, SriovRecord } from './record.ts';
 import { formatRecord, parseRecord } from './record-form.ts';
 
@@ -20,13 +20,13 @@ export const nameOf = ({ containerId, ifName }: RecordKey): string => recordName
 export const recordsIn = (folder: string): Records =>
   new RecordFolder(folder, { format: formatRecord, parse: parseRecord });
 
-/** Container and interface of an attachment; the Go plugin has them in the file's name only. */
+/** Container and interface of an attachment; the Go plugin has them only in the file name. */
 export function attachmentOf({ name, record: { own } }: NamedRecord): RecordKey | undefined {
   const [, containerId, ifName] = /^(.+)-([^-]+)$/.exec(name) ?? [];
   return own ?? (containerId === undefined || ifName === undefined ? undefined : { containerId, ifName });
 }
 
-/** The namespace that an attachment was made in. */
+/** The namespace of an attachment. */
 export function sandboxOfRecord(records: Records, named: NamedRecord): Sandbox {
   const { own, deviceId, mac, before } = named.record;
   const name = attachmentOf(named)?.ifName ?? '';
@@ -37,8 +37,8 @@ export function sandboxOfRecord(records: Records, named: NamedRecord): Sandbox {
   };
 }
 
-/** Was it recorded of the VF that there is now, and not before a boot, or before the VFs were made anew? */
-export function isOfThisLife(scope: Scope, records: Records, { name, record }: NamedRecord): boolean {
+/** Whether the record describes the present VF, not one from before a reboot or before the VFs were recreated. */
+export function isSameIncarnation(scope: Scope, records: Records, { name, record }: NamedRecord): boolean {
   const { own, deviceId } = record;
   if (own?.namespace !== undefined) {
     return own.namespace.boot === scope.node.bootId && own.incarnation === incarnationOf(deviceId, scope.node.sysfs);

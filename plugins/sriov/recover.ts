@@ -5,20 +5,20 @@ import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { NO_MAC } from '../../lib/link/vf.ts';
 import { isPciAddress, netNamesOf } from '../../lib/sys/bus-device.ts';
 import { mapInTurn } from '../../lib/sys/in-turn.ts';
-import { lookAt } from './discover.ts';
+import { allocatedTo } from './allocations.ts';
+import { inspectVf } from './discover.ts';
 import { findInterface } from './identity.ts';
-import { allocatedTo } from './places.ts';
 import { UNTOUCHED } from './plan.ts';
 import type { SriovRecord } from './record.ts';
 import { nameOf, type Records } from './records.ts';
 
 /**
- * What a record would say that is missing or cannot be read: allocations name the VFs of a pod, and a VF that no other
- * record names is this attachment's. It becomes a VF that nobody has changed.
+ * Substitute for a missing or unreadable record: allocations name the pod's VFs, and one without a record is this
+ * attachment's. It will be reset to defaults.
  *
- * @returns undefined when there is none, as it is when DEL is called again
+ * @returns undefined when there is none, as when DEL is repeated
  */
-export async function recordWithoutFile(
+export async function recoverRecord(
   call: DeletionCall,
   scope: Scope,
   records: Records,
@@ -37,14 +37,14 @@ export async function recordWithoutFile(
   const found = await mapInTurn(left, (deviceId) => recordOf(call, scope, deviceId));
   const record = found.find((one) => one !== undefined);
   if (record !== undefined) {
-    scope.log(`VF "${record.deviceId}" has no record: it is reset to what nobody has changed`);
+    scope.log(`VF "${record.deviceId}" has no record: resetting it to defaults`);
   }
   return record;
 }
 
-/** @returns undefined when another of the pod's interfaces is that VF */
+/** @returns undefined when that VF is another interface of the pod */
 async function recordOf(call: DeletionCall, scope: Scope, deviceId: string): Promise<SriovRecord | undefined> {
-  const record = withoutInterface(call.network, deviceId);
+  const record = minimalRecord(call.network, deviceId);
   const away = await interfaceInPod(call, scope, record);
   if (away !== undefined) {
     const before = { ...record.before, name: `dev${away.index}`, mac: away.permanentMac };
@@ -56,7 +56,7 @@ async function recordOf(call: DeletionCall, scope: Scope, deviceId: string): Pro
     : { ...record, before: { ...record.before, name: home.name, mac: home.permanentMac } };
 }
 
-function withoutInterface(network: string, deviceId: string): SriovRecord {
+function minimalRecord(network: string, deviceId: string): SriovRecord {
   return {
     network,
     deviceId,
@@ -82,7 +82,7 @@ async function interfaceInPod(call: DeletionCall, scope: Scope, record: SriovRec
 }
 
 async function interfaceHere(scope: Scope, deviceId: string): Promise<DeviceFacts | undefined> {
-  const device = lookAt(deviceId, scope.node.sysfs)?.device;
+  const device = inspectVf(deviceId, scope.node.sysfs)?.device;
   const [name] = device === undefined ? [] : netNamesOf(device);
   return name === undefined ? undefined : findDevice(scope.node.host.netlink, name);
 }

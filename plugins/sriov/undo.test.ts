@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { ALL, attached, Bench, OK } from './testing/bench.ts';
 import { link, OWN_MAC, VF } from './testing/fake-nic.ts';
 
-/** How many changes an ADD asks of the kernel. */
+/** The changes that an ADD requests from the kernel. */
 async function stepsOfAdd(): Promise<readonly string[]> {
   using bench = new Bench();
   await bench.run('ADD', ALL);
@@ -23,7 +23,7 @@ describe('a step of ADD that fails', async () => {
     using bench = new Bench();
     bench.nic.home.links.find(({ parentDev }) => parentDev === VF)?.altNames.push('extra');
     const before = bench.nic.picture();
-    // a change of a VF is asked for again, part by part
+    // a change of a VF is retried attribute by attribute
     const limit = steps[nth]?.[1] === 'SETLINK vf' ? 2 : 1;
     bench.nic.onStep = () => (bench.nic.steps.length > nth && bench.nic.steps.length <= nth + limit ? 22 : undefined);
     const { exitCode } = await bench.run('ADD', ALL);
@@ -34,15 +34,15 @@ describe('a step of ADD that fails', async () => {
   });
 });
 
-describe('ADD after a disaster', () => {
-  it('refuses to do the same again', async () => {
+describe('ADD after an interruption', () => {
+  it('refuses a repeated ADD', async () => {
     const { bench } = await attached();
     using _ = bench;
     const before = bench.nic.picture();
     const { stdout } = await bench.run('ADD', ALL);
     expect(JSON.parse(stdout)).toMatchObject({
       code: 11,
-      msg: expect.stringContaining('the container has it already'),
+      msg: expect.stringContaining('the container already has it'),
     });
     expect(bench.nic.picture()).toEqual(before);
   });
@@ -64,7 +64,7 @@ describe('ADD after a disaster', () => {
         bench.bootId = 'the next one';
       },
     ],
-    ['the VFs were made anew', ({ nic }) => nic.remake()],
+    ['the VFs were recreated', ({ nic }) => nic.remake()],
     [
       'a boot, by the Go plugin',
       (bench) => {
@@ -73,7 +73,7 @@ describe('ADD after a disaster', () => {
         utimesSync(join(bench.stateDir, 'c1-net1'), 1, 1);
       },
     ],
-  ])('applies nothing that was recorded before %s', async (_, happens) => {
+  ])('does not apply a record from before %s', async (_, happens) => {
     const { bench } = await attached();
     using _bench = bench;
     bench.nic.endPod();
@@ -87,7 +87,7 @@ describe('ADD after a disaster', () => {
     expect([bench.nic.picture(), bench.files(), bench.leases.size]).toEqual([today, {}, 0]);
   });
 
-  it('puts a VF right whose pod has died without DEL', async () => {
+  it('cleans up a VF whose pod has died without DEL', async () => {
     const { bench, before } = await attached();
     using _ = bench;
     bench.nic.endPod();

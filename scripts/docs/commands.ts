@@ -2,7 +2,7 @@ import { commandsOf } from '../../lib/cli/commands.ts';
 import type { Plugin } from '../../lib/cni/plugin.ts';
 import { markdownTable } from './markdown.ts';
 
-/** What `braid` can be asked for. */
+/** The commands of `braid`. */
 export function commandsTable(plugins: readonly Plugin[]): string {
   const program = { version: '', id: '', form: 'script', file: '', folder: '', env: {} } as const;
   const rows = commandsOf(program, plugins).map(({ usage, about }) => [`\`${usage}\``, about]);

@@ -1,4 +1,4 @@
-/** A table of Markdown. */
+/** A Markdown table. */
 export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
@@ -8,8 +8,8 @@ export function markdownTable(header: readonly string[], rows: readonly (readonl
 /**
  * Puts text between `<!-- name -->` and `<!-- /name -->`.
  *
- * @returns the text as it was when it has no such place
- * @throws Error when the place does not end
+ * @returns the text unchanged if it has no such placeholder
+ * @throws Error when the placeholder is not closed
  */
 export function fill(text: string, name: string, content: string): string {
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];

@@ -8,7 +8,7 @@ type Verb = (typeof VERBS)[number];
 
 const METHODS = { ADD: 'add', DEL: 'del', CHECK: 'check', GC: 'gc', STATUS: 'status' } as const;
 
-/** Which plugin takes which verb in which versions of the specification. */
+/** Which plugin supports which verb in which spec versions. */
 export function supportMatrix(plugins: readonly Plugin[]): string {
   const rows = plugins.map((plugin) => [linkTo(plugin), ...VERBS.map((verb) => supportOf(plugin, verb))]);
   return markdownTable(['Plugin', ...VERBS], rows);

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { Failure } from './failure.ts';
 
 /**
- * Runs a program to its end.
+ * Runs a program.
  *
  * @returns its standard output
- * @throws Failure with the command and what it said
+ * @throws Failure with the command and its output
  */
 export function run(program: string, ...args: readonly string[]): string {
   const { error, status, signal, stdout, stderr } = spawnSync(program, args, {
@@ -28,5 +28,5 @@ export const ipJson = <T>(netns: string, ...args: readonly string[]): readonly T
   return text === '' ? [] : (JSON.parse(text) as readonly T[]);
 };
 
-/** The words that run a program inside a named namespace: what `ip netns exec` does, without its mounts. */
+/** Command prefix that runs a program inside a named namespace: like `ip netns exec`, without its mounts. */
 export const insideOf = (netns: string): readonly [string, string] => ['nsenter', `--net=/run/netns/${netns}`];

@@ -1,4 +1,4 @@
-/** What people are told in one or a few lines, without a stack. */
+/** An error for people: one or a few lines, without a stack. */
 export class Failure extends Error {
   override readonly name = 'Failure';
 }

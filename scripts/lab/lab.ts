@@ -1,4 +1,4 @@
-/** The lab of `./scripts/try`: what it is made of, how it is made and taken down, and what is left in it. */
+/** The lab of `./scripts/try`: its parts, making it and taking it down, and leftovers in it. */
 import { existsSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ipJson, run } from './command.ts';
@@ -6,7 +6,7 @@ import { ipJson, run } from './command.ts';
 export type Conf = Readonly<Record<string, unknown>>;
 
 export const PROGRAMS = new URL('../../dist/standalone', import.meta.url).pathname;
-/** On a disk, as on a node: in memory the store would be faster than it is. */
+/** On a disk, as on a node: in memory the store would be unrealistically fast. */
 export const STATE = '/var/tmp/braid-try';
 export const CONF_FILE = join(STATE, 'multus.json');
 const DATA_DIR = join(STATE, 'whereabouts');
@@ -46,7 +46,7 @@ export const networkConf = ({ name, parent, range, gateway }: Network): Conf => 
   ipam: { type: 'whereabouts', datastore: 'file', data_dir: DATA_DIR, range, gateway, exclude: [`${gateway}/32`] },
 });
 
-/** What a node would have in /etc/cni/net.d. */
+/** The configuration that a node would have in /etc/cni/net.d. */
 export const multusConf = () => ({
   cniVersion: '1.1.0',
   name: 'try',
@@ -84,7 +84,7 @@ export function removeLab(): boolean {
   return wasStanding;
 }
 
-/** One line for each interface and each record that the pods have left behind. */
+/** One line for each interface and each record that the pods left behind. */
 export function leftovers(): readonly string[] {
   const links = PODS.flatMap((pod) =>
     ipJson<{ readonly ifname: string }>(podNetns(pod), 'link', 'show')

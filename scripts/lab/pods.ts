@@ -1,11 +1,11 @@
-/** What the pods of the lab are asked to do, and what is seen in them. */
+/** Calls for the pods of the lab, and observations in them. */
 import { spawnSync } from 'node:child_process';
 import { callPlugin, type PluginAnswer } from './call.ts';
 import { insideOf, ipJson } from './command.ts';
 import { Failure } from './failure.ts';
 import { type Conf, multusConf, NETWORKS, type Network, networkConf, PODS, type Pod, podNetns } from './lab.ts';
 
-/** Calls multus for a pod. From version 0.4.0 on, what ADD answered comes back with CHECK and DEL. */
+/** Calls multus for a pod. From version 0.4.0 on, CHECK and DEL get the result of ADD. */
 export function callMultus(verb: 'ADD' | 'CHECK' | 'DEL', pod: Pod, prevResult?: Conf): PluginAnswer {
   const conf = { ...multusConf(), ...(prevResult === undefined ? {} : { prevResult }) };
   return callPlugin({ verb, conf, containerId: pod, netns: podNetns(pod), ifName: NETWORKS[0]?.ifName ?? '' });
@@ -26,7 +26,7 @@ interface LinkSeen {
 }
 
 /**
- * The networks of a pod as the kernel has them.
+ * The networks of a pod as reported by the kernel.
  *
  * @throws Failure when an interface is missing or has no address
  */
@@ -49,9 +49,9 @@ export interface Ping {
 }
 
 /**
- * From each pod to each other one, over each network.
+ * Pings from each pod to each other one, over each network.
  *
- * @throws Failure at the first that is not answered
+ * @throws Failure at the first ping without answer
  */
 export function pingAll(attachments: readonly Attachment[]): readonly Ping[] {
   return attachments.flatMap((from) =>
@@ -71,9 +71,9 @@ function ping(from: Attachment, to: Attachment): Ping {
 }
 
 /**
- * Takes addresses again from the store, as many as the pods had, and gives them back.
+ * Allocates as many addresses as the pods had, and releases them.
  *
- * @returns one line for each network where they are not the same, so where some were not free
+ * @returns one line for each address that was still reserved
  */
 export function addressesStillTaken(before: readonly Attachment[]): readonly string[] {
   return NETWORKS.flatMap((network) => {

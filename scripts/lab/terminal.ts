@@ -1,4 +1,4 @@
-/** Text for people: colour where a terminal takes it, tables whose columns line up. */
+/** Text for people: colour on a terminal, aligned tables. */
 const isColoured = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
 
 const styled =
@@ -14,7 +14,7 @@ export const good = styled(32);
 /**
  * A table with a header, indented, columns two spaces apart. Cells are plain text.
  *
- * @param align by header, the columns that are set to the right
+ * @param align right-aligned columns, by header
  */
 export function table(
   header: readonly string[],

@@ -1,7 +1,7 @@
 import { CONF_FILE, NODE, PROGRAMS, podNetns, STATE } from './lab.ts';
 import { bold } from './terminal.ts';
 
-/** What people can do in a lab that was left standing. */
+/** What people can look at in a lab that was left running. */
 export function howToLookAround(): string {
   const pod = podNetns('pod-a');
   const lines = [
@@ -14,7 +14,7 @@ export function howToLookAround(): string {
     ['take the lab down', './scripts/try --down'],
   ];
   return [
-    bold('The lab is left standing. Look around:'),
+    bold('The lab is still running. Look around:'),
     ...lines.map(([what, how]) => `  ${what?.padEnd(24)} ${how}`),
   ].join('\n');
 }

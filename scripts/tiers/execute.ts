@@ -4,23 +4,23 @@ export interface Ended {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
-  /** both, in the order in which they came */
+  /** both, in order of arrival */
   readonly output: string;
 }
 
 export interface Execution {
-  /** also show at once what the program says: all of it, or only on stderr */
+  /** also show the output at once: all of it, or only stderr */
   readonly shows?: 'all' | 'stderr' | undefined;
 }
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** What they say is passed on, so the terminal that counts is that of this program. */
+/** Their output is passed on, so this program's terminal decides. */
 const COLOUR = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FORCE_COLOR: undefined };
 
 const running = new Set<ChildProcess>();
 
-/** Runs a program in the root of the project to its end. */
+/** Runs a program in the project root. */
 export function execute(argv: readonly string[], { shows }: Execution = {}): Promise<Ended> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, {
@@ -54,7 +54,7 @@ export function execute(argv: readonly string[], { shows }: Execution = {}): Pro
   });
 }
 
-/** Passes a signal on to the programs that run. */
+/** Passes a signal on to the running programs. */
 export function interrupt(signal: NodeJS.Signals): void {
   for (const child of running) {
     child.kill(signal);

@@ -1,4 +1,4 @@
-/** What tiers need, and how it is had. Each is looked after once, and fails with what is missing. */
+/** Needs of tiers, and how they are met. Each is checked once, and fails with what is missing. */
 import { Failure } from '../lab/failure.ts';
 import { execute } from './execute.ts';
 
@@ -7,7 +7,7 @@ export type Need = () => Promise<void>;
 /** Functions of scripts/setup.sh. */
 const setUp = (...words: readonly string[]): Promise<void> => run(['bash', 'scripts/setup.sh', ...words]);
 
-/** What it says is shown, because installing takes its time. */
+/** Its output is shown, because installing takes time. */
 async function run(argv: readonly string[]): Promise<void> {
   const { exitCode, stderr } = await execute(argv, { shows: 'stderr' });
   if (exitCode !== 0) {
@@ -34,7 +34,7 @@ export const tools: Need = once(() => setUp('install_tools', 'cc', 'ip', 'nsente
 
 export const build: Need = once(() => setUp('build'));
 
-/** The kinds of links that the tests make. */
+/** The link kinds that the tests need. */
 export const kernel: Need = once(async () => {
   const netns = `braid-probe-${process.pid}`;
   const added = await execute(['ip', 'netns', 'add', netns]);
@@ -61,7 +61,7 @@ export const kernel: Need = once(async () => {
 /** The Go programs that ours are compared with. */
 export const peers: Need = once(() => setUp('install_peers'));
 
-/** The container runtimes of conformance/containerd. The newest takes minutes to build: in CI, or when it is asked for. */
+/** The container runtimes of conformance/containerd. The newest takes minutes to build: only in CI, or on request. */
 export const containerd: Need = once(async () => {
   await setUp('install_tools', 'ping', 'setpriv', 'tar');
   await setUp(
@@ -76,5 +76,5 @@ export const machine: Need = once(async () => {
   await run(['conformance/vm/machine/setup']);
 });
 
-/** What `./scripts/test --with` asked for. */
+/** Options of `./scripts/test --with`. */
 const isWanted = (word: string): boolean => (process.env['BRAID_WITH'] ?? '').split(',').includes(word);

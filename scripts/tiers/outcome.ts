@@ -1,12 +1,12 @@
-/** What a tier came to. */
+/** The outcome of a tier. */
 export interface Outcome {
   readonly passed: number;
   readonly failed: number;
-  /** titles of what was skipped */
+  /** titles of skipped tests */
   readonly skipped: readonly string[];
   /** tags of tests that passed */
   readonly shown?: readonly string[];
-  /** what there is to read, when something failed */
+  /** output to show on failure */
   readonly report: string;
 }
 
@@ -23,7 +23,7 @@ export const countsOf = (outcomes: readonly Outcome[]): string =>
     `${sum(outcomes, ({ skipped }) => skipped.length)} skipped`,
   ].join(', ');
 
-/** What several runs came to; there is to read what those say in which something failed. */
+/** The combined outcome of several runs; the report has the failed ones. */
 export const together = (outcomes: readonly Outcome[]): Outcome => ({
   passed: sum(outcomes, ({ passed }) => passed),
   failed: sum(outcomes, ({ failed }) => failed),

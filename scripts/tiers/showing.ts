@@ -1,7 +1,7 @@
 import { tagsOf } from '../../conformance/contract/all-differences.ts';
 import type { Outcome } from './outcome.ts';
 
-/** What a tier came to, where each difference from the Go plugins that it has to show and has not is one more failure. */
+/** The outcome of a tier, plus a failure for each difference from the Go plugins that it should have shown but has not. */
 export async function showing(tier: string, running: Promise<Outcome>): Promise<Outcome> {
   return lessThanAll(await tagsOf(tier), await running);
 }

@@ -9,7 +9,7 @@ import { runVitest } from './vitest.ts';
 /** A kind of tests: see "What proves it" in ARCHITECTURE.md. */
 export interface Tier {
   readonly name: string;
-  /** named together with others */
+  /** name of a group of tiers */
   readonly group?: string;
   readonly needs: readonly Need[];
   run(isVerbose: boolean): Promise<Outcome>;
@@ -44,7 +44,7 @@ const FIRST_MACHINE = [
   ...globSync('conformance/plugins/*/vm/*.test.ts', { cwd: join(import.meta.dirname, '../..') }).sort(),
 ];
 
-/** Two machines at once: the second runs all files but those of the first. */
+/** Two machines at once: the second runs all files except the first's. */
 async function runMachines(isVerbose: boolean): Promise<Outcome> {
   const within = (folder: string): readonly string[] => [
     'conformance/vm/run',
@@ -57,7 +57,7 @@ async function runMachines(isVerbose: boolean): Promise<Outcome> {
   );
 }
 
-/** A command of package.json: one test, which its exit code decides. */
+/** A command of package.json: one test, decided by its exit code. */
 async function runCommand(script: string, isVerbose: boolean): Promise<Outcome> {
   const { exitCode, output } = await execute(['npm', 'run', '--silent', script], {
     shows: isVerbose ? 'all' : undefined,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execute } from './execute.ts';
 import type { Outcome } from './outcome.ts';
 
-/** Of vitest's JSON report, what is read here. */
+/** The part of vitest's JSON report used here. */
 interface Report {
   readonly testResults: readonly {
     readonly name: string;
@@ -19,9 +19,9 @@ interface Report {
 }
 
 export interface VitestRun {
-  /** words that run a command elsewhere, where the given folder is the same */
+  /** command prefix to run elsewhere, where the given folder is shared */
   readonly within?: (folder: string) => readonly string[];
-  /** words for vitest: names of files, `--exclude` and a name */
+  /** arguments for vitest: file names, `--exclude` and a name */
   readonly files?: readonly string[];
 }
 
@@ -41,7 +41,7 @@ export async function runVitest(
         'run',
         '--project',
         project,
-        // Elsewhere may end before there is a summary: then it helps to know which tests came to their end.
+        // Elsewhere may die before there is a summary: then it helps to know which tests finished.
         `--reporter=${isVerbose || within !== undefined ? 'default' : 'dot'}`,
         '--reporter=json',
         `--outputFile.json=${file}`,
@@ -59,11 +59,11 @@ function reportIn(file: string): Report | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Report;
   } catch {
-    return undefined; // it ended before it could write one: its exit code tells
+    return undefined; // it died before it could write one: the exit code tells
   }
 }
 
-/** A file that could not be loaded has no tests that failed, and counts as one; so does an error outside of tests. */
+/** A file that could not be loaded has no failed tests, but counts as one; so does an error outside of tests. */
 export function outcomeOf(exitCode: number, output: string, report: Report | undefined): Outcome {
   const files = report?.testResults ?? [];
   const tests = files.flatMap(({ assertionResults }) => assertionResults);

@@ -15,8 +15,8 @@ import {
 export const DIFFERENCES = [
   {
     id: 'device-id',
-    ours: '`pciBusID` and `runtimeConfig.deviceID` must be names of devices',
-    go: 'joined to a path whatever they are',
+    ours: '`pciBusID` and `runtimeConfig.deviceID` must be device names',
+    go: 'anything, joined to a path',
     reason: '`..` leads anywhere',
     covers: (deviation) =>
       isExit(deviation, 'ADD') &&
@@ -26,15 +26,15 @@ export const DIFFERENCES = [
   },
   {
     id: 'dpdk-mode',
-    ours: 'there is no key `DPDKMode`: the driver says what the device is',
-    go: 'reads it, since nothing keeps it from doing so',
-    reason: 'it is no part of the configuration',
+    ours: 'no key `DPDKMode`: the driver tells',
+    go: 'read from the configuration by accident',
+    reason: 'not a documented option',
     covers: ({ case: { conf } }) => typeof conf === 'object' && conf !== null && 'DPDKMode' in conf,
   },
   {
     id: 'altnames',
-    ours: 'alternative names stay on the node while a pod has the device, and are its own again after DEL',
-    go: 'they go with it: ADD or DEL fails when one is taken, and so does a later network of the pod that wants one',
+    ours: 'alternative names stay on the node while a pod has the device, and are restored by DEL',
+    go: 'move with it: ADD or DEL fails when one is taken, and so does a later network of the pod that wants one',
     reason: 'udev gives every device some',
     covers: (deviation) =>
       ((isExit(deviation, 'ADD') || deviation.verb === 'DEL') &&
@@ -45,14 +45,14 @@ export const DIFFERENCES = [
   },
   {
     id: 'hwaddr-choice',
-    ours: '`hwaddr` prefers a device that can move, and of these the one that was born with the address; several are an error',
+    ours: '`hwaddr` prefers devices that can move, then the one whose permanent address it is; an ambiguous match is an error',
     go: "the first in the kernel's list",
     reason: 'a bridge has the address of one of its ports',
     shownBy: 'conformance',
   },
   {
     id: 'identity',
-    ours: 'a device that was renamed in the pod, or has lost its alias, comes home',
+    ours: 'a device that was renamed in the pod, or lost its alias, is moved back',
     go: 'DEL fails for ever, or gives it a wrong name',
     reason: 'programs in the pod may do so',
     covers: (deviation) =>
@@ -64,7 +64,7 @@ export const DIFFERENCES = [
   },
   {
     id: 'second-del',
-    ours: 'DEL of a device that is back already, or that is nowhere, succeeds',
+    ours: 'DEL succeeds for a device that is back already or nowhere',
     go: '"Link not found"',
     reason: 'the specification says so',
     covers: (deviation) =>
@@ -74,7 +74,7 @@ export const DIFFERENCES = [
   },
   {
     id: 'del-foreign',
-    ours: 'DEL leaves a link alone that ADD has not moved',
+    ours: 'DEL leaves alone a link that ADD did not move',
     go: 'DEL fails: no alias',
     reason: 'it is not ours',
     covers: (deviation) =>
@@ -85,9 +85,9 @@ export const DIFFERENCES = [
   },
   {
     id: 'vanished',
-    ours: 'DEL succeeds when CNI_NETNS is gone: the device is looked for here, addresses are given back',
-    go: 'fails, and nothing is given back',
-    reason: 'a pod must be able to go',
+    ours: 'DEL succeeds when CNI_NETNS is gone: it looks for the device on the node and releases the addresses',
+    go: 'fails, releases nothing',
+    reason: 'pod deletion must not hang',
     covers: (deviation) =>
       isExit(deviation, 'DEL') &&
       onlyGoFailed(deviation) &&
@@ -95,23 +95,23 @@ export const DIFFERENCES = [
   },
   {
     id: 'empty-netns',
-    ours: 'DEL without CNI_NETNS brings the device home from where ADD put it, and gives addresses back',
+    ours: 'DEL without CNI_NETNS moves the device back from where ADD put it, and releases its addresses',
     go: 'does nothing',
     reason: 'addresses would leak',
     shownBy: 'conformance',
   },
   {
     id: 'left-behind',
-    ours: 'a device that the kernel left here when its namespace died gets its name and all else back by DEL, by the next ADD or by GC',
-    go: 'keeps the name that it had in the pod for ever',
-    reason: 'it is lost otherwise',
+    ours: 'a device that the kernel returned when its namespace died is restored by DEL, GC or the next ADD',
+    go: 'keeps its name from the pod for ever',
+    reason: 'it would be lost',
     shownBy: 'conformance',
   },
   {
     id: 'del-lenient',
-    ours: 'DEL needs neither a configuration that ADD would take nor the device in sysfs',
-    go: 'the configuration is checked as in ADD',
-    reason: 'a pod must be able to go',
+    ours: 'DEL needs neither a valid configuration nor the device in sysfs',
+    go: 'validates as ADD does',
+    reason: 'pod deletion must not hang',
     covers: (deviation) =>
       isExit(deviation, 'DEL') &&
       onlyGoFailed(deviation) &&
@@ -119,9 +119,9 @@ export const DIFFERENCES = [
   },
   {
     id: 'name-taken',
-    ours: 'when the name is taken on the node by then, DEL fails with the device as it was, addresses too',
-    go: 'the device is moved and back, and has lost its addresses',
-    reason: 'the pod goes on',
+    ours: 'if the name has been taken on the node, DEL fails and the device keeps its addresses in the pod',
+    go: 'the device is moved out and back, and loses its addresses',
+    reason: 'the pod keeps working',
     covers: (deviation) =>
       deviation.verb === 'DEL' &&
       deviation.aspect === 'pod' &&
@@ -130,16 +130,16 @@ export const DIFFERENCES = [
   },
   {
     id: 'del-order',
-    ours: 'DEL brings the device home before it gives addresses back, and does the second when the first failed',
-    go: 'the other way round, stopping at a failure',
-    reason: 'nobody else may get an address that is still in use',
+    ours: 'DEL releases addresses after the device has left the pod',
+    go: 'before, and stops at a failure',
+    reason: 'an address in use must not be given to another pod',
     shownBy: 'conformance',
   },
   {
     id: 'l2-old-version',
-    ours: 'ADD without `ipam` in version 0.1.0 or 0.2.0 is refused before anything is done',
-    go: 'refused when everything is done, device left in the pod',
-    reason: 'such a result cannot be printed',
+    ours: 'ADD without `ipam` in version 0.1.0 or 0.2.0 is refused up front',
+    go: 'refused at the end, with the device left in the pod',
+    reason: 'the result cannot be expressed',
     covers: (deviation) =>
       isState(deviation) &&
       bothFailed(deviation) &&
@@ -148,45 +148,45 @@ export const DIFFERENCES = [
   },
   {
     id: 'undo',
-    ours: 'after an ADD that failed the device is as it was before, and no address is held',
+    ours: 'a failed ADD restores the device and releases its addresses',
     go: 'the device stays in the pod',
-    reason: 'the next ADD meets a clean node',
+    reason: 'the next ADD finds a clean node',
     covers: (deviation) => isState(deviation) && bothFailed(deviation) && deviation.ours.isUntouched,
   },
   {
     id: 'restore',
-    ours: 'DEL makes the device what it was: up, addresses, routes, rules, MTU, hardware address, settings, master, alias; `restore: false` turns it off',
-    go: 'its name only; it is down and without addresses, and has no alias',
-    reason: 'a device is lent',
+    ours: 'DEL restores the device: up, addresses, routes, rules, MTU, hardware address, settings, master, alias; `restore: false` turns it off',
+    go: 'only its name; it is down, without addresses and alias',
+    reason: 'the device is only lent to the pod',
     covers: (deviation) => deviation.verb === 'DEL' && deviation.aspect === 'node' && deviation.ours.isUntouched,
   },
   {
     id: 'record',
-    ours: 'what a device was is kept in a file below `dataDir` while a pod has it',
-    go: "nothing but its name is kept, in the link's alias",
-    reason: 'it cannot be restored otherwise',
+    ours: "the device's state is kept in a file below `dataDir` while a pod has it",
+    go: "only its name, in the link's alias",
+    reason: 'needed to restore it',
     covers: ({ aspect, ours, go }) => aspect === 'store' && withoutRecords(ours) === withoutRecords(go),
   },
   {
     id: 'notify',
     ours: '`arp_notify` and `ndisc_notify` are set before a device with addresses goes up',
     go: 'not set',
-    reason: 'neighbours learn at once where the address is, as from macvlan',
+    reason: 'neighbours learn the new address at once, as with macvlan',
     covers: ({ aspect, ours, go }) =>
       aspect === 'sysctls' && isDeepStrictEqual(withoutNotify(ours.sysctls), withoutNotify(go.sysctls)),
   },
   {
     id: 'up-last',
-    ours: 'the device goes up when it has its addresses; before the IPAM plugin is asked with `dhcp` only',
-    go: 'up before the IPAM plugin is asked',
-    reason: 'nothing is sent from an address that is not there yet',
+    ours: 'the device goes up after it has its addresses; before the IPAM call only with `dhcp`',
+    go: 'up before the IPAM call',
+    reason: 'nothing is sent before the address is there',
     shownBy: 'conformance',
   },
   {
     id: 'dad',
     ours: 'waits for duplicate address detection whenever an IPv6 address was added',
     go: 'only when there is an IPv6 gateway',
-    reason: 'a pod that starts can use its address',
+    reason: 'the pod can use its address as soon as it starts',
     shownBy: 'conformance',
   },
   {
@@ -203,7 +203,7 @@ export const DIFFERENCES = [
     id: 'route-host-bits',
     ours: "a route's destination is masked",
     go: 'IPv4: refused by the kernel',
-    reason: 'what is meant is clear',
+    reason: 'the meaning is clear',
     covers: (deviation) =>
       isExit(deviation, 'ADD') &&
       onlyGoFailed(deviation) &&
@@ -213,7 +213,7 @@ export const DIFFERENCES = [
     id: 'route-range',
     ours: "a route's negative or too large number is refused",
     go: 'ignored, and echoed in the result',
-    reason: 'a typing error shows at once',
+    reason: 'typos show at once',
     covers: (deviation) =>
       isExit(deviation, 'ADD') &&
       onlyOursFailed(deviation) &&
@@ -221,9 +221,9 @@ export const DIFFERENCES = [
   },
   {
     id: 'check-more',
-    ours: 'CHECK also looks whether the device is the same, up and has its alias, and at routes by table, metric and interface',
-    go: 'fewer, and routes of other tables never match',
-    reason: 'CHECK is worth its call',
+    ours: 'CHECK also verifies that it is the same device, that it is up and has its alias, and compares routes by table, metric and interface',
+    go: 'less; routes of other tables never match',
+    reason: 'CHECK should find faults',
     covers: (deviation) =>
       isExit(deviation, 'CHECK') &&
       ((onlyOursFailed(deviation) &&
@@ -232,7 +232,7 @@ export const DIFFERENCES = [
   },
   {
     id: 'check-slash-32',
-    ours: 'CHECK does not ask for a connected route',
+    ours: 'CHECK does not expect a connected route',
     go: 'fails on a /32 address',
     reason: 'there is none for a /32',
     covers: (deviation) =>
@@ -241,8 +241,8 @@ export const DIFFERENCES = [
   {
     id: 'status-device',
     ours: 'STATUS looks for the device',
-    go: 'asks IPAM only',
-    reason: 'a node says early that it cannot serve',
+    go: 'only asks the IPAM plugin',
+    reason: 'the node reports early that it cannot serve',
     covers: (deviation) => isExit(deviation, 'STATUS') && onlyOursFailed(deviation) && deviation.ours.code === 50,
   },
 ] as const satisfies readonly Difference[];

@@ -7,9 +7,9 @@ const NLM_F_DUMP = 0x300;
 const HEADER_BYTES = 16;
 const ENODEV = 19;
 
-/** A kernel that knows links by name only: it finds one, and lists them all. */
+/** A fake kernel with links by name: it finds one, or lists all. */
 export class FakeLinks implements Transport {
-  /** names, in the order in which the links were made */
+  /** names, in order of creation */
   readonly links: ReadonlySet<string>;
   private answer: Buffer = Buffer.alloc(0);
 
@@ -35,7 +35,7 @@ export class FakeLinks implements Transport {
     const [, typeAndFlags = 0, sequence = 0] = new Uint32Array(request.buffer, request.byteOffset, 4);
     const [type, flags] = [typeAndFlags & 0xffff, typeAndFlags >>> 16];
     if (type !== RTM_GETLINK) {
-      throw new Error(`the fake kernel does not know request ${type}`);
+      throw new Error(`the fake kernel does not support request ${type}`);
     }
     if ((flags & NLM_F_DUMP) === NLM_F_DUMP) {
       const all = [...this.links].map((name) => linkMessage(sequence, name));

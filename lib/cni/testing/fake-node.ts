@@ -13,7 +13,7 @@ import { FakeLinks } from './fake-links.ts';
 import { fakePlugin } from './fake-plugin.ts';
 import { fakeScope, openingOf } from './fake-scope.ts';
 
-/** What a plugin of the fake node was called with. */
+/** A call that a plugin of the fake node received. */
 export interface Seen {
   readonly verb: string;
   readonly type: string;
@@ -22,7 +22,7 @@ export interface Seen {
   readonly stdin: string;
 }
 
-/** A node without kernel: plugins that only take notes, folders that are temporary, a namespace that is a set of names. */
+/** A node without a kernel: plugins that only record calls, temporary folders, a namespace that is a set of link names. */
 export interface FakeNode extends Disposable {
   readonly scope: Scope;
   readonly binDir: string;
@@ -33,13 +33,13 @@ export interface FakeNode extends Disposable {
   readonly seen: Seen[];
   readonly stderr: string[];
   readonly slept: number[];
-  /** what a call should fail with, or undefined; asked before anything is done */
+  /** the failure of a call, or undefined; asked before anything changes */
   fail: (verb: string, type: string, ifName: string) => unknown;
-  /** what a plugin of this process refuses before any runs, or undefined */
+  /** what a plugin in this process refuses beforehand, or undefined */
   refuse: (type: string, ifName: string) => unknown;
-  /** what a plugin of this process answers to ADD instead of one interface */
+  /** a plugin's result of ADD in this process, instead of one interface */
   answer: (type: string, call: PodCall<unknown>) => Partial<Result>;
-  /** what an executed plugin prints on ADD instead of what it would in this process */
+  /** stdout of an executed plugin on ADD, instead of the same as in this process */
   print: (type: string) => string | undefined;
   /** the kernel's number of the namespace: with another one the path leads to another namespace */
   cookie: number;
@@ -62,7 +62,7 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
   for (const type of [...own, ...foreign]) {
     writeFileSync(join(binDir, type), '');
   }
-  const plugins = new Map([...own, ...foreign].map((type) => [type, notingPlugin(type, () => node)]));
+  const plugins = new Map([...own, ...foreign].map((type) => [type, recordingPlugin(type, () => node)]));
   const links = new Set<string>();
   const netns = { path: '/run/netns/n1', identity: '4:1', netlink: new Conversation(() => new FakeLinks(links)) };
   const node: FakeNode = {
@@ -152,7 +152,7 @@ async function execute(plugin: Plugin | undefined, env: Env, stdin: Buffer, scop
   return { exitCode, signal: undefined, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) };
 }
 
-function notingPlugin(type: string, node: () => FakeNode): Plugin {
+function recordingPlugin(type: string, node: () => FakeNode): Plugin {
   const note = async (call: Call<unknown> & { readonly ifName?: string }): Promise<void> => {
     const { verb, ifName = '', env, stdin } = call;
     node().seen.push({ verb, type, ifName, env, stdin: stdin.toString('utf8') });
@@ -169,7 +169,7 @@ function notingPlugin(type: string, node: () => FakeNode): Plugin {
     },
     del: async (call) => {
       await note(call);
-      // the kernel takes its time: whoever does not wait is found out
+      // the kernel takes time: exposes callers that do not wait
       await new Promise((resolve) => setImmediate(resolve));
       node().links.delete(call.ifName);
     },

@@ -2,7 +2,7 @@ import { conf } from '../config.ts';
 import { definePlugin, type Plugin } from '../plugin.ts';
 import { EMPTY_RESULT } from '../result.ts';
 
-/** A plugin that agrees to everything and does nothing, but for the verbs that are given. */
+/** A plugin that does nothing and succeeds, except for the given verbs. */
 export const fakePlugin = (name: string, verbs: Partial<Plugin> = {}): Plugin => ({
   ...definePlugin({
     name,

@@ -9,18 +9,18 @@ import { fakeClock } from '../../sys/testing/fake-clock.ts';
 import { makeScope, type Scope, scopeWith } from '../scope.ts';
 import type { Registry, Suite } from '../suite.ts';
 
-/** What a test puts in the place of the machine; asking for anything else fails the test. */
+/** Fakes for parts of the machine; using any other part fails the test. */
 export interface FakeParts {
   readonly node?: Partial<Node>;
   readonly registry?: Registry;
   readonly isOwnBuild?: (path: string) => boolean;
   readonly log?: (line: string) => void;
-  /** told of each wait, which takes no time but by the call's clock; absent: the real clock */
+  /** called for each wait, which passes only fake time; absent: the real clock */
   readonly sleep?: (ms: number) => void | Promise<void>;
   readonly signal?: AbortSignal;
 }
 
-/** A call on a machine on which every lock is free, and there is nothing else. */
+/** A call on a machine where every lock is free and nothing else exists. */
 export function fakeScope(parts: FakeParts = {}): Scope {
   const { registry = {}, isOwnBuild = () => false, log = () => undefined, sleep, signal } = parts;
   const suite: Suite = { registry, isOwnBuild };
@@ -28,7 +28,7 @@ export function fakeScope(parts: FakeParts = {}): Scope {
   return sleep === undefined ? scope : scopeWith(scope, () => fakeClock(sleep));
 }
 
-/** @param paths namespaces by their paths */
+/** @param paths namespaces by path */
 export const openingOf =
   (paths: Readonly<Record<string, Netns>>) =>
   (path: string): Netns => {

@@ -9,7 +9,7 @@ export const IFA_F_DADFAILED = 0x08;
 export const IFA_F_TENTATIVE = 0x40;
 export const IFA_F_MANAGETEMPADDR = 0x100;
 export const IFA_F_NOPREFIXROUTE = 0x200;
-/** who made an address: a kernel before 5.18 does not say, and no later one says it of what a program has set */
+/** origin of an address: not reported before Linux 5.18, nor for addresses set by programs */
 export const IFAPROT_KERNEL_RA = 2;
 const IFADDRMSG_BYTES = 8;
 const IFA_CACHEINFO = 6;
@@ -50,7 +50,7 @@ export function decodeAddress(body: Buffer): Required<IfAddr> & { attributes: At
   };
 }
 
-/** An address that the kernel listed, for a link of another index. */
+/** A dumped address, for a link with another index. */
 export function reindexedAddress(body: Buffer, index: number): Buffer {
   const copy = Buffer.from(body);
   new DataView(copy.buffer, copy.byteOffset).setUint32(4, index, LITTLE);
@@ -58,9 +58,9 @@ export function reindexedAddress(body: Buffer, index: number): Buffer {
 }
 
 /**
- * An address that the kernel listed some time ago, with what is left now of its lifetimes.
+ * An address dumped some time ago, with its remaining lifetimes.
  *
- * @returns undefined when nothing is left
+ * @returns undefined when it has expired
  */
 export function agedAddress(body: Buffer, seconds: number): Buffer | undefined {
   const copy = Buffer.from(body);

@@ -1,16 +1,16 @@
 import { attribute, eachAttribute, HOST_IS_LITTLE as LITTLE, raw, type Type, table, u32 } from '../attributes.ts';
 
-/** <linux/if_bridge.h>, <linux/if_link.h>: links as bridges see them, in messages of a family of their own. */
+/** <linux/if_bridge.h>, <linux/if_link.h>: bridge ports, in messages of their own family. */
 const AF_BRIDGE = 7;
 const IFLA_BRIDGE_VLAN_INFO = 2;
-/** RTEXT_FILTER_BRVLAN_COMPRESSED: VLANs are told to those who ask, ranges of them as two */
+/** RTEXT_FILTER_BRVLAN_COMPRESSED: report VLANs, ranges as two entries */
 const WITH_VLANS = 4;
 const VLAN_IS_PVID = 2;
 const VLAN_IS_UNTAGGED = 4;
 const VLAN_BEGINS_RANGE = 8;
 const IFINFOMSG_BYTES = 16;
 
-/** IFLA_BRPORT_… that can be set; the others are the port's state, or done once. */
+/** IFLA_BRPORT_… that can be set; the others are state or one-time actions. */
 const SETTINGS: Readonly<Record<number, string>> = {
   2: 'priority',
   3: 'cost',
@@ -46,13 +46,13 @@ const BridgeTable = table({ portInfo: [12, nested], afSpec: [26, raw], extMask: 
 /** A VLAN of a port. */
 export interface PortVlan {
   readonly id: number;
-  /** what comes without a tag belongs to it */
+  /** untagged frames belong to it */
   readonly isPvid: boolean;
-  /** it leaves without a tag */
+  /** its frames leave untagged */
   readonly isUntagged: boolean;
 }
 
-/** What a bridge keeps of a port. */
+/** A bridge's settings of a port. */
 export interface BridgePort {
   readonly index: number;
   /** IFLA_BRPORT_… */
@@ -60,7 +60,7 @@ export interface BridgePort {
   readonly vlans: readonly PortVlan[];
 }
 
-/** Asks for the ports of all bridges. */
+/** A request for the ports of all bridges. */
 export const encodePortQuery = (): Uint8Array[] => [head(0), ...BridgeTable.encode({ extMask: WITH_VLANS })];
 
 export function decodePort(body: Buffer): BridgePort {
@@ -69,7 +69,7 @@ export function decodePort(body: Buffer): BridgePort {
   return { index, settings: portInfo, vlans: afSpec === undefined ? [] : vlansIn(afSpec) };
 }
 
-/** A change of a port, or with RTM_DELLINK the VLANs that it loses. */
+/** A change of a port or, with RTM_DELLINK, the VLANs to remove. */
 export const encodePort = (index: number, { settings, vlans }: Partial<BridgePort>): Uint8Array[] => [
   head(index),
   ...BridgeTable.encode({
@@ -78,7 +78,7 @@ export const encodePort = (index: number, { settings, vlans }: Partial<BridgePor
   }),
 ];
 
-/** The settings of `was` that are others now, each by itself under its name. */
+/** The settings of `was` that differ in `now`, each with its name. */
 export function differingPortSettings(
   was: Buffer,
   now: Buffer,
@@ -95,7 +95,7 @@ export function differingPortSettings(
   return differing;
 }
 
-/** struct bridge_vlan_info: flags, id; a range is its first and its last VLAN */
+/** struct bridge_vlan_info: flags, id; a range is its first and last VLAN */
 function vlansIn(afSpec: Buffer): readonly PortVlan[] {
   const vlans: PortVlan[] = [];
   let first: number | undefined;

@@ -1,9 +1,9 @@
 import { HOST_IS_LITTLE as LITTLE } from '../attributes.ts';
 
 /**
- * The settings of a link that a family keeps, by their place in what the kernel tells of them: the names are those of
- * the files below /proc/sys/net/<family>/conf/<link>. '' has no file that could be written. Of some files the kernel tells
- * nothing: stable_secret, ra_honor_pio_life, ra_honor_pio_pflag, regen_min_advance.
+ * Per-link settings of an address family, by position in the kernel's attribute, named as the files below
+ * /proc/sys/net/<family>/conf/<link>. '' has no writable file. The kernel does not report stable_secret,
+ * ra_honor_pio_life, ra_honor_pio_pflag and regen_min_advance.
  */
 const INET: readonly string[] = [
   ...['forwarding', '', 'proxy_arp', 'accept_redirects', 'secure_redirects', 'send_redirects', 'shared_media'],
@@ -32,7 +32,7 @@ const INET6: readonly string[] = [
 
 export type ConfFamily = 'ipv4' | 'ipv6';
 
-/** Settings whose numbers are times: told in milliseconds, written in seconds. */
+/** Settings that are times: reported in milliseconds, written in seconds. */
 const TIMES: readonly string[] = [
   'router_solicitation_interval',
   'router_solicitation_delay',
@@ -40,17 +40,17 @@ const TIMES: readonly string[] = [
   'router_solicitation_max_interval',
 ];
 
-/** Settings that the kernel refuses as negative numbers. */
+/** Unsigned settings: the kernel refuses negative numbers. */
 const UNSIGNED: readonly string[] = ['ra_defrtr_metric', 'ioam6_id_wide'];
 
 export interface Setting {
   /** the file's name */
   readonly name: string;
-  /** what the file shows */
+  /** the file's content */
   readonly value: string;
 }
 
-/** The settings in which `wanted` differs from `found`, with the values of `wanted`. */
+/** The settings of `wanted` that differ in `found`. */
 export function differingSettings(family: ConfFamily, wanted: Buffer, found: Buffer): readonly Setting[] {
   const [before, now] = [numbersIn(wanted), numbersIn(found)];
   return (family === 'ipv4' ? INET : INET6).flatMap((name, index) => {

@@ -37,7 +37,7 @@ export const LinkInfoTable = table({
   slaveKind: [4, bareText],
 });
 
-/** What the address families keep of a link: all settings of each as numbers, in the order of the kernel's headers. */
+/** Per-link settings of the address families, as numbers in the order of the kernel's headers. */
 const FamilyTable = table({ conf: [IFLA_INET_CONF, raw] });
 const Family6Table = table({ conf: [IFLA_INET6_CONF, raw] });
 export const AfSpecTable = table({ inet: [AF_INET, nest(FamilyTable)], inet6: [AF_INET6, nest(Family6Table)] });
@@ -100,5 +100,5 @@ export function decodeLink(body: Buffer): Required<Omit<IfInfo, 'change'>> & { r
   };
 }
 
-/** Statistics are the bulk of an answer and nobody here reads them. */
+/** Statistics are the bulk of an answer and unused here. */
 export const WITHOUT_STATS = RTEXT_FILTER_SKIP_STATS;

@@ -1,6 +1,6 @@
 import { type AttributesOf, table, text, u8, u32 } from '../attributes.ts';
 
-/** <rdma/rdma_netlink.h>: a type is client and command in one; no header of a family comes before the attributes */
+/** <rdma/rdma_netlink.h>: a type combines client and command; there is no family header before the attributes */
 const RDMA_NL_NLDEV = 5;
 const typeOf = (command: number): number => (RDMA_NL_NLDEV << 10) | command;
 
@@ -9,7 +9,7 @@ export const RDMA_NLDEV_CMD_SET = typeOf(2);
 export const RDMA_NLDEV_CMD_SYS_GET = typeOf(6);
 export const RDMA_NLDEV_CMD_SYS_SET = typeOf(7);
 
-/** RDMA_NLDEV_SYS_ATTR_NETNS_MODE: does a device belong to one namespace, or to all? */
+/** RDMA_NLDEV_SYS_ATTR_NETNS_MODE: whether a device belongs to one namespace or to all */
 export const NETNS_EXCLUSIVE = 0;
 export const NETNS_SHARED = 1;
 

@@ -21,7 +21,7 @@ export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_RA = 9;
 export const RTM_F_CLONED = 0x200;
-/** tell the route as it stands in its table, not the way that it is for one packet */
+/** report the route as in its table, not as resolved for a packet */
 export const RTM_F_FIB_MATCH = 0x2000;
 export const RTN_UNICAST = 1;
 const RTAX_MTU = 2;
@@ -46,7 +46,7 @@ export const RouteTable = table({
 });
 export type RouteAttributes = AttributesOf<typeof RouteTable>;
 
-/** struct rtmsg, less what nobody sets */
+/** struct rtmsg, without unused fields */
 export interface RtMessage {
   readonly family: number;
   readonly prefix: number;
@@ -91,17 +91,17 @@ const RTA_CACHEINFO = 12;
 const RTA_EXPIRES = 23;
 const RTA_NH_ID = 30;
 const TICKS_A_SECOND = 100;
-/** a next hop whose link is down, or has no carrier */
+/** next hop whose link is down, or without carrier */
 export const RTNH_F_DEAD = 1;
 export const RTNH_F_LINKDOWN = 16;
-/** the flags that a request may have; the others tell the route's state */
+/** the flags allowed in a request; the others are state */
 const RTNH_F_PERVASIVE = 2;
 const RTNH_F_ONLINK = 4;
 
 /**
- * In how many seconds a route ends that the kernel listed.
+ * Seconds until a dumped route expires.
  *
- * @returns undefined when it does not end
+ * @returns undefined when it does not expire
  */
 export function expiryOf({ cacheInfo }: RouteAttributes): number | undefined {
   if (cacheInfo === undefined || cacheInfo.length < 12) {
@@ -112,10 +112,10 @@ export function expiryOf({ cacheInfo }: RouteAttributes): number | undefined {
 }
 
 /**
- * A route that the kernel listed, as it is asked for: without its state, and through a link that has another index now.
- * The id of a nexthop object is left out: that object went with the link.
+ * A dumped route as a request: without its state, and through a link that now has another index. The id of a nexthop
+ * object is left out: the object went with the link.
  *
- * @param expires in how many seconds it shall end; undefined: it does not
+ * @param expires seconds until it expires; undefined: never
  */
 export function askedRoute(body: Buffer, oldIndex: number, newIndex: number, expires?: number): Buffer {
   const copy = Buffer.concat([
@@ -161,9 +161,9 @@ export function decodeNextHops(multipath: Buffer): readonly NextHop[] {
 }
 
 /**
- * A route of several ways out with those alone that go through one link.
+ * A multipath route reduced to the next hops through one link.
  *
- * @param each one route for each of them: the kernel keeps IPv6 routes so
+ * @param each one route per next hop, as the kernel stores IPv6 routes
  */
 export function throughLink(body: Buffer, index: number, each: boolean): readonly Buffer[] {
   const { multipath } = decodeRoute(body).attributes;

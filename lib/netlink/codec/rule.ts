@@ -47,7 +47,7 @@ export function encodeRule(head: RuleHead, attributes: RuleAttributes): Uint8Arr
   return [bytes, ...RuleTable.encode(attributes)];
 }
 
-/** A rule that the kernel listed, as it is asked for: what the kernel found out itself is left out. */
+/** A dumped rule as a request: without what the kernel determines itself. */
 export function askedRule(body: Buffer): Buffer {
   const copy = Buffer.from(body);
   const words = new DataView(copy.buffer, copy.byteOffset);

@@ -11,10 +11,10 @@ const ATTRIBUTE_HEADER = 4;
 const ATTRIBUTE_NUMBER = 0x3fff;
 const MAX_ADDR_LEN = 32;
 
-/** RTEXT_FILTER_VF: VFs are told only to those who ask. RTEXT_FILTER_SKIP_STATS keeps their entries short. */
+/** RTEXT_FILTER_VF: include VFs. RTEXT_FILTER_SKIP_STATS keeps their entries short. */
 export const WITH_VFS = 1 | 8;
 
-/** What the kernel says of an attribute that the driver does not know. */
+/** The kernel's value of an attribute that the driver does not support. */
 export const UNSUPPORTED = 0xffff_ffff;
 
 export const ETH_P_8021Q = 0x8100;
@@ -23,7 +23,7 @@ export const ETH_P_8021AD = 0x88a8;
 /** IFLA_VF_LINK_STATE_… */
 export const LINK_STATES = { auto: 0, enable: 1, disable: 2 } as const;
 
-/** A struct of numbers of 32 bits. */
+/** A struct of 32-bit numbers. */
 function numbers<const K extends string>(...names: readonly K[]): Type<Readonly<Record<K, number>>> {
   return {
     nested: false,
@@ -47,7 +47,7 @@ const vfMac: Type<{ readonly vf: number; readonly mac: Buffer }> = {
   decode: (bytes) => ({ vf: wordsOf(bytes, 1)[0] ?? 0, mac: bytes.subarray(4, 4 + MAX_ADDR_LEN) }),
 };
 
-/** struct ifla_vf_vlan_info: the protocol in network byte order, and two bytes that newer kernels insist on */
+/** struct ifla_vf_vlan_info: the protocol in network byte order, and two bytes of padding that newer kernels require */
 const vlanInfo: Type<{ readonly vf: number; readonly vlan: number; readonly qos: number; readonly protocol: number }> =
   {
     nested: false,
@@ -101,22 +101,22 @@ export type VfAttributes = AttributesOf<typeof VfTable>;
 const VfListTable = table({ info: [IFLA_VF_INFO, nest(VfTable)] });
 const PfTable = table({ count: [IFLA_NUM_VF, u32], list: [IFLA_VFINFO_LIST, nest(VfListTable)] });
 
-/** A change of one VF, asked of its PF. */
+/** A change of one VF, requested from its PF. */
 export const encodeVf = (pfIndex: number, info: VfAttributes): Uint8Array[] => [
   ...encodeLink({ index: pfIndex }, {}),
   ...PfTable.encode({ list: { info } }),
 ];
 
-/** What an answer says of a PF's VFs. */
+/** The VFs of a PF in an answer. */
 export interface VfList {
-  /** how many VFs the PF has; 0 when it does not say */
+  /** number of VFs of the PF; 0 when not reported */
   readonly count: number;
   readonly entries: readonly VfAttributes[];
 }
 
 /**
- * The VFs in an answer. An attribute's length has 16 bits: of some 300 VFs older kernels send a list whose length has
- * lost its upper bits. What is whole at the beginning is right, and the rest is left out.
+ * The VFs in an answer. An attribute's length has 16 bits: from some 300 VFs on, older kernels send a list whose length
+ * has lost its upper bits. Entries that are complete are correct; the rest is dropped.
  */
 export function decodeVfs(body: Buffer): VfList {
   let count = 0;
@@ -126,7 +126,7 @@ export function decodeVfs(body: Buffer): VfList {
       count = u32.decode(value);
     } else if (number === IFLA_VFINFO_LIST) {
       list = value;
-      break; // behind a list that was cut, nothing can be trusted
+      break; // nothing after a truncated list can be trusted
     }
   }
   const entries: VfAttributes[] = [];

@@ -10,14 +10,13 @@ const ACK = 4;
 const HEADER_BYTES = 16;
 
 /**
- * For tests: a kernel that echoes the body of each request, and misbehaves as the real one does: sends from the
- * background take their time and come back in any order, answers arrive in pieces, and between them lie those of
- * exchanges that were given up.
+ * For tests: a kernel that echoes each request's body and misbehaves like the real one: background sends take time and
+ * return in any order, answers arrive in pieces, mixed with those of abandoned exchanges.
  */
 export class DisorderlyKernel {
   opened = 0;
   openNow = 0;
-  /** sends from the background do not come back */
+  /** background sends do not return */
   isStuck = false;
   private readonly random: Seeded;
   private readonly stuck: (() => void)[] = [];
@@ -53,7 +52,7 @@ export class DisorderlyKernel {
     };
   }
 
-  /** Lets the sends come back that are stuck. */
+  /** Lets stuck sends return. */
   async unstick(): Promise<void> {
     for (const goOn of this.stuck.splice(0)) {
       goOn();
@@ -74,7 +73,7 @@ export class DisorderlyKernel {
     }
   }
 
-  /** Each message of an answer is a datagram, as it is when a buffer is full. */
+  /** Each message of an answer is a datagram, as with a full buffer. */
   private answerTo(request: Buffer): readonly Buffer[] {
     const [flags, sequence] = [request.readUInt16LE(6), request.readUInt32LE(8)];
     const echo = message(16, sequence, request.subarray(HEADER_BYTES));

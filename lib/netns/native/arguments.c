@@ -1,4 +1,4 @@
-/* Arguments are checked: a descriptor that is undefined or -1 by mistake must not stand for something else. */
+/* Arguments are checked: a descriptor that is undefined or -1 by mistake must not mean something else. */
 #include "native.h"
 
 bool arguments(napi_env env, napi_callback_info info, size_t least, napi_value *argv)

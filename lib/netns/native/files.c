@@ -1,4 +1,4 @@
-/* Files as they are seen from inside another network namespace: /proc/sys/net has other content there. */
+/* Files as seen from inside another network namespace: /proc/sys/net differs there. */
 #include "native.h"
 
 #include <errno.h>
@@ -13,15 +13,15 @@ struct file_wanted {
 	int flags;
 };
 
-static int64_t open_file(void *with)
+static int64_t open_file(void *arg)
 {
-	const struct file_wanted *wanted = with;
+	const struct file_wanted *wanted = arg;
 	int fd = open(wanted->path, wanted->flags | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }
 
-/* openInNetns(nsfd, path, flags): a file that exists */
+/* openInNetns(nsfd, path, flags): opens an existing file */
 napi_value open_in_netns(napi_env env, napi_callback_info info)
 {
 	struct file_wanted wanted;
@@ -39,7 +39,7 @@ napi_value open_in_netns(napi_env env, napi_callback_info info)
 }
 
 struct writes {
-	const char *next; /* path and text in turn, each ended by a zero */
+	const char *next; /* alternating path and text, each NUL-terminated */
 	int32_t *outcomes;
 	size_t count;
 };
@@ -57,9 +57,9 @@ static int32_t write_one(const char *path, const char *text)
 	return outcome;
 }
 
-static int64_t write_all(void *with)
+static int64_t write_all(void *arg)
 {
-	struct writes *writes = with;
+	struct writes *writes = arg;
 	const char *next = writes->next;
 
 	for (size_t i = 0; i < writes->count; i++) {
@@ -81,8 +81,8 @@ static size_t zeros_in(const char *data, size_t size)
 }
 
 /*
- * writeInNetns(nsfd, texts, outcomes): writes several small files in one visit. Texts are path and content in turn, each
- * ended by a zero; outcomes, an int32 each, become 0 or -errno.
+ * writeInNetns(nsfd, texts, outcomes): writes several small files in one visit. Texts are alternating path and content,
+ * each NUL-terminated; outcomes, an int32 each, become 0 or -errno.
  */
 napi_value write_in_netns(napi_env env, napi_callback_info info)
 {

@@ -1,12 +1,12 @@
 /*
- * Errands inside another network namespace: the calling thread goes there, and comes back.
+ * Work inside another network namespace: the calling thread enters it and returns.
  *
- * A thread that cannot come back would work on the wrong links from then on. The kernel refuses that for want of memory
- * at most, so it is asked again for a while; a thread that stays away even so gets no errand any more, and opens nothing
- * here that could lead astray: who has called it is told, and the process is its owner's to end.
+ * A thread that cannot return would then work on the wrong links. The kernel refuses to let it back at most for lack of
+ * memory, so we retry for a while; a thread that still cannot return gets no more work and opens nothing: its caller is
+ * told, and it is up to the owner to end the process.
  *
- * A task of its own that enters and ends there (vfork) would have no way back to lose; it takes 25 µs more on an idle
- * machine, and 9 ms where other programs keep the processors busy: it must be scheduled first.
+ * A task of its own that enters and exits there (vfork) would have no way back to lose, but takes 25 µs more on an idle
+ * machine, and 9 ms where other programs keep the processors busy, since it must be scheduled first.
  */
 #include "native.h"
 
@@ -19,7 +19,7 @@
 #define TRIES 100
 #define PAUSE_NS (10 * 1000 * 1000)
 
-/* The namespace of the process, open from the first errand on. */
+/* The namespace of the process, opened at the first use. */
 static int home = -1;
 static _Thread_local bool is_lost;
 
@@ -50,7 +50,7 @@ static bool come_back(int fd)
 	return false;
 }
 
-int64_t run_inside(int nsfd, errand run, void *with)
+int64_t run_inside(int nsfd, inside_fn run, void *arg)
 {
 	int way_back = open_home();
 	int64_t outcome;
@@ -61,12 +61,12 @@ int64_t run_inside(int nsfd, errand run, void *with)
 		return way_back;
 	if (setns(nsfd, CLONE_NEWNET) < 0)
 		return -errno;
-	outcome = run(with);
+	outcome = run(arg);
 	is_lost = !come_back(way_back);
 	return outcome;
 }
 
-bool has_lost_its_way(void)
+bool is_stranded(void)
 {
 	return is_lost;
 }

@@ -1,4 +1,4 @@
-/* The functions that Node gets. */
+/* The functions exported to Node. */
 #include "native.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ static napi_value namespace_type(napi_env env, napi_callback_info info)
 	return number(env, type < 0 ? -errno : type);
 }
 
-/* lock(fd, operation): flock(2), never waits */
+/* lock(fd, operation): flock(2), never blocks */
 static napi_value lock(napi_env env, napi_callback_info info)
 {
 	napi_value argv[MAX_ARGS];
@@ -31,8 +31,8 @@ static napi_value lock(napi_env env, napi_callback_info info)
 }
 
 /*
- * endProcess(code): ends the process at once, for the program's entry alone. All has been written by then, and taking V8
- * and its threads down in good order takes longer than attaching a network.
+ * endProcess(code): ends the process at once, for the program's entry alone. Everything has been written by then, and an
+ * orderly shutdown of V8 and its threads takes longer than attaching a network.
  */
 static napi_value end_process(napi_env env, napi_callback_info info)
 {

@@ -1,9 +1,9 @@
 /*
- * What Node cannot do and a CNI plugin must: open a socket or a file inside another network namespace, wait for an
- * answer with a deadline, wait for the kernel without keeping the event loop waiting, lock a file.
+ * What a CNI plugin needs and Node lacks: opening a socket or a file inside another network namespace, waiting for an
+ * answer with a deadline, waiting for the kernel without blocking the event loop, locking a file.
  *
  * Every function returns a number, or a promise of one: a descriptor, a length or zero; -errno on failure, -EINVAL for
- * arguments that are not what it takes. None throws, and none but endProcess ends the process.
+ * invalid arguments. None throws, and only endProcess ends the process.
  */
 #ifndef BRAID_NATIVE_H
 #define BRAID_NATIVE_H
@@ -22,13 +22,13 @@
 
 /* ---- arguments (arguments.c) ---- */
 
-/* All of a call's arguments; false when there are fewer than it takes. */
+/* All arguments of a call; false when there are too few. */
 bool arguments(napi_env env, napi_callback_info info, size_t least, napi_value *argv);
 
-/* A whole number that an int holds, nothing else: no text, no fraction, no undefined. */
+/* A whole number that fits an int: no text, no fraction, no undefined. */
 bool is_integer(napi_env env, napi_value value, int *result);
 
-/* A descriptor: a whole number from 0 on. */
+/* A descriptor: a whole number of at least 0. */
 bool is_descriptor(napi_env env, napi_value value, int *result);
 
 bool is_bytes(napi_env env, napi_value value, void **data, size_t *size);
@@ -37,14 +37,14 @@ napi_value number(napi_env env, int64_t value);
 
 /* ---- inside another network namespace (inside.c) ---- */
 
-/* Something to do there: returns what the caller gets, -errno on failure. */
-typedef int64_t (*errand)(void *with);
+/* Work to do there: its return value goes to the caller, -errno on failure. */
+typedef int64_t (*inside_fn)(void *arg);
 
-/* Runs an errand in the network namespace behind nsfd; -ENOTRECOVERABLE on a thread that has lost its way. */
-int64_t run_inside(int nsfd, errand run, void *with);
+/* Runs work in the network namespace behind nsfd; -ENOTRECOVERABLE on a stranded thread. */
+int64_t run_inside(int nsfd, inside_fn run, void *arg);
 
-/* Is the calling thread still in another namespace, since the kernel has not let it back? */
-bool has_lost_its_way(void);
+/* Whether the calling thread is stranded in another namespace, since the kernel has not let it return. */
+bool is_stranded(void);
 
 /* ---- netlink and packet sockets (sockets.c) ---- */
 
@@ -55,7 +55,7 @@ napi_value send_frame(napi_env env, napi_callback_info info);
 napi_value receive(napi_env env, napi_callback_info info);
 napi_value netns_cookie(napi_env env, napi_callback_info info);
 
-/* What `send_in_netns` and `receive` do, for threads of our own. */
+/* `send_in_netns` and `receive`, for threads of our own. */
 int64_t send_datagram(int nsfd, int fd, const void *data, size_t size);
 int64_t receive_datagram(int fd, void *data, size_t size, int timeout_ms);
 

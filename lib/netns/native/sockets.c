@@ -1,4 +1,4 @@
-/* Netlink and packet sockets, and namespaces' cookies, which only a socket tells. */
+/* Netlink and packet sockets, and namespace cookies, which only a socket reports. */
 #include "native.h"
 
 #include <arpa/inet.h>
@@ -21,9 +21,9 @@ struct socket_wanted {
 	int family, type, protocol;
 };
 
-static int64_t open_socket(void *with)
+static int64_t open_socket(void *arg)
 {
-	const struct socket_wanted *wanted = with;
+	const struct socket_wanted *wanted = arg;
 	int fd = socket(wanted->family, wanted->type | SOCK_CLOEXEC, wanted->protocol);
 
 	return fd < 0 ? -errno : fd;
@@ -49,7 +49,7 @@ napi_value open_netlink(napi_env env, napi_callback_info info)
 	fd = socket_inside(nsfd, AF_NETLINK, SOCK_RAW, protocol);
 	if (fd < 0)
 		return number(env, fd);
-	/* Old kernels lack some of these: they make errors clearer and dumps stricter, nothing depends on them. */
+	/* Optional: old kernels lack some of these. They make errors clearer and dumps stricter. */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
@@ -68,9 +68,9 @@ struct datagram {
 	size_t size;
 };
 
-static int64_t send_it(void *with)
+static int64_t send_it(void *arg)
 {
-	const struct datagram *datagram = with;
+	const struct datagram *datagram = arg;
 	ssize_t sent = send(datagram->fd, datagram->data, datagram->size, 0);
 
 	return sent < 0 ? -errno : sent;
@@ -84,8 +84,8 @@ int64_t send_datagram(int nsfd, int fd, const void *data, size_t size)
 }
 
 /*
- * sendInNetns(nsfd, fd, buffer): sends from inside, for requests that are about where the sender is: the kernel takes an
- * RDMA device out of the namespace of the calling task, whatever namespace the socket was born in.
+ * sendInNetns(nsfd, fd, buffer): sends from inside, for requests that check the sender's namespace: the kernel takes an
+ * RDMA device out of the namespace of the calling task, whatever namespace the socket was opened in.
  */
 napi_value send_in_netns(napi_env env, napi_callback_info info)
 {
@@ -100,8 +100,8 @@ napi_value send_in_netns(napi_env env, napi_callback_info info)
 	return number(env, send_datagram(nsfd, fd, data, size));
 }
 
-/* 0 when frames can leave, else -errno: what is sent without carrier is dropped by the kernel, which does not tell. */
-static int running(int fd, int ifindex)
+/* 0 when frames can be sent, else -errno: without carrier the kernel drops them silently. */
+static int check_carrier(int fd, int ifindex)
 {
 	struct ifreq request = { .ifr_ifindex = ifindex };
 
@@ -139,7 +139,7 @@ napi_value send_frame(napi_env env, napi_callback_info info)
 	address.sll_protocol = htons((uint16_t)ether_type);
 	address.sll_halen = (unsigned char)halen;
 	memcpy(address.sll_addr, destination, halen);
-	late = running(fd, address.sll_ifindex);
+	late = check_carrier(fd, address.sll_ifindex);
 	if (late < 0)
 		return number(env, late);
 	sent = sendto(fd, payload, length, 0, (struct sockaddr *)&address, sizeof(address));
@@ -168,7 +168,7 @@ static int await_datagram(int fd, int64_t deadline)
 	return ready < 0 ? -errno : ready == 0 ? -ETIMEDOUT : 0;
 }
 
-/* Length of the first datagram in the queue, which stays there; its sender's port. */
+/* Length of the first queued datagram, which stays queued, and its sender's port. */
 static ssize_t peek(int fd, void *data, size_t size, uint32_t *sender)
 {
 	struct sockaddr_nl from = { 0 };
@@ -205,9 +205,8 @@ int64_t receive_datagram(int fd, void *data, size_t size, int timeout_ms)
 }
 
 /*
- * receive(fd, buffer, timeoutMs): the length of the next datagram that the kernel sent: whoever may configure the
- * network of a pod could send others. When it is more than the buffer holds, the datagram stays in the queue: call
- * again with a larger buffer.
+ * receive(fd, buffer, timeoutMs): the length of the next datagram from the kernel; those from others are dropped, since
+ * programs in a pod could forge some. A datagram larger than the buffer stays queued: call again with a larger buffer.
  */
 napi_value receive(napi_env env, napi_callback_info info)
 {
@@ -222,7 +221,7 @@ napi_value receive(napi_env env, napi_callback_info info)
 	return number(env, receive_datagram(fd, data, size, timeout_ms));
 }
 
-/* netnsCookie(nsfd): the kernel's own number of a namespace, which no other ever gets; before Linux 5.14 -ENOPROTOOPT */
+/* netnsCookie(nsfd): a unique number of a namespace, never reused until reboot; before Linux 5.14 -ENOPROTOOPT */
 napi_value netns_cookie(napi_env env, napi_callback_info info)
 {
 	napi_value argv[MAX_ARGS];

@@ -1,9 +1,9 @@
 /*
- * Threads that wait for the kernel, so that the event loop need not: a request is carried out while it is sent, and waits
- * there for whoever holds the kernel's lock of all links; a table is put together while it is received, and waits there
- * likewise. Node's own pool has four threads for everything, files included: some waits for a grace period would stop it.
+ * Threads that wait for the kernel instead of the event loop. A request is processed while it is sent, and waits there
+ * for the kernel's lock of all links (RTNL); a dump is assembled while it is received, and waits there likewise. Node's
+ * own pool has only four threads for everything, including files: a few waits for a grace period would stall it.
  *
- * A thread is started when there is work and none is idle, up to a bound; one that has had nothing to do for a while ends.
+ * A thread is started when there is work and none is idle, up to a limit; one that has been idle for a while ends.
  */
 #include "native.h"
 
@@ -23,7 +23,7 @@ struct job {
 	size_t size;
 	int64_t outcome;
 	napi_deferred promise;
-	napi_ref bytes; /* keeps them where they are */
+	napi_ref bytes; /* keeps the buffer alive */
 };
 
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
@@ -31,7 +31,7 @@ static pthread_cond_t work_came;
 static struct job *first, **last = &first;
 static int threads, idle, queued;
 
-/* Of the main thread only. */
+/* Used by the main thread only. */
 static napi_threadsafe_function finished;
 static int pending;
 
@@ -71,7 +71,7 @@ static void *serve(void *arg)
 						   : receive_datagram(job->fd, job->data, job->size, job->timeout_ms);
 		napi_call_threadsafe_function(finished, job, napi_tsfn_nonblocking);
 		pthread_mutex_lock(&guard);
-		if (has_lost_its_way())
+		if (is_stranded())
 			break; /* another thread takes its place */
 	}
 	threads--;
@@ -81,7 +81,7 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-/* Under the guard; false when there is none, and none can be had. */
+/* Call with the guard locked; false when there is no thread and none can be started. */
 static bool have_thread(void)
 {
 	pthread_attr_t attributes;
@@ -99,7 +99,7 @@ static bool have_thread(void)
 	return threads > 0;
 }
 
-/* On the main thread. */
+/* Runs on the main thread. */
 static void settle(napi_env env, napi_value unused, void *context, void *data)
 {
 	struct job *job = data;
@@ -152,7 +152,7 @@ static bool enqueue(struct job *job)
 	return served;
 }
 
-/* A promise of what the job comes to; the process lives on until it is settled. */
+/* A promise of the job's outcome; it keeps the process alive until it is settled. */
 static napi_value promise_of(napi_env env, const struct job *wanted, napi_value bytes)
 {
 	struct job *job = malloc(sizeof(*job));
@@ -179,7 +179,7 @@ failed:
 	return number(env, -ENOMEM);
 }
 
-/* sendOnThread(nsfd, fd, buffer): as sendInNetns; with nsfd -1 it does not matter where the sender is */
+/* sendOnThread(nsfd, fd, buffer): as sendInNetns; with nsfd -1 from the current namespace */
 napi_value send_on_thread(napi_env env, napi_callback_info info)
 {
 	struct job job = { .timeout_ms = -1 };
@@ -191,7 +191,7 @@ napi_value send_on_thread(napi_env env, napi_callback_info info)
 	return promise_of(env, &job, argv[2]);
 }
 
-/* receiveOnThread(fd, buffer, timeoutMs): as receive; the buffer is the thread's until the promise is settled */
+/* receiveOnThread(fd, buffer, timeoutMs): as receive; the thread owns the buffer until the promise is settled */
 napi_value receive_on_thread(napi_env env, napi_callback_info info)
 {
 	struct job job = { .nsfd = -1 };

@@ -14,20 +14,20 @@ const ERROR = 2;
 const DONE = { type: 3, body: Buffer.alloc(4) };
 const ERRNO = { ENODEV: 19, EINVAL: 22, EOPNOTSUPP: 95, EPROTONOSUPPORT: 93 } as const;
 
-/** An RDMA subsystem without kernel: devices that are in one namespace each, by the path of that. */
+/** A fake RDMA subsystem: devices with the path of their namespace. */
 export class FakeRdma {
-  /** of RDMA_NLDEV_SYS_ATTR_NETNS_MODE; undefined: a kernel that has no such attribute */
+  /** of RDMA_NLDEV_SYS_ATTR_NETNS_MODE; undefined: the kernel has no such attribute */
   mode: number | undefined = NETNS_EXCLUSIVE;
   isLoaded = true;
   /** name, and path of the namespace */
   readonly devices = new Map<string, string>();
-  /** namespaces by what stands for their descriptors */
+  /** namespaces, by fake descriptor */
   readonly namespaces: string[] = [];
   /** `list /pod`, `move rxe0 /host /pod` */
   readonly log: string[] = [];
-  /** what a request shall be refused with: an errno, 0 for none; told what the log says of it */
+  /** errno to refuse a request with, 0 for none; gets its log line */
   refuse: (what: string) => number = () => 0;
-  /** how many moves shall be carried out without an answer */
+  /** number of moves to do without an answer */
   lostAnswers = 0;
 
   descriptorOf(path: string): number {

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 
-/** Time passes while somebody waits, and else not. */
+/** A clock that advances only during waits. */
 export function fakeClock(onSleep: (ms: number) => void | Promise<void> = () => undefined): Clock {
   let now = 0;
   return {

@@ -1,4 +1,4 @@
-/** Random numbers that a seed repeats (mulberry32): a failing test prints its seed. */
+/** Reproducible random numbers (mulberry32): a failing test prints its seed. */
 export interface Seeded {
   readonly seed: number;
   /** a whole number from 0 up to, not including, `limit` */

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A folder that is gone when the test is. */
+/** A folder that is removed with the test. */
 export interface Temporary extends Disposable {
   readonly path: string;
 }

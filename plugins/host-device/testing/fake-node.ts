@@ -1,4 +1,4 @@
-/** A node and a pod that are tables of links, and an empty sysfs: for the rules of host-device. */
+/** A fake node and pod: tables of links and an empty sysfs. */
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Scope } from '../../../lib/cni/scope.ts';
@@ -10,7 +10,7 @@ import { errnoError } from '../../../lib/netlink/errno.ts';
 import { type Netns, NetnsMissing } from '../../../lib/netns/netns.ts';
 import { type Temporary, temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 
-/** What a test says of a link; a device is at 0000:65:02.3 unless told. */
+/** A link as a test describes it; hardware is at 0000:65:02.3 by default. */
 export interface FakeLink {
   readonly index?: number;
   readonly name: string;
@@ -22,7 +22,7 @@ export interface FakeLink {
   readonly altNames?: readonly string[];
   readonly flags?: number;
   readonly permanentMac?: string;
-  /** undefined: the kernel does not say */
+  /** undefined: not reported by the kernel */
   readonly isImmutable?: boolean;
 }
 
@@ -73,12 +73,12 @@ export class FakeNamespace {
 }
 
 export class FakeNode implements Disposable {
-  /** what was asked of the kernel and what was logged, in order */
-  readonly said: string[] = [];
+  /** requests to the kernel and log lines, in order */
+  readonly events: string[] = [];
   readonly node: FakeNamespace;
   readonly pod: FakeNamespace;
   readonly scope: Scope;
-  /** another one: the machine was booted */
+  /** change it to simulate a reboot */
   bootId = 'this boot';
   /** called before a link moves */
   onMove: () => void = () => undefined;
@@ -94,8 +94,8 @@ export class FakeNode implements Disposable {
       from.links = from.links.filter((link) => link !== moved);
       to.links = moved === undefined ? to.links : [...to.links, { ...moved, name: 'net1', alias: moved.name }];
     };
-    this.node = new FakeNamespace('/node', NODE, this.said, move);
-    this.pod = new FakeNamespace('/pod', POD, this.said, move);
+    this.node = new FakeNamespace('/node', NODE, this.events, move);
+    this.pod = new FakeNamespace('/pod', POD, this.events, move);
     const bootId = (): string => this.bootId;
     this.scope = fakeScope({
       node: {
@@ -111,7 +111,7 @@ export class FakeNode implements Disposable {
           return this.pod.netns;
         },
       },
-      log: (line) => void this.said.push(line),
+      log: (line) => void this.events.push(line),
       sleep: async () => undefined,
     });
   }

@@ -22,23 +22,23 @@ export const POD = '/pod';
 export const VF = '0000:01:10.2';
 export const PF = '0000:01:00.0';
 
-/** A link of the fake: attributes, and the administrative addresses of its VFs by their numbers. */
+/** A link of the fake kernel: attributes, and the administrative addresses of its VFs, by VF number. */
 interface FakeLink extends LinkAttributes {
   readonly vfMacs?: readonly string[];
 }
 
 /**
- * A node with one PF, `eth0`, and its two VFs, of which the second has the RDMA device `mlx5_9`; sysfs in a folder, a
- * kernel that is a few tables.
+ * A node with one PF, `eth0`, and its two VFs, the second with the RDMA device `mlx5_9`; sysfs in a folder, a fake
+ * kernel of a few tables.
  */
 export class Lab implements Disposable {
   readonly kernel = new FakeRdma();
   readonly log: string[] = [];
   /** links by namespace and name */
   readonly links = new Map<string, FakeLink>();
-  /** what stands where a namespace should be */
+  /** error on opening a namespace, by path */
   readonly broken = new Map<string, Error>();
-  /** paths of one and the same namespace as the host's */
+  /** paths that lead to the host's namespace */
   readonly aliases = new Set([HOST]);
   private readonly folder: Temporary = temporaryFolder();
 
@@ -68,7 +68,7 @@ export class Lab implements Disposable {
     return join(this.folder.path, 'sys');
   }
 
-  /** What the folder of states holds. */
+  /** Content of the state folder. */
   get files(): Readonly<Record<string, string>> {
     return existsSync(this.dataDir)
       ? Object.fromEntries(
@@ -77,7 +77,7 @@ export class Lab implements Disposable {
       : {};
   }
 
-  /** Folders, files (`path = content`) and links (`path -> target`) below the root of sysfs. */
+  /** Makes folders, files (`path = content`) and symlinks (`path -> target`) below the root of sysfs. */
   sysfs(entries: readonly string[]): void {
     for (const entry of entries) {
       const [path = '', target] = entry.split(' -> ');
@@ -92,7 +92,7 @@ export class Lab implements Disposable {
     }
   }
 
-  /** An RDMA device below a PCI function. */
+  /** Adds an RDMA device below a PCI function. */
   addRdma(address: string, name: string, path = HOST): void {
     this.kernel.devices.set(name, path);
     const folder = `devices/pci0000:00/${address}`;
@@ -100,7 +100,7 @@ export class Lab implements Disposable {
     this.showRdma(address);
   }
 
-  /** Does what the kernel does to sysfs of the host when devices have moved. */
+  /** Updates the host's sysfs as the kernel does when a device moves. */
   showRdma(address = VF): void {
     const folder = join(this.sysfsRoot, 'bus/pci/devices', address);
     for (const verbs of readdirSync(join(folder, 'infiniband_verbs'))) {
@@ -114,7 +114,7 @@ export class Lab implements Disposable {
     }
   }
 
-  /** Takes the character device away, as where the module ib_uverbs is not loaded. */
+  /** Removes the character device, as if the module ib_uverbs were not loaded. */
   removeVerbs(address = VF): void {
     rmSync(join(this.sysfsRoot, 'bus/pci/devices', address, 'infiniband_verbs'), { recursive: true });
   }
@@ -159,7 +159,7 @@ export class Lab implements Disposable {
     return outcome;
   }
 
-  /** Runs a call that must succeed; the answer read. */
+  /** Runs a call that must succeed; returns its parsed output. */
   async must(verb: Verb, conf: object = this.conf(), env: Readonly<Record<string, string>> = {}): Promise<unknown> {
     const { stdout, exitCode } = await this.run(verb, conf, env);
     if (exitCode !== 0) {
@@ -233,7 +233,7 @@ export class Lab implements Disposable {
         ]);
         answer.send(bytes);
       },
-      sendInBackground: () => Promise.reject(new Error('not for this')),
+      sendInBackground: () => Promise.reject(new Error('not faked')),
       receive: (operation) => answer.receive(operation),
       close: () => undefined,
     };

@@ -15,17 +15,17 @@ import { FakeNic, VF } from './fake-nic.ts';
 
 const ADDRESS: Result = { ...EMPTY_RESULT, ips: [{ address: '192.0.2.5/24' }], dns: { domain: 'ipam' } };
 
-/** A fake card, a fake IPAM plugin, and folders that are gone with the test. */
+/** A fake NIC, a fake IPAM plugin, and temporary folders. */
 export class Bench implements Disposable {
   readonly nic: FakeNic;
   readonly lines: string[] = [];
-  /** who has addresses */
+  /** attachments with addresses */
   readonly leases = new Set<string>();
   readonly ipamCalls: string[] = [];
-  /** throws what IPAM shall fail with */
+  /** throws to make IPAM fail */
   ipamFails: (verb: string) => void = () => undefined;
   readonly stateDir: string;
-  /** another one: the machine was booted */
+  /** change it to simulate a reboot */
   bootId = 'this boot';
   private readonly dir = mkdtempSync(join(tmpdir(), 'braid-test-'));
 
@@ -58,7 +58,7 @@ export class Bench implements Disposable {
     return runPlugin(sriov as Plugin, { env: all, readStdin }, this.scope());
   }
 
-  /** Every file of the plugin's folder, locks left out. */
+  /** All files in the plugin's folder except locks. */
   files(): Readonly<Record<string, string>> {
     const entries = (() => {
       try {
@@ -75,7 +75,7 @@ export class Bench implements Disposable {
     );
   }
 
-  /** Writes a file of the plugin's folder. */
+  /** Writes a file in the plugin's folder. */
   put(name: string, content: string): void {
     const path = join(this.stateDir, name);
     mkdirSync(join(path, '..'), { recursive: true });
@@ -110,7 +110,7 @@ export class Bench implements Disposable {
     };
     return fakePlugin('fake-ipam', {
       add: async ({ containerId, ifName }) => {
-        this.leases.add(`${containerId}/${ifName}`); // half of the work is done when it fails
+        this.leases.add(`${containerId}/${ifName}`); // leaves the lease behind when it fails
         note('ADD');
         return ADDRESS;
       },
@@ -145,7 +145,7 @@ export const ALL: JsonObject = {
 };
 export const messageIn = (stdout: string): string => (JSON.parse(stdout) as { readonly msg: string }).msg;
 
-/** A bench with an attachment. */
+/** A bench after a successful ADD. */
 export async function attached(
   conf: JsonObject = ALL,
 ): Promise<{ bench: Bench; before: unknown; prevResult: JsonObject }> {
@@ -155,7 +155,7 @@ export async function attached(
   return { bench, before, prevResult: JSON.parse(stdout) as JsonObject };
 }
 
-/** As udev renames, and sysfs shows it. */
+/** Renames an interface as udev would, also in sysfs. */
 export function rename(nic: Bench['nic'], parentDev: string, name: string): void {
   Object.assign(nic.home.links.find((one) => one.parentDev === parentDev) ?? {}, { name });
   nic.entry(`devices/pci0000:00/${parentDev}/net`);

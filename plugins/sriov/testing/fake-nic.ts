@@ -40,19 +40,18 @@ export interface FakeNetns {
   readonly frames: Frame[];
 }
 
-/** What a fake kernel is asked to change: `SETLINK vf`, `SETLINK move`, `NEWADDR`, `sysctl`, … */
+/** A change requested from the fake kernel: `SETLINK vf`, `SETLINK move`, `NEWADDR`, `sysctl`, … */
 export type Step = string;
 
 /**
- * A card with SR-IOV and a kernel that knows it, in memory; what sysfs shows is in a folder. The PF has VFs 0 and 1, and
- * VF 1 is the one at the address VF.
+ * A NIC with SR-IOV and its kernel, in memory; sysfs is a folder. The PF has VFs 0 and 1; VF 1 is at the address VF.
  */
 export class FakeNic {
   readonly home: FakeNetns = { path: 'own', links: [], alive: true, frames: [] };
   readonly pod: FakeNetns = { path: '/run/netns/pod', links: [], alive: true, frames: [] };
   readonly vfs: FakeVf[] = [0, 1].map(() => ({ ...UNTOUCHED }));
   readonly steps: Step[] = [];
-  /** throws or answers an errno before a step is done */
+  /** throws or returns an errno to refuse a step */
   onStep: (step: Step) => number | undefined = () => undefined;
   readonly sysfs: string;
   /** by descriptor */
@@ -79,7 +78,7 @@ export class FakeNic {
     this.showNames();
   }
 
-  /** A folder, a file (`name = content`) or a symbolic link (`name -> target`) of sysfs. */
+  /** Makes a folder, a file (`name = content`) or a symbolic link (`name -> target`) of sysfs. */
   entry(text: string): void {
     const [path = '', target] = text.split(' -> ');
     const [name = '', content] = path.split(' = ');
@@ -93,7 +92,7 @@ export class FakeNic {
     }
   }
 
-  /** The VFs are removed and made anew: the kernel's folders are others. */
+  /** Recreates the VF: its sysfs folder gets a new inode. */
   remake(): void {
     const old = `devices/pci0000:00/${VF}`;
     const target = join(this.sysfs, old);
@@ -101,21 +100,21 @@ export class FakeNic {
     cpSync(`${target}.old`, target, { recursive: true, verbatimSymlinks: true });
   }
 
-  /** No driver is bound to the VF any more. */
+  /** Unbinds the VF's driver. */
   unbind(): void {
     this.home.links = this.home.links.filter(({ parentDev }) => parentDev !== VF);
     rmSync(join(this.sysfs, `devices/pci0000:00/${VF}/driver`), { force: true });
     this.showNames();
   }
 
-  /** The VF is handed to a program. */
+  /** Binds the VF to a userspace driver. */
   bindToVfio(): void {
     this.home.links = this.home.links.filter(({ parentDev }) => parentDev !== VF);
     this.entry(`devices/pci0000:00/${VF}/driver -> ../../../bus/pci/drivers/vfio-pci`);
     this.showNames();
   }
 
-  /** The pod's namespace ends; the kernel brings devices back under the names that they had there. */
+  /** Ends the pod's namespace; the kernel returns its devices under their names there. */
   endPod(): void {
     this.pod.alive = false;
     this.home.links.push(...this.pod.links.filter(({ parentDev }) => parentDev !== ''));
@@ -127,7 +126,7 @@ export class FakeNic {
     return [...this.home.links, ...this.pod.links].find(({ parentDev }) => parentDev === VF);
   }
 
-  /** All that can be seen. */
+  /** A copy of the visible state. */
   picture(): unknown {
     return JSON.parse(JSON.stringify([this.home.links, this.pod.links, this.vfs]));
   }
@@ -160,13 +159,13 @@ export class FakeNic {
     return netns as unknown as Netns;
   }
 
-  /** @returns the errno with which it is refused */
+  /** @returns the errno of a refusal */
   step(name: Step): number | undefined {
     this.steps.push(name);
     return this.onStep(name);
   }
 
-  /** sysfs shows what is in the namespace that it was mounted in. */
+  /** Updates sysfs, which shows the namespace that it was mounted in. */
   showNames(): void {
     for (const address of [PF, VF]) {
       this.entry(`devices/pci0000:00/${address}/net`);

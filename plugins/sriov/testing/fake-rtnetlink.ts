@@ -1,4 +1,4 @@
-/** The rtnetlink of a fake kernel: as much of it as the plugin speaks. */
+/** The rtnetlink of the fake kernel, as far as the plugin uses it. */
 import { formatMac, parseMac } from '../../../lib/net/mac.ts';
 import { RTM_NEWADDR } from '../../../lib/netlink/codec/address.ts';
 import {
@@ -21,7 +21,7 @@ const NLMSG_DONE = 3;
 const DUMP = 0x300;
 const [EBUSY, EEXIST, ENODEV, EOPNOTSUPP] = [16, 17, 19, 95];
 
-/** The socket of a namespace, answered by the fake kernel. */
+/** A namespace's socket, answered by the fake kernel. */
 export function transportOf(nic: FakeNic, namespace: FakeNetns): Transport {
   const answers: Buffer[] = [];
   const send = (bytes: Buffer): void => void answers.push(answer(nic, namespace, bytes));

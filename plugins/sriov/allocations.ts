@@ -8,7 +8,7 @@ import { FileLock } from '../../lib/sys/lock.ts';
 const DEFAULT_DATA_DIR = '/var/lib/cni/sriov';
 const LOCK_TIMEOUT_MS = 60_000;
 
-/** The folder that is shared with the Go plugin. */
+/** The folder shared with the Go plugin. */
 export const stateFolder = (dataDir: string): string => dataDir || DEFAULT_DATA_DIR;
 
 const pciFolder = (folder: string): string => join(folder, 'pci');
@@ -16,7 +16,7 @@ const lockFolder = (folder: string): string => join(pciFolder(folder), 'vf_lock'
 const ownerFile = (folder: string, deviceId: string): string => join(pciFolder(folder), deviceId);
 
 /**
- * Excludes every other call that is about the same VF, also one of the Go plugin. A folder is made for root alone.
+ * Locks a VF against all other calls, also those of the Go plugin. Folders are created for root alone.
  *
  * @throws CniError tryAgainLater, ioFailure
  */
@@ -25,7 +25,7 @@ export function lockVf(scope: Scope, folder: string, deviceId: string): Promise<
   return FileLock.acquire(scope, join(lockFolder(folder), `${deviceId}.lock`), { timeoutMs: LOCK_TIMEOUT_MS });
 }
 
-/** CNI_NETNS of the pod that has the VF; undefined when nobody has it. */
+/** CNI_NETNS of the pod that has the VF; undefined when it is free. */
 export function ownerOf(folder: string, deviceId: string): string | undefined {
   const file = ownerFile(folder, deviceId);
   try {
@@ -38,7 +38,7 @@ export function ownerOf(folder: string, deviceId: string): string | undefined {
   }
 }
 
-/** PCI addresses of the VFs that a pod has. */
+/** PCI addresses of a pod's VFs. */
 export function allocatedTo(folder: string, netnsPath: string): readonly string[] {
   let names: readonly string[];
   try {
@@ -61,7 +61,7 @@ export function setOwner(folder: string, deviceId: string, netnsPath: string): v
 }
 
 /**
- * A VF that nobody has is no failure.
+ * Idempotent.
  *
  * @throws CniError ioFailure
  */

@@ -12,8 +12,8 @@ import { type Facts, type Plan, planMove } from './plan.ts';
 import { nameOf, type Owner, type RdmaState, readState, removeState, statesIn } from './state.ts';
 import { deviceIn, namesOf, takeBack } from './take-back.ts';
 
-/** An attachment, and the device on its bus whose RDMA device it gets. */
-export interface Gift {
+/** An attachment, and the bus device whose RDMA device it gets. */
+export interface RdmaMove {
   readonly device: BusDevice;
   readonly netns: Netns;
   readonly dataDir: string;
@@ -21,21 +21,21 @@ export interface Gift {
   readonly log: (line: string) => void;
 }
 
-/** Hardware addresses of IP over InfiniBand */
+/** length of an IPoIB hardware address */
 const INFINIBAND_BYTES = 20;
 
 /**
- * Gives the RDMA device to the pod. The state is on the disk before the device moves: whenever the call is killed, DEL
- * knows what to look for. A device that is in the pod already stays there.
+ * Moves the RDMA device into the pod. The state is on disk before the device moves, so that DEL can find it whenever
+ * the call is killed. A device that is already in the pod stays there.
  *
  * @throws CniError
  */
-export async function give(gift: Gift, scope: Scope, undo: Undo): Promise<void> {
-  const { device, netns, dataDir, owner, log } = gift;
+export async function moveIntoPod(request: RdmaMove, scope: Scope, undo: Undo): Promise<void> {
+  const { device, netns, dataDir, owner, log } = request;
   const states = statesIn(dataDir);
   const before = readState(states, nameOf(owner), scope.log);
-  const plan = planMove(await factsOf(gift, before, scope));
-  await refuseSecond(before, plan, gift, scope);
+  const plan = planMove(await factsOf(request, before, scope));
+  await refuseSecond(before, plan, request, scope);
   if (!plan.isInPod) {
     await refuseInfiniBand(netns, owner.ifName);
   }
@@ -50,7 +50,7 @@ export async function give(gift: Gift, scope: Scope, undo: Undo): Promise<void> 
   log(`write "${states.fileOf(nameOf(owner))}"`);
   states.write(nameOf(owner), state);
   if (plan.isInPod) {
-    log(`the pod has RDMA device "${name}" already`);
+    log(`RDMA device "${name}" is already in the pod`);
     return;
   }
   undo.push(`take RDMA device "${name}" back`, async (unending) => {
@@ -61,7 +61,7 @@ export async function give(gift: Gift, scope: Scope, undo: Undo): Promise<void> 
   await move(plan, netns, scope);
 }
 
-async function factsOf({ device, netns }: Gift, before: RdmaState | undefined, scope: Scope): Promise<Facts> {
+async function factsOf({ device, netns }: RdmaMove, before: RdmaState | undefined, scope: Scope): Promise<Facts> {
   const known = rdmaNamesAnywhere(device);
   return {
     deviceId: device.name,
@@ -74,29 +74,29 @@ async function factsOf({ device, netns }: Gift, before: RdmaState | undefined, s
   };
 }
 
-/** The state names one device: that of an earlier ADD would be forgotten in the pod. */
+/** The state names only one device: that of an earlier ADD would be orphaned in the pod. */
 async function refuseSecond(
   before: RdmaState | undefined,
   { device }: Plan,
-  { netns }: Gift,
+  { netns }: RdmaMove,
   scope: Scope,
 ): Promise<void> {
   const held = before === undefined ? undefined : await deviceIn(netns, before, scope);
   if (held !== undefined && held.name !== device.name) {
     throw new CniError(
       'internal',
-      `cannot give RDMA device "${device.name}" to the pod: this attachment has "${held.name}" already: DEL comes first`,
+      `cannot move RDMA device "${device.name}" into the container: this attachment already has "${held.name}": call DEL first`,
     );
   }
 }
 
-/** Those interfaces are built on the RDMA device: the kernel would delete the pod's, and make another on the way. */
+/** IPoIB interfaces are built on the RDMA device: the kernel would delete the pod's and create another. */
 async function refuseInfiniBand(netns: Netns, ifName: string): Promise<void> {
   const mac = (await findLink(netns.netlink, ifName))?.mac ?? '';
   if (mac.split(':').length === INFINIBAND_BYTES) {
     throw new CniError(
       'invalidNetworkConfig',
-      `cannot move the RDMA device of InfiniBand interface "${ifName}": the interface would be lost: leave rdma out, and use ` +
+      `cannot move the RDMA device of InfiniBand interface "${ifName}": the interface would be lost: drop rdma, and use ` +
         'ib-sriov with "rdmaIsolation": true, which moves the RDMA device first',
     );
   }
@@ -107,7 +107,7 @@ async function move({ device }: Plan, netns: Netns, scope: Scope): Promise<void>
     await moveRdmaDevice(device, scope.node.host, netns, 'into the pod');
   } catch (error) {
     const hint = hasErrno(error, 'EOPNOTSUPP')
-      ? ': its driver cannot take it away from programs that have it open'
+      ? ': its driver cannot disassociate it from programs that have it open'
       : '';
     throw new CniError('internal', `${messageOf(error)}${hint}`, { cause: error });
   }

@@ -3,25 +3,25 @@ import { hasErrno, NoAnswer } from '../../lib/netlink/errno.ts';
 import { type Clock, poll } from '../../lib/sys/clock.ts';
 
 const TIMEOUT_MS = 2_000;
-/** How drivers are asked again. */
-export const RHYTHM = { firstMs: 1, longestMs: 64 };
+/** Pauses between retries of a driver. */
+export const RETRY_PAUSES = { firstMs: 1, longestMs: 64 };
 
-/** What another try would not change. Others pass: a VF that its PF is resetting answers with all kinds of them. */
+/** Permanent errors. Others are transient: a VF that its PF is resetting returns all kinds of them. */
 const FINAL = [
   ...['EINVAL', 'EPERM', 'EACCES', 'EOPNOTSUPP', 'ENOTSUP', 'EPROTONOSUPPORT', 'ENODEV', 'ERANGE'],
   ...['EADDRNOTAVAIL', 'EEXIST', 'EMSGSIZE'],
 ];
 
-/** A refusal that another try would not change. */
+/** Whether a retry is pointless. */
 export const isFinal = (error: unknown): boolean => hasErrno(error, ...FINAL);
 
-/** A refusal, and not the lack of an answer. */
+/** Whether the kernel refused, rather than not answer. */
 export const isRefusal = (error: unknown): boolean => hasErrnoOfKernel(error) && !(error instanceof NoAnswer);
 
 /**
- * Puts something back that a driver may not take: that is logged, and stops nothing, or the VF would be lost.
+ * Runs a step of a restore that the driver may refuse: a refusal is logged and fails nothing, or the VF would be lost.
  *
- * @param what it is about: `link "ens1f0v3"`
+ * @param what its object: `link "ens1f0v3"`
  */
 export async function orLog(
   log: (line: string) => void,
@@ -35,18 +35,18 @@ export async function orLog(
     if (!refused(error)) {
       throw error;
     }
-    log(`${what} is not quite as it was: ${messageOf(error)}`);
+    log(`cannot fully restore ${what}: ${messageOf(error)}`);
   }
 }
 
 /**
- * Asks again as long as the answer is an error that passes, in pauses that grow, for two seconds.
+ * Retries transient errors, with growing pauses, for two seconds.
  *
  * @throws the last error
  */
-export async function patiently<T>(clock: Clock, attempt: () => Promise<T>): Promise<T> {
+export async function retryTransient<T>(clock: Clock, attempt: () => Promise<T>): Promise<T> {
   let failure: unknown;
-  const done = await poll(clock, TIMEOUT_MS, RHYTHM, async () => {
+  const done = await poll(clock, TIMEOUT_MS, RETRY_PAUSES, async () => {
     try {
       return { value: await attempt() };
     } catch (error) {
