@@ -160,7 +160,7 @@ describe('a pod that inherits the network of its device', () => {
     expect([exitCode, said['msg']]).toEqual([
       1,
       expect.stringMatching(
-        /^cannot give the pod what "up0" had: cannot restore route 10\.1\.0\.0\/16 via 198\.51\.100\.1 metric 7: ENETUNREACH/,
+        /^cannot apply the network configuration of "up0" in the container: cannot restore route 10\.1\.0\.0\/16 via 198\.51\.100\.1 metric 7: ENETUNREACH/,
       ),
     ]);
     expect(ip('-n', attachment.lab.pod, 'link')).toHaveLength(1);
