@@ -92,7 +92,7 @@ describe('braid doctor', () => {
       await expectFound(
         node,
         'fault',
-        /"eth0" and "net1" in subnet 10.77.0.0\/24 and rp_filter is strict/,
+        new RegExp(`"eth0" and "net1" in subnet ${node.net}.0/24 and rp_filter is strict`),
         /rp_filter=2/,
       );
       await expectFound(node, 'warning', /answers ARP for each on both/, /net1.arp_ignore=1.*eth0.arp_announce=2/);
@@ -127,14 +127,14 @@ describe('braid doctor', () => {
   it(
     'finds records of dead pods, damaged stores and full pools',
     onNode(async (node) => {
-      node.configure(node.network('blue', { range: '10.77.0.0/29' }));
+      node.configure(node.network('blue', { range: `${node.net}.0/29` }));
       const pod = await node.pod();
       expect(await node.cnitool('add', pod)).toMatchObject({ exitCode: 0 });
-      const store = node.whereabouts({ range: '10.77.0.0/29' });
+      const store = node.whereabouts({ range: `${node.net}.0/29` });
       for (const id of ['a', 'b', 'c', 'd', 'e']) {
         await store.add(id);
       }
-      await expectFound(node, 'fault', /^pool "10.77.0.0-29" is full: all 6/, /ipam check/);
+      await expectFound(node, 'fault', new RegExp(`^pool "${node.net}.0-29" is full: all 6`), /ipam check/);
       await node.lab.remove(pod as Pod);
       await expectFound(node, 'warning', /^1 container that is gone still has records/, /braid gc/);
       rmSync(`${databaseIn(node.store)}-wal`);
