@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeFolder, removeWritten, writeAtomically } from '../sys/atomic-file.ts';
 import { ioError, isMissing } from '../sys/io-error.ts';
 import { CniError, messageOf } from './errors.ts';
-import { compact, isObject, type Json, type JsonObject, parseJson, sorted } from './json.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson, sorted, textIn } from './json.ts';
 import { depthFault } from './nesting.ts';
 import { recordName } from './record-name.ts';
 
@@ -168,11 +168,11 @@ function parseCached(text: string, file: string, key?: CacheKey): CachedAttachme
   }
   if (document['kind'] === KIND) {
     return {
-      network: textOf(document['networkName']),
-      containerId: textOf(document['containerId']),
-      ifName: textOf(document['ifName']),
-      netns: textOf(document['netns']),
-      config: Buffer.from(textOf(document['config']), 'base64'),
+      network: textIn(document, 'networkName'),
+      containerId: textIn(document, 'containerId'),
+      ifName: textIn(document, 'ifName'),
+      netns: textIn(document, 'netns'),
+      config: Buffer.from(textIn(document, 'config'), 'base64'),
       args: pairsOf(document['cniArgs']),
       capabilityArgs: isObject(document['capabilityArgs']) ? document['capabilityArgs'] : {},
       result: isObject(document['result']) ? document['result'] : undefined,
@@ -207,8 +207,6 @@ function namesIn(dir: string): readonly string[] {
     throw ioError('read folder', dir, error);
   }
 }
-
-const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 
 /** @param cause a SyntaxError when the content is not a document */
 const unreadable = (file: string, cause: unknown): CniError =>

@@ -13,11 +13,10 @@ import {
   RTM_SETLINK,
   WITHOUT_STATS,
 } from '../netlink/codec/link.ts';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { factsOf, type LinkFacts, macIn, queryFor } from './observe.ts';
-
-const NLM_F_CREATE_EXCL = 0x600;
 
 /** What the kernel says of a link that existed before us: a NIC, or one of its functions. */
 export interface DeviceFacts extends LinkFacts {
@@ -99,7 +98,7 @@ export async function change(
 export async function addAltName(netlink: Conversation, link: Named, name: string): Promise<void> {
   await netlink.change({
     type: RTM_NEWLINKPROP,
-    flags: NLM_F_CREATE_EXCL,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
     body: encodeLink({ index: link.index }, { propList: { altIfNames: [name] } }),
     operation: `give link "${link.name}" the alternative name "${name}"`,
     whenDone: 'EEXIST',

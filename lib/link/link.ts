@@ -8,6 +8,7 @@ import {
   RTM_NEWLINK,
   RTM_SETLINK,
 } from '../netlink/codec/link.ts';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno, NoAnswer } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
@@ -15,7 +16,6 @@ import { setMac } from './device.ts';
 import type { Kind } from './kind.ts';
 import { findLink, findLinkByIndex, type LinkFacts } from './observe.ts';
 
-const NLM_F_CREATE_EXCL = 0x600;
 const NOTHING = Buffer.alloc(0);
 
 /** What a link should be. ADD makes it, CHECK compares the kernel with it. */
@@ -207,7 +207,7 @@ async function createAndRename<A>(
 async function requestLink<A>(from: Conversation, target: Netns, plan: LinkPlan<A>, name: string): Promise<void> {
   await from.change({
     type: RTM_NEWLINK,
-    flags: NLM_F_CREATE_EXCL,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
     body: encodeLink({}, attributesOf(plan, name, target.descriptor)),
     operation: `create ${plan.kind.name} "${plan.name}" on "${plan.parent.name}"`,
   });

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { cachedRecords } from '../../lib/cli/cached.ts';
-import { confsOfType, textIn } from '../../lib/cli/confs.ts';
+import { confsOfType } from '../../lib/cli/confs.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import type { AttachmentRecord } from '../../lib/cni/records.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
