@@ -35,7 +35,7 @@ export function agreeableDatabase(): Database {
 }
 
 const COLUMNS: Readonly<Record<string, readonly string[]>> = {
-  store: ['id', 'sequence', 'checksum'],
+  store: ['id', 'sequence', 'base', 'checksum'],
   reservation: ['network', 'range', 'key', 'address', 'container', 'interface', 'pod', 'conf', 'checksum'],
   free: ['network', 'range', 'first', 'last', 'checksum'],
 };
