@@ -11,6 +11,7 @@ export function agreeableDatabase(): Database {
     application_id: 0,
     journal_mode: 'wal',
     quick_check: 'ok',
+    page_count: 1,
   };
   const table = (sql: string): Table => tables[/(?:FROM|INTO|UPDATE) (\w+)/.exec(sql)?.[1] ?? ''] ?? [];
   return {

@@ -10,7 +10,7 @@ import {
 } from '../../../lib/sys/database.ts';
 import { ioError } from '../../../lib/sys/io-error.ts';
 import { faultOf, StoreDamaged } from './faults.ts';
-import { storedInFile } from './in-file.ts';
+import { PAGE_BYTES, storedInFile } from './in-file.ts';
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts';
 
 /** Each call reads the log, cold in most cases; writing it back costs two more syncs. */
@@ -78,13 +78,9 @@ export class Connection {
    * @throws as the methods do, and CniError ioFailure
    */
   static async create(path: string, openDatabase: OpenDatabase): Promise<Connection> {
-    const fd = openOrMake(path);
-    const inFile = storedInFile(fd)?.number ?? 0;
-    const hasLog = sizeOf(`${path}-wal`) > 0;
-    const connection = await Connection.openWith(fd, path, openDatabase);
+    const connection = await Connection.openWith(openOrMake(path), path, openDatabase);
     try {
       connection.useLog();
-      connection.base = hasLog ? 0 : inFile;
       connection.rememberLog();
       return connection;
     } catch (error) {
@@ -113,6 +109,29 @@ export class Connection {
   /** Number of the last transaction that the database file has by itself. */
   numberInFile(): number {
     return this.fd === undefined ? 0 : (storedInFile(this.fd)?.number ?? 0);
+  }
+
+  /**
+   * Does the database file have all of the log? Then the next transaction may begin the log anew, and must say so.
+   *
+   * @param sequence number of the last transaction
+   * @throws CniError ioFailure
+   */
+  findBase(sequence: number): void {
+    if (this.fd === undefined || this.base >= sequence || this.numberInFile() < sequence) {
+      return;
+    }
+    try {
+      fdatasyncSync(this.fd); // somebody may be writing it back just now
+    } catch (error) {
+      throw ioError('sync', this.path, error);
+    }
+    this.base = sequence;
+  }
+
+  /** Bytes that the database file will grow by when the log is written back. To be called within a transaction. */
+  growth(): number {
+    return Number(this.get('PRAGMA page_count')?.['page_count']) * PAGE_BYTES - sizeOf(this.path);
   }
 
   exec(sql: string): void {
@@ -181,6 +200,15 @@ export class Connection {
   shortenLog(sequence: number): void {
     if (this.get('PRAGMA wal_checkpoint(RESTART)')?.['busy'] === 0) {
       this.base = sequence;
+    }
+  }
+
+  /** Writes back what is in the log, as far as that goes. */
+  writeBack(): void {
+    try {
+      this.get('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch {
+      // what is in the log is as good
     }
   }
 

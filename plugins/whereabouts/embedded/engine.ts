@@ -23,6 +23,7 @@ export class EmbeddedEngine implements Engine, Disposable {
   readonly folder: string;
   private readonly openDatabase: OpenDatabase;
   private connection: Connection | undefined;
+  private mustShortenLog = false;
 
   constructor(folder: string, openDatabase: OpenDatabase) {
     this.folder = folder;
@@ -52,13 +53,15 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
   }
 
-  /** Makes room for a release where there is none. */
-  makeRoom(): boolean {
-    return giveSpace(this.folder);
+  /** Makes room for a release where there is none: in the log too, which begins anew. */
+  makeRoom(): void {
+    giveSpace(this.folder);
+    this.mustShortenLog = true;
   }
 
   /** Takes it back, as far as that goes. */
   restoreRoom({ log }: Caller): void {
+    this.mustShortenLog = false;
     try {
       keepSpace(this.folder);
     } catch (error) {
@@ -126,7 +129,7 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
     const store = await this.connected(path);
     try {
-      if (!isLook && store.hasLongLog(promised.number)) {
+      if (!isLook && (this.mustShortenLog || store.hasLongLog(promised.number))) {
         this.shortenLog(store, promised);
       }
       store.exec(isLook ? 'BEGIN' : 'BEGIN IMMEDIATE');

@@ -2,8 +2,9 @@ import { readSync } from 'node:fs';
 import { checksumOf } from './rows.ts';
 import type { Stored } from './transaction.ts';
 
+export const PAGE_BYTES = 4096;
+
 /** The table `store` is the first that is made, and has one row: it is all that this page holds. */
-const PAGE_BYTES = 4096;
 const PAGE_OF_STORE = 1;
 const LEAF = 0x0d;
 

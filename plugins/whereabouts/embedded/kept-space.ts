@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ioError } from '../../../lib/sys/io-error.ts';
 import { randomBytes } from '../../../lib/sys/random.ts';
@@ -45,15 +45,12 @@ export function keepSpace(folder: string): void {
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
-/** @returns whether there was any */
-export function giveSpace(folder: string): boolean {
-  const paths = NAMES.map((name) => join(folder, name)).filter((path) => existsSync(path));
-  for (const path of paths) {
+export function giveSpace(folder: string): void {
+  for (const name of NAMES) {
     try {
-      unlinkSync(path);
+      unlinkSync(join(folder, name));
     } catch {
-      // by another call in the meantime
+      // not there, or given by another call
     }
   }
-  return paths.length > 0;
 }

@@ -2,10 +2,18 @@ import { messageOf } from '../../../lib/cni/errors.ts';
 import type { Loaded } from '../engine.ts';
 import type { Change, Pools } from '../pool.ts';
 import type { Connection } from './connection.ts';
-import { StoreDamaged } from './faults.ts';
+import { NoRoom, roomIn, StoreDamaged } from './faults.ts';
 import { checksumOf } from './rows.ts';
 import { type Sequence, writeSequence } from './sequence.ts';
 import { SqlPools } from './sql-pools.ts';
+
+/**
+ * A release may have to write the log back where nothing but the kept space is left: so the log never holds more than half
+ * of that which the database file has no blocks for.
+ */
+const MOST_GROWTH = 128 * 1024;
+/** The log takes it first, with pages that are changed beside it. */
+const ROOM_FOR_GROWTH = 3;
 
 /** The number of the last transaction in the database. */
 export interface Stored extends Sequence {
@@ -76,12 +84,20 @@ export class Transaction implements Loaded {
       }
       return 'done';
     }
+    const growth = this.begun.mayAdd ? this.store.growth() : 0;
+    if (growth > MOST_GROWTH && roomIn(this.begun.folder) < ROOM_FOR_GROWTH * growth) {
+      throw new NoRoom(this.store.path);
+    }
     const { id, number, base } = this.begun.stored;
+    this.store.findBase(number);
     const next = { id, number: number + 1, base: Math.max(base, this.store.base) };
     writeStored(this.store, next, 'UPDATE');
     this.store.exec('COMMIT');
     this.isOpen = false;
     this.promise(next);
+    if (growth > MOST_GROWTH) {
+      this.store.writeBack();
+    }
     return 'done';
   }
 
