@@ -25,7 +25,9 @@ import {
 import { storedInFile } from './in-file.ts';
 import { checksumOf } from './rows.ts';
 
-const ROUNDS = Number(process.env['BRAID_ROUNDS'] ?? 250);
+/** Thousands take minutes. */
+const ROUNDS = Number(process.env['BRAID_ROUNDS'] ?? 120);
+const isLong = ROUNDS > 1000;
 
 describe('damage', () => {
   const refused = {
@@ -88,8 +90,8 @@ describe('damage', () => {
         outcomes[given === undefined ? 'refused' : 'given']++;
       }
     }
-    expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(50);
-    expect(outcomes.given, `seed ${random.seed}`).toBeGreaterThan(20);
+    expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(20);
+    expect(outcomes.given, `seed ${random.seed}`).toBeGreaterThan(10);
   });
 
   it('is found when the log is deleted below a process that has it open', async () => {
@@ -150,40 +152,95 @@ describe('damage', () => {
   it('of 480 kinds at random places doubles no address: it is refused or does no harm', async () => {
     using folder = temporaryFolder(true);
     const random = seeded();
-    const source = join(folder.path, 'source');
-    const files = await filled(source, random.seed);
-    const held = await next(source, async (store) => (await store.pools()).flatMap((pool) => pool.held));
-    const taken = new Map(held.map(({ ip, range, entry }) => [`${range} ${ip.value}`, entry.id]));
-    const states = [files, filesIn(source)]; // half of it in the log, and, now that the last process has closed it, nothing
-    expect(states.map(({ contents }) => LOG in contents)).toEqual([true, false]);
+    const { states, taken } = await spoilable(join(folder.path, 'source'), random.seed);
     const outcomes = { refused: 0, harmless: 0 };
     const path = join(folder.path, 'damaged');
     for (let round = 0; round < 480; round++) {
-      const state = states[round % 2] ?? files;
+      const state = random.pick(states);
       const damaged = damage(state, random);
       restore(path, state, damaged.changes);
-      const what = `seed ${random.seed}, round ${round}: ${damaged.what}`;
-      using host = storeHost();
-      for (const who of ['a/new0 net1 id', 'a/new1 net1 id', ...[0, 0].map(() => `a/p${random.below(200)} net1 id`)]) {
-        try {
-          const given = await take(storeIn(path, host), who);
-          for (const [index, ip] of given.entries()) {
-            const holder = taken.get(`${WIDE_TEXTS[index]} ${ip.value}`);
-            expect(holder === undefined || holder === who, `${what}: ${who} got an address of ${holder}`).toBe(true);
+      await goOn(path, taken, random, `seed ${random.seed}, round ${round}: ${damaged.what}`, outcomes);
+    }
+    expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(100);
+    expect(outcomes.harmless, `seed ${random.seed}`).toBeGreaterThan(100);
+  });
+
+  it('of each page of the database, and of each in its log, doubles no address', async () => {
+    using folder = temporaryFolder(true);
+    const random = seeded();
+    const { states, older, taken } = await spoilable(join(folder.path, 'source'), random.seed);
+    const outcomes = { refused: 0, harmless: 0 };
+    const path = join(folder.path, 'damaged');
+    for (const state of states) {
+      for (const [name, header, size] of [
+        [DATABASE, 0, 4096],
+        [LOG, 32, 4120],
+      ] as const) {
+        const bytes = state.contents[name] ?? Buffer.alloc(0);
+        for (let at = header; at < bytes.length; at += size) {
+          const part = bytes.subarray(at, at + size);
+          const other = header + size * random.below(Math.floor((bytes.length - header) / size));
+          const spoiled: Readonly<Record<string, Buffer>> = {
+            zeros: Buffer.alloc(part.length),
+            noise: part.map(() => random.below(256)) as Buffer,
+            'what another has': bytes.subarray(other, other + size),
+            'what it had before': (older.contents[name] ?? bytes).subarray(at, at + size),
+            'nothing, as all after it': Buffer.alloc(0),
+          };
+          const kinds = isLong ? Object.keys(spoiled) : [random.pick(Object.keys(spoiled))];
+          for (const kind of kinds) {
+            const page = spoiled[kind] ?? part;
+            const rest = page.length === 0 ? page : bytes.subarray(at + page.length);
+            restore(path, state, { [name]: Buffer.concat([bytes.subarray(0, at), page, rest]) });
+            await goOn(path, taken, random, `seed ${random.seed}: ${kind} at ${at} of ${name}`, outcomes);
           }
-          outcomes.harmless++;
-        } catch (error) {
-          if ((error as { code?: unknown }).code !== 5) {
-            throw error;
-          }
-          outcomes.refused++;
         }
       }
     }
     expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(100);
     expect(outcomes.harmless, `seed ${random.seed}`).toBeGreaterThan(100);
-  });
+  }, 600_000);
 });
+
+/** Pods come and go in a damaged store. Whatever is answered must be as if it were sound. */
+async function goOn(
+  path: string,
+  taken: ReadonlyMap<string, string>,
+  random: Seeded,
+  what: string,
+  outcomes: { refused: number; harmless: number },
+): Promise<void> {
+  const holders = new Map(taken);
+  const known = () => `a/p${random.below(200)} net1 id`;
+  const calls = [
+    'a/new0 net1 id',
+    known(),
+    `- ${known()}`,
+    'a/new1 net1 id',
+    `- ${known()}`,
+    known(),
+    'a/new2 net1 id',
+  ];
+  using host = storeHost();
+  const store = storeIn(path, host);
+  for (const call of calls) {
+    const who = call.replace(/^- /, '');
+    const answer = await answered(
+      call === who
+        ? take(store, who).then((all) => all.map((ip, index) => `${WIDE_TEXTS[index]} ${ip.value}`))
+        : store.release({ id: who, ifname: 'net1' }).then((all) => all.map(({ range, ip }) => `${range} ${ip.value}`)),
+    );
+    outcomes[answer === undefined ? 'refused' : 'harmless']++;
+    for (const address of answer ?? []) {
+      expect([undefined, who], `${what}: ${call} has an address of another`).toContain(holders.get(address));
+      if (call === who) {
+        holders.set(address, who);
+      } else {
+        holders.delete(address);
+      }
+    }
+  }
+}
 
 const WIDE_TEXTS = ['10.0.0.0/16', 'fd00::/64'];
 const WIDE = rangesOf(...WIDE_TEXTS);
@@ -253,18 +310,30 @@ function numberInFile(path: string): number {
 }
 
 /** A store of some 200 pods with gaps, half of it in the log. */
-async function filled(path: string, seed: number): Promise<Files> {
+async function filled(path: string, seed: number): Promise<{ readonly files: Files; readonly older: Files }> {
   const random = seeded(seed);
   using host = storeHost();
   const store = storeIn(path, host);
   const pods = Array.from({ length: 200 }, (_, i) => `a/p${i} net1 id`);
   await Promise.all(pods.map((who) => take(store, who)));
+  let older = filesIn(path);
   for (let round = 0; round < 12; round++) {
+    older = round === 7 ? filesIn(path) : older;
     const some = pods.filter(() => random.below(8) === 0);
     await Promise.all(some.map((who) => store.release({ id: who, ifname: 'net1' })));
     await Promise.all(some.filter(() => random.below(2) === 0).map((who) => take(store, who)));
   }
-  return filesIn(path);
+  return { files: filesIn(path), older };
+}
+
+/** That store with half of it in the log, and as the last process leaves it that has closed it: without one. */
+async function spoilable(path: string, seed: number) {
+  const { files, older } = await filled(path, seed);
+  const held = await next(path, async (store) => (await store.pools()).flatMap((pool) => pool.held));
+  const taken = new Map(held.map(({ ip, range, entry }) => [`${range} ${ip.value}`, entry.id]));
+  const states = [files, filesIn(path)];
+  expect(states.map(({ contents }) => LOG in contents)).toEqual([true, false]);
+  return { states, older, taken };
 }
 
 function damage(files: Files, random: Seeded): { changes: Files['contents']; what: string } {
