@@ -3,7 +3,7 @@ import { CniError } from '../cni/errors.ts';
 import { type Contention, NO_CONTENTION } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { errnoError } from '../netlink/errno.ts';
-import { openTransport, type Transport } from '../netlink/transport.ts';
+import { makeReadBuffer, openTransport, type ReadBuffer, type Transport } from '../netlink/transport.ts';
 import type { Native } from './native.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
@@ -138,6 +138,7 @@ interface SharedParts {
   readonly fd: number;
   readonly identity: string;
   readonly contention: Contention;
+  readonly buffer: ReadBuffer;
   /** called when the last handle is released */
   readonly forget: () => void;
 }
@@ -149,6 +150,7 @@ class Shared {
   readonly identity: string;
   handles = 0;
   private readonly contention: Contention;
+  private readonly buffer: ReadBuffer;
   private readonly forget: () => void;
   private routeNetlink: Conversation | undefined;
   private rdmaNetlink: Conversation | undefined;
@@ -156,11 +158,12 @@ class Shared {
   private ownCookie: number | undefined;
 
   /** Takes ownership of the descriptor. */
-  constructor({ native, fd, identity, contention, forget }: SharedParts) {
+  constructor({ native, fd, identity, contention, buffer, forget }: SharedParts) {
     this.native = native;
     this.fd = fd;
     this.identity = identity;
     this.contention = contention;
+    this.buffer = buffer;
     this.forget = forget;
   }
 
@@ -207,7 +210,8 @@ class Shared {
     if (this.handles === 0) {
       throw new Error('cannot open a socket in a network namespace that is closed');
     }
-    return openTransport(this.native, { nsFd: this.fd, protocol, sendsInside: protocol === NETLINK_RDMA });
+    const place = { nsFd: this.fd, protocol, sendsInside: protocol === NETLINK_RDMA };
+    return openTransport(this.native, place, this.buffer);
   }
 }
 
@@ -216,6 +220,7 @@ export class OpenNamespaces {
   private readonly native: () => Native;
   private readonly open = new Map<string, Shared>();
   private readonly contention: Contention;
+  private readonly buffer = makeReadBuffer();
 
   /**
    * @param native called on first use
@@ -247,6 +252,7 @@ export class OpenNamespaces {
       fd,
       identity,
       contention: this.contention,
+      buffer: this.buffer,
       forget: () => this.open.delete(identity),
     });
     this.open.set(identity, shared);
