@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, type Stats, statSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
 import { type Contention, NO_CONTENTION } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
@@ -238,14 +238,17 @@ export class OpenNamespaces {
    * cannot be opened
    */
   at(path: string): Netns {
+    const known = this.open.size === 0 ? undefined : this.knownAt(path);
+    if (known !== undefined) {
+      return new Netns(path, known);
+    }
     const native = this.native();
     const fd = openNamespaceFile(native, path);
-    const { dev, ino } = fstatSync(fd, { bigint: true });
-    const identity = `${dev}:${ino}`;
-    const known = this.open.get(identity);
-    if (known !== undefined) {
-      closeSync(fd); // the inode cannot be recycled while we hold it
-      return new Netns(path, known);
+    const identity = identityOf(fstatSync(fd));
+    const same = this.open.get(identity); // the path leads elsewhere since we looked
+    if (same !== undefined) {
+      closeSync(fd);
+      return new Netns(path, same);
     }
     const shared = new Shared({
       native,
@@ -257,6 +260,15 @@ export class OpenNamespaces {
     });
     this.open.set(identity, shared);
     return new Netns(path, shared);
+  }
+
+  /** What is open already is told by its inode, which cannot be recycled while we hold it. */
+  private knownAt(path: string): Shared | undefined {
+    try {
+      return this.open.get(identityOf(statSync(path)));
+    } catch {
+      return undefined; // opening it says why
+    }
   }
 
   /** A handle of the namespace of this process. */
@@ -285,6 +297,8 @@ export class NotANetns extends CniError {
     this.name = 'NotANetns';
   }
 }
+
+const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 
 function openNamespaceFile(native: Native, path: string): number {
   let fd: number;
