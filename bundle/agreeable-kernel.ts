@@ -79,7 +79,8 @@ function answerTo(request: Buffer, links: Map<string, Link>): Buffer {
   const done = message(NLMSG_DONE, sequence, [Buffer.alloc(4)]);
   const agreed = message(NLMSG_ERROR, sequence, [Buffer.alloc(20)]);
   if ((flags & NLM_F_DUMP) === NLM_F_DUMP && (flags & NLM_F_CREATE) === 0) {
-    return type === RTM_GETLINK ? Buffer.concat([linkMessage(sequence, PARENT, { index: PARENT_INDEX }), done]) : done;
+    const all = type === RTM_GETLINK ? [...links].map((link) => linkMessage(sequence, ...link)) : [];
+    return Buffer.concat([...all, done]);
   }
   const isLink = [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
   const { index, attributes } = isLink ? decodeLink(request.subarray(HEADER_BYTES)) : { index: 0, attributes: {} };

@@ -1,3 +1,5 @@
+import { findLinks } from '../link/finder.ts';
+import type { LinkFacts } from '../link/observe.ts';
 import { removeLinks } from '../link/remover.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { Node } from '../node/node.ts';
@@ -26,6 +28,8 @@ export interface Scope extends Clock {
   execute(execution: Execution): Promise<Executed>;
   /** Waits for a round of what several calls want of the same; see Joiner. */
   join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
+  /** Looks up a link by one of its names; simultaneous look-ups share one list. */
+  findLink(netns: Netns, name: string): Promise<LinkFacts | undefined>;
   /** Deletes a link; simultaneous deletions share one request. */
   removeLink(netns: Netns, index: number): Promise<void>;
   /** Measures a part of the call. */
@@ -54,6 +58,8 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     ...clockOf(signal),
     execute: (execution) => node.execute(execution, signal),
     join: (joiner, item) => joiner.join(item),
+    findLink: (netns, name) =>
+      node.gather(`find links of ${netns.identity}`, name, (all) => findLinks(netns.netlink, all)),
     removeLink: async (netns, index) => {
       await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
     },

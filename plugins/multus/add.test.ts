@@ -224,17 +224,17 @@ const FAILURES: readonly {
     undone: ['alpha net2', 'gamma net1', 'alpha eth0', 'beta net1'],
   },
   {
-    step: 'the look for an interface that another network made',
+    step: 'the look for an interface that an executed plugin made',
     prepare: (node) => {
       node.answer = () => {
         node.links.add('net2');
         return {};
       };
-      return { delegates: [lan('a', 'alpha'), lan('b', 'beta'), lan('c', 'alpha')] };
+      return { delegates: [lan('a', 'alpha'), lan('f', 'foreign'), lan('c', 'alpha')] };
     },
     code: 999,
     msg: '[//:c]: error adding container to network "c": cannot add interface "net2": it already exists',
-    undone: ['beta net1', 'alpha eth0'],
+    undone: ['foreign net1', 'alpha eth0'],
   },
   {
     step: 'writing the result cache',

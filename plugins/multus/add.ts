@@ -5,9 +5,17 @@ import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts
 import { formatResult, type Result } from '../../lib/cni/result.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { findLink, listLinkNames } from '../../lib/link/observe.ts';
+import { listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
-import { type Attachment, attachAll, attachmentsOf, detachAll, isFilled, sharedRuntime } from './attachments.ts';
+import {
+  type Attacher,
+  type Attachment,
+  attachAll,
+  attachmentsOf,
+  detachAll,
+  isFilled,
+  sharedRuntime,
+} from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import { type Log, withCallLog } from './log.ts';
@@ -53,8 +61,7 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
       );
       writeScratch(cniDir, call.containerId, delegates, podRecordOf(call, scope, netns));
     });
-    const attach = attacher({ pod, netns, started, log });
-    const [{ result }] = await attachAll(scope, attachments, attach);
+    const [{ result }] = await attachAll(scope, attachments, attacher({ pod, netns, started, log }));
     await adding(pod, first, () => formatResult(result, call.version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
     return result;
@@ -89,13 +96,26 @@ interface Attaching {
   readonly log: Log;
 }
 
-function attacher({ pod, netns, started, log }: Attaching): (scope: Scope, attachment: Attachment) => Promise<Added> {
+function attacher(attaching: Attaching): Attacher<Added> {
+  const { pod, netns } = attaching;
+  return {
+    // plugins of this build make the links that were foreseen, any other may have made one more
+    lookAgain: async (attachments) => {
+      let names: ReadonlySet<string> | undefined;
+      for (const attachment of attachments) {
+        await adding(pod, attachment, async () => {
+          names ??= new Set(await listLinkNames(netns.netlink));
+          refuseTaken(names.has(attachment.runtime.ifName), netns, attachment);
+        });
+      }
+    },
+    attach: attachOne(attaching),
+  };
+}
+
+function attachOne({ pod, started, log }: Attaching): Attacher<Added>['attach'] {
   return async (scope, attachment) => {
     const { name, list, runtime } = attachment;
-    // by now, a network before this one may have made it
-    await adding(pod, attachment, async () => {
-      refuseTaken((await findLink(netns.netlink, runtime.ifName)) !== undefined, netns, attachment);
-    });
     started.push(attachment);
     let added: Added;
     try {
