@@ -65,13 +65,19 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
  * @throws the system's error
  */
 export function removeWritten(path: string): void {
-  for (const name of [path, temporaryFor(path)]) {
-    try {
-      unlinkSync(name);
-    } catch (error) {
-      if (!isMissing(error)) {
-        throw error;
-      }
+  unlinkIfThere(path);
+  const temporary = temporaryFor(path);
+  if (existsSync(temporary)) {
+    unlinkIfThere(temporary); // hardly ever: an error for what is missing costs five times as much as a look
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isMissing(error)) {
+      throw error;
     }
   }
 }
