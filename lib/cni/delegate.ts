@@ -188,6 +188,9 @@ async function executeUnlessBusy(scope: Scope, file: string, { env, stdin, timeo
     try {
       return await scope.execute({ path: file, env, stdin, timeoutMs });
     } catch (error) {
+      if (error instanceof CniError) {
+        throw error; // not of the execution: whoever made the scope has something against it
+      }
       if (error instanceof ExecutionTimeout) {
         throw new CniError('tryAgainLater', `cannot wait for plugin ${error.message}`, { cause: error });
       }

@@ -70,10 +70,10 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
 
 /** The same scope with the members that `change` replaces, also in `unending`. */
 export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>): Scope {
-  const derived = Object.create(scope, {
-    ...Object.getOwnPropertyDescriptors(change(scope)),
-    unending: { get: () => (scope.unending === scope ? derived : scopeWith(scope.unending, change)) },
-  }) as Scope;
+  const derived = Object.assign(Object.create(scope), change(scope)) as Scope;
+  Object.defineProperty(derived, 'unending', {
+    get: () => (scope.unending === scope ? derived : scopeWith(scope.unending, change)),
+  });
   return derived;
 }
 

@@ -287,6 +287,33 @@ describe('multus ADD takes everything back when', () => {
   });
 });
 
+describe('the scratch file of an ADD', () => {
+  const AB = (node: FakeNode) => confOf(node, { delegates: [lan('a', 'alpha'), lan('f', 'foreign')] });
+
+  it('is on the disk before a plugin is executed', async () => {
+    using node = fakeNode();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    node.syncFolder = () => promise;
+    const adding = node.run(multus, 'ADD', AB(node));
+    for (let turns = 0; turns < 50; turns++) {
+      await new Promise(setImmediate);
+    }
+    expect(node.log()).toEqual(['ADD alpha eth0']);
+    expect(Object.keys(node.files())).toContain('C1');
+    resolve();
+    expect((await adding).exitCode).toBe(0);
+    expect(node.log()).toEqual(['ADD alpha eth0', 'ADD foreign net1']);
+  });
+
+  it.each(['alpha', 'foreign'])('that does not get to the disk ends it (%s)', async (type) => {
+    using node = fakeNode();
+    node.syncFolder = () => Promise.reject(new CniError('ioFailure', 'cannot sync folder "/cni": EIO (i/o error)'));
+    const { code, msg } = errorOf(await node.run(multus, 'ADD', confOf(node, { delegates: [lan('a', type)] })));
+    expect([code, msg]).toEqual([5, expect.stringContaining('cannot sync folder "/cni": EIO (i/o error)')]);
+    expect([node.files(), [...node.links]]).toEqual([{}, []]);
+  });
+});
+
 describe('multus ADD that cannot take everything back', () => {
   it('keeps the scratch file, from which DEL finishes', async () => {
     using node = fakeNode();

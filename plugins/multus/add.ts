@@ -3,7 +3,7 @@ import { CniError, combineErrors, messageOf, withPrefix } from '../../lib/cni/er
 import { compact, sorted } from '../../lib/cni/json.ts';
 import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
-import type { Scope } from '../../lib/cni/scope.ts';
+import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
@@ -46,26 +46,46 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     const [first] = attachments;
     using netns = await adding(pod, first, () => scope.node.openNetns(call.netnsPath));
     const cniDir = cniDirOf(call.conf);
-    using _lock = await lockContainer(scope, cniDir, call.containerId).catch((error: unknown) => {
-      throw withPrefix(`${prefix}: error saving the delegates`, error);
-    });
+    const saved = `${prefix}: error saving the delegates`;
+    const unsaved = (error: unknown): never => {
+      throw withPrefix(saved, error);
+    };
+    using _lock = await lockContainer(scope, cniDir, call.containerId).catch(unsaved);
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
     await foreseeAll({ scope, pod, netns, names }, attachments);
     await using undo = new Undo(scope);
     const started: Attachment[] = [];
-    prefixErrors(`${prefix}: error saving the delegates`, () => {
-      const before = readScratch(cniDir, call.containerId);
-      // before the write, which may fail when the file is there already
-      undo.push('delete what was attached', (unending) =>
-        takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
-      );
-      writeScratch(cniDir, call.containerId, delegates, podRecordOf(call, scope, netns));
-    });
-    const [{ result }] = await attachAll(scope, attachments, attacher({ pod, netns, started, log }));
+    const before = prefixErrors(saved, () => readScratch(cniDir, call.containerId));
+    // before the write, which may fail when the file is there already
+    undo.push('delete what was attached', (unending) =>
+      takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
+    );
+    const record = prefixErrors(saved, () => podRecordOf(call, scope, netns));
+    const scratch = { cniDir, containerId: call.containerId, delegates, pod: record };
+    const { durable } = await writeScratch(scope.node.disk, scratch).catch(unsaved);
+    const recording = recordingAfter(scope, durable);
+    const [{ result }] = await attachAll(recording, attachments, attacher({ pod, netns, started, log }));
+    await durable.catch(unsaved);
     await adding(pod, first, () => formatResult(result, call.version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
     return result;
   });
+
+/**
+ * The same scope, in which nothing is recorded and nothing executed before the scratch file is on the disk: what it
+ * tells DEL must not be missing where a store holds addresses of the pod. Links may be made, no power cut leaves them.
+ */
+const recordingAfter = (scope: Scope, durable: Promise<void>): Scope =>
+  scopeWith(scope, (own) => ({
+    join: async (joiner, item) => {
+      await durable;
+      return own.join(joiner, item);
+    },
+    execute: async (execution) => {
+      await durable;
+      return own.execute(execution);
+    },
+  }));
 
 interface Foreseeing {
   readonly scope: Scope;

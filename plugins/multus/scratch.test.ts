@@ -2,9 +2,18 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BLOCKING_DISK } from '../../lib/sys/disk.ts';
 import { type Delegate, fromFiles, planDelegate } from './delegates.ts';
 import type { PodRecord } from './pod-record.ts';
-import { readScratch, removeScratch, restoreScratch, scratchNames, unfinishedNames, writeScratch } from './scratch.ts';
+import {
+  readScratch,
+  removeScratch,
+  restoreScratch,
+  type Scratch,
+  scratchNames,
+  unfinishedNames,
+  writeScratch,
+} from './scratch.ts';
 import { formatScratch, parseScratch } from './scratch-form.ts';
 
 let dir: string;
@@ -32,6 +41,12 @@ const requested: Delegate = {
     resourceName: 'v.com/x',
   },
 };
+
+const write = (changes: Partial<Scratch> = {}) =>
+  writeScratch(BLOCKING_DISK, {
+    ...{ cniDir: dir, containerId: 'C1', delegates: [planDelegate(SINGLE, '')], pod: POD },
+    ...changes,
+  });
 
 const SINGLE_BYTES =
   '{"cniVersion":"1.0.0","ipam":{"subnet":"10.9.0.0/24","type":"host-local"},"name":"cl","type":"ptp"}';
@@ -95,19 +110,19 @@ describe('the scratch file', () => {
     expect(scratchNames(dir).toSorted()).toEqual(['C1', 'C3.tmp']);
   });
 
-  it('is written whole, for root only, and nothing else is left', () => {
+  it('is written whole, for root only, and nothing else is left', async () => {
     const cniDir = join(dir, 'deep/cni');
-    writeScratch(cniDir, 'C1', [planDelegate(SINGLE, '')], POD);
+    await write({ cniDir });
     expect(statSync(cniDir).mode & 0o777).toBe(0o700);
     expect(statSync(join(cniDir, 'C1')).mode & 0o777).toBe(0o600);
     expect(readdirSync(cniDir)).toEqual(['C1']);
   });
 
-  it('can be put back as it was', () => {
+  it('can be put back as it was', async () => {
     expect(readScratch(dir, 'C1')).toBeUndefined();
-    writeScratch(dir, 'C1', [planDelegate(SINGLE, '')], POD);
+    await write();
     const before = readScratch(dir, 'C1');
-    writeScratch(dir, 'C1', [requested], POD);
+    await write({ delegates: [requested] });
     restoreScratch(dir, 'C1', before);
     expect(readScratch(dir, 'C1')).toEqual(before);
     restoreScratch(dir, 'C1', undefined);

@@ -4,6 +4,8 @@ import { CniError, withPrefix } from '../../lib/cni/errors.ts';
 import { identifierFault } from '../../lib/cni/read-call.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
+import type { Disk } from '../../lib/sys/disk.ts';
+import { type PlacedFile, placeDurably } from '../../lib/sys/durable-file.ts';
 import { temporaryNameOf } from '../../lib/sys/file-name.ts';
 import { ioError, isMissing } from '../../lib/sys/io-error.ts';
 import type { Delegate } from './delegates.ts';
@@ -27,19 +29,24 @@ export function refuseUnscratchable(containerId: string): void {
 
 export const scratchFile = (cniDir: string, containerId: string): string => join(cniDir, containerId);
 
+/** What a scratch file tells, and where it is. */
+export interface Scratch {
+  readonly cniDir: string;
+  readonly containerId: string;
+  readonly delegates: readonly Delegate[];
+  readonly pod: PodRecord;
+}
+
 /**
- * Writes the delegates of a container, and where it is, durably, before any of them runs.
+ * Writes the delegates of a container, and where it is, before any of them runs.
  *
+ * @returns the file, which is to be durable before anything is that they record
  * @throws CniError ioFailure
  */
-export function writeScratch(
-  cniDir: string,
-  containerId: string,
-  delegates: readonly Delegate[],
-  pod: PodRecord,
-): void {
+export async function writeScratch(disk: Disk, scratch: Scratch): Promise<PlacedFile> {
+  const { cniDir, containerId, delegates, pod } = scratch;
   makeFolder(cniDir);
-  writeAtomically(scratchFile(cniDir, containerId), formatScratch(delegates, pod), { mode: 0o600 });
+  return placeDurably(disk, scratchFile(cniDir, containerId), formatScratch(delegates, pod));
 }
 
 /**
