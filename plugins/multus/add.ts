@@ -22,7 +22,8 @@ import { type Log, withCallLog } from './log.ts';
 import { loadNetworks, prefixErrors } from './networks.ts';
 import { podRecordOf } from './pod-record.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
-import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from './scratch.ts';
+import { refuseUnscratchable, restoreScratch, scratchesIn } from './scratch.ts';
+import { formatScratch } from './scratch-form.ts';
 
 /**
  * Attaches a pod to all its networks, in order. When one fails, all that was started is deleted again, the failed one
@@ -55,14 +56,14 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     await foreseeAll({ scope, pod, netns, names }, attachments);
     await using undo = new Undo(scope);
     const started: Attachment[] = [];
-    const before = prefixErrors(saved, () => readScratch(cniDir, call.containerId));
+    const scratches = scratchesIn(cniDir);
+    const before = prefixErrors(saved, () => scratches.read(call.containerId));
     // before the write, which may fail when the file is there already
     undo.push('delete what was attached', (unending) =>
       takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
     );
-    const record = prefixErrors(saved, () => podRecordOf(call, scope, netns));
-    const scratch = { cniDir, containerId: call.containerId, delegates, pod: record };
-    const { durable } = await writeScratch(scope.node.disk, scratch).catch(unsaved);
+    const scratch = prefixErrors(saved, () => formatScratch(delegates, podRecordOf(call, scope, netns)));
+    const { durable } = await scratches.place(scope.node.disk, call.containerId, scratch).catch(unsaved);
     const recording = recordingAfter(scope, durable);
     const [{ result }] = await attachAll(recording, attachments, attacher({ pod, netns, started, log }));
     await durable.catch(unsaved);
