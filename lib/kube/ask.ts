@@ -2,8 +2,9 @@ import { clockOf } from '../sys/clock.ts';
 import type { Access } from './access.ts';
 import { errorIn, isSuccess, isWorthAnother, objectIn, retryAfterMs, strangeSuccess } from './answers.ts';
 import { ApiError } from './api.ts';
-import { type HttpAnswer, type HttpRequest, type Limits, Unanswered } from './connection.ts';
+import { ConnectionLost, type Limits, Unanswered } from './connection.ts';
 import { sentenceOf } from './failures.ts';
+import type { HttpAnswer, HttpRequest } from './http.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 export interface Question extends Omit<HttpRequest, 'headers'> {
@@ -91,7 +92,7 @@ async function answerOn(
 }
 
 const isLost = (cause: unknown): boolean =>
-  ['ECONNRESET', 'EPIPE'].includes((cause as NodeJS.ErrnoException).code ?? '');
+  cause instanceof ConnectionLost || ['ECONNRESET', 'EPIPE'].includes((cause as NodeJS.ErrnoException).code ?? '');
 
 /** Whose credentials a server refuses, and what is known to be wrong with them. */
 async function adviceOn({ status }: HttpAnswer, { origin, tls, token }: Access): Promise<string> {
