@@ -15,6 +15,9 @@ export interface Question extends Omit<HttpRequest, 'headers'> {
 
 const UNAUTHORIZED = 401;
 
+/** Whatever the server asks for, "0" too. */
+const LEAST_PAUSE_MS = 50;
+
 /** Before a "/" it would be what the server calls the manager of the fields: it is all. */
 const USER_AGENT = 'braid';
 
@@ -41,7 +44,7 @@ export async function ask(sessions: Sessions, question: Question, { timeoutMs, s
       return found(answer, question);
     }
     const newer = answer.status === UNAUTHORIZED && !isRenewed ? await sessions.newerThan(session) : undefined;
-    const pause = retryAfterMs(answer) ?? 0;
+    const pause = Math.max(retryAfterMs(answer) ?? 0, LEAST_PAUSE_MS);
     if (newer !== undefined) {
       isRenewed = true;
       session = newer;

@@ -224,6 +224,15 @@ describe('a server that asks to wait', () => {
     expect(server.received).toHaveLength(2);
   });
 
+  it('gets it not at once when it asks for no time at all', async () => {
+    const { server, api } = await start(
+      (_, answer) => refuse(answer, 429, 'TooManyRequests', 'later', { 'Retry-After': '0' }),
+      { timeoutMs: 300 },
+    );
+    expect(await errorOf(api.get(configMap('a')))).toMatchObject({ status: 429 });
+    expect(server.received.length).toBeLessThanOrEqual(6);
+  });
+
   it('gets none when the wait would be longer than the time is', async () => {
     const { server, api } = await start((_, answer) =>
       refuse(answer, 429, 'TooManyRequests', 'later', { 'Retry-After': '60' }),
