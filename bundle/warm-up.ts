@@ -16,18 +16,19 @@ import { formatSequence, sequenceIn } from '../plugins/whereabouts/embedded/sequ
 import { agreeableConnector } from './agreeable-api-server.ts';
 import { agreeableDatabase } from './agreeable-database.ts';
 import { agreeableNative, PARENT } from './agreeable-kernel.ts';
-import { claimFolder } from './claim.ts';
 
 /** Enough for V8 to find out what is called often. */
 const ROUNDS = 15;
 
-/** Always the same, for reproducible builds: its name ends up in the snapshot. */
+/** Always the same, for reproducible builds: its name ends up in the snapshot. One build at a time comes here. */
 const FOLDER = '/tmp/braid-build-warm-up';
 const MARK = markOf('rehearsal');
 
 /** @throws Error when a call of the rehearsal fails: the build would be slower, unnoticed */
 export async function warmUp(registry: Registry): Promise<void> {
-  const folder = await claimFolder(FOLDER);
+  const folder = FOLDER;
+  rmSync(folder, { recursive: true, force: true }); // of a build that was killed
+  mkdirSync(folder, { mode: 0o700 });
   try {
     const bin = join(folder, 'bin');
     mkdirSync(bin);
