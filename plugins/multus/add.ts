@@ -52,7 +52,7 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     };
     using _lock = await lockContainer(scope, cniDir, call.containerId).catch(unsaved);
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
-    await foreseeAll({ scope, pod, netns, names }, attachments);
+    await scope.span('foresight', () => foreseeAll({ scope, pod, netns, names }, attachments));
     await using undo = new Undo(scope);
     const started: Attachment[] = [];
     const before = naming(saved, () => readScratch(cniDir, call.containerId));
@@ -62,7 +62,7 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     );
     const record = naming(saved, () => podRecordOf(call, scope, netns));
     const scratch = { cniDir, containerId: call.containerId, delegates, pod: record };
-    const { durable } = await writeScratch(scope.node.disk, scratch).catch(unsaved);
+    const { durable } = await scope.span('scratch file', () => writeScratch(scope.node.disk, scratch)).catch(unsaved);
     const recording = recordingAfter(scope, durable);
     const [{ result }] = await attachAll(recording, attachments, attacher({ pod, netns, started, log }));
     await durable.catch(unsaved);
