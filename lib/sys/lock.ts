@@ -15,6 +15,8 @@ const LONGEST_PAUSE_MS = 16;
 export interface LockUser extends Clock {
   readonly node: { readonly native: Pick<Native, 'lock'>; readonly locks: KeyedMutex };
   readonly signal: AbortSignal;
+  /** Measures a part of the call. */
+  span<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
 export interface LockOptions {
@@ -46,10 +48,14 @@ export class FileLock implements Disposable {
    * @throws CniError tryAgainLater when it was held for `timeoutMs`; ioFailure when the file cannot be opened or the
    * file system has no locks; the signal's reason
    */
-  static async acquire(
+  static acquire(user: LockUser, path: string, options: LockOptions = {}): Promise<FileLock> {
+    return user.span('lock', () => FileLock.wait(user, path, options));
+  }
+
+  private static async wait(
     user: LockUser,
     path: string,
-    { timeoutMs = 10_000, isTransient = false }: LockOptions = {},
+    { timeoutMs = 10_000, isTransient = false }: LockOptions,
   ): Promise<FileLock> {
     const deadline = user.now() + timeoutMs;
     const held = (): CniError =>

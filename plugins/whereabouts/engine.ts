@@ -10,7 +10,7 @@ export interface Asked {
 }
 
 /** Whose step it is: how that call waits, and what it is told that fails no call. */
-export type Caller = Pick<Scope, 'now' | 'sleep' | 'log'>;
+export type Caller = Pick<Scope, 'now' | 'sleep' | 'log' | 'span'>;
 
 /** One step of a transaction: made from the pools of one network by a pure function, which may be called again. */
 export interface Step {
