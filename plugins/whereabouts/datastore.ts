@@ -130,8 +130,8 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
   };
 }
 
-function makeStore(dataDir: string, { openDatabase }: Node): Store {
-  const engine = new EmbeddedEngine(dataDir, openDatabase);
+function makeStore(dataDir: string, node: Node): Store {
+  const engine = new EmbeddedEngine(dataDir, node.openDatabase, () => node.native);
   return { engine, joiner: new Joiner((steps) => measured(steps, () => serve(engine, steps)), MOST_STEPS) };
 }
 
