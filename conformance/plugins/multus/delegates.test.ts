@@ -1,15 +1,16 @@
 /** How multus runs the plugins of its own build: inside its process, with the same outcome as executed ones. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../../lab/eventually.ts';
 import { execute, mustRun } from '../../lab/execute.ts';
 import { answer, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { PARENT } from '../../lab/lab.ts';
 import { envOf, OURS, SCRIPT, type Side, stdinOf } from '../../lab/programs.ts';
 import { reservationsIn } from '../../lab/reservations.ts';
 import { filesIn, stateOf } from '../../lab/state.ts';
-import { Multus, rails } from './lab.ts';
+import { faked, Multus, rails } from './lab.ts';
 
 describe('a delegate of this build', () => {
   const kinds: readonly {
@@ -181,6 +182,22 @@ describe('the script form', () => {
     await multus.must('CHECK');
     await multus.must('DEL', { side });
     expect(await multus.everything()).toEqual(before);
+  });
+});
+
+describe('a delegate of others that does not end', () => {
+  it('is killed with its children after delegateTimeout, and what was attached before it is taken back', async () => {
+    const hangs = `[ "$CNI_COMMAND" = ADD ] || exit 0\nsleep 3600 &\necho $! > "$PWD/child"\nwait`;
+    await using multus = await Multus.open((own) => [own.rail(0), faked(own, 1, hangs)], { delegateTimeout: 1 });
+    const before = await multus.everything();
+    expect(await multus.fails('ADD')).toMatchObject({
+      code: 11,
+      message: expect.stringMatching(/fake-1" did not end within 1 s and was killed/),
+    });
+    expect(await multus.everything()).toEqual(before);
+    const child = readFileSync(join(multus.lab.dir, 'child'), 'utf8').trim();
+    await eventually(async () => existsSync(`/proc/${child}`), false);
+    await multus.must('DEL');
   });
 });
 
