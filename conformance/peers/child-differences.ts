@@ -3,8 +3,11 @@ import type { Difference } from '../contract/difference.ts';
 import type { Deviation } from './compare.ts';
 import { bothFailed, failed, isExit, isState, onlyGoFailed, onlyOursFailed, withoutMetrics } from './deviations.ts';
 
-/** @param kind of the links, which is the plugin's name too */
-export const childDifferences = (kind: string) =>
+/**
+ * @param kind of the links, which is the plugin's name too
+ * @param shownBy the tier that has such links
+ */
+export const childDifferences = <const Tier extends 'conformance' | 'vm'>(kind: string, shownBy: Tier) =>
   [
     {
       id: 'del-lenient',
@@ -134,7 +137,7 @@ export const childDifferences = (kind: string) =>
       ours: 'the interface has an alias that says whose it is: `braid <node> <container ID> <interface>`',
       go: 'none',
       reason: 'DEL finds it wherever the pod is, and an address is free only when it is gone',
-      shownBy: 'conformance',
+      shownBy,
     },
   ] satisfies readonly Difference[];
 

@@ -38,6 +38,8 @@ const linkKeys: readonly Case[] = [
   one('CNI_ARGS, which it does not read', {}, { version: '0.4.0', call: { args: 'IgnoreUnknown=1;MAC=nonsense' } }),
 ];
 
+const twice: readonly Case[] = [one('ADD twice', {}, { version: '1.0.0', verbs: ['ADD', 'ADD', 'DEL', 'DEL'] })];
+
 const masters: readonly Case[] = [
   one('no master and no default route', { master: undefined }, { version: '0.3.1' }),
   one('no master and no default route in CHECK', { master: undefined }, { version: '1.0.0' }),
@@ -83,7 +85,8 @@ const masters: readonly Case[] = [
   one(
     'another mode than its sibling',
     { mode: 'l3' },
-    { prepare: ['node: link add iv9 link par type ipvlan mode l2'] },
+    // the kernel has one mode for all on a parent: the sibling has the other one from then on
+    { prepare: ['node: link add iv9 link par type ipvlan mode l2'], meanwhile: [] },
   ),
   one(
     'the address of a sibling',
@@ -168,6 +171,7 @@ const MEETING = [
   'routes [{"dst":"10.8.0.0/16","mtu":-1}]',
   'routes [{"dst":"10.8.0.5/16"}]',
   'STATUS without the master',
+  'namespace /proc/self/status, DEL',
 ];
 
 /** Of the others, others for another seed. */
@@ -177,4 +181,4 @@ const shared = childCases('ipvlan', { needsAddresses: true }).filter(
 
 /** @returns all of them, each title once */
 export const ipvlanCases = (): readonly Case[] =>
-  distinct([...spec, ...linkKeys, ...masters, ...chains, ...checks, ...shared]);
+  distinct([...spec, ...twice, ...linkKeys, ...masters, ...chains, ...checks, ...shared]);

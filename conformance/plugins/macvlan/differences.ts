@@ -75,7 +75,7 @@ export const DIFFERENCES = [
       deviation.ours.isUntouched &&
       /no valid IP|valid IP/i.test(deviation.go.message),
   },
-  ...childDifferences('macvlan'),
+  ...childDifferences('macvlan', 'conformance'),
 ] as const satisfies readonly Difference[];
 
 declare module 'vitest' {

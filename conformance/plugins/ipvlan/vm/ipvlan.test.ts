@@ -8,7 +8,7 @@ import { Lab, PARENT, PARENT_MAC, type Pod } from '../../../lab/lab.ts';
 import { errorOf } from '../../../lab/printed.ts';
 import { OURS, ROOT } from '../../../lab/programs.ts';
 import { refuse } from '../../../lab/refuse.ts';
-import { addressTexts, linkOf, type NetnsState, stateOf } from '../../../lab/state.ts';
+import { addressTexts, linkOf, MARK, type NetnsState, stateOf } from '../../../lab/state.ts';
 import { killAfterEach, killedAfter } from '../../../lab/steps.ts';
 import { CARD, untilCarrier } from '../../../vm/cards.ts';
 import { type Network, Node } from '../../../vm/node.ts';
@@ -37,8 +37,8 @@ class Attachments implements AsyncDisposable {
     return new Attachments(lab, await lab.pod(podOptions));
   }
 
-  call(verb: string, conf: object, { ifName = 'net1', pod = this.pod, env = {} } = {}) {
-    return this.lab.call({ verb, plugin: 'ipvlan', conf: ipvlan(conf), netns: pod.path, ifName, env });
+  call(verb: string, conf: object, { ifName = 'net1', pod = this.pod, containerId = 'c1', env = {} } = {}) {
+    return this.lab.call({ verb, plugin: 'ipvlan', conf: ipvlan(conf), netns: pod.path, containerId, ifName, env });
   }
 
   async add(conf: object, options: Parameters<Attachments['call']>[2] = {}): Promise<Result> {
@@ -159,6 +159,13 @@ describe('an ipvlan', () => {
     expect(errorOf(await one.call('CHECK', { mtu: 1400, prevResult: result })).message).toContain(says);
   });
 
+  it('says whose it is', { tags: 'ipvlan/mark' }, async () => {
+    await using one = await Attachments.open();
+    await one.add({});
+    const [, containerId, ifName] = MARK.exec(String(linkOf(await one.state(), 'net1')?.['ifalias'])) ?? [];
+    expect([containerId, ifName]).toEqual(['c1', 'net1']);
+  });
+
   it('of one pod comes and goes without the other one, though both have one hardware address', async () => {
     await using one = await Attachments.open();
     const result = await one.add({});
@@ -185,7 +192,7 @@ describe('an ipvlan', () => {
     await using one = await Attachments.open();
     const result = await one.add({});
     const other = await one.lab.pod();
-    await one.add(at('10.1.2.4/24'), { pod: other });
+    await one.add(at('10.1.2.4/24'), { pod: other, containerId: 'c2' });
     await one.lab.remove(one.pod);
     expect(await one.call('DEL', { prevResult: result })).toMatchObject(OK);
     expect(addressTexts(await stateOf(other.name), 'net1')).toEqual(['10.1.2.4/24']);
