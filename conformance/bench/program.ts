@@ -8,7 +8,7 @@ import { labName, netnsPath, scratchOf } from './lab.ts';
 const SCRATCH = scratchOf(labName() ?? '');
 
 export interface PluginCall {
-  readonly verb: 'ADD' | 'DEL' | 'VERSION';
+  readonly verb: 'ADD' | 'CHECK' | 'DEL' | 'VERSION';
   readonly program: string;
   readonly conf: Readonly<Record<string, unknown>>;
   /** folders of delegates */

@@ -1,4 +1,5 @@
 /** What is measured: each subject does its work once, in fresh pods, and says how long the parts took. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asHostDevice, type Conf, goNetwork, multus, ourNetwork, withResult } from './confs.ts';
 import { type Lab, nicName, run } from './lab.ts';
@@ -49,6 +50,49 @@ export const onePod =
     const added = timeCall(call);
     return { add: added.ms, del: timeCall(deleted(call, added.stdout)).ms };
   };
+
+/** whereabouts by itself, with so many addresses held by others. */
+export const heldStore = (tools: Tools, count: number): Subject => {
+  const dataDir = join(tools.lab.folder, `held-${count}`);
+  const ipam = { type: 'whereabouts', datastore: 'file', data_dir: dataDir, range: HELD_RANGE };
+  const conf = { cniVersion: '1.0.0', name: 'held', type: 'macvlan', ipam };
+  const exported = join(tools.lab.folder, `held-${count}.json`);
+  writeFileSync(exported, exportOf(count));
+  timeProgram([join(tools.ours, 'braid'), 'ipam', 'import', exported, '--data-dir', dataDir]);
+  return () => {
+    const call: PluginCall = {
+      verb: 'ADD',
+      program: join(tools.ours, 'whereabouts'),
+      conf,
+      path: tools.ours,
+      pod: tools.lab.newPod(),
+      ifName: 'net0',
+    };
+    const added = timeCall(call);
+    const after = { ...call, conf: withResult(conf, added.stdout) };
+    return {
+      add: added.ms,
+      check: timeCall({ ...after, verb: 'CHECK' }).ms,
+      del: timeCall({ ...after, verb: 'DEL' }).ms,
+    };
+  };
+};
+
+const HELD_RANGE = '10.64.0.0/14';
+
+/** As `braid ipam export` prints it. */
+function exportOf(count: number): string {
+  const reservations = Array.from({ length: count }, (_, index) => ({
+    address: [10, 64 + Math.floor((index + 1) / 65536), Math.floor((index + 1) / 256) % 256, (index + 1) % 256].join(
+      '.',
+    ),
+    containerId: `container-${index}`,
+    interface: 'net0',
+    pod: `bench/pod-${index}`,
+    network: 'held',
+  }));
+  return JSON.stringify({ format: 1, networks: [{ networkName: '', pools: [{ range: HELD_RANGE, reservations }] }] });
+}
 
 /** One pod, one device. Each side has a NIC of its own: what one leaves of it the other shall not meet. */
 export const oneDevice =

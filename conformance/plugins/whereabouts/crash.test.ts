@@ -77,7 +77,7 @@ describe('whereabouts', () => {
     for (const [id, given] of held) {
       expect(await store.add(id, attachments.find((attachment) => attachment.id === id)?.request ?? {})).toEqual(given);
     }
-  }, 300_000);
+  }, 900_000);
 });
 
 describe.each([

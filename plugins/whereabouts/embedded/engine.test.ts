@@ -169,6 +169,30 @@ describe('the embedded store', () => {
     await next(folder.path, (store) => store.inspect());
   });
 
+  it('gives 128 pods 16 addresses each at once, and takes them back, in few transactions', async () => {
+    using folder = temporaryFolder(true);
+    using host = storeHost();
+    const store = storeIn(folder.path, host);
+    const pods = Array.from({ length: 128 }, (_, pod) => `id${pod}`);
+    const nets = Array.from({ length: 16 }, (_, net) => ({
+      ifname: `net${net}`,
+      ranges: rangesOf(`10.${net}.0.0/16`),
+    }));
+    const all = pods.flatMap((id) => nets.map((net) => ({ id, ...net })));
+    const given = await Promise.all(
+      all.map(({ id, ifname, ranges }) => reserved(store, `a/${id} ${ifname} ${id}`, ranges)),
+    );
+    expect(new Set(given.flat()).size).toBe(2048);
+    expect(given.flat()).toContain('10.15.0.128');
+    expect(sequenceOf(folder.path)).toBeLessThanOrEqual(17);
+    await store.inspect();
+    const freed = await Promise.all(all.map(({ id, ifname }) => store.release({ id, ifname })));
+    expect(freed.flat()).toHaveLength(2048);
+    expect(sequenceOf(folder.path)).toBeLessThanOrEqual(34);
+    expect(await store.pools()).toEqual([]);
+    await store.inspect();
+  });
+
   it('keeps its log short, however many processes there are', async () => {
     using folder = temporaryFolder(true);
     const copy = `${folder.path}-copy`;

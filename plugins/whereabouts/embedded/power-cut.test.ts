@@ -38,7 +38,7 @@ describe('a power cut', () => {
       ).toEqual([pods, pods]);
       expect(await reserved(store, 'a/new net1 idN', FOUR), what).toEqual([`10.0.0.${answered + 1}`]);
     }
-  }, 600_000);
+  }, 3_600_000);
 
   it('takes nothing while the log is written back, whichever pages were written', async () => {
     using folder = temporaryFolder(true);
