@@ -5,7 +5,7 @@ import type { Node } from '../../lib/node/node.ts';
 import { Joiner } from '../../lib/sys/joiner.ts';
 import type { Slot } from '../../lib/sys/shared.ts';
 import { EmbeddedEngine, isDamage, isNoRoom } from './embedded/engine.ts';
-import type { Step } from './engine.ts';
+import type { Asked, Step } from './engine.ts';
 import type { StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
 import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
@@ -61,7 +61,11 @@ export interface Datastore {
   inspect(): Promise<void>;
 }
 
-const EVERYTHING = { asked: { ranges: 'all', containers: [] }, isLook: true, isRelease: false } as const;
+const EVERYTHING = {
+  asked: { ranges: 'all', owners: [], protectOverlaps: false },
+  isLook: true,
+  isRelease: false,
+} as const;
 
 /** What is done for one transaction keeps the event loop waiting. */
 const MOST_STEPS = 128;
@@ -101,27 +105,31 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
     ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
   return {
     reserve: (request) => {
-      const asked = { ranges: namesOf(request.ranges), containers: [request.owner.id, request.owner.podref] };
+      const { owner, protectOverlaps } = request;
+      const asked = { ranges: namesOf(request.ranges), owners: [owner], protectOverlaps };
       return ask({ asked, isLook: false, isRelease: false, plan: (pools) => planReservation(request, pools) });
     },
     release: (attachment, ranges) => {
-      const asked = { ranges: ranges === undefined ? ('held' as const) : namesOf(ranges), containers: [attachment.id] };
+      const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
       return ask({ asked, isLook: false, isRelease: true, plan: (pools) => planRelease(attachment, pools) });
     },
     find: (attachment, ranges) => {
-      const asked = { ranges: namesOf(ranges), containers: [attachment.id] };
+      const asked = lookingFor(attachment, namesOf(ranges));
       const plan = (pools: Pools) => ({ changes: [], answer: findHeld(attachment, ranges, pools) });
       return ask({ asked, isLook: true, isRelease: false, plan });
     },
     collect: (network, ranges, valid) => {
-      const asked = { ranges: namesOf(ranges), containers: [] };
+      const asked = { ranges: namesOf(ranges), owners: [], protectOverlaps: false };
       const plan = (pools: Pools) => planCollection(network, ranges, valid, pools);
       return ask({ asked, isLook: false, isRelease: true, plan });
     },
     pools: async () => poolsOf(await look((pools) => pools.all())),
     networks: () => look((pools) => pools.networks()),
     free: (plan) => ask({ ...EVERYTHING, isLook: false, isRelease: true, plan }),
-    add: (ranges, plan) => ask({ asked: { ranges, containers: [] }, isLook: false, isRelease: false, plan }),
+    add: (ranges, plan) => {
+      const asked = { ranges, owners: [], protectOverlaps: true };
+      return ask({ asked, isLook: false, isRelease: false, plan });
+    },
     inspect: () => look((pools) => pools.verify(true)),
     probe: async () => {
       store.engine.probe();
@@ -184,5 +192,11 @@ async function answerOf<T>({ plan, ...step }: Question<T>, take: (step: Step) =>
   });
   return answers.at(-1) as T;
 }
+
+const lookingFor = (attachment: AttachmentId, ranges: Asked['ranges']): Asked => ({
+  ranges,
+  owners: [{ ...attachment, podref: '' }],
+  protectOverlaps: false,
+});
 
 const namesOf = (ranges: readonly ConfiguredRange[]): readonly string[] => ranges.map(({ cidr }) => formatCidr(cidr));

@@ -16,29 +16,36 @@ const LONGEST_PAUSE_MS = 200;
  */
 export async function transact(engine: Engine, steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
   let before: Loaded | undefined;
-  for (let tries = 1; tries <= TRIES; tries++) {
-    await using loaded: Loaded = await engine.load(steps, before);
-    const outcomes = steps.map((step) => take(step, loaded));
-    if (await isDone(loaded)) {
-      return outcomes;
+  try {
+    for (let tries = 1; tries <= TRIES; tries++) {
+      await using loaded: Loaded = await engine.load(steps, before);
+      before = loaded;
+      const outcomes = steps.map((step) => take(step, loaded));
+      if (await isDone(loaded)) {
+        return outcomes;
+      }
+      await steps[0]?.caller.sleep(Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries)));
     }
-    before = loaded;
-    await steps[0]?.caller.sleep(Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries)));
+  } catch (error) {
+    await before?.abandon?.();
+    throw error;
   }
+  await before?.abandon?.();
   throw new CniError('tryAgainLater', `cannot change the pools: others have changed them at each of ${TRIES} tries`);
 }
 
-function take({ networkName, plan }: Step, loaded: Loaded): PromiseSettledResult<void> {
+function take(step: Step, loaded: Loaded): PromiseSettledResult<void> {
   let changes: readonly Change[];
   try {
-    changes = plan(loaded.pools(networkName));
+    changes = step.plan(loaded.pools(step.networkName));
   } catch (reason) {
     if (!(reason instanceof CniError)) {
       throw reason;
     }
+    loaded.reject?.(step);
     return { status: 'rejected', reason };
   }
-  loaded.stage(networkName, changes);
+  loaded.stage(step, changes);
   return { status: 'fulfilled', value: undefined };
 }
 

@@ -1,0 +1,125 @@
+import type { Ip } from '../../../lib/net/ip.ts';
+import { reservationName } from '../names.ts';
+import type { AttachmentId, Entry } from '../pool.ts';
+import { CLAIMANT_POINTER, claimantOf, claimed, type IpReservation } from './objects.ts';
+import type { Requests } from './requests.ts';
+
+/** An address that is to be protected across ranges, and for whom. */
+export interface Protection {
+  readonly networkName: string;
+  readonly ip: Ip;
+  readonly entry: Entry;
+}
+
+/** A reservation as it was seen last: by these three one sees that nobody else has claimed it since. */
+export interface Seen {
+  readonly uid: string;
+  readonly version: string;
+  readonly claimant: string;
+}
+
+/** A reservation that is the attachment's own. */
+export interface Claim extends Protection, Seen {
+  readonly name: string;
+  /** made by this transaction; otherwise it was there before, and stays when the transaction fails */
+  readonly isNew: boolean;
+  /** It was left by somebody who may be deleting it this very moment, without looking. */
+  readonly isAdopted: boolean;
+}
+
+/** Who has a reservation. */
+export type Holder = Pick<Entry, 'podref' | 'ifname'>;
+
+export const nameOf = ({ networkName, ip }: Pick<Protection, 'networkName' | 'ip'>): string =>
+  reservationName(networkName, ip);
+
+export const holderOf = ({ spec: { podref, ifname = '' } }: IpReservation): Holder => ({ podref, ifname });
+
+/** Is it for this attachment? Old versions wrote no interface. Without a pod only the container's mark tells. */
+export const isOwn = (reservation: IpReservation, { id, podref, ifname }: Entry): boolean => {
+  const holder = holderOf(reservation);
+  return (
+    holder.podref === podref &&
+    (holder.ifname === ifname || holder.ifname === '') &&
+    (podref !== '' || claimantOf(reservation) === id)
+  );
+};
+
+export const seenOf = (reservation: IpReservation): Seen => ({
+  uid: reservation.metadata.uid ?? '',
+  version: reservation.metadata.resourceVersion ?? '',
+  claimant: claimantOf(reservation),
+});
+
+export const claimOf = (
+  protection: Protection,
+  reservation: IpReservation,
+  { isNew = false, isAdopted = false } = {},
+): Claim => ({ ...protection, ...seenOf(reservation), name: nameOf(protection), isNew, isAdopted });
+
+/** Others delete and make the same reservation meanwhile. */
+const TRIES = 8;
+
+/**
+ * Protects an address across the ranges of its network.
+ *
+ * @returns who has it already, if it is not the attachment; undefined when it changes hands all the time
+ */
+export async function claim(protection: Protection, requests: Requests): Promise<Claim | Holder | undefined> {
+  const { entry } = protection;
+  const name = nameOf(protection);
+  for (let tries = 0; tries < TRIES; tries++) {
+    const spec = { podref: entry.podref, ifname: entry.ifname };
+    const created = await requests.createReservation(name, entry.id, spec);
+    if (created !== undefined) {
+      return claimOf(protection, created, { isNew: true });
+    }
+    const other = await requests.readReservation(name);
+    if (other === undefined) {
+      continue;
+    }
+    if (!isOwn(other, entry)) {
+      return holderOf(other);
+    }
+    if (claimantOf(other) === entry.id) {
+      return claimOf(protection, other, { isNew: true }); // the answer was lost
+    }
+    const adopted = await adopt(name, other, entry, requests);
+    if (adopted !== undefined) {
+      return claimOf(protection, adopted, { isAdopted: true });
+    }
+  }
+  return undefined;
+}
+
+export const isClaim = (outcome: Claim | Holder): outcome is Claim => 'uid' in outcome;
+
+/** Leaves a mark: a release of the attachment's former container that is still under way sees it, and leaves it alone. */
+const adopt = (name: string, { metadata }: IpReservation, entry: AttachmentId, requests: Requests) =>
+  requests.patchReservation(name, [
+    { op: 'test', path: '/metadata/uid', value: metadata.uid },
+    { op: 'test', path: '/metadata/resourceVersion', value: metadata.resourceVersion },
+    metadata.annotations === undefined
+      ? { op: 'add', path: '/metadata/annotations', value: claimed(entry.id) }
+      : { op: 'add', path: CLAIMANT_POINTER, value: entry.id },
+  ]);
+
+/** Deletes a reservation, if it still is what was seen. */
+export async function unclaim(name: string, owner: Entry, seen: Seen | undefined, requests: Requests): Promise<void> {
+  let known = seen;
+  for (let tries = 0; tries < TRIES; tries++) {
+    if (known !== undefined) {
+      if (await requests.deleteReservation(name, { uid: known.uid, resourceVersion: known.version })) {
+        return;
+      }
+    }
+    const now = await requests.readReservation(name);
+    if (now === undefined || !isOwn(now, owner) || (known !== undefined && !isStill(known, seenOf(now)))) {
+      return;
+    }
+    known = seenOf(now);
+  }
+}
+
+/** Nobody has claimed it since: at most it has got a label. */
+const isStill = (before: Seen, now: Seen): boolean => before.uid === now.uid && before.claimant === now.claimant;
