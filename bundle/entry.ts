@@ -22,7 +22,7 @@ import { ioError } from '../lib/sys/io-error.ts';
 import { logStream } from '../lib/sys/log-stream.ts';
 import { readAll } from '../lib/sys/read-all.ts';
 import { writeAll } from '../lib/sys/write-all.ts';
-import { revealed } from './environment.ts';
+import { restoreNames } from './environment.ts';
 
 /** Set by the build. */
 declare const IS_SCRIPT: boolean;
@@ -102,7 +102,7 @@ async function runNamed(name: string, scope: Scope): Promise<Outcome> {
 }
 
 /** A copy: every access to Node's own is a native call. */
-const environment = (): Env => (IS_SCRIPT ? { ...process.env } : revealed(process.env));
+const environment = (): Env => (IS_SCRIPT ? { ...process.env } : restoreNames(process.env));
 
 /** A script is the second word of the command line; the standalone executable the first. */
 function calledAs(): { readonly name: string; readonly args: readonly string[] } {

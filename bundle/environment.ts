@@ -7,7 +7,7 @@ const LAST_HIDDEN = 0x1f;
 const LETTER = 0x40;
 
 /** The runtime's environment: restores the first letter of names that start.c hid from Node. */
-export function revealed(env: NodeJS.ProcessEnv): Env {
+export function restoreNames(env: NodeJS.ProcessEnv): Env {
   const names = Object.keys(env);
   return Object.fromEntries(names.map((name) => [nameOf(name), env[name] ?? '']));
 }

@@ -21,9 +21,7 @@ interface Shown {
   readonly taken: readonly { readonly address: string; readonly id: string }[];
 }
 
-/** Seen by nobody else on the machine. */
-const ADDRESS = '10.79.0.1/24';
-const RANGE = { range: '10.79.0.0/24' };
+const addressIn = ({ net }: BraidNode): string => `${net}.1/24`; // the first that is given
 const GC = `gc --cri none --wait 0 --bin ${STANDALONE}`;
 
 const onNode = (test: (node: BraidNode) => Promise<void>) => async () => {
@@ -47,14 +45,14 @@ describe('an address of a dead pod', () => {
   it(
     'is no evidence where it is the address of a living pod of another network',
     onNode(async (node) => {
-      const dead = await attach(node, node.network('blue', RANGE));
-      await attach(node, node.network('red', { ...RANGE, network_name: 'red' })); // the same range, the same first address
-      expect(await poolsInUse(node)).toEqual(['10.79.0.0-24', 'red-10.79.0.0-24']);
+      const dead = await attach(node, node.network('blue'));
+      await attach(node, node.network('red', { network_name: 'red' })); // the same range, the same first address
+      expect(await poolsInUse(node)).toEqual([`${node.net}.0-24`, `red-${node.net}.0-24`]);
       expect(await node.json('ipam check --cri none --wait 0')).toMatchObject({ troubles: [] });
       await node.lab.remove(dead);
       expect((await node.about('list')).stdout).toContain('1 whose namespace is gone: run "braid gc"');
       expect(await gc(node)).toMatchObject({ collected: [{ reason: 'its namespace is gone' }], left: [] });
-      expect(await poolsInUse(node)).toEqual(['red-10.79.0.0-24']);
+      expect(await poolsInUse(node)).toEqual([`red-${node.net}.0-24`]);
       expect((await node.about('list')).stdout).toMatch(/\n1 attachment\n$/);
     }),
   );
@@ -62,13 +60,13 @@ describe('an address of a dead pod', () => {
   it(
     'is no evidence where a plugin of others, with its own IPAM, has given it to a living pod',
     onNode(async (node) => {
-      const dead = await attach(node, node.network('blue', RANGE));
+      const dead = await attach(node, node.network('blue'));
       await node.lab.remove(dead);
-      const result = { cniVersion: '1.1.0', interfaces: [], ips: [{ address: ADDRESS }] };
+      const result = { cniVersion: '1.1.0', interfaces: [], ips: [{ address: addressIn(node) }] };
       const folder = fake(node.lab, 'foreign', answer(result));
       const pod = await node.pod();
       await node.lab.ip(pod.name, `link add ${OUTER} type veth peer name peer`);
-      await node.lab.ip(pod.name, `addr add ${ADDRESS} dev ${OUTER}`);
+      await node.lab.ip(pod.name, `addr add ${addressIn(node)} dev ${OUTER}`);
       node.configure({ cniVersion: '1.1.0', name: 'theirs', plugins: [{ type: 'foreign' }] });
       expect(await node.cnitool('add', pod, [folder])).toMatchObject({ exitCode: 0 });
       expect(await gc(node)).toMatchObject({ collected: [{ reason: 'its namespace is gone' }], left: [] });
@@ -79,16 +77,16 @@ describe('an address of a dead pod', () => {
   it(
     'is evidence where nobody is recorded to have it: gc says what it leaves, where the address is, and collects it later',
     onNode(async (node) => {
-      const dead = await attach(node, node.network('blue', RANGE));
+      const dead = await attach(node, node.network('blue'));
       await node.lab.remove(dead);
       const stranger = await node.pod();
-      await node.lab.ip(stranger.name, `addr add ${ADDRESS} dev lo`);
-      const reason = `its address 10.79.0.1 is in use on "lo" in namespace "/run/netns/${stranger.name}"`;
+      await node.lab.ip(stranger.name, `addr add ${addressIn(node)} dev lo`);
+      const reason = `its address ${node.net}.1 is in use on "lo" in namespace "/run/netns/${stranger.name}"`;
       const pod = `lab/${dead.name}`;
       for (const more of ['', '--dry-run']) {
         expect(await gc(node, more)).toMatchObject({
           collected: [],
-          left: [{ reason, attachments: [{ pod, addresses: [ADDRESS] }] }],
+          left: [{ reason, attachments: [{ pod, addresses: [addressIn(node)] }] }],
         });
       }
       const { stdout } = await node.about(GC);
@@ -97,7 +95,7 @@ describe('an address of a dead pod', () => {
           `^left: container cnitool-\\S+ of pod ${pod}: ${reason}\\ncollected 0 attachments of 0 containers; left 1 container\\n$`,
         ),
       );
-      await node.lab.ip(stranger.name, `addr del ${ADDRESS} dev lo`);
+      await node.lab.ip(stranger.name, `addr del ${addressIn(node)} dev lo`);
       expect(await gc(node)).toMatchObject({ collected: [{ attachments: [{ pod }] }], left: [] });
     }),
   );
@@ -105,16 +103,18 @@ describe('an address of a dead pod', () => {
   it(
     'counts on the node itself where only a store knows the container: addresses may be reserved for the node',
     onNode(async (node) => {
-      const dead = await attach(node, node.network('blue', RANGE));
+      const dead = await attach(node, node.network('blue'));
       await node.lab.remove(dead);
-      const store = node.whereabouts(RANGE);
-      expect(await store.add('for-the-node')).toEqual(['10.79.0.2/24']);
-      for (const address of ['10.79.0.1/24', '10.79.0.2/24']) {
+      const store = node.whereabouts({ range: node.range });
+      expect(await store.add('for-the-node')).toEqual([`${node.net}.2/24`]);
+      for (const address of [`${node.net}.1/24`, `${node.net}.2/24`]) {
         await node.lab.ip(node.lab.node, `addr add ${address} dev par`);
       }
       expect(await gc(node)).toMatchObject({
         collected: [{ reason: 'its namespace is gone' }],
-        left: [{ containerId: 'for-the-node', reason: 'its address 10.79.0.2 is in use on "par" on the node itself' }],
+        left: [
+          { containerId: 'for-the-node', reason: `its address ${node.net}.2 is in use on "par" on the node itself` },
+        ],
       });
     }),
   );
@@ -124,7 +124,7 @@ describe('braid gc', () => {
   it(
     'leaves what it cannot delete, and says why',
     onNode(async (node) => {
-      const { plugins, ...rest } = node.network('blue', RANGE) as { readonly plugins: readonly object[] };
+      const { plugins, ...rest } = node.network('blue') as { readonly plugins: readonly object[] };
       const folder = fake(
         node.lab,
         'stubborn',

@@ -1,4 +1,5 @@
 /** `braid`, the command for people, on a node of its own. */
+import { randomInt } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -17,6 +18,13 @@ export class BraidNode implements AsyncDisposable {
   readonly confDir: string;
   readonly cacheDir: string;
   readonly store: string;
+  /**
+   * First three bytes of addresses that nobody else on the machine has: `10.113.7`. `braid` looks for addresses in all of
+   * the machine's namespaces.
+   */
+  readonly net: string;
+  /** others, for a second network */
+  readonly otherNet: string;
   /** a folder that the node sees as /sys */
   sysfs: string | undefined;
   private configured = '';
@@ -27,6 +35,15 @@ export class BraidNode implements AsyncDisposable {
     this.confDir = lab.folder('net.d');
     this.cacheDir = lab.folder('cni');
     this.store = join(lab.dir, 'store');
+    const net = `10.${randomInt(64, 224)}`;
+    const third = randomInt(0, 127) * 2;
+    this.net = `${net}.${third}`;
+    this.otherNet = `${net}.${third + 1}`;
+  }
+
+  /** The range of its networks. */
+  get range(): string {
+    return `${this.net}.0/24`;
   }
 
   static async open(): Promise<BraidNode> {
@@ -103,7 +120,7 @@ export class BraidNode implements AsyncDisposable {
 
   /** A network of one macvlan with addresses of the node's store. */
   network(name: string, ipam: object = {}, more: object = {}): object {
-    const own = { type: 'whereabouts', datastore: 'file', data_dir: this.store, range: '10.77.0.0/24', ...ipam };
+    const own = { type: 'whereabouts', datastore: 'file', data_dir: this.store, range: this.range, ...ipam };
     return { cniVersion: '1.1.0', name, plugins: [{ type: 'macvlan', master: PARENT, ipam: own, ...more }] };
   }
 

@@ -39,9 +39,6 @@ const onNode = (test: (node: BraidNode) => Promise<void>) => async () => {
   await test(node);
 };
 
-/** Seen by nobody else on the machine. */
-const RANGE = { range: '10.77.0.0/24' };
-
 const GC = `gc --cri none --wait 0 --bin ${STANDALONE}`;
 const CHECK = 'ipam check --cri none --wait 0';
 
@@ -52,7 +49,7 @@ const reserved = async (node: BraidNode): Promise<readonly string[]> =>
 /** A node with a pod on two networks of multus. */
 async function withPods(node: BraidNode, count: number): Promise<readonly Pod[]> {
   node.configure(
-    node.multus([node.network('blue'), node.network('red', { network_name: 'red', range: '10.78.0.0/24' })]),
+    node.multus([node.network('blue'), node.network('red', { network_name: 'red', range: `${node.otherNet}.0/24` })]),
   );
   const pods: Pod[] = [];
   for (let index = 0; index < count; index++) {
@@ -71,10 +68,10 @@ describe('braid list', () => {
       const [first, second] = await withPods(node, 2);
       const attached = await list(node);
       expect(attached.map(({ ifName, network, addresses }) => [ifName, network, addresses])).toEqual([
-        [OUTER, 'blue', [expect.stringMatching(/^10\.77\.0\.[12]\/24$/)]],
-        ['net1', 'red', [expect.stringMatching(/^10\.78\.0\.[12]\/24$/)]],
-        [OUTER, 'blue', [expect.stringMatching(/^10\.77\.0\.[12]\/24$/)]],
-        ['net1', 'red', [expect.stringMatching(/^10\.78\.0\.[12]\/24$/)]],
+        [OUTER, 'blue', [expect.stringMatching(new RegExp(`^${node.net}.[12]/24$`))]],
+        ['net1', 'red', [expect.stringMatching(new RegExp(`^${node.otherNet}.[12]/24$`))]],
+        [OUTER, 'blue', [expect.stringMatching(new RegExp(`^${node.net}.[12]/24$`))]],
+        ['net1', 'red', [expect.stringMatching(new RegExp(`^${node.otherNet}.[12]/24$`))]],
       ]);
       expect(new Set(attached.map(({ pod }) => pod))).toEqual(
         new Set([first, second].map((pod) => `lab/${pod?.name}`)),
@@ -108,7 +105,7 @@ describe('braid list', () => {
       const refused = await node.about(`uninstall --bin ${node.bin}`);
       expect(refused).toMatchObject({
         exitCode: 1,
-        stderr: expect.stringMatching(/would have no plugin[\s\S]*lab\/braid-/),
+        stderr: expect.stringMatching(/need the plugins for DEL[\s\S]*lab\/braid-/),
       });
       expect(existsSync(join(node.bin, 'multus'))).toBe(true);
       expect(await node.about(`uninstall --bin ${node.bin} --force`)).toMatchObject({ exitCode: 0 });
@@ -145,13 +142,13 @@ describe('braid gc', () => {
     'collects a reservation that nobody else knows of, unless some namespace has the address',
     onNode(async (node) => {
       node.configure(node.network('blue'));
-      const store = node.whereabouts(RANGE);
+      const store = node.whereabouts({ range: node.range });
       await store.add('leak');
       const [address = ''] = await store.add('lives');
       const pod = await node.pod();
       await node.lab.ip(pod.name, `addr add ${address} dev lo`);
       expect((await node.json<Collected>(GC)).collected.map(({ containerId }) => containerId)).toEqual(['leak']);
-      expect(await reserved(node)).toEqual(['10.77.0.2']);
+      expect(await reserved(node)).toEqual([`${node.net}.2`]);
     }),
   );
 
@@ -218,10 +215,10 @@ describe('braid ipam show', () => {
     'counts and draws what is free, taken, excluded and static',
     onNode(async (node) => {
       const ipam = {
-        range: '10.77.0.0/26',
-        exclude: ['10.77.0.32/28'],
-        gateway: '10.77.0.62',
-        range_end: '10.77.0.60',
+        range: `${node.net}.0/26`,
+        exclude: [`${node.net}.32/28`],
+        gateway: `${node.net}.62`,
+        range_end: `${node.net}.60`,
       };
       node.configure(node.network('blue', ipam));
       const store = node.whereabouts(ipam);
@@ -229,13 +226,13 @@ describe('braid ipam show', () => {
       await store.add('b', { args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=db-0' });
       const svg = join(node.lab.dir, 'pool.svg');
       const { stdout } = await node.about(`ipam show --svg ${svg}`);
-      expect(stdout).toMatch(/^10\.77\.0\.0-26 +10\.77\.0\.0\/26 +64 +2 +1 +19 +42 +4 %$/m);
-      expect(stdout).toContain(`  10.77.0.0  x##${'.'.repeat(29)}${'x'.repeat(16)}${'.'.repeat(13)}xSx`);
-      expect(readFileSync(svg, 'utf8')).toContain('<title>10.77.0.2: lab/db-0 net1</title>');
-      expect(await node.json('ipam show 10.77.0.0-26')).toMatchObject([{ counts: { taken: '2', free: '42' } }]);
+      expect(stdout).toMatch(new RegExp(`^${node.net}.0-26 +${node.net}.0/26 +64 +2 +1 +19 +42 +4 %$`, 'm'));
+      expect(stdout).toContain(`  ${node.net}.0  x##${'.'.repeat(29)}${'x'.repeat(16)}${'.'.repeat(13)}xSx`);
+      expect(readFileSync(svg, 'utf8')).toContain(`<title>${node.net}.2: lab/db-0 net1</title>`);
+      expect(await node.json(`ipam show ${node.net}.0-26`)).toMatchObject([{ counts: { taken: '2', free: '42' } }]);
       expect(await node.about('ipam show red')).toMatchObject({
         exitCode: 1,
-        stderr: expect.stringContaining('"10.77.0.0-26"'),
+        stderr: expect.stringContaining(`"${node.net}.0-26"`),
       });
     }),
   );
@@ -261,7 +258,7 @@ describe('braid ipam check', () => {
       const [dead] = await withPods(node, 2);
       expect((await node.about(CHECK)).stdout).toContain('4 reservations in 2 pools: all is well');
       await node.lab.remove(dead as Pod);
-      await node.whereabouts(RANGE).add('leak');
+      await node.whereabouts({ range: node.range }).add('leak');
       const found = await node.json<Checked>(CHECK, 1);
       expect(found.troubles.map(({ kind }) => kind)).toEqual(['leak', 'leak', 'leak']);
       expect(await reserved(node)).toHaveLength(5);
@@ -283,14 +280,14 @@ describe('braid ipam check', () => {
       for (const pod of [one, other]) {
         expect(await node.cnitool('add', pod)).toMatchObject({ exitCode: 0 });
       }
-      await node.lab.ip(other.name, 'addr add 10.77.0.1/32 dev lo');
-      expect(await node.whereabouts({ range: '10.77.0.0/25', ...open }).add('b')).toEqual(['10.77.0.1/25']);
+      await node.lab.ip(other.name, `addr add ${node.net}.1/32 dev lo`);
+      expect(await node.whereabouts({ range: `${node.net}.0/25`, ...open }).add('b')).toEqual([`${node.net}.1/25`]);
       const { troubles } = await node.json<Checked>(CHECK, 1);
       const texts = troubles.map(({ text }) => text);
       expect(texts).toContainEqual(
-        expect.stringMatching(/^10\.77\.0\.1 is reserved twice: for lab\/braid.* and container b/),
+        expect.stringMatching(new RegExp(`^${node.net}.1 is reserved twice: for lab/braid.* and container b`)),
       );
-      expect(texts).toContainEqual(expect.stringMatching(/^10\.77\.0\.1 is in use twice: in "\/run\/netns/));
+      expect(texts).toContainEqual(expect.stringMatching(new RegExp(`^${node.net}.1 is in use twice: in "/run/netns`)));
       expect((await node.json<Checked>(`${CHECK} --repair`, 1)).repaired).toEqual([]); // the address of b is in use
     }),
   );
@@ -300,13 +297,15 @@ describe('braid ipam check', () => {
     onNode(async (node) => {
       const [pod] = await withPods(node, 1);
       const [{ containerId } = { containerId: '' }] = await list(node);
-      await node.whereabouts(RANGE).del(containerId, { ifName: OUTER });
+      await node.whereabouts({ range: node.range }).del(containerId, { ifName: OUTER });
       expect((await node.json<Checked>(CHECK, 1)).troubles).toMatchObject([
-        { kind: 'unreserved', address: '10.77.0.1' },
+        { kind: 'unreserved', address: `${node.net}.1` },
       ]);
       await node.cnitool('del', pod as Pod);
-      node.configure(node.network('blue', { gateway: '10.77.0.9' }));
-      expect((await node.json<Checked>(CHECK, 1)).troubles).toMatchObject([{ kind: 'exposed', address: '10.77.0.9' }]);
+      node.configure(node.network('blue', { gateway: `${node.net}.9` }));
+      expect((await node.json<Checked>(CHECK, 1)).troubles).toMatchObject([
+        { kind: 'exposed', address: `${node.net}.9` },
+      ]);
     }),
   );
 

@@ -216,7 +216,7 @@ describe('DEL', () => {
   it('succeeds when the device is back already', { tags: 'rdma/del-back' }, async () => {
     const other = await lab.pod();
     await lab.end(pod);
-    const said = expect.stringContaining(`"${other.path}" is another's now`);
+    const said = expect.stringContaining(`"${other.path}" is now another one`);
     expect(await lab.call({ verb: 'DEL', pod, netns: other.path })).toMatchObject({ ...OK, stderr: said });
     expect(await lab.picture()).toEqual(ALL);
   });

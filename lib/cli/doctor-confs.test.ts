@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { anything, flag, ipamSection, list, networkConf, object, section, text } from '../cni/config.ts';
+import { anyValue, flag, ipamSection, list, networkConf, object, section, text } from '../cni/config.ts';
 import { CniError } from '../cni/errors.ts';
 import type { Finding } from '../cni/findings.ts';
 import { lookUp } from '../cni/json.ts';
@@ -44,7 +44,7 @@ const PLUGINS: readonly Partial<Definition<never>>[] = [
   },
   {
     name: 'many',
-    conf: networkConf({ delegates: list(anything('') as never, ''), path: text('') }) as never,
+    conf: networkConf({ delegates: list(anyValue('') as never, ''), path: text('') }) as never,
     networksAt: ({ path }: { readonly path: string }) => [{ name: 'far', type: 'wire', vlan: path }],
   },
 ];

@@ -7,7 +7,7 @@ import type { Scope } from '../cni/scope.ts';
 import { readMark } from '../sys/build-id.ts';
 import { textIn } from './confs.ts';
 import { foldersOf, type Runtime } from './cri.ts';
-import { lackingLibraries } from './libraries.ts';
+import { missingLibraries } from './libraries.ts';
 import type { Node } from './node.ts';
 import { isOurs } from './source.ts';
 
@@ -101,7 +101,7 @@ async function examineLibraries(scope: Scope, { bin }: RuntimePlaces): Promise<r
   const files = new Map(ownFiles(scope, bin).map((path) => [identityOf(path), path]));
   const findings: Finding[] = [];
   for (const path of files.values()) {
-    for (const { what, fix } of await lackingLibraries(scope, path)) {
+    for (const { what, fix } of await missingLibraries(scope, path)) {
       findings.push(fault(`"${path}" does not run on this node: ${what}`, `${fix}, or install with --form script`));
     }
   }

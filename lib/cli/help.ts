@@ -6,7 +6,7 @@ import type { Program } from './program.ts';
 type Print = (line: string) => void;
 
 /** What help describes. */
-export interface Told {
+export interface HelpTopics {
   readonly commands: readonly Command[];
   /** by name */
   readonly plugins: readonly string[];
@@ -15,7 +15,7 @@ export interface Told {
 
 /** `braid help [COMMAND]`. The name of a group, such as `ipam`, lists its commands. */
 export async function help(
-  { commands, plugins, version }: Told,
+  { commands, plugins, version }: HelpTopics,
   args: readonly string[],
   print: Print,
 ): Promise<number> {

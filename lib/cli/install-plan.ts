@@ -6,12 +6,12 @@ import { beforeName, type Manifest } from './manifest.ts';
 import { isSameFile, isThere } from './place.ts';
 import { isOurs, type Source } from './source.ts';
 
-export type Deed = 'present' | 'install' | 'update' | 'replace';
+export type InstallAction = 'present' | 'install' | 'update' | 'replace';
 
 /** What to do for one name. */
 export interface Step {
   readonly name: string;
-  readonly deed: Deed;
+  readonly deed: InstallAction;
 }
 
 /**
@@ -53,7 +53,7 @@ async function chooseDeed(
   source: Source,
   manifest: Manifest | undefined,
   sumOf: (path: string) => Promise<string>,
-): Promise<Deed> {
+): Promise<InstallAction> {
   if (!isThere(path)) {
     return 'install';
   }

@@ -5,10 +5,10 @@ import { makeFolder, syncFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { lockFolder } from './folder-lock.ts';
 import { planInstall, type Step } from './install-plan.ts';
-import { refuseLacking } from './libraries.ts';
+import { refuseMissingLibraries } from './libraries.ts';
 import { beforeName, type Manifest, readManifest, writeManifest } from './manifest.ts';
 import { readOptions, WrongUsage } from './options.ts';
-import { bringIn, isThere, linkAs, removeTemporary } from './place.ts';
+import { copyInto, isThere, linkAs, removeTemporary } from './place.ts';
 import { BIN_FOLDER, type Form, type Program } from './program.ts';
 import { findSource, type Source } from './source.ts';
 import { count } from './table.ts';
@@ -36,7 +36,7 @@ export async function install(program: Program, args: readonly string[], scope: 
   const wanted = readWanted(program, args, Object.keys(scope.suite.registry));
   const tell: Print = wanted.asJson ? () => undefined : print;
   const source = await findSource(program, wanted.form);
-  await refuseLacking(scope, source.path);
+  await refuseMissingLibraries(scope, source.path);
   makeFolder(wanted.bin, { mode: 0o755 });
   using _lock = lockFolder(scope, wanted.bin);
   const known = readManifest(wanted.bin);
@@ -95,7 +95,7 @@ async function carryOut(bin: string, source: Source, steps: readonly Step[], tel
     tell(`copying into "${bin}"`);
   }
   try {
-    const file = present === undefined ? await bringIn(bin, source) : join(bin, present.name);
+    const file = present === undefined ? await copyInto(bin, source) : join(bin, present.name);
     const width = Math.max(...steps.map(({ name }) => name.length));
     for (const { name, deed } of steps.filter((step) => step.deed !== 'present')) {
       if (deed === 'replace') {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Scope } from '../cni/scope.ts';
 import { fakeScope } from '../cni/testing/fake-scope.ts';
 import { temporaryFolder } from '../sys/testing/temporary.ts';
-import { lackingLibraries, refuseLacking } from './libraries.ts';
+import { missingLibraries, refuseMissingLibraries } from './libraries.ts';
 
 const FOUND = '\tlinux-vdso.so.1 (0x00007f36a1523000)\n\tlibc.so.6 => /lib/libc.so.6 (0x00007f36a0ffe000)\n';
 const WITHOUT = `${FOUND}\tlibatomic.so.1 => not found\n\tlibstdc++.so.6 => not found\n`;
@@ -28,13 +28,13 @@ async function examined<T>(
 
 describe('lackingLibraries', () => {
   it('is nothing where all is there, for a script, and where programs cannot be started', async () => {
-    expect(await examined(lackingLibraries, {})).toEqual([]);
-    expect(await examined(lackingLibraries, { content: '#!/bin/sh\n', stdout: WITHOUT })).toEqual([]);
-    expect(await examined(lackingLibraries, { code: 'EACCES' })).toEqual([]);
+    expect(await examined(missingLibraries, {})).toEqual([]);
+    expect(await examined(missingLibraries, { content: '#!/bin/sh\n', stdout: WITHOUT })).toEqual([]);
+    expect(await examined(missingLibraries, { code: 'EACCES' })).toEqual([]);
   });
 
   it('names libraries and their packages', async () => {
-    expect(await examined(lackingLibraries, { stdout: WITHOUT })).toEqual([
+    expect(await examined(missingLibraries, { stdout: WITHOUT })).toEqual([
       {
         what: 'library libatomic.so.1 is missing',
         fix: 'install libatomic1 (Debian, Ubuntu) or libatomic (RHEL, Fedora)',
@@ -48,23 +48,23 @@ describe('lackingLibraries', () => {
 
   it('names versions that a library is too old for, once', async () => {
     const line = "/x: /lib/libc.so.6: version `GLIBC_2.28' not found (required by /x)\n";
-    expect(await examined(lackingLibraries, { stderr: line + line })).toEqual([
+    expect(await examined(missingLibraries, { stderr: line + line })).toEqual([
       { what: '"/lib/libc.so.6" has no GLIBC_2.28', fix: 'upgrade the system' },
     ]);
   });
 
   it('says that a node has no glibc at all', async () => {
-    expect(await examined(lackingLibraries, { code: 'ENOENT' })).toMatchObject([
+    expect(await examined(missingLibraries, { code: 'ENOENT' })).toMatchObject([
       { what: expect.stringContaining('glibc') },
     ]);
   });
 });
 
-describe('refuseLacking', () => {
+describe('refuseMissingLibraries', () => {
   it('says in one sentence what to do', async () => {
-    await expect(examined(refuseLacking, { stdout: WITHOUT })).rejects.toThrow(
+    await expect(examined(refuseMissingLibraries, { stdout: WITHOUT })).rejects.toThrow(
       /^cannot install ".*": it does not run on this node: library libatomic.so.1 is missing, .*: install libatomic1 .*, or install with --form script$/,
     );
-    await expect(examined(refuseLacking, {})).resolves.toBeUndefined();
+    await expect(examined(refuseMissingLibraries, {})).resolves.toBeUndefined();
   });
 });

@@ -11,7 +11,7 @@ const PACKAGES: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 /** What a standalone program needs and this node lacks, as phrases. */
-export interface Lacking {
+export interface MissingLibrary {
   readonly what: string;
   readonly fix: string;
 }
@@ -27,7 +27,7 @@ const ELF = '\x7fELF';
  *
  * @returns nothing for a script, or if the loader cannot be asked: the folder may be mounted noexec
  */
-export async function lackingLibraries(scope: Scope, path: string): Promise<readonly Lacking[]> {
+export async function missingLibraries(scope: Scope, path: string): Promise<readonly MissingLibrary[]> {
   if (!isElf(path)) {
     return [];
   }
@@ -55,9 +55,11 @@ export async function lackingLibraries(scope: Scope, path: string): Promise<read
   const versions = told.stderr.toString('utf8').matchAll(/(\S+): version `(\S+)' not found/g);
   const old = new Map([...versions].map(([, file = '', version = '']) => [version, file]));
   return [
-    ...libraries.map((name): Lacking => ({ what: `library ${name} is missing`, fix: `install ${packageOf(name)}` })),
+    ...libraries.map(
+      (name): MissingLibrary => ({ what: `library ${name} is missing`, fix: `install ${packageOf(name)}` }),
+    ),
     ...[...old].map(
-      ([version, file]): Lacking => ({
+      ([version, file]): MissingLibrary => ({
         what: `"${file}" has no ${version}`,
         fix: 'upgrade the system',
       }),
@@ -66,11 +68,11 @@ export async function lackingLibraries(scope: Scope, path: string): Promise<read
 }
 
 /** @throws CniError saying what to install */
-export async function refuseLacking(scope: Scope, path: string): Promise<void> {
-  const lacking = await lackingLibraries(scope, path);
-  if (lacking.length > 0) {
-    const whats = lacking.map(({ what }) => what).join(', ');
-    const fixes = [...new Set(lacking.map(({ fix }) => fix))].join(', ');
+export async function refuseMissingLibraries(scope: Scope, path: string): Promise<void> {
+  const missing = await missingLibraries(scope, path);
+  if (missing.length > 0) {
+    const whats = missing.map(({ what }) => what).join(', ');
+    const fixes = [...new Set(missing.map(({ fix }) => fix))].join(', ');
     throw new CniError(
       'internal',
       `cannot install "${path}": it does not run on this node: ${whats}: ${fixes}, or install with --form script`,

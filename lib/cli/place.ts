@@ -26,7 +26,7 @@ const TEMPORARY = /^\.[\w-]+\.braid-new$/;
  * @returns its path there
  * @throws CniError ioFailure
  */
-export async function bringIn(folder: string, source: { readonly path: string; readonly sha256: string }) {
+export async function copyInto(folder: string, source: { readonly path: string; readonly sha256: string }) {
   removeTemporary(folder);
   const path = join(folder, temporaryName('program'));
   try {

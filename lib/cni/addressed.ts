@@ -1,5 +1,5 @@
 import { announceWhenUp, configureLink, planAddresses } from '../link/addressing.ts';
-import { type Rising, setUp } from '../link/link.ts';
+import { type DownLink, setUp } from '../link/link.ts';
 import { settle } from '../link/settle.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { AttachmentCall, DeletionCall } from './call.ts';
@@ -13,7 +13,7 @@ import { familyOf } from './versions.ts';
 /** A link in the pod, not yet up. */
 export interface MadeLink {
   readonly netns: Netns;
-  readonly link: Rising;
+  readonly link: DownLink;
   /** its entry of the result */
   readonly own: Interface;
   /** from the configuration; absent: from the IPAM plugin */

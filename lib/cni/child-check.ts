@@ -8,7 +8,7 @@ import type { NetworkCall, PodCall } from './call.ts';
 import { type ChildConf, type ChildLinks, parentNetns, planChild } from './child-link.ts';
 import { CniError } from './errors.ts';
 import { ipamForward } from './ipam.ts';
-import { differs, ownInterface, ownPart, previousResult } from './previous.ts';
+import { checkFailed, ownInterface, ownPart, previousResult } from './previous.ts';
 import type { Interface } from './result.ts';
 import type { Scope } from './scope.ts';
 
@@ -31,14 +31,14 @@ export async function checkChildLink<C extends ChildConf, A>(
   const own = ownInterface(previous, call);
   const link = await findLink(netns.netlink, call.ifName);
   if (link === undefined) {
-    throw differs(`link "${call.ifName}" is missing in the container`);
+    throw checkFailed(`link "${call.ifName}" is missing in the container`);
   }
   const fault =
     linkFault(link, asOfResult(wanted, own)) ??
     (link.isUp ? undefined : 'is down') ??
     (call.conf.master === '' || parent === undefined ? undefined : otherParent(link, parent, links));
   if (fault !== undefined) {
-    throw differs(`link "${link.name}" ${fault}`);
+    throw checkFailed(`link "${link.name}" ${fault}`);
   }
   await checkAddresses(netns.netlink, link, planAddresses(ownPart(previous, own), link.name));
 }
@@ -56,7 +56,7 @@ const withoutParent = <C extends ChildConf, A>(call: PodCall<C>, links: ChildLin
 function asOfResult<A>(wanted: Wanted<A>, own: Interface): Wanted<A> {
   const told = own.mac === undefined ? wanted.mac : macOf(own.mac);
   if (own.mac !== undefined && told === undefined) {
-    throw differs(`prevResult gives "${own.name}" the hardware address "${own.mac}", which is none`);
+    throw checkFailed(`prevResult gives "${own.name}" the hardware address "${own.mac}", which is none`);
   }
   return { ...wanted, mac: told, mtu: own.mtu ?? wanted.mtu };
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
-import { conf, dns, flag, list, oneOf, readConf, routes, section, text, whole } from './config.ts';
+import { conf, dns, flag, integer, list, oneOf, readConf, routes, section, text } from './config.ts';
 
 const Conf = conf({
   master: text('parent'),
   mode: oneOf(['bridge', 'private'], 'bridge', 'mode'),
-  mtu: whole('mtu', { min: 0 }),
+  mtu: integer('mtu', { min: 0 }),
   deep: flag('deep', true),
   names: list(z.string(), 'names'),
   runtimeConfig: section({ mac: text('mac') }, 'runtime'),

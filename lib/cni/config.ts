@@ -26,7 +26,7 @@ export const flag = (about: string, fallback = false) =>
   described(z._default(nullable(z.boolean(), fallback), fallback), about);
 
 /** A whole number; null and absent are `fallback`. */
-export const whole = (about: string, { min = -(2 ** 31), max = 2 ** 31 - 1, fallback = 0 } = {}) =>
+export const integer = (about: string, { min = -(2 ** 31), max = 2 ** 31 - 1, fallback = 0 } = {}) =>
   described(z._default(nullable(z.int().check(z.minimum(min), z.maximum(max)), fallback), fallback), about);
 
 /** One of some words; '', null and absent are `fallback`. */
@@ -58,7 +58,7 @@ export const anyObject = (about: string) =>
   );
 
 /** Any JSON value, kept as it is. */
-export const anything = (about: string) => described(z.optional(z.unknown() as z.ZodMiniType<Json>), about);
+export const anyValue = (about: string) => described(z.optional(z.unknown() as z.ZodMiniType<Json>), about);
 
 /** The keys that `parseRoutes` and `parseDns` read, so that the schema knows them; those functions check the values. */
 const keys = (...names: readonly string[]) =>
@@ -114,7 +114,7 @@ export const ipamSection = () =>
 
 /** Time limit for plugins that this one executes. */
 export const delegateTimeout = () =>
-  whole('Seconds after which a plugin executed by this one is killed and ADD undone; 0: 240.', { min: 0 });
+  integer('Seconds after which a plugin executed by this one is killed and ADD undone; 0: 240.', { min: 0 });
 
 /** An object whose keys match without regard to case; unknown keys stay. */
 export function object<S extends z.core.$ZodLooseShape>(shape: S) {

@@ -38,7 +38,7 @@ export class CniError extends Error {
 }
 
 /** The same error with a prefix; the code stays. */
-export function within(prefix: string, error: unknown): CniError {
+export function withPrefix(prefix: string, error: unknown): CniError {
   const known = asCniError(error);
   return new CniError(known.code, `${prefix}: ${known.message}`, {
     ...(known.details === undefined ? {} : { details: known.details }),
@@ -76,7 +76,7 @@ export const quoted = (value: unknown): string =>
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Combines errors into one with the code of the first; undefined when there is none. */
-export function combined(errors: readonly unknown[], separator = '; '): CniError | undefined {
+export function combineErrors(errors: readonly unknown[], separator = '; '): CniError | undefined {
   const [first] = errors;
   if (errors.length === 0) {
     return undefined;
@@ -93,7 +93,7 @@ export function combined(errors: readonly unknown[], separator = '; '): CniError
  *
  * @throws CniError with all failures
  */
-export async function doAll(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
+export async function runAll(steps: readonly (() => void | Promise<void>)[]): Promise<void> {
   const errors: unknown[] = [];
   for (const step of steps) {
     try {
@@ -102,7 +102,7 @@ export async function doAll(steps: readonly (() => void | Promise<void>)[]): Pro
       errors.push(error);
     }
   }
-  const failure = combined(errors);
+  const failure = combineErrors(errors);
   if (failure !== undefined) {
     throw failure;
   }

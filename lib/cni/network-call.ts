@@ -1,7 +1,7 @@
 import type { Env } from '../sys/execute.ts';
 import type { Verb } from './call.ts';
 import { callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
-import { CniError, messageOf, within } from './errors.ts';
+import { CniError, messageOf, withPrefix } from './errors.ts';
 import { compact, isObject, type JsonObject, lookUp, parseJson } from './json.ts';
 import type { NetworkList, PluginEntry } from './network-list.ts';
 import { parseResult, type Result } from './result.ts';
@@ -142,5 +142,5 @@ export async function withPluginName<T>(plugin: PluginEntry, did: string, work: 
 /** @param did the verb, as libcni spells it: `add`, `delete` */
 export function failureOf({ type, name }: PluginEntry, did: string, error: unknown): CniError {
   const named = name === '' ? '' : ` name=${JSON.stringify(name)}`;
-  return within(`plugin type=${JSON.stringify(type)}${named} failed (${did})`, error);
+  return withPrefix(`plugin type=${JSON.stringify(type)}${named} failed (${did})`, error);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from './json.ts';
-import { parseNetwork, speaks } from './network-list.ts';
+import { parseNetwork, supports } from './network-list.ts';
 
 const read = (document: JsonObject) => parseNetwork(document, 'delegates.0', Buffer.from('as given'));
 
@@ -73,6 +73,6 @@ describe('speaks', () => {
     ['1.2.0', true],
     ['new', false],
   ])('of version %j 0.4.0: %j', (cniVersion, answer) => {
-    expect(speaks(read({ cniVersion, name: 'lan', type: 'alpha' }), '0.4.0')).toBe(answer);
+    expect(supports(read({ cniVersion, name: 'lan', type: 'alpha' }), '0.4.0')).toBe(answer);
   });
 });

@@ -47,7 +47,7 @@ export function parseNetwork(given: JsonObject, what = '', bytes?: Buffer): Netw
 }
 
 /** Whether the network's version is at least `since`. False for an unreadable version. */
-export function speaks(list: NetworkList, since: '0.4.0' | '1.1.0'): boolean {
+export function supports(list: NetworkList, since: '0.4.0' | '1.1.0'): boolean {
   try {
     return atLeast(list.cniVersion, since);
   } catch {
@@ -65,7 +65,7 @@ export function flagOf(document: JsonObject, key: string, what = ''): boolean {
   if (word === false || word === 'false') {
     return false;
   }
-  throw invalid(what, key, value, 'is not a boolean');
+  throw invalidKey(what, key, value, 'is not a boolean');
 }
 
 function pluginsOf(document: JsonObject, what: string): readonly PluginEntry[] {
@@ -78,14 +78,14 @@ function pluginsOf(document: JsonObject, what: string): readonly PluginEntry[] {
     );
   }
   if (!Array.isArray(plugins)) {
-    throw invalid(what, 'plugins', plugins as Json, 'is not a list');
+    throw invalidKey(what, 'plugins', plugins as Json, 'is not a list');
   }
   if (plugins.length === 0) {
-    throw invalid(what, 'plugins', plugins as Json, 'has no plugin');
+    throw invalidKey(what, 'plugins', plugins as Json, 'has no plugin');
   }
   return plugins.map((plugin: Json, index) => {
     if (!isObject(plugin)) {
-      throw invalid(what, `plugins.${index}`, plugin, 'is not an object');
+      throw invalidKey(what, `plugins.${index}`, plugin, 'is not an object');
     }
     return pluginOf(plugin, pathOf(what, `plugins.${index}`));
   });
@@ -113,14 +113,14 @@ function listVersion(document: JsonObject, what: string): string {
   const single = textAt(document, 'cniVersion', what);
   const several = lookUp(document, 'cniVersions') ?? [];
   if (!Array.isArray(several)) {
-    throw invalid(what, 'cniVersions', several, 'is not a list');
+    throw invalidKey(what, 'cniVersions', several, 'is not a list');
   }
   if (several.length === 0) {
     return single;
   }
   const versions = several.map((version: Json, index) => {
     if (typeof version !== 'string') {
-      throw invalid(what, `cniVersions.${index}`, version, 'is not a string');
+      throw invalidKey(what, `cniVersions.${index}`, version, 'is not a string');
     }
     return version;
   });
@@ -132,7 +132,7 @@ function listVersion(document: JsonObject, what: string): string {
 export function textAt(document: JsonObject, key: string, what: string): string {
   const value = lookUp(document, key) ?? '';
   if (typeof value !== 'string') {
-    throw invalid(what, key, value, 'is not a string');
+    throw invalidKey(what, key, value, 'is not a string');
   }
   return value;
 }
@@ -141,7 +141,7 @@ export function textAt(document: JsonObject, key: string, what: string): string 
 export function objectAt(document: JsonObject, key: string, what: string): JsonObject {
   const value = lookUp(document, key) ?? {};
   if (!isObject(value)) {
-    throw invalid(what, key, value, 'is not an object');
+    throw invalidKey(what, key, value, 'is not an object');
   }
   return value;
 }
@@ -150,5 +150,5 @@ export function objectAt(document: JsonObject, key: string, what: string): JsonO
 export const pathOf = (what: string, key: string): string => (what === '' ? key : `${what}.${key}`);
 
 /** The error for an invalid value. */
-export const invalid = (what: string, key: string, value: Json, fault: string): CniError =>
+export const invalidKey = (what: string, key: string, value: Json, fault: string): CniError =>
   new CniError('invalidNetworkConfig', `cannot use "${pathOf(what, key)}": ${quoted(value)} ${fault}`);

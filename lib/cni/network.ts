@@ -1,6 +1,6 @@
 import { isShortage } from '../sys/io-error.ts';
 import type { Attachment } from './call.ts';
-import { CniError, combined, within } from './errors.ts';
+import { CniError, combineErrors, withPrefix } from './errors.ts';
 import { type JsonObject, lookUp, sorted } from './json.ts';
 import {
   type Added,
@@ -11,7 +11,7 @@ import {
   readAdded,
   withPluginName,
 } from './network-call.ts';
-import { type NetworkList, speaks } from './network-list.ts';
+import { type NetworkList, supports } from './network-list.ts';
 import { identifierFault } from './read-call.ts';
 import { refuseLongRecord } from './record-name.ts';
 import { formatResult, parseResult } from './result.ts';
@@ -44,7 +44,7 @@ export async function addNetwork(scope: Scope, list: NetworkList, runtime: Runti
     const what = { ...keyOf(list, runtime), netns, args, capabilityArgs, config: list.bytes, result: added.raw };
     writeCached(cacheDir, what);
   } catch (error) {
-    throw within(`failed to set network "${list.name}" cached result`, error); // libcni's words
+    throw withPrefix(`failed to set network "${list.name}" cached result`, error); // libcni's words
   }
   return added;
 }
@@ -81,7 +81,7 @@ export async function delNetwork(scope: Scope, list: NetworkList, runtime: Runti
       (error) => errors.push(error),
     );
   }
-  const failure = combined(errors, ' / ');
+  const failure = combineErrors(errors, ' / ');
   if (failure !== undefined) {
     throw failure;
   }
@@ -94,7 +94,7 @@ export async function delNetwork(scope: Scope, list: NetworkList, runtime: Runti
  * @throws CniError with the plugin's code; incompatibleVersion when the network's version has no CHECK
  */
 export async function checkNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
-  if (!speaks(list, '0.4.0')) {
+  if (!supports(list, '0.4.0')) {
     const version = JSON.stringify(list.cniVersion);
     const fault = `configuration version ${version} does not support the CHECK command`; // libcni's words
     throw new CniError('incompatibleVersion', fault);
@@ -114,7 +114,7 @@ export async function checkNetwork(scope: Scope, list: NetworkList, runtime: Run
  * @throws CniError with the plugin's code
  */
 export async function statusNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
-  if (!speaks(list, '1.1.0')) {
+  if (!supports(list, '1.1.0')) {
     return;
   }
   for (const plugin of list.plugins) {
@@ -134,7 +134,7 @@ export async function gcNetwork(
   runtime: RuntimeConf,
   valid: readonly Attachment[] | undefined,
 ): Promise<void> {
-  if (list.disableGC || !speaks(list, '1.1.0')) {
+  if (list.disableGC || !supports(list, '1.1.0')) {
     return;
   }
   // cni.dev/attachments is the name in an early draft of the specification; libcni sends both
@@ -145,7 +145,7 @@ export async function gcNetwork(
       errors.push(error),
     );
   }
-  const failure = combined(errors, ' / ');
+  const failure = combineErrors(errors, ' / ');
   if (failure !== undefined) {
     throw failure;
   }
@@ -162,7 +162,7 @@ function recorded(list: NetworkList, runtime: RuntimeConf): Injected {
 
 /** DEL continues without a record, and with one that can never be read. */
 function recordedOrNothing(list: NetworkList, runtime: RuntimeConf): Injected {
-  if (!speaks(list, '0.4.0')) {
+  if (!supports(list, '0.4.0')) {
     return {};
   }
   try {

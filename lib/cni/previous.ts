@@ -29,7 +29,7 @@ export function previousResult(call: AttachmentCall<unknown>): Result {
 export function ownInterface(previous: Result, call: AttachmentCall<unknown>): Interface {
   const own = previous.interfaces.findLast(({ name, sandbox }) => name === call.ifName && sandbox === call.netnsPath);
   if (own === undefined) {
-    throw differs(`prevResult has no interface "${call.ifName}" with sandbox "${call.netnsPath}"`);
+    throw checkFailed(`prevResult has no interface "${call.ifName}" with sandbox "${call.netnsPath}"`);
   }
   return own;
 }
@@ -41,4 +41,4 @@ export function ownPart(previous: Result, own: Interface): Result {
 }
 
 /** The error for a difference that CHECK found. */
-export const differs = (message: string): CniError => new CniError('internal', `check failed: ${message}`);
+export const checkFailed = (message: string): CniError => new CniError('internal', `check failed: ${message}`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseCniArgs } from './args.ts';
-import { CniError, combined, within } from './errors.ts';
+import { CniError, combineErrors, withPrefix } from './errors.ts';
 import { compact, lookUp, pretty, sorted, withPlainIntegers } from './json.ts';
 import { fakeScope } from './testing/fake-scope.ts';
 import { Undo } from './undo.ts';
@@ -56,15 +56,15 @@ describe('JSON as Go prints it', () => {
 
 describe('errors', () => {
   it('keep the code when something is put before them', () => {
-    expect(within('add', new CniError('tryAgainLater', 'busy', { details: 'x' }))).toMatchObject({
+    expect(withPrefix('add', new CniError('tryAgainLater', 'busy', { details: 'x' }))).toMatchObject({
       code: 11,
       message: 'add: busy',
       details: 'x',
     });
   });
   it('are one when there are several', () => {
-    expect(combined([])).toBeUndefined();
-    expect(combined([new CniError(7, 'a'), new Error('b')])).toMatchObject({ code: 7, message: 'a; b' });
+    expect(combineErrors([])).toBeUndefined();
+    expect(combineErrors([new CniError(7, 'a'), new Error('b')])).toMatchObject({ code: 7, message: 'a; b' });
   });
 });
 

@@ -1,12 +1,12 @@
 import { closeSync, constants, readSync } from 'node:fs';
 import { CniError, messageOf } from '../cni/errors.ts';
 import type { IpConfig, Result, Route } from '../cni/result.ts';
-import { type Cidr, formatCidr, lastOf, masked, parseCidr } from '../net/cidr.ts';
+import { type Cidr, formatCidr, lastAddress, masked, parseCidr } from '../net/cidr.ts';
 import { type Family, formatIp, type Ip, ipToBytes, parseIp } from '../net/ip.ts';
 import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
-import { type Rising, setUp } from './link.ts';
+import { type DownLink, setUp } from './link.ts';
 import { addRoute, type RoutePlan } from './routes.ts';
 
 const NLM_F_CREATE_EXCL = 0x600;
@@ -40,7 +40,7 @@ export function planAddresses(result: Result, ifName: string): AddressPlan {
  */
 export async function configureLink(
   netns: Netns,
-  link: Rising,
+  link: DownLink,
   plan: AddressPlan,
   log: (line: string) => void,
 ): Promise<void> {
@@ -76,7 +76,7 @@ export const routeText = (route: RoutePlan, ifName: string): string =>
     ...(route.priority ? [`metric ${route.priority}`] : []),
   ].join(' ');
 
-export interface Named {
+export interface LinkRef {
   readonly index: number;
   readonly name: string;
 }
@@ -123,7 +123,7 @@ function gatewayOf(text: string): Ip {
   return gateway;
 }
 
-async function addAddress(netlink: Conversation, link: Named, address: Cidr): Promise<void> {
+async function addAddress(netlink: Conversation, link: LinkRef, address: Cidr): Promise<void> {
   const bytes = ipToBytes(address.ip);
   const hasBroadcast = address.ip.family === 4 && address.prefix <= LONGEST_WITH_BROADCAST;
   const head = { family: address.ip.family === 4 ? AF_INET : AF_INET6, prefix: address.prefix, index: link.index };
@@ -133,7 +133,7 @@ async function addAddress(netlink: Conversation, link: Named, address: Cidr): Pr
     body: encodeAddress(head, {
       address: bytes,
       local: bytes,
-      ...(hasBroadcast ? { broadcast: ipToBytes(lastOf(address)) } : {}),
+      ...(hasBroadcast ? { broadcast: ipToBytes(lastAddress(address)) } : {}),
     }),
     operation: `add address ${formatCidr(address)} to "${link.name}"`,
     whenDone: 'EEXIST',

@@ -3,7 +3,7 @@ import { decodePort, encodePort, type PortVlan } from '../netlink/codec/bridge.t
 import { RTM_DELLINK, RTM_NEWLINK, RTM_SETLINK } from '../netlink/codec/link.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { FakeTransport } from '../netlink/testing/fake-transport.ts';
-import { keepPort, restorePort } from './bridge-port.ts';
+import { restorePort, savePort } from './bridge-port.ts';
 
 const HAIRPIN = Buffer.from('0500040001000000', 'hex');
 const vlan = (id: number, isPvid = false, isUntagged = isPvid): PortVlan => ({ id, isPvid, isUntagged });
@@ -43,7 +43,7 @@ describe('a bridge port', () => {
       listing(port(6, [])),
     ]);
     const netlink = new Conversation(() => transport);
-    expect(decodePort((await keepPort(netlink, 7)) ?? Buffer.alloc(16)).vlans).toEqual([vlan(5)]);
-    expect(await keepPort(netlink, 7)).toBeUndefined();
+    expect(decodePort((await savePort(netlink, 7)) ?? Buffer.alloc(16)).vlans).toEqual([vlan(5)]);
+    expect(await savePort(netlink, 7)).toBeUndefined();
   });
 });

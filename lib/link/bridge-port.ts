@@ -20,7 +20,7 @@ interface Named {
  * @returns undefined when it is a port of none
  * @throws ErrnoError
  */
-export async function keepPort(netlink: Conversation, index: number): Promise<Buffer | undefined> {
+export async function savePort(netlink: Conversation, index: number): Promise<Buffer | undefined> {
   const request = { type: RTM_GETLINK, body: encodePortQuery(), operation: 'list the ports of bridges' };
   const isOwn = (port: BridgePort): boolean => port.index === index && port.settings.length > 0; // some NICs tell of themselves too
   return (await netlink.dump(request)).find((body) => isOwn(decodePort(body)));
@@ -62,7 +62,7 @@ export async function restorePortCost(netlink: Conversation, link: Named, kept: 
 }
 
 async function portNow(netlink: Conversation, { index }: Named): Promise<BridgePort> {
-  const found = await keepPort(netlink, index);
+  const found = await savePort(netlink, index);
   return found === undefined ? { index, settings: Buffer.alloc(0), vlans: [] } : decodePort(found);
 }
 

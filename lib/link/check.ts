@@ -2,7 +2,7 @@ import { CniError } from '../cni/errors.ts';
 import { type Cidr, formatCidr, masked } from '../net/cidr.ts';
 import { type Ip, sameIp } from '../net/ip.ts';
 import type { Conversation } from '../netlink/conversation.ts';
-import { type AddressPlan, type Named, routeText } from './addressing.ts';
+import { type AddressPlan, type LinkRef, routeText } from './addressing.ts';
 import { listAddresses } from './observe.ts';
 import { listRoutes, type RouteFacts, type RoutePlan } from './routes.ts';
 
@@ -11,7 +11,7 @@ import { listRoutes, type RouteFacts, type RoutePlan } from './routes.ts';
  *
  * @throws CniError internal naming what is missing
  */
-export async function checkAddresses(netlink: Conversation, link: Named, plan: AddressPlan): Promise<void> {
+export async function checkAddresses(netlink: Conversation, link: LinkRef, plan: AddressPlan): Promise<void> {
   const addresses = await listAddresses(netlink, link.index);
   for (const wanted of plan.addresses) {
     if (!addresses.some(({ ip, prefix }) => prefix === wanted.prefix && sameIp(ip, wanted.ip))) {

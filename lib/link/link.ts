@@ -123,7 +123,7 @@ async function wearing<A>(netlink: Conversation, link: LinkFacts, plan: LinkPlan
 export const temporaryName = (token: string): string => `veth${fnv1a(token).toString(16).padStart(8, '0')}`;
 
 /** A link that is to be set up. */
-export interface Rising {
+export interface DownLink {
   readonly index: number;
   readonly name: string;
   /** the alias that it gets with the same request; undefined leaves it as it is */
@@ -131,7 +131,7 @@ export interface Rising {
 }
 
 /** @throws ErrnoError */
-export async function setUp(netlink: Conversation, link: Rising): Promise<void> {
+export async function setUp(netlink: Conversation, link: DownLink): Promise<void> {
   const attributes = link.mark === undefined ? {} : { ifAlias: link.mark };
   const body = encodeLink({ index: link.index, flags: IFF_UP, change: IFF_UP }, attributes);
   await netlink.change({ type: RTM_NEWLINK, body, operation: `set link "${link.name}" up` });

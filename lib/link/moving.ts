@@ -13,7 +13,7 @@ import {
   setDown,
 } from './device.ts';
 import { isMovable } from './movable.ts';
-import { explained, holderOf } from './refusal.ts';
+import { explain, holderOf } from './refusal.ts';
 
 /** Where a link goes, and what it is called there. */
 export interface Destination {
@@ -55,7 +55,7 @@ export async function moveLink(from: Netns, link: DeviceFacts, to: Destination):
     for (const name of link.altNames) {
       await addAltName(from.netlink, link, name).catch(() => undefined); // whoever undoes this tries again, and says so
     }
-    throw await explained(error, (code) => whyNotMoved(code, from, link, to));
+    throw await explain(error, (code) => whyNotMoved(code, from, link, to));
   }
   const moved = await findDevice(to.netns.netlink, to.name);
   if (moved === undefined) {

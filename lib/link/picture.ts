@@ -5,7 +5,7 @@ import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
-import { keepPort, restorePort, restorePortCost } from './bridge-port.ts';
+import { restorePort, restorePortCost, savePort } from './bridge-port.ts';
 import {
   addAltName,
   change,
@@ -17,10 +17,10 @@ import {
   setMac,
   setMtu,
 } from './device.ts';
-import { type Kept, keep, nexthopsLost } from './kept.ts';
 import { setGroup } from './link.ts';
 import { findLink } from './observe.ts';
 import { restoreAddresses, restoreRoutes, restoreRules } from './restore.ts';
+import { type NetworkState, nexthopsLost, saveState } from './saved-state.ts';
 
 const MODES = IFF_PROMISC | IFF_ALLMULTI | IFF_MULTICAST | IFF_NOARP;
 
@@ -31,19 +31,19 @@ export interface Picture {
   readonly master: string;
   /** what that keeps of it when it is a bridge */
   readonly port?: Buffer | undefined;
-  readonly kept: Kept;
+  readonly kept: NetworkState;
 }
 
 /** @throws ErrnoError */
 export async function takePicture(netns: Netns, device: DeviceFacts): Promise<Picture> {
   const { masterIndex } = device;
   const master = masterIndex === undefined ? undefined : await findDeviceByIndex(netns.netlink, masterIndex);
-  const port = device.slaveKind === 'bridge' ? await keepPort(netns.netlink, device.index) : undefined;
+  const port = device.slaveKind === 'bridge' ? await savePort(netns.netlink, device.index) : undefined;
   return {
     device,
     master: master?.name ?? '',
     ...(port === undefined ? {} : { port }),
-    kept: await keep(netns.netlink, device.index),
+    kept: await saveState(netns.netlink, device.index),
   };
 }
 

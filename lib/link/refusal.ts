@@ -24,7 +24,7 @@ export class Refusal extends Error {
  * @param why looks, and changes nothing; undefined when it sees nothing. That it fails does not matter
  * @returns the error to throw: the same one when it is no refusal, or there is nothing to add
  */
-export async function explained(error: unknown, why: (code: string) => Promise<string | undefined>): Promise<unknown> {
+export async function explain(error: unknown, why: (code: string) => Promise<string | undefined>): Promise<unknown> {
   if (!(error instanceof ErrnoError) || error instanceof NoAnswer) {
     return error;
   }
@@ -82,7 +82,7 @@ export async function withReason<A, T>(
   try {
     return await work();
   } catch (error) {
-    throw await explained(error, async (code) =>
+    throw await explain(error, async (code) =>
       refusals[step].includes(code) ? reasonOf(code, asked, refusals) : undefined,
     );
   }

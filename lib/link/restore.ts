@@ -7,13 +7,13 @@ import {
   RTM_NEWADDR,
   reindexedAddress,
 } from '../netlink/codec/address.ts';
-import { askedRoute, decodeRoute, expiryOf, RTM_NEWROUTE, throughLink } from '../netlink/codec/route.ts';
+import { askedRoute, decodeRoute, expiryOf, RTM_NEWROUTE, routesThrough } from '../netlink/codec/route.ts';
 import { askedRule, RTM_NEWRULE } from '../netlink/codec/rule.ts';
 import type { Conversation, Request } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { flatMapInTurn, mapInTurn } from '../sys/in-turn.ts';
-import type { Kept } from './kept.ts';
 import { listAddresses } from './observe.ts';
+import type { NetworkState } from './saved-state.ts';
 import { addressText, routeText, ruleText } from './told.ts';
 
 /*
@@ -30,7 +30,7 @@ const SETTLE_MS = 3_000;
 const PAUSE_MS = 20;
 
 /** Addresses with what is left of their lifetimes. Routes need the link to be up. */
-export function restoreAddresses(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
+export function restoreAddresses(netlink: Conversation, kept: NetworkState, index: number): Promise<readonly string[]> {
   const left = asAdded(kept.addresses).flatMap((body) => agedAddress(body, ageOf(kept)) ?? []);
   return flatMapInTurn(left, (body) => {
     const request = { type: RTM_NEWADDR, body: [reindexedAddress(body, index)], flags: NLM_F_CREATE | NLM_F_EXCL };
@@ -38,7 +38,7 @@ export function restoreAddresses(netlink: Conversation, kept: Kept, index: numbe
   });
 }
 
-export const restoreRules = (netlink: Conversation, { rules }: Kept): Promise<readonly string[]> =>
+export const restoreRules = (netlink: Conversation, { rules }: NetworkState): Promise<readonly string[]> =>
   flatMapInTurn(rules, (body) => {
     const request = { type: RTM_NEWRULE, body: [askedRule(body)], flags: NLM_F_CREATE | NLM_F_EXCL };
     return faultOf(netlink, { ...request, operation: `restore rule ${ruleText(body)}` });
@@ -48,15 +48,15 @@ export const restoreRules = (netlink: Conversation, { rules }: Kept): Promise<re
  * The link's routes, in the namespace that it comes back to. Of several ways out an IPv6 route has lost those through the
  * link: what is left of it is replaced, so that they have their order. An IPv4 route is gone as a whole.
  */
-export function restoreRoutes(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
+export function restoreRoutes(netlink: Conversation, kept: NetworkState, index: number): Promise<readonly string[]> {
   const isCut = (body: Buffer): boolean => isIpv6Route(body) && decodeRoute(body).attributes.multipath !== undefined;
   const routes = kept.routes.flatMap((body) => asked(body, kept, index, isCut(body) ? NLM_F_REPLACE : NLM_F_APPEND));
   return askUntilAllIsSaid(netlink, routes, index);
 }
 
 /** The link's routes in another namespace: without ways out through other links, which are not there. */
-export function copyRoutes(netlink: Conversation, kept: Kept, index: number): Promise<readonly string[]> {
-  const own = kept.routes.flatMap((body) => throughLink(body, kept.index, isIpv6Route(body)));
+export function copyRoutes(netlink: Conversation, kept: NetworkState, index: number): Promise<readonly string[]> {
+  const own = kept.routes.flatMap((body) => routesThrough(body, kept.index, isIpv6Route(body)));
   return askUntilAllIsSaid(
     netlink,
     own.flatMap((body) => asked(body, kept, index, NLM_F_APPEND)),
@@ -124,7 +124,7 @@ async function settled(netlink: Conversation, index: number): Promise<void> {
  *
  * @param how NLM_F_APPEND: of equal ones the first is used
  */
-function asked(body: Buffer, kept: Kept, index: number, how: number): readonly AskedRoute[] {
+function asked(body: Buffer, kept: NetworkState, index: number, how: number): readonly AskedRoute[] {
   const expires = expiryOf(decodeRoute(body).attributes);
   const left = expires === undefined ? undefined : expires - ageOf(kept);
   return left === undefined || left > 0
@@ -139,7 +139,8 @@ function asked(body: Buffer, kept: Kept, index: number, how: number): readonly A
 }
 
 /** Whole seconds since it was told. */
-const ageOf = ({ takenAt }: Kept): number => (takenAt === undefined ? 0 : Math.max(0, Math.floor(uptime()) - takenAt));
+const ageOf = ({ takenAt }: NetworkState): number =>
+  takenAt === undefined ? 0 : Math.max(0, Math.floor(uptime()) - takenAt);
 
 /** The kernel lists an IPv6 address before those that were there when it came. */
 function asAdded(addresses: readonly Buffer[]): readonly Buffer[] {

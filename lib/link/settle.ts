@@ -3,7 +3,7 @@ import { formatIp, type Ip } from '../net/ip.ts';
 import { IFA_F_DADFAILED, IFA_F_TENTATIVE } from '../netlink/codec/address.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { type Clock, poll } from '../sys/clock.ts';
-import type { Named } from './addressing.ts';
+import type { LinkRef } from './addressing.ts';
 import { findLinkByIndex, listAddresses } from './observe.ts';
 
 const TIMEOUT_MS = 5_000;
@@ -15,7 +15,7 @@ const RHYTHM = { firstMs: 20, longestMs: 20 };
  *
  * @throws CniError internal naming the address that another host has
  */
-export async function settle(netlink: Conversation, link: Named, clock: Clock): Promise<void> {
+export async function settle(netlink: Conversation, link: LinkRef, clock: Clock): Promise<void> {
   const isSettled = await poll(clock, TIMEOUT_MS, RHYTHM, async () =>
     (await tentativeOf(netlink, link)) === undefined ? true : undefined,
   );
@@ -29,7 +29,7 @@ export async function settle(netlink: Conversation, link: Named, clock: Clock): 
 }
 
 /** @throws CniError internal naming the address that another host has */
-async function tentativeOf(netlink: Conversation, link: Named): Promise<Ip | undefined> {
+async function tentativeOf(netlink: Conversation, link: LinkRef): Promise<Ip | undefined> {
   const addresses = (await listAddresses(netlink, link.index)).filter(({ ip }) => ip.family === 6);
   const failed = addresses.find(({ flags }) => (flags & IFA_F_DADFAILED) !== 0);
   if (failed !== undefined) {
@@ -38,5 +38,5 @@ async function tentativeOf(netlink: Conversation, link: Named): Promise<Ip | und
   return addresses.find(({ flags }) => (flags & IFA_F_TENTATIVE) !== 0)?.ip;
 }
 
-const hasCarrier = async (netlink: Conversation, link: Named): Promise<boolean> =>
+const hasCarrier = async (netlink: Conversation, link: LinkRef): Promise<boolean> =>
   (await findLinkByIndex(netlink, link.index))?.isRunning ?? false;

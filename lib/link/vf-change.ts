@@ -61,7 +61,7 @@ function throwUnlessRefused(error: unknown): ErrnoError {
 }
 
 /** What of the changes is not so yet. What the driver does not know of is not compared, and not asked for. */
-export function differing(vf: VfFacts, changes: VfChanges): VfChanges {
+export function pendingChanges(vf: VfFacts, changes: VfChanges): VfChanges {
   const differs = (attribute: VfAttribute): boolean =>
     changes[attribute] !== undefined &&
     vf[attribute] !== undefined &&

@@ -8,7 +8,7 @@ import { type Answer, FakeTransport } from '../netlink/testing/fake-transport.ts
 import { temporaryFolder } from '../sys/testing/temporary.ts';
 import { mac } from '../testing/mac.ts';
 import { findPf, NO_MAC, readVf, vfOf } from './vf.ts';
-import { describeVf, differing, setVf, VfRefused } from './vf-change.ts';
+import { describeVf, pendingChanges, setVf, VfRefused } from './vf-change.ts';
 
 const link = encodeLink({ index: 7 }, { ifName: 'p1', mtu: 9000 });
 const entry = (vf: number, more: VfAttributes = {}): VfAttributes => ({
@@ -190,17 +190,19 @@ describe('differing', async () => {
   const vf = vfOf((await findPf(netlink, { name: 'p1' })) ?? expect.fail('no PF'), 0);
 
   it('leaves out what is so already', () => {
-    expect(differing(vf, { mac: mac('02:00:00:00:00:00'), rate: { min: 0, max: 0 }, linkState: 'auto' })).toEqual({});
-    expect(differing(vf, { vlan: { id: 0, qos: 0, protocol: '802.1ad' } })).toEqual({});
+    expect(pendingChanges(vf, { mac: mac('02:00:00:00:00:00'), rate: { min: 0, max: 0 }, linkState: 'auto' })).toEqual(
+      {},
+    );
+    expect(pendingChanges(vf, { vlan: { id: 0, qos: 0, protocol: '802.1ad' } })).toEqual({});
   });
 
   it('leaves out what the driver does not know', () => {
-    expect(differing(vf, { trust: true })).toEqual({});
+    expect(pendingChanges(vf, { trust: true })).toEqual({});
   });
 
   it('keeps the others', () => {
     const changes = { mac: NO_MAC, vlan: { id: 1, qos: 0, protocol: '802.1q' } } as const;
-    expect(differing({ ...vf, mac: mac('02:00:00:00:00:01') }, changes)).toEqual(changes);
+    expect(pendingChanges({ ...vf, mac: mac('02:00:00:00:00:01') }, changes)).toEqual(changes);
   });
 });
 

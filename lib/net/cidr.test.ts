@@ -3,7 +3,7 @@ import {
   type Cidr,
   contains,
   formatCidr,
-  lastOf,
+  lastAddress,
   masked,
   networkOf,
   overlaps,
@@ -65,7 +65,7 @@ describe('a prefix', () => {
     ['fd00::5/64', 'fd00::', 'fd00::ffff:ffff:ffff:ffff', 2n ** 64n],
     ['::/0', '::', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff', 2n ** 128n],
   ])('%s spans from %s to %s', (text, first, last, size) => {
-    expect([formatIp(networkOf(cidr(text))), formatIp(lastOf(cidr(text))), sizeOf(cidr(text))]).toEqual([
+    expect([formatIp(networkOf(cidr(text))), formatIp(lastAddress(cidr(text))), sizeOf(cidr(text))]).toEqual([
       first,
       last,
       size,

@@ -27,7 +27,7 @@ export function networkOf(cidr: Cidr): Ip {
 }
 
 /** The last address of the prefix: host bits set (the broadcast address in IPv4). */
-export function lastOf(cidr: Cidr): Ip {
+export function lastAddress(cidr: Cidr): Ip {
   return { family: cidr.ip.family, value: cidr.ip.value | (sizeOf(cidr) - 1n) };
 }
 

@@ -1,4 +1,4 @@
-import { type Cidr, lastOf, networkOf } from './cidr.ts';
+import { type Cidr, lastAddress, networkOf } from './cidr.ts';
 import type { Family, Ip } from './ip.ts';
 
 /** Consecutive addresses of one family, both ends included. */
@@ -12,7 +12,7 @@ export interface Range {
 export const rangeOf = (cidr: Cidr): Range => ({
   family: cidr.ip.family,
   first: networkOf(cidr).value,
-  last: lastOf(cidr).value,
+  last: lastAddress(cidr).value,
 });
 
 export const includes = (range: Range, ip: Ip): boolean =>

@@ -28,7 +28,7 @@ function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
 }
 
 /** Pauses between polls: the first, then doubled each time up to the longest. */
-export interface Rhythm {
+export interface Backoff {
   readonly firstMs: number;
   readonly longestMs: number;
 }
@@ -42,7 +42,7 @@ export interface Rhythm {
 export async function poll<T>(
   { now, sleep }: Clock,
   timeoutMs: number,
-  { firstMs, longestMs }: Rhythm,
+  { firstMs, longestMs }: Backoff,
   look: () => T | undefined | Promise<T | undefined>,
 ): Promise<T | undefined> {
   const end = now() + timeoutMs;

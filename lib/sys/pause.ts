@@ -11,7 +11,7 @@ const LONGEST_PAUSE_MS = 16;
  *
  * @throws any other system error
  */
-export function untilReady<T>(work: () => T): T {
+export function retryWhenReady<T>(work: () => T): T {
   for (let ms = 1; ; ms = Math.min(ms * 2, LONGEST_PAUSE_MS)) {
     try {
       return work();

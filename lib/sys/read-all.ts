@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs';
-import { untilReady } from './pause.ts';
+import { retryWhenReady } from './pause.ts';
 
 const CHUNK = 64 * 1024;
 
@@ -12,7 +12,7 @@ export function readAll(fd: number): Buffer {
   const chunks: Buffer[] = [];
   for (;;) {
     const chunk = Buffer.allocUnsafe(CHUNK);
-    const length = untilReady(() => readSync(fd, chunk, 0, CHUNK, null));
+    const length = retryWhenReady(() => readSync(fd, chunk, 0, CHUNK, null));
     if (length === 0) {
       return chunks.length === 1 ? (chunks[0] ?? chunk) : Buffer.concat(chunks);
     }

@@ -12,7 +12,7 @@ export interface RecordForm<T> {
 }
 
 /** A record and its file name, which identifies the owner even where the content does not. */
-export interface Named<T> {
+export interface NamedRecord<T> {
   readonly name: string;
   readonly record: T;
 }
@@ -71,7 +71,7 @@ export class RecordFolder<T> {
    *
    * @throws CniError ioFailure when the folder cannot be read
    */
-  list(log: (line: string) => void): readonly Named<T>[] {
+  list(log: (line: string) => void): readonly NamedRecord<T>[] {
     return this.names().flatMap((name) => {
       const record = this.readOrLog(name, log);
       return record === undefined ? [] : [{ name, record }];

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { untilReady } from './pause.ts';
+import { retryWhenReady } from './pause.ts';
 
 /**
  * Writes everything: repeats partial writes, and waits for a full non-blocking pipe.
@@ -10,6 +10,6 @@ export function writeAll(fd: number, content: string | Uint8Array): void {
   let rest = typeof content === 'string' ? Buffer.from(content) : content;
   while (rest.length > 0) {
     const part = rest;
-    rest = part.subarray(untilReady(() => writeSync(fd, part)));
+    rest = part.subarray(retryWhenReady(() => writeSync(fd, part)));
   }
 }

@@ -1,5 +1,5 @@
 import type { PodCall } from '../../lib/cni/call.ts';
-import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
+import { checkFailed, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
 import { planAddresses } from '../../lib/link/addressing.ts';
 import { checkAddresses } from '../../lib/link/check.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
@@ -23,11 +23,11 @@ export async function checkDevice(
   const own = ownInterface(previous, call);
   const device = await findDevice(netns.netlink, call.ifName);
   if (device === undefined) {
-    throw differs(`link "${call.ifName}" is missing in the container`);
+    throw checkFailed(`link "${call.ifName}" is missing in the container`);
   }
   const fault = faultOf(device, own.mac, record);
   if (fault !== undefined) {
-    throw differs(`link "${device.name}" ${fault}`);
+    throw checkFailed(`link "${device.name}" ${fault}`);
   }
   await checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Kept } from '../../lib/link/kept.ts';
+import type { NetworkState } from '../../lib/link/saved-state.ts';
 import { encodeAddress } from '../../lib/netlink/codec/address.ts';
 import { encodeRoute, type RouteAttributes } from '../../lib/netlink/codec/route.ts';
 import { inheritedAddresses, inheritedRoutes } from './inherit.ts';
@@ -23,7 +23,13 @@ function route(
   );
 }
 
-const kept = (more: Partial<Kept>): Kept => ({ index: 7, addresses: [], routes: [], rules: [], ...more });
+const kept = (more: Partial<NetworkState>): NetworkState => ({
+  index: 7,
+  addresses: [],
+  routes: [],
+  rules: [],
+  ...more,
+});
 
 describe('what a pod inherits of a device', () => {
   it('is its global addresses', () => {

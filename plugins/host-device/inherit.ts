@@ -1,8 +1,8 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import type { IpConfig, Result, Route } from '../../lib/cni/result.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
-import type { Kept } from '../../lib/link/kept.ts';
 import { copyRoutes, restoreAddresses, restoreRules } from '../../lib/link/restore.ts';
+import type { NetworkState } from '../../lib/link/saved-state.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, ipFromBytes } from '../../lib/net/ip.ts';
 import { decodeAddress } from '../../lib/netlink/codec/address.ts';
@@ -13,7 +13,7 @@ const AF_INET = 2;
 const SCOPE_GLOBAL = 0;
 
 /** The device's own addresses that can be applied like those of an IPAM plugin: all without a peer. */
-export const inheritedAddresses = ({ addresses }: Kept): Pick<Result, 'ips' | 'routes'> => ({
+export const inheritedAddresses = ({ addresses }: NetworkState): Pick<Result, 'ips' | 'routes'> => ({
   ips: addresses.filter((body) => !hasPeer(body)).flatMap(addressOf),
   routes: [],
 });
@@ -29,7 +29,7 @@ export const inheritedAddresses = ({ addresses }: Kept): Pick<Result, 'ips' | 'r
 export async function inheritNetwork(
   netlink: Conversation,
   device: DeviceFacts,
-  { name, kept }: { readonly name: string; readonly kept: Kept },
+  { name, kept }: { readonly name: string; readonly kept: NetworkState },
   result: Result,
 ): Promise<Result> {
   const peers = kept.addresses.filter(hasPeer);
@@ -49,7 +49,7 @@ export async function inheritNetwork(
 }
 
 /** Those that a result can express: at most one gateway, no type of service. */
-export const inheritedRoutes = ({ routes }: Kept): readonly Route[] => routes.flatMap(routeOf);
+export const inheritedRoutes = ({ routes }: NetworkState): readonly Route[] => routes.flatMap(routeOf);
 
 /** An address whose prefix is its peer's: it implies the route to the peer. */
 function hasPeer(body: Buffer): boolean {

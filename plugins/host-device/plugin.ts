@@ -1,6 +1,6 @@
 import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addressed.ts';
 import type { Attachment, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
-import { CniError, doAll, messageOf } from '../../lib/cni/errors.ts';
+import { CniError, messageOf, runAll } from '../../lib/cni/errors.ts';
 import { ipamAdd, ipamForesee, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
@@ -16,7 +16,7 @@ import { dataDirOf, giveBack, giveBackRecorded } from './give-back.ts';
 import { bringHome, openRecorded } from './home.ts';
 import { inheritedAddresses, inheritNetwork } from './inherit.ts';
 import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
-import { recorded, recordFolders } from './recorded.ts';
+import { listRecords, recordFolders } from './recorded.ts';
 import { findSelected, resolveSelector, selectorText } from './select.ts';
 import { refuseTakenName, takeDevice } from './take.ts';
 
@@ -29,7 +29,7 @@ export const hostDevice: Plugin = definePlugin<HostDeviceConf>({
   check,
   status,
   gc,
-  records: recorded,
+  records: listRecords,
   lockFolders: recordFolders,
   examine,
   foresee,
@@ -148,7 +148,7 @@ async function gc(
     .list(scope.log)
     .map(({ record }) => record)
     .filter((record) => record.network === call.network && !isValid(record));
-  await doAll([
+  await runAll([
     ...invalid.map((record) => () => giveBackRecorded(scope, records, record)),
     async () => removeStaleLocks(scope, records.path),
     () => ipamForward(call, scope),

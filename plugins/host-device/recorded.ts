@@ -11,7 +11,7 @@ export const recordFolders = (confs: readonly JsonObject[]): readonly string[] =
   confsOfType(confs, 'host-device', {}, folderIn).map((conf) => recordsIn(folderIn(conf)).path);
 
 /** The devices that pods have. */
-export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function listRecords(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'host-device', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
     const records = recordsIn(folder);

@@ -14,7 +14,7 @@ import { bringHome } from './home.ts';
 import { type DeviceRecord, nameOf, type Records } from './record.ts';
 
 /** The device that ADD moved into the pod. */
-export interface Taken {
+export interface TakenDevice {
   /** the device, in the pod */
   readonly device: DeviceFacts;
   readonly record: DeviceRecord;
@@ -31,7 +31,7 @@ export async function takeDevice(
   scope: Scope,
   device: DeviceFacts,
   { netns, records, undo }: { readonly netns: Netns; readonly records: Records; readonly undo: Undo },
-): Promise<Taken> {
+): Promise<TakenDevice> {
   const record: DeviceRecord = {
     network: call.network,
     containerId: call.containerId,

@@ -3,11 +3,11 @@ import {
   delegateTimeout,
   dns,
   flag,
+  integer,
   networkConf,
   oneOf,
   section,
   text,
-  whole,
 } from '../../lib/cni/config.ts';
 
 export const IpvlanConf = networkConf({
@@ -19,7 +19,7 @@ export const IpvlanConf = networkConf({
     'l2',
     'Who forwards: `l2` the network of the parent, `l3` the node by its routes, `l3s` the same through its netfilter. The kernel has one mode for all ipvlans of a parent: the last one that was asked for.',
   ),
-  mtu: whole("MTU of the interface; 0 takes the parent's.", { min: 0 }),
+  mtu: integer("MTU of the interface; 0 takes the parent's.", { min: 0 }),
   linkInContainer: flag('Look for the parent inside the container, not on the host.'),
   ipam: section(
     { type: text('Name of the IPAM plugin.') },

@@ -3,12 +3,12 @@ import {
   delegateTimeout,
   dns,
   flag,
+  integer,
   ipamSection,
   networkConf,
   oneOf,
   section,
   text,
-  whole,
 } from '../../lib/cni/config.ts';
 
 const MAX_U32 = 2 ** 32 - 1;
@@ -18,10 +18,10 @@ export const MacvlanConf = networkConf({
     'Parent interface: its name or an alternative name. Default: the one through which the node itself goes outside, IPv4 first.',
   ),
   mode: oneOf(['bridge', 'private', 'vepa', 'passthru'], 'bridge', 'How pods on one parent see each other.'),
-  mtu: whole("MTU of the interface; 0 takes the parent's.", { min: 0 }),
+  mtu: integer("MTU of the interface; 0 takes the parent's.", { min: 0 }),
   mac: text('Hardware address. Default: random, locally administered.'),
   linkInContainer: flag('Look for the parent inside the container, not on the host.'),
-  bcqueuelen: whole("Length of the parent's queue for broadcast frames; 0 takes the kernel's default.", {
+  bcqueuelen: integer("Length of the parent's queue for broadcast frames; 0 takes the kernel's default.", {
     min: 0,
     max: MAX_U32,
   }),

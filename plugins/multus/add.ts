@@ -1,5 +1,5 @@
 import type { PodCall } from '../../lib/cni/call.ts';
-import { CniError, combined, messageOf, within } from '../../lib/cni/errors.ts';
+import { CniError, combineErrors, messageOf, withPrefix } from '../../lib/cni/errors.ts';
 import { compact, sorted } from '../../lib/cni/json.ts';
 import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
@@ -10,8 +10,8 @@ import type { Netns } from '../../lib/netns/netns.ts';
 import { type Attachment, attachAll, attachmentsOf, detachAll, isFilled, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
-import { type Log, logged } from './log.ts';
-import { loadNetworks, naming } from './networks.ts';
+import { type Log, withCallLog } from './log.ts';
+import { loadNetworks, prefixErrors } from './networks.ts';
 import { podRecordOf } from './pod-record.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
 import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from './scratch.ts';
@@ -21,9 +21,9 @@ import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from '
  * included; if that does not succeed, the scratch file stays, for the DEL that the runtime sends.
  */
 export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
-  logged(call.conf, scope.log, async (log) => {
+  withCallLog(call.conf, scope.log, async (log) => {
     refuseUnscratchable(call.containerId);
-    const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
+    const pod = prefixErrors('Multus: error getting k8s args', () => podOf(call.args));
     const prefix = `Multus: [${podLabel(pod)}]`;
     const loading = { namespace: pod.namespace, prefix, notReady: 'tryAgainLater' as const };
     const delegates = await loadNetworks(call, scope, log, loading);
@@ -39,13 +39,13 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     using netns = await adding(pod, first, () => scope.node.openNetns(call.netnsPath));
     const cniDir = cniDirOf(call.conf);
     using _lock = await lockContainer(scope, cniDir, call.containerId).catch((error: unknown) => {
-      throw within(`${prefix}: error saving the delegates`, error);
+      throw withPrefix(`${prefix}: error saving the delegates`, error);
     });
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
     await foreseeAll({ scope, pod, netns, names }, attachments);
     await using undo = new Undo(scope);
     const started: Attachment[] = [];
-    naming(`${prefix}: error saving the delegates`, () => {
+    prefixErrors(`${prefix}: error saving the delegates`, () => {
       const before = readScratch(cniDir, call.containerId);
       // before the write, which may fail when the file is there already
       undo.push('delete what was attached', (unending) =>
@@ -127,7 +127,7 @@ function refusePromised(network: string | undefined, { runtime }: Attachment): v
 }
 
 async function takeBack(scope: Scope, started: readonly Attachment[], restore: () => void): Promise<void> {
-  const failure = combined(
+  const failure = combineErrors(
     (await detachAll(scope, started)).map(({ error }) => error),
     ' / ',
   );
@@ -146,4 +146,4 @@ async function adding<T>(pod: Pod, attachment: Attachment, work: () => T | Promi
 }
 
 const addingFailed = (pod: Pod, { list }: Attachment, error: unknown): CniError =>
-  within(`[${podLabel(pod)}:${list.name}]: error adding container to network ${JSON.stringify(list.name)}`, error);
+  withPrefix(`[${podLabel(pod)}:${list.name}]: error adding container to network ${JSON.stringify(list.name)}`, error);

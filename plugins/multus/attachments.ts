@@ -1,6 +1,6 @@
 import type { AttachmentCall, NetworkCall } from '../../lib/cni/call.ts';
 import { delegateTimeoutMs, runsInProcess } from '../../lib/cni/delegate.ts';
-import { within } from '../../lib/cni/errors.ts';
+import { withPrefix } from '../../lib/cni/errors.ts';
 import { delNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
 import type { NetworkList } from '../../lib/cni/network-list.ts';
 import { overlap } from '../../lib/cni/overlap.ts';
@@ -108,7 +108,7 @@ export async function attachAll<T>(
 }
 
 /** An attachment whose DEL failed. */
-export interface Undetached {
+export interface Remaining {
   readonly attachment: Attachment;
   readonly error: unknown;
 }
@@ -120,8 +120,8 @@ export interface Undetached {
  *
  * @returns what failed, last attachment first
  */
-export async function detachAll(scope: Scope, attachments: readonly Attachment[]): Promise<readonly Undetached[]> {
-  const failed: Undetached[] = [];
+export async function detachAll(scope: Scope, attachments: readonly Attachment[]): Promise<readonly Remaining[]> {
+  const failed: Remaining[] = [];
   for (const together of inTurns(scope, attachments.toReversed())) {
     const turn = together.map(async (attachment) => {
       try {
@@ -144,7 +144,7 @@ async function detach(scope: Scope, { list, runtime }: Attachment): Promise<void
     await delNetwork(scope, list, runtime);
     removeDeviceInfoFile(runtime.capabilityArgs);
   } catch (error) {
-    throw within(`error deleting container from network ${JSON.stringify(list.name)}`, error);
+    throw withPrefix(`error deleting container from network ${JSON.stringify(list.name)}`, error);
   }
 }
 

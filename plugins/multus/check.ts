@@ -1,20 +1,20 @@
 import type { NetworkCall, PodCall } from '../../lib/cni/call.ts';
-import { combined, messageOf, within } from '../../lib/cni/errors.ts';
+import { combineErrors, messageOf, withPrefix } from '../../lib/cni/errors.ts';
 import { checkNetwork, statusNetwork } from '../../lib/cni/network.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { isShortage } from '../../lib/sys/io-error.ts';
 import { attachmentsOf, sharedRuntime } from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
-import { type Log, logged } from './log.ts';
-import { loadNetworks, naming } from './networks.ts';
+import { type Log, withCallLog } from './log.ts';
+import { loadNetworks, prefixErrors } from './networks.ts';
 import { podLabel, podOf } from './runtime-args.ts';
 import { readStored } from './scratch.ts';
 import type { StoredDelegate } from './scratch-form.ts';
 
 /** Checks every network that the pod was attached to, or would be if that is not known, and reports all failures. */
 export const check = (call: PodCall<MultusConf>, scope: Scope): Promise<void> =>
-  logged(call.conf, scope.log, async (log) => {
-    const pod = naming('Multus: error getting k8s args', () => podOf(call.args));
+  withCallLog(call.conf, scope.log, async (log) => {
+    const pod = prefixErrors('Multus: error getting k8s args', () => podOf(call.args));
     const loading = { namespace: pod.namespace, prefix: `Multus: [${podLabel(pod)}]`, notReady: undefined };
     const delegates = attached(call, log) ?? (await loadNetworks(call, scope, log, loading));
     const shared = sharedRuntime(call, call.conf);
@@ -32,10 +32,10 @@ export const check = (call: PodCall<MultusConf>, scope: Scope): Promise<void> =>
         await checkNetwork(scope, list, runtime);
       } catch (error) {
         const what = `error checking container in network ${JSON.stringify(list.name)}`;
-        errors.push(within(`[${podLabel(pod)}:${list.name}]: ${what}`, error));
+        errors.push(withPrefix(`[${podLabel(pod)}:${list.name}]: ${what}`, error));
       }
     }
-    const failure = combined(errors, ' / ');
+    const failure = combineErrors(errors, ' / ');
     if (failure !== undefined) {
       throw failure;
     }
@@ -43,7 +43,7 @@ export const check = (call: PodCall<MultusConf>, scope: Scope): Promise<void> =>
 
 /** Can the pod's own network be served? The others do not keep a node from being ready. */
 export const status = (call: NetworkCall<MultusConf>, scope: Scope): Promise<void> =>
-  logged(call.conf, scope.log, async (log) => {
+  withCallLog(call.conf, scope.log, async (log) => {
     const loading = { namespace: '', prefix: 'Multus', notReady: 'notAvailable' as const };
     const [first] = await loadNetworks(call, scope, log, loading);
     if (first !== undefined) {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
-import { CniError, messageOf, within } from '../../lib/cni/errors.ts';
+import { CniError, messageOf, withPrefix } from '../../lib/cni/errors.ts';
 import { isObject, type Json, type JsonObject, lookUp, parseJson } from '../../lib/cni/json.ts';
 import { refuseName } from '../../lib/cni/network.ts';
 import { flagOf } from '../../lib/cni/network-list.ts';
@@ -61,7 +61,7 @@ function naming<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw within(`file "${file}"`, error);
+    throw withPrefix(`file "${file}"`, error);
   }
 }
 

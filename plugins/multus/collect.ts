@@ -1,5 +1,5 @@
 import type { Attachment as Valid } from '../../lib/cni/call.ts';
-import { asCniError, CODES, messageOf, within } from '../../lib/cni/errors.ts';
+import { asCniError, CODES, messageOf, withPrefix } from '../../lib/cni/errors.ts';
 import type { RuntimeConf } from '../../lib/cni/network.ts';
 import type { CacheListing } from '../../lib/cni/result-cache.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
@@ -9,7 +9,7 @@ import { type Attachment, attachmentsOf, detachAll, inNetns } from './attachment
 import { lockContainer } from './container-lock.ts';
 import type { Log } from './log.ts';
 import { openPod } from './pod-record.ts';
-import { recallAttachments, recalledRuntime, withOthers } from './recall.ts';
+import { mergeAttachments, recallAttachments, recalledRuntime } from './recall.ts';
 import { NO_POD, type Pod, podOf } from './runtime-args.ts';
 import { readStored, removeScratch, removeUnfinished, scratchNames, unfinishedNames } from './scratch.ts';
 import type { Stored } from './scratch-form.ts';
@@ -73,7 +73,7 @@ async function collect(containerId: string, scope: Scope, memory: Memory): Promi
     }
     errors.push(error);
   }
-  return errors.map((error) => within(`failed to delete stale container ${containerId}`, error));
+  return errors.map((error) => withPrefix(`failed to delete stale container ${containerId}`, error));
 }
 
 /** From the scratch file, with what the result cache knows of each, and whatever else the cache has. */
@@ -90,7 +90,7 @@ function attachedTo(containerId: string, { delegates, pod }: Stored, memory: Mem
     );
     return record ? { ...attachment, runtime: recalledRuntime(record, shared) } : attachment;
   });
-  return withOthers(fromScratch, recallAttachments(records, shared, version).attachments);
+  return mergeAttachments(fromScratch, recallAttachments(records, shared, version).attachments);
 }
 
 function podOrNone(cniArgs: string, log: Log): Pod {

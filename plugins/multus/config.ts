@@ -6,22 +6,22 @@ import {
   delegateTimeout,
   dns,
   flag,
+  integer,
   list,
   object,
   section,
   text,
-  whole,
 } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 
 /** In bits: more than 31 of them. */
-const rate = (about: string) => whole(about, { max: Number.MAX_SAFE_INTEGER });
+const rate = (about: string) => integer(about, { max: Number.MAX_SAFE_INTEGER });
 
 const RuntimeConfig = {
   portMappings: list(
     object({
-      hostPort: whole('Port of the node.'),
-      containerPort: whole('Port of the container.'),
+      hostPort: integer('Port of the node.'),
+      containerPort: integer('Port of the container.'),
       protocol: text('Protocol.'),
       hostIP: text('Address of the node.'),
     }),
@@ -49,9 +49,9 @@ const LOGGING = {
   logLevel: text('`panic`, `error`, `verbose` or `debug`. Default: `panic`, which writes nothing.'),
   logOptions: section(
     {
-      maxAge: whole('Days after which a rotated file is deleted; 0: never.', { min: 0, fallback: 5 }),
-      maxSize: whole('Megabytes at which the file is rotated.', { min: 0, fallback: 100 }),
-      maxBackups: whole('How many rotated files are kept; 0: all.', { min: 0, fallback: 5 }),
+      maxAge: integer('Days after which a rotated file is deleted; 0: never.', { min: 0, fallback: 5 }),
+      maxSize: integer('Megabytes at which the file is rotated.', { min: 0, fallback: 100 }),
+      maxBackups: integer('How many rotated files are kept; 0: all.', { min: 0, fallback: 5 }),
       compress: flag('Compress rotated files, with the gzip of the node, which no call waits for.', true),
     },
     'When `logFile` is rotated.',

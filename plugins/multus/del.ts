@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs';
 import type { AttachmentCall, DeletionCall } from '../../lib/cni/call.ts';
 import { readConf } from '../../lib/cni/config.ts';
-import { combined, messageOf, within } from '../../lib/cni/errors.ts';
+import { combineErrors, messageOf, withPrefix } from '../../lib/cni/errors.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import { readCached } from '../../lib/cni/result-cache.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { lockForRelease, removeStaleLocks } from '../../lib/sys/lock.ts';
-import { type Attachment, detachAll, inNetns, sharedRuntime, type Undetached } from './attachments.ts';
+import { type Attachment, detachAll, inNetns, type Remaining, sharedRuntime } from './attachments.ts';
 import { CommonConf, cniDirOf, MultusConf, RuntimeConfigConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import type { Delegate } from './delegates.ts';
-import { type Log, logged } from './log.ts';
+import { type Log, withCallLog } from './log.ts';
 import { loadNetworks } from './networks.ts';
 import { openPod } from './pod-record.ts';
 import { readinessFault } from './readiness.ts';
@@ -25,7 +25,7 @@ import { removeScratch } from './scratch.ts';
  */
 export async function del(call: DeletionCall, scope: Scope): Promise<void> {
   const common = readConf(CommonConf, call.document);
-  await logged(common, scope.log, async (log) => {
+  await withCallLog(common, scope.log, async (log) => {
     const fault = readinessFault(common.readinessindicatorfile);
     if (fault !== undefined) {
       log.verbose(() => `warning: ${fault}`);
@@ -57,9 +57,9 @@ export async function del(call: DeletionCall, scope: Scope): Promise<void> {
       }
     }
     removeStaleLocks(scope, cniDir);
-    const failure = combined(errors, ' / ');
+    const failure = combineErrors(errors, ' / ');
     if (failure !== undefined) {
-      throw within('errors', failure);
+      throw withPrefix('errors', failure);
     }
   });
 }
@@ -75,7 +75,7 @@ function logAttachments(call: AttachmentCall<unknown>, pod: Pod, attachments: re
 }
 
 /** Would nothing but the scratch file remember it for the next DEL? */
-function isForgotten({ attachment: { list, runtime } }: Undetached): boolean {
+function isForgotten({ attachment: { list, runtime } }: Remaining): boolean {
   const { cacheDir, containerId, ifName } = runtime;
   try {
     return readCached(cacheDir, { network: list.name, containerId, ifName }) === undefined;

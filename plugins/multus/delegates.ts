@@ -1,7 +1,7 @@
 import { CniError, quoted } from '../../lib/cni/errors.ts';
 import { hugeNumberIn, isObject, type Json, type JsonObject, lookUp, parseJson, sorted } from '../../lib/cni/json.ts';
 import { refuseName } from '../../lib/cni/network.ts';
-import { invalid, type NetworkList, objectAt, parseNetwork, pathOf, textAt } from '../../lib/cni/network-list.ts';
+import { invalidKey, type NetworkList, objectAt, parseNetwork, pathOf, textAt } from '../../lib/cni/network-list.ts';
 import { parseDns } from '../../lib/cni/result.ts';
 import type { Requests } from './runtime-args.ts';
 
@@ -79,7 +79,7 @@ function standardConf(document: JsonObject, what: string): JsonObject {
   const capabilities = objectAt(document, 'capabilities', what);
   for (const [key, value] of Object.entries(capabilities)) {
     if (typeof value !== 'boolean' && value !== null) {
-      throw invalid(what, `capabilities.${key}`, value ?? null, 'is not a boolean');
+      throw invalidKey(what, `capabilities.${key}`, value ?? null, 'is not a boolean');
     }
   }
   const dns = parseDns(objectAt(document, 'dns', what), pathOf(what, 'dns'));

@@ -1,5 +1,5 @@
 import type { NetworkCall, Attachment as Valid } from '../../lib/cni/call.ts';
-import { combined, within } from '../../lib/cni/errors.ts';
+import { combineErrors, withPrefix } from '../../lib/cni/errors.ts';
 import { gcNetwork } from '../../lib/cni/network.ts';
 import { recordName } from '../../lib/cni/record-name.ts';
 import { listCached } from '../../lib/cni/result-cache.ts';
@@ -7,7 +7,7 @@ import type { Scope } from '../../lib/cni/scope.ts';
 import { sharedRuntime } from './attachments.ts';
 import { collectDead, type Memory, storedFor } from './collect.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
-import { logged } from './log.ts';
+import { withCallLog } from './log.ts';
 import { interfaceNames, possibleNames } from './names.ts';
 import { loadNetworks } from './networks.ts';
 import type { StoredDelegate } from './scratch-form.ts';
@@ -18,7 +18,7 @@ import { sweep } from './sweep.ts';
  * attachments of its network are valid. A runtime that names nothing at all collects nothing.
  */
 export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly Valid[] | undefined): Promise<void> =>
-  logged(call.conf, scope.log, async (log) => {
+  withCallLog(call.conf, scope.log, async (log) => {
     const listing = listCached(cniDirOf(call.conf));
     for (const { why } of listing.faults) {
       log.error(why.message);
@@ -34,9 +34,9 @@ export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly 
     } catch (error) {
       errors.push(error);
     }
-    const failure = combined(errors, ' / ');
+    const failure = combineErrors(errors, ' / ');
     if (failure !== undefined) {
-      throw within('errors', failure);
+      throw withPrefix('errors', failure);
     }
   });
 
@@ -53,7 +53,7 @@ async function forward(
     try {
       await gcNetwork(scope, list, memory.shared, alive && [...(alive.get(list.name)?.values() ?? [])]);
     } catch (error) {
-      errors.push(within(`error collecting in network ${JSON.stringify(list.name)}`, error));
+      errors.push(withPrefix(`error collecting in network ${JSON.stringify(list.name)}`, error));
     }
   }
   return errors;

@@ -8,7 +8,7 @@ import { readConf } from '../../lib/cni/config.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { fakeNode } from '../../lib/cni/testing/fake-node.ts';
 import { CommonConf } from './config.ts';
-import { localTime, logged, openLog } from './log.ts';
+import { localTime, openLog, withCallLog } from './log.ts';
 import { multus } from './plugin.ts';
 
 let dir: string;
@@ -85,7 +85,7 @@ describe('the log', () => {
   it('gets the failure of the call', async () => {
     const stderr: string[] = [];
     const conf = readConf(CommonConf, { logLevel: 'error' });
-    const failure = logged(
+    const failure = withCallLog(
       conf,
       (line) => stderr.push(line),
       () => Promise.reject(new Error('broken')),

@@ -70,7 +70,7 @@ export function localTime(date: Date): string {
 }
 
 /** Opens the log for one call, which gets its failure too. */
-export async function logged<T>(
+export async function withCallLog<T>(
   conf: CommonConf,
   print: (line: string) => void,
   work: (log: Log) => Promise<T>,

@@ -1,5 +1,5 @@
 import type { Call } from '../../lib/cni/call.ts';
-import { CniError, type CodeWord, messageOf, quoted, within } from '../../lib/cni/errors.ts';
+import { CniError, type CodeWord, messageOf, quoted, withPrefix } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { parseResult } from '../../lib/cni/result.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
@@ -32,14 +32,14 @@ export async function loadNetworks(
   log: Log,
   { namespace, prefix, notReady }: Loading,
 ): Promise<readonly Delegate[]> {
-  const fixed = naming('Multus: error loading netconf', () => readNetworks(call));
+  const fixed = prefixErrors('Multus: error loading netconf', () => readNetworks(call));
   try {
     if (notReady !== undefined) {
       await waitReady(call.conf.readinessindicatorfile, scope, notReady);
     }
     return fixed ?? clusterNetworks(call, namespace, log);
   } catch (error) {
-    throw within(prefix, error);
+    throw withPrefix(prefix, error);
   }
 }
 
@@ -49,7 +49,7 @@ export async function loadNetworks(
  * @throws CniError
  */
 export function refuseUnusable(call: Call<MultusConf>): void {
-  const fixed = naming('Multus: error loading netconf', () => readNetworks(call));
+  const fixed = prefixErrors('Multus: error loading netconf', () => readNetworks(call));
   if (fixed === undefined) {
     clusterNetworks(call, '', { error: () => undefined });
   }
@@ -66,11 +66,11 @@ export const networksAtPaths = ({ clusterNetwork, defaultNetworks }: MultusConf)
     .map((path) => JSON.parse(delegateAt(path).list.bytes.toString('utf8')) as JsonObject);
 
 /** Does something whose errors get a prefix. */
-export function naming<T>(prefix: string, work: () => T): T {
+export function prefixErrors<T>(prefix: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw within(prefix, error);
+    throw withPrefix(prefix, error);
   }
 }
 
@@ -93,7 +93,7 @@ function readNetworks({ conf, version }: Call<MultusConf>): readonly Delegate[] 
 function clusterNetworks(call: Call<MultusConf>, namespace: string, log: Pick<Log, 'error'>): readonly Delegate[] {
   const { clusterNetwork, defaultNetworks, systemNamespaces, auxiliaryCNIChainName } = call.conf;
   const isSystem = (systemNamespaces ?? ['kube-system']).includes(namespace);
-  const networks = naming('failed to get clusterNetwork/defaultNetworks', () =>
+  const networks = prefixErrors('failed to get clusterNetwork/defaultNetworks', () =>
     [clusterNetwork, ...(isSystem ? [] : defaultNetworks)].map(delegateAt),
   );
   try {

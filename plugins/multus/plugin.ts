@@ -6,7 +6,7 @@ import { del } from './del.ts';
 import { examine } from './examine.ts';
 import { gc } from './gc.ts';
 import { networksAtPaths, refuseUnusable } from './networks.ts';
-import { recorded, scratchFolders } from './recorded.ts';
+import { listRecords, scratchFolders } from './recorded.ts';
 
 export const multus: Plugin = definePlugin<MultusConf>({
   name: 'multus',
@@ -17,7 +17,7 @@ export const multus: Plugin = definePlugin<MultusConf>({
   check,
   status,
   gc,
-  records: recorded,
+  records: listRecords,
   lockFolders: scratchFolders,
   examine,
   validate: refuseUnusable,

@@ -1,4 +1,4 @@
-import { asCniError, CniError, messageOf, within } from '../../lib/cni/errors.ts';
+import { asCniError, CniError, messageOf, withPrefix } from '../../lib/cni/errors.ts';
 import type { RuntimeConf } from '../../lib/cni/network.ts';
 import { recordName } from '../../lib/cni/record-name.ts';
 import {
@@ -79,8 +79,8 @@ async function recallConfigured(
 ): Promise<Recollection> {
   const { networks, refusal } = await tried(configured, log);
   const named = faults.flatMap((fault) => attachmentNamed(fault, networks, { shared, pod }) ?? []);
-  const guessed = damage === undefined ? named : withOthers(named, attachmentsOf(networks, shared, pod));
-  const attachments = withOthers(cached, guessed);
+  const guessed = damage === undefined ? named : mergeAttachments(named, attachmentsOf(networks, shared, pod));
+  const attachments = mergeAttachments(cached, guessed);
   const names = new Set(attachments.map(recordNameOf));
   const unknown = faults.filter(({ name }) => !names.has(name)).map((fault) => doubtOf(fault, refusal));
   const isLost = damage !== undefined && refusal !== undefined && cached.length === 0;
@@ -158,7 +158,7 @@ export function recallAttachments(
       const runtime = recalledRuntime(record, shared);
       attachments.push({ name, list: { ...list, name: network || list.name }, runtime });
     } catch (error) {
-      const why = within(`cannot use cached result "${file}"`, error);
+      const why = withPrefix(`cannot use cached result "${file}"`, error);
       faults.push({ name: recordName(record), file, why, containerId: record.containerId, isDamaged: false });
     }
   }
@@ -175,7 +175,7 @@ export function recalledRuntime(record: CachedAttachment, shared: RuntimeConf): 
 const lastingPath = (netns: string): string => (netns.startsWith('/proc/') ? '' : netns);
 
 /** The attachments that `known` does not have, put after it. */
-export function withOthers(known: readonly Attachment[], others: readonly Attachment[]): readonly Attachment[] {
+export function mergeAttachments(known: readonly Attachment[], others: readonly Attachment[]): readonly Attachment[] {
   const taken = new Set(known.map(recordNameOf));
   return [...known, ...others.filter((attachment) => !taken.has(recordNameOf(attachment)))];
 }

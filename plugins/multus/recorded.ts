@@ -18,7 +18,7 @@ export const scratchFolders = (confs: readonly JsonObject[]): readonly string[] 
   confsIn(confs).map((conf) => folderIn(conf));
 
 /** What multus attached: the records of its networks, and scratch files of containers that have none. */
-export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function listRecords(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsIn(confs).flatMap((conf) => recordsIn(folderIn(conf), { ...conf, logToStderr: false }, scope.log));
 }
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CniError, within } from '../../lib/cni/errors.ts';
+import { CniError, withPrefix } from '../../lib/cni/errors.ts';
 import { identifierFault } from '../../lib/cni/read-call.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
@@ -72,7 +72,7 @@ export function readStored(cniDir: string, containerId: string, cniVersion: stri
   try {
     return content && parseScratch(content, cniVersion);
   } catch (error) {
-    throw within(`cannot read the scratch file "${scratchFile(cniDir, containerId)}"`, error);
+    throw withPrefix(`cannot read the scratch file "${scratchFile(cniDir, containerId)}"`, error);
   }
 }
 

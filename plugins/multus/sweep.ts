@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Attachment as Valid } from '../../lib/cni/call.ts';
-import { within } from '../../lib/cni/errors.ts';
+import { withPrefix } from '../../lib/cni/errors.ts';
 import type { RuntimeConf } from '../../lib/cni/network.ts';
 import { identifierFault } from '../../lib/cni/read-call.ts';
 import { type CacheFault, type CacheListing, removeCacheFile } from '../../lib/cni/result-cache.ts';
@@ -38,7 +38,7 @@ export async function sweep(scope: Scope, sweeping: Sweeping, valid: readonly Va
     }
     const attachment = attachmentOf(fault, sweeping);
     const failed = attachment === undefined ? [] : await detachAll(scope, [attachment]);
-    errors.push(...failed.map(({ error }) => within(`failed to delete what "${fault.file}" is about`, error)));
+    errors.push(...failed.map(({ error }) => withPrefix(`failed to delete what "${fault.file}" is about`, error)));
     if (fault.isDamaged && failed.length === 0) {
       log.verbose(() => `Gc: removed "${fault.file}"`);
       removeCacheFile(fault.file);

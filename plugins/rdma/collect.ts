@@ -1,5 +1,5 @@
 import type { Attachment } from '../../lib/cni/call.ts';
-import { doAll } from '../../lib/cni/errors.ts';
+import { runAll } from '../../lib/cni/errors.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { listRdmaDevices } from '../../lib/rdma/devices.ts';
@@ -24,7 +24,7 @@ export function collect({ network, dataDir, valid, log }: Collection, scope: Sco
   const invalid = [...states].filter(
     ([file, state]) => isOf(network, file, state) && !isValid(network, file, state, valid),
   );
-  return doAll(
+  return runAll(
     invalid.map(([file, state]) => async () => {
       if (!(await isReleased(state, states, scope, log))) {
         scope.log(

@@ -1,7 +1,7 @@
 import type { Attachment, AttachmentCall, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError, type CodeWord, messageOf } from '../../lib/cni/errors.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
-import { differs } from '../../lib/cni/previous.ts';
+import { checkFailed } from '../../lib/cni/previous.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
 import { reopenIfHere, type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
@@ -80,12 +80,12 @@ async function check(call: PodCall<RdmaConf>, scope: Scope): Promise<void> {
   const states = statesIn(dataDirOf(call.conf.dataDir));
   const state = readState(states, nameOf(call), scope.log);
   if (state === undefined) {
-    throw differs(`the attachment has no state: "${states.fileOf(nameOf(call))}" is missing`);
+    throw checkFailed(`the attachment has no state: "${states.fileOf(nameOf(call))}" is missing`);
   }
   using netns = scope.node.openNetns(call.netnsPath);
   if ((await deviceIn(netns, state, scope)) === undefined) {
     const where = (await deviceIn(scope.node.host, state, scope)) === undefined ? '' : ': it is on the host';
-    throw differs(`RDMA device "${state.containerName}" is not in the container${where}`);
+    throw checkFailed(`RDMA device "${state.containerName}" is not in the container${where}`);
   }
 }
 

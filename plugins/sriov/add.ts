@@ -17,7 +17,7 @@ import { claimVf } from './claim.ts';
 import type { SriovConf } from './config.ts';
 import { findVf } from './discover.ts';
 import { giveBack } from './give-back.ts';
-import { type Observed, observeVf, recordOf, wantedOf } from './observe.ts';
+import { type Observed, observeVf, recordOf, wantedVf } from './observe.ts';
 import { deviceIdOf, planSriov, type SriovPlan, wantedMacOf } from './plan.ts';
 import type { SriovRecord } from './record.ts';
 import { nameOf, type Records, recordsIn, sandboxOfRecord } from './records.ts';
@@ -54,7 +54,7 @@ async function attach(attempt: Attempt, observed: Observed): Promise<Result> {
   const { call, scope, netns, plan, undo } = attempt;
   const { device, pf, vf } = observed;
   await refuseUnusable(attempt, observed);
-  const wanted = wantedOf(observed, plan, call.conf.preclean);
+  const wanted = wantedVf(observed, plan, call.conf.preclean);
   const record = recordOf(attempt, observed, plan, wanted.before);
   const takeAway = begin(attempt, record);
   await changeVf(scope, observed, wanted.changes);

@@ -1,14 +1,14 @@
 import { parseCniArgs } from '../../lib/cni/args.ts';
 import type { PodCall } from '../../lib/cni/call.ts';
 import { ipamForward } from '../../lib/cni/ipam.ts';
-import { differs, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
+import { checkFailed, ownInterface, ownPart, previousResult } from '../../lib/cni/previous.ts';
 import type { Interface } from '../../lib/cni/result.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { planAddresses } from '../../lib/link/addressing.ts';
 import { checkAddresses } from '../../lib/link/check.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { readVf } from '../../lib/link/vf.ts';
-import { describeVf, differing } from '../../lib/link/vf-change.ts';
+import { describeVf, pendingChanges } from '../../lib/link/vf-change.ts';
 import { stateFolder } from './allocations.ts';
 import type { SriovConf } from './config.ts';
 import { findVf } from './discover.ts';
@@ -30,21 +30,21 @@ export async function checkVf(call: PodCall<SriovConf>, scope: Scope): Promise<v
   const own = ownInterface(previous, call);
   const record = recordsIn(stateFolder(call.conf.dataDir)).readOrLog(nameOf(call), scope.log);
   if (record === undefined) {
-    throw differs(`no record of interface "${call.ifName}"`);
+    throw checkFailed(`no record of interface "${call.ifName}"`);
   }
   const { pf, pfName, number } = findVf(record.deviceId, scope.node.sysfs);
-  const wrong = differing(await readVf(scope.node.host.netlink, { name: pfName, device: pf }, number), changes);
+  const wrong = pendingChanges(await readVf(scope.node.host.netlink, { name: pfName, device: pf }, number), changes);
   if (Object.keys(wrong).length > 0) {
-    throw differs(`VF ${number} of "${pfName}" does not have ${describeVf(wrong)}`);
+    throw checkFailed(`VF ${number} of "${pfName}" does not have ${describeVf(wrong)}`);
   }
   if (record.before.name !== '') {
     const device = await findDevice(netns.netlink, call.ifName);
     if (device === undefined) {
-      throw differs(`link "${call.ifName}" is missing in the container`);
+      throw checkFailed(`link "${call.ifName}" is missing in the container`);
     }
     const fault = faultOf(device, own, record);
     if (fault !== undefined) {
-      throw differs(`link "${device.name}" ${fault}`);
+      throw checkFailed(`link "${device.name}" ${fault}`);
     }
     await checkAddresses(netns.netlink, device, planAddresses(ownPart(previous, own), device.name));
   }

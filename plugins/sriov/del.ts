@@ -1,6 +1,6 @@
 import { releaseAfter } from '../../lib/cni/addressed.ts';
 import type { Attachment, DeletionCall, NetworkCall } from '../../lib/cni/call.ts';
-import { doAll } from '../../lib/cni/errors.ts';
+import { runAll } from '../../lib/cni/errors.ts';
 import { ipamType } from '../../lib/cni/ipam.ts';
 import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import { type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
@@ -37,7 +37,7 @@ export async function collect(call: NetworkCall<SriovConf>, scope: Scope, valid:
   const strays = records
     .list(scope.log)
     .filter(({ name, record }) => record.network === call.network && !names.has(name));
-  await doAll(
+  await runAll(
     strays.map((stray) => async () => {
       await giveBackOwn(scope, records, stray, undefined);
       records.remove(stray.name);

@@ -14,7 +14,7 @@ import {
 const INFINIBAND = '32';
 
 /** A VF as sysfs shows it; undefined is not visible from here. */
-export interface Seen {
+export interface VisibleVf {
   readonly device: BusDevice;
   readonly pf: BusDevice | undefined;
   readonly pfName: string | undefined;
@@ -31,7 +31,7 @@ export interface FoundVf {
 }
 
 /** @returns undefined when there is no such device */
-export function inspectVf(deviceId: string, sysfs: string): Seen | undefined {
+export function inspectVf(deviceId: string, sysfs: string): VisibleVf | undefined {
   const device = findPciDevice(deviceId, 'deviceID', sysfs);
   if (device === undefined) {
     return undefined;

@@ -1,4 +1,4 @@
-import { doAll } from '../../lib/cni/errors.ts';
+import { runAll } from '../../lib/cni/errors.ts';
 import { reopen, type Sandbox } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { ownerOf, removeOwner } from './allocations.ts';
@@ -36,7 +36,7 @@ export async function giveBack(
   if (seen === undefined) {
     scope.log(`VF "${record.deviceId}" is gone: nothing to restore`);
   } else if (isSameIncarnation(scope, records, named)) {
-    await doAll([
+    await runAll([
       () => resetVf(scope, seen, record),
       () => bringHome(scope, seen, record, location),
       () => resetVf(scope, seen, record),

@@ -1,4 +1,4 @@
-import { CniError, doAll } from '../../lib/cni/errors.ts';
+import { CniError, runAll } from '../../lib/cni/errors.ts';
 import { reopenIfHere } from '../../lib/cni/sandbox.ts';
 import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice, findDeviceByIndex, setDown, setMtu } from '../../lib/link/device.ts';
@@ -9,11 +9,11 @@ import type { Netns } from '../../lib/netns/netns.ts';
 import { driverOf, isUserspace, netNamesOf } from '../../lib/sys/bus-device.ts';
 import { poll } from '../../lib/sys/clock.ts';
 import { mapInTurn } from '../../lib/sys/in-turn.ts';
-import type { Seen } from './discover.ts';
+import type { VisibleVf } from './discover.ts';
 import type { InterfaceLocation } from './give-back.ts';
 import { findInterface, isInterfaceOf, setMacVerified } from './identity.ts';
 import type { SriovRecord } from './record.ts';
-import { isRefusal, orLog, RETRY_PAUSES, retryTransient } from './retry.ts';
+import { isRefusal, logRefusal, RETRY_PAUSES, retryTransient } from './retry.ts';
 
 /** The kernel takes a moment to return the devices of a dead namespace. */
 const RETURN_MS = 3_000;
@@ -27,7 +27,7 @@ const RETURN_MS = 3_000;
  */
 export async function bringHome(
   scope: Scope,
-  seen: Seen,
+  seen: VisibleVf,
   record: SriovRecord,
   location: InterfaceLocation,
 ): Promise<void> {
@@ -78,7 +78,7 @@ async function freeName(scope: Scope, { before }: SriovRecord, device: DeviceFac
   return name;
 }
 
-async function awaitReturn(scope: Scope, seen: Seen, record: SriovRecord): Promise<DeviceFacts | undefined> {
+async function awaitReturn(scope: Scope, seen: VisibleVf, record: SriovRecord): Promise<DeviceFacts | undefined> {
   const driver = driverOf(seen.device);
   if (driver === undefined || isUserspace(seen.device)) {
     scope.log(
@@ -102,7 +102,7 @@ async function awaitReturn(scope: Scope, seen: Seen, record: SriovRecord): Promi
 
 async function restoreInterface(scope: Scope, record: SriovRecord, found: DeviceFacts): Promise<void> {
   const device = await renameBack(scope, record, found);
-  await doAll([
+  await runAll([
     () => restoreMacAndMtu(scope, record, scope.node.host, device),
     async () => {
       const now = (await findDeviceByIndex(scope.node.host.netlink, device.index)) ?? device;
@@ -142,8 +142,8 @@ async function restoreMacAndMtu(
 ): Promise<void> {
   const { mac, mtu } = before;
   const back = (work: () => Promise<unknown>): Promise<void> =>
-    orLog(scope.log, `link "${device.name}"`, isRefusal, work);
-  await doAll([
+    logRefusal(scope.log, `link "${device.name}"`, isRefusal, work);
+  await runAll([
     async () => {
       if (mac !== '' && mac !== device.mac) {
         await back(() => setMacVerified(netns.netlink, device, mac, scope));

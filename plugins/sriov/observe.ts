@@ -5,15 +5,15 @@ import { identityOf } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice } from '../../lib/link/device.ts';
 import { findPf, type PfFacts, vfOf } from '../../lib/link/vf.ts';
-import { differing, type VfChanges } from '../../lib/link/vf-change.ts';
+import { pendingChanges, type VfChanges } from '../../lib/link/vf-change.ts';
 import type { VfFacts } from '../../lib/link/vf-facts.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { incarnationOf } from '../../lib/sys/bus-device.ts';
 import type { SriovConf } from './config.ts';
 import { type FoundVf, interfaceNameOf } from './discover.ts';
-import { type SriovPlan, UNTOUCHED } from './plan.ts';
+import { DEFAULT_ATTRIBUTES, type SriovPlan } from './plan.ts';
 import type { SriovRecord } from './record.ts';
-import { copiedFrom } from './record-form.ts';
+import { copiedKeys } from './record-form.ts';
 
 /** A VF before it is touched. */
 export interface Observed {
@@ -40,19 +40,19 @@ export async function observeVf(scope: Scope, found: FoundVf): Promise<Observed>
 }
 
 /** Changes requested from the PF, and the state that DEL restores. */
-export interface Wanted {
+export interface WantedVf {
   readonly changes: VfChanges;
   readonly before: VfFacts;
 }
 
 /** @param preclean settings that others left on the VF are reset now, and not restored by DEL */
-export function wantedOf({ vf }: Observed, { changes }: SriovPlan, preclean: boolean): Wanted {
+export function wantedVf({ vf }: Observed, { changes }: SriovPlan, preclean: boolean): WantedVf {
   if (!preclean) {
     return { changes, before: vf };
   }
-  const left = differing(vf, UNTOUCHED);
+  const left = pendingChanges(vf, DEFAULT_ATTRIBUTES);
   const clean = Object.fromEntries(
-    Object.keys(left).map((attribute) => [attribute, UNTOUCHED[attribute as keyof typeof UNTOUCHED]]),
+    Object.keys(left).map((attribute) => [attribute, DEFAULT_ATTRIBUTES[attribute as keyof typeof DEFAULT_ATTRIBUTES]]),
   );
   return { changes: { ...clean, ...changes }, before: { ...vf, ...clean } };
 }
@@ -76,7 +76,7 @@ export function recordOf(
     mtu: plan.mtu ?? device?.mtu ?? pf.mtu,
     asked: plan.changes,
     before: { vf, name: device?.name ?? '', mac: device?.mac ?? '', mtu: device?.mtu ?? 0 },
-    conf: copiedFrom(call.document),
+    conf: copiedKeys(call.document),
     own: {
       phase: 'changing',
       containerId: call.containerId,

@@ -19,7 +19,7 @@ export interface SriovPlan {
 }
 
 /** Attributes of an untouched VF. The hardware address is not among them: some drivers must have one. */
-export const UNTOUCHED = {
+export const DEFAULT_ATTRIBUTES = {
   vlan: { id: 0, qos: 0, protocol: '802.1q' },
   rate: { min: 0, max: 0 },
   spoofCheck: true,

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { parseCniArgs } from '../../lib/cni/args.ts';
 import type { Attachment, NetworkCall, PodCall } from '../../lib/cni/call.ts';
-import { CniError, doAll } from '../../lib/cni/errors.ts';
+import { CniError, runAll } from '../../lib/cni/errors.ts';
 import { ipamForesee, ipamForward } from '../../lib/cni/ipam.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
@@ -17,7 +17,7 @@ import { collect, deleteVf } from './del.ts';
 import { examine } from './examine.ts';
 import { withLog } from './log.ts';
 import { deviceIdOf, planSriov, wantedMacOf } from './plan.ts';
-import { recorded } from './recorded.ts';
+import { listRecords } from './recorded.ts';
 
 export const sriov: Plugin = definePlugin<SriovConf>({
   name: 'sriov',
@@ -28,7 +28,7 @@ export const sriov: Plugin = definePlugin<SriovConf>({
   check: (call, scope) => checkVf(call, withLog(call.document, scope)),
   status,
   gc,
-  records: recorded,
+  records: listRecords,
   examine,
   validate,
   foresee,
@@ -78,7 +78,7 @@ function refuseReadOnly(folder: string): void {
 
 /** Collects attachments that the runtime no longer knows; without a list of valid ones, none. */
 async function gc(call: NetworkCall<SriovConf>, scope: Scope, valid: readonly Attachment[] | undefined): Promise<void> {
-  await doAll([
+  await runAll([
     async () => {
       if (valid !== undefined) {
         await collect(call, withLog(call.document, scope), valid);

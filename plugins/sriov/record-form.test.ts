@@ -3,7 +3,7 @@ import type { JsonObject } from '../../lib/cni/json.ts';
 import type { DeviceFacts } from '../../lib/link/device.ts';
 import { mac } from '../../lib/testing/mac.ts';
 import { changesToRestore, type SriovRecord } from './record.ts';
-import { copiedFrom, formatRecord, parseRecord } from './record-form.ts';
+import { copiedKeys, formatRecord, parseRecord } from './record-form.ts';
 
 /** As the Go plugin writes them. */
 const PLAIN =
@@ -128,6 +128,6 @@ describe('copiedFrom', () => {
       capabilities: {},
       RuntimeConfig: { Mac: 'x' },
     };
-    expect(copiedFrom(document)).toEqual({ type: 'sriov', runtimeConfig: { mac: 'x' } });
+    expect(copiedKeys(document)).toEqual({ type: 'sriov', runtimeConfig: { mac: 'x' } });
   });
 });

@@ -1,4 +1,4 @@
-import { anyObject, type Conf, conf, dns, flag, readConf, section, text, whole } from '../../lib/cni/config.ts';
+import { anyObject, type Conf, conf, dns, flag, integer, readConf, section, text } from '../../lib/cni/config.ts';
 import { compact, isObject, type JsonObject, sorted } from '../../lib/cni/json.ts';
 import { NetnsIdentityForm } from '../../lib/cni/sandbox.ts';
 import { bytesAsText, DeviceForm } from '../../lib/link/stored.ts';
@@ -8,8 +8,8 @@ import { type Mac, macOf } from '../../lib/net/mac.ts';
 import { ETH_P_8021AD, LINK_STATES } from '../../lib/netlink/codec/vf.ts';
 import { isPciAddress } from '../../lib/sys/bus-device.ts';
 import { readForm } from '../../lib/sys/json-form.ts';
-import { maybeWhole } from './config.ts';
-import type { Before, OwnPart, SriovRecord } from './record.ts';
+import { optionalInteger } from './config.ts';
+import type { OwnPart, SriovRecord, VfBefore } from './record.ts';
 
 /* The Go plugin's file format. Keys and types are the Go plugin's; ours are under one key, which it ignores. */
 
@@ -19,7 +19,7 @@ const ETH_P_8021AD_SWAPPED = 0xa888;
 
 const GoForm = conf({
   MAC: text(''),
-  MTU: maybeWhole(''),
+  MTU: optionalInteger(''),
   Master: text(''),
   OrigVfState: section(
     {
@@ -28,33 +28,33 @@ const GoForm = conf({
       Trust: flag(''),
       AdminMAC: text(''),
       EffectiveMAC: text(''),
-      Vlan: whole(''),
-      VlanQoS: whole(''),
-      VlanProto: whole(''),
-      MinTxRate: whole(''),
-      MaxTxRate: whole(''),
-      LinkState: whole('', { max: 2 ** 32 - 1 }),
-      MTU: whole(''),
+      Vlan: integer(''),
+      VlanQoS: integer(''),
+      VlanProto: integer(''),
+      MinTxRate: integer(''),
+      MaxTxRate: integer(''),
+      LinkState: integer('', { max: 2 ** 32 - 1 }),
+      MTU: integer(''),
     },
     '',
   ),
-  VFID: whole(''),
+  VFID: integer(''),
   cniVersion: text(''),
   name: text(''),
   type: text(''),
   deviceID: text(''),
   ipam: section({ type: text('') }, ''),
-  vlan: maybeWhole(''),
-  vlanQoS: maybeWhole(''),
+  vlan: optionalInteger(''),
+  vlanQoS: optionalInteger(''),
   vlanProto: text(''),
   spoofchk: text(''),
   trust: text(''),
   link_state: text(''),
-  min_tx_rate: maybeWhole(''),
-  max_tx_rate: maybeWhole(''),
+  min_tx_rate: optionalInteger(''),
+  max_tx_rate: optionalInteger(''),
   braid: section(
     {
-      format: whole(''),
+      format: integer(''),
       phase: text(''),
       containerId: text(''),
       ifName: text(''),
@@ -130,7 +130,7 @@ export function parseRecord(textOfFile: string): SriovRecord {
     mtu: form.MTU,
     asked: askedIn(form),
     before: beforeIn(original),
-    conf: copiedFrom(value),
+    conf: copiedKeys(value),
     own: form.braid === undefined ? undefined : ownIn(form.braid),
   };
 }
@@ -139,8 +139,8 @@ export function parseRecord(textOfFile: string): SriovRecord {
 const COPIED = {
   cniVersion: text(''),
   type: text(''),
-  min_tx_rate: maybeWhole(''),
-  max_tx_rate: maybeWhole(''),
+  min_tx_rate: optionalInteger(''),
+  max_tx_rate: optionalInteger(''),
   logLevel: text(''),
   logFile: text(''),
   capabilities: anyObject(''),
@@ -150,7 +150,7 @@ const COPIED = {
 const CopiedForm = conf({ ...COPIED, runtimeConfig: section({ mac: text('') }, '') });
 
 /** Those keys of a document; like the Go plugin, without empty values. */
-export function copiedFrom(document: JsonObject): JsonObject {
+export function copiedKeys(document: JsonObject): JsonObject {
   const { runtimeConfig, ...given } = readConf(CopiedForm, document);
   const isThere = (value: unknown): boolean =>
     value !== undefined && value !== '' && !(isObject(value) && Object.keys(value).length === 0);
@@ -174,7 +174,7 @@ function askedIn(form: GoForm): VfChanges {
   };
 }
 
-function beforeIn(original: NonNullable<GoForm['OrigVfState']>): Before {
+function beforeIn(original: NonNullable<GoForm['OrigVfState']>): VfBefore {
   const isAd = [ETH_P_8021AD, ETH_P_8021AD_SWAPPED].includes(original.VlanProto);
   const states = Object.entries(LINK_STATES) as readonly (readonly [LinkState, number])[];
   return {

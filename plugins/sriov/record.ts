@@ -22,7 +22,7 @@ export interface SriovRecord {
   readonly mtu: number | undefined;
   /** as requested from the PF */
   readonly asked: VfChanges;
-  readonly before: Before;
+  readonly before: VfBefore;
   /** configuration keys copied to the file */
   readonly conf: JsonObject;
   /** what the Go plugin does not write */
@@ -30,7 +30,7 @@ export interface SriovRecord {
 }
 
 /** A VF before it was touched. */
-export interface Before {
+export interface VfBefore {
   /** as the PF saw it; the hardware address is '' when not recorded */
   readonly vf: Omit<VfFacts, 'number' | 'mac'> & { readonly mac: Mac | '' };
   /** name of its interface; '' with a userspace driver */

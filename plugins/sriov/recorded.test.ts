@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { fakeScope } from '../../lib/cni/testing/fake-scope.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { setOwner } from './allocations.ts';
-import { recorded } from './recorded.ts';
+import { listRecords } from './recorded.ts';
 
 /** What the Go plugin writes, shortened to what is read. */
 const stateOf = (own?: object): string =>
@@ -28,7 +28,7 @@ describe('records of sriov', () => {
     setOwner(folder.path, '0000:65:00.1', '/run/netns/b');
     const logged: string[] = [];
     const scope = fakeScope({ log: (line) => logged.push(line) });
-    const all = await recorded(scope, [{ type: 'sriov', dataDir: folder.path }]);
+    const all = await listRecords(scope, [{ type: 'sriov', dataDir: folder.path }]);
     const device = '0000:65:00.1 (ens1f0 VF 3)';
     expect(all.filter(({ place }) => place.startsWith(folder.path))).toMatchObject([
       { containerId: 'c-1', ifName: 'net1', netns: '/run/netns/a', network: 'fast', device },

@@ -8,7 +8,7 @@ import { ownerOf, stateFolder } from './allocations.ts';
 import { attachmentOf, recordsIn } from './records.ts';
 
 /** The VFs that pods have. For a record of the Go plugin, the file name gives container and interface. */
-export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function listRecords(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   return confsOfType(confs, 'sriov', {}, folderIn).flatMap((conf) => {
     const folder = folderIn(conf);
     const records = recordsIn(folder);

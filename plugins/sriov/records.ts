@@ -4,7 +4,7 @@ import type { Sandbox } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { bootTimeMs } from '../../lib/sys/boot.ts';
 import { incarnationOf } from '../../lib/sys/bus-device.ts';
-import { type Named, RecordFolder } from '../../lib/sys/record-folder.ts';
+import { type NamedRecord as Named, RecordFolder } from '../../lib/sys/record-folder.ts';
 import { ownerOf } from './allocations.ts';
 import type { RecordKey, SriovRecord } from './record.ts';
 import { formatRecord, parseRecord } from './record-form.ts';

@@ -8,7 +8,7 @@ import { mapInTurn } from '../../lib/sys/in-turn.ts';
 import { allocatedTo } from './allocations.ts';
 import { inspectVf } from './discover.ts';
 import { findInterface } from './identity.ts';
-import { UNTOUCHED } from './plan.ts';
+import { DEFAULT_ATTRIBUTES } from './plan.ts';
 import type { SriovRecord } from './record.ts';
 import { nameOf, type Records } from './records.ts';
 
@@ -65,8 +65,8 @@ function minimalRecord(network: string, deviceId: string): SriovRecord {
     ipamType: '',
     mac: '',
     mtu: undefined,
-    asked: UNTOUCHED,
-    before: { vf: { ...UNTOUCHED, mac: NO_MAC }, name: '', mac: '', mtu: 0 },
+    asked: DEFAULT_ATTRIBUTES,
+    before: { vf: { ...DEFAULT_ATTRIBUTES, mac: NO_MAC }, name: '', mac: '', mtu: 0 },
     conf: {},
     own: undefined,
   };

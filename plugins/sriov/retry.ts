@@ -23,7 +23,7 @@ export const isRefusal = (error: unknown): boolean => hasErrnoOfKernel(error) &&
  *
  * @param what its object: `link "ens1f0v3"`
  */
-export async function orLog(
+export async function logRefusal(
   log: (line: string) => void,
   what: string,
   refused: (error: unknown) => boolean,

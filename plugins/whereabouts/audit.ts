@@ -6,7 +6,7 @@ import { formatIp, parseIp } from '../../lib/net/ip.ts';
 import { placeKey } from './place.ts';
 import type { Held } from './pool.ts';
 import type { PoolView } from './pool-view.ts';
-import { has } from './spans.ts';
+import { covers } from './spans.ts';
 
 /**
  * `leak`: reserved for a dead container; `duplicate`: two containers have it; `unreserved`: in use, and the next pod may
@@ -147,7 +147,7 @@ function isFrom({ pool, allowed, place }: PoolView, address: string, list: strin
   return (
     ip !== undefined &&
     contains(pool.cidr, ip) &&
-    has(allowed, ip.value) &&
+    covers(allowed, ip.value) &&
     list.includes('"whereabouts"') &&
     (place.networkName === '' || list.includes(JSON.stringify(place.networkName)))
   );
@@ -155,7 +155,7 @@ function isFrom({ pool, allowed, place }: PoolView, address: string, list: strin
 
 const exposedIn = ({ name, pool, statics, allowed }: PoolView): readonly Trouble[] =>
   statics
-    .filter((value) => has(allowed, value))
+    .filter((value) => covers(allowed, value))
     .map((value): Trouble => {
       const address = formatIp({ family: pool.cidr.ip.family, value });
       const text = `${address} is a gateway or static address that a pod may get: exclude it`;

@@ -3,13 +3,13 @@ import {
   conf,
   dns,
   flag,
+  integer,
   list,
   object,
   oneOf,
   routes,
   section,
   text,
-  whole,
   word,
 } from '../../lib/cni/config.ts';
 import { DEFAULT_DATA_DIR } from './place.ts';
@@ -64,10 +64,10 @@ const ipam = {
     true,
   ),
   node_slice_size: text('size of a node\'s slice of the range ("/26"); only with the "kubernetes" datastore'),
-  leader_lease_duration: whole('milliseconds; accepted, not used by the "file" datastore'),
-  leader_renew_deadline: whole('milliseconds; accepted, not used by the "file" datastore'),
-  leader_retry_period: whole('milliseconds; accepted, not used by the "file" datastore'),
-  sleep_for_race: whole('seconds; accepted, not used by the "file" datastore'),
+  leader_lease_duration: integer('milliseconds; accepted, not used by the "file" datastore'),
+  leader_renew_deadline: integer('milliseconds; accepted, not used by the "file" datastore'),
+  leader_retry_period: integer('milliseconds; accepted, not used by the "file" datastore'),
+  sleep_for_race: integer('seconds; accepted, not used by the "file" datastore'),
   reconciler_cron_expression: text('accepted, read by the reconciler only'),
 };
 

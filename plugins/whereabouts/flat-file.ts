@@ -3,7 +3,7 @@ import { readConf, type Schema } from '../../lib/cni/config.ts';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { isObject, type Json } from '../../lib/cni/json.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
-import { fault } from './place.ts';
+import { confFault } from './place.ts';
 
 const FLAT_FILES: readonly string[] = [
   '/etc/kubernetes/cni/net.d/whereabouts.d/whereabouts.conf',
@@ -33,7 +33,7 @@ interface FromFlatFile {
 export function withFlatFile<T extends FromFlatFile>(schema: Schema<T>, conf: T, places = FLAT_FILES): T {
   const named = conf.configuration_path;
   if (isFlatFileMissing(conf)) {
-    throw fault('ipam.configuration_path', named, 'there is no such file');
+    throw confFault('ipam.configuration_path', named, 'there is no such file');
   }
   const path = named !== '' ? named : places.find(isThere);
   if (path !== undefined) {

@@ -21,10 +21,10 @@ export interface FilePlace {
 /** @throws CniError invalidNetworkConfig when the folder or the name cannot be used */
 export function placeOf(dataDir: string, networkName: string): StorePlace {
   if (dataDir !== '' && !isAbsolute(dataDir)) {
-    throw fault('ipam.data_dir', dataDir, 'it is not an absolute path');
+    throw confFault('ipam.data_dir', dataDir, 'it is not an absolute path');
   }
   if (networkName !== '' && (networkName.length > LONGEST_NAME || !OBJECT_NAME.test(networkName))) {
-    throw fault('ipam.network_name', networkName, 'it is not a lower case RFC 1123 name');
+    throw confFault('ipam.network_name', networkName, 'it is not a lower case RFC 1123 name');
   }
   return { kind: 'file', dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
 }
@@ -33,5 +33,5 @@ export function placeOf(dataDir: string, networkName: string): StorePlace {
 export const placeKey = ({ dataDir, networkName }: StorePlace): string => `${dataDir} ${networkName}`;
 
 /** A value of the configuration that cannot be used. */
-export const fault = (key: string, value: string, why: string): CniError =>
+export const confFault = (key: string, value: string, why: string): CniError =>
   new CniError('invalidNetworkConfig', `cannot use "${key}" "${value}": ${why}`);

@@ -1,5 +1,5 @@
 import type { Attachment, AttachmentCall, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
-import { CniError, messageOf, within } from '../../lib/cni/errors.ts';
+import { CniError, messageOf, withPrefix } from '../../lib/cni/errors.ts';
 import { lookUp } from '../../lib/cni/json.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
@@ -15,7 +15,7 @@ import { type Log, type LogSettings, openLog } from './log.ts';
 import { poolName } from './names.ts';
 import type { StorePlace } from './place.ts';
 import type { Held } from './pool.ts';
-import { recorded } from './recorded.ts';
+import { listRecords } from './recorded.ts';
 import { readPlace, readSettings, type Settings } from './settings.ts';
 
 export const whereabouts: Plugin = definePlugin<WhereaboutsConf>({
@@ -27,7 +27,7 @@ export const whereabouts: Plugin = definePlugin<WhereaboutsConf>({
   check,
   status,
   gc,
-  records: recorded,
+  records: listRecords,
   examine,
   validate: (call) => void readSettings(call),
   misnomers: MISNOMERS,
@@ -129,7 +129,7 @@ async function reserve(settings: Settings, store: Datastore): Promise<readonly I
   try {
     return await store.reserve({ owner, ranges, protectOverlaps });
   } catch (error) {
-    throw within('error at storage engine', error);
+    throw withPrefix('error at storage engine', error);
   }
 }
 

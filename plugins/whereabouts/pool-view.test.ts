@@ -8,7 +8,7 @@ import { gridOf } from './pool-grid.ts';
 import { mapOf } from './pool-map.ts';
 import { svgOf } from './pool-svg.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
-import { sizeOf, union, without } from './spans.ts';
+import { sizeOf, subtract, union } from './spans.ts';
 import { ip } from './testing/fixtures.ts';
 
 const PLACE = { kind: 'file', dataDir: '/d', networkName: 'blue' } as const;
@@ -66,7 +66,7 @@ describe('spans', () => {
       { first: 1n, last: 9n },
       { first: 20n, last: 20n },
     ]);
-    expect(without(joined, [{ first: 3n, last: 20n }])).toEqual([{ first: 1n, last: 2n }]);
+    expect(subtract(joined, [{ first: 3n, last: 20n }])).toEqual([{ first: 1n, last: 2n }]);
     expect([sizeOf(joined), sizeOf(joined, 9n, 100n)]).toEqual([10n, 2n]);
   });
 });

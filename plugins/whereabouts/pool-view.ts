@@ -1,10 +1,10 @@
-import { contains, formatCidr, lastOf, networkOf } from '../../lib/net/cidr.ts';
+import { contains, formatCidr, lastAddress, networkOf } from '../../lib/net/cidr.ts';
 import { usableOf } from '../../lib/net/range.ts';
 import type { Configured } from './configured.ts';
 import { poolName } from './names.ts';
 import type { StorePlace } from './place.ts';
 import type { Entry, Pool } from './pool.ts';
-import { has, type Span, sizeOf, union, without } from './spans.ts';
+import { covers, type Span, sizeOf, subtract, union } from './spans.ts';
 
 /** `partly`: only a cell of several addresses. */
 export type State = 'free' | 'taken' | 'partly' | 'excluded' | 'static';
@@ -35,12 +35,12 @@ export interface Counts {
 /** Several configurations may give addresses of one pool, each of a part of it. */
 export function viewOf(place: StorePlace, pool: Pool, configured: readonly Configured[]): PoolView {
   const { cidr } = pool;
-  const span = { first: networkOf(cidr).value, last: lastOf(cidr).value };
+  const span = { first: networkOf(cidr).value, last: lastAddress(cidr).value };
   const taken = new Map(pool.held.map(({ ip, entry }) => [ip.value, entry]));
   const ranges = configured.flatMap(({ ranges }) => ranges.filter((range) => formatCidr(range.cidr) === pool.range));
   const usable = usableOf(cidr);
   const allowed = union(
-    ranges.length === 0 ? [usable ?? span] : ranges.flatMap(({ window, excluded }) => without([window], excluded)),
+    ranges.length === 0 ? [usable ?? span] : ranges.flatMap(({ window, excluded }) => subtract([window], excluded)),
   );
   const all = configured.flatMap(({ statics }) => statics).filter((ip) => contains(cidr, ip));
   const statics = [...new Set(all.map(({ value }) => value))].filter((value) => !taken.has(value));
@@ -63,7 +63,7 @@ function countsOf(
   statics: readonly bigint[],
 ): Counts {
   const used = [...taken.keys(), ...statics];
-  const within = BigInt(used.filter((value) => has(allowed, value)).length);
+  const within = BigInt(used.filter((value) => covers(allowed, value)).length);
   const addresses = sizeOf([span]);
   const free = sizeOf(allowed) - within;
   return {
@@ -80,7 +80,7 @@ export function stateOf({ allowed, taken, statics }: PoolView, first: bigint, la
   const within = (value: bigint): boolean => first <= value && value <= last;
   const held = first === last ? (taken.has(first) ? 1 : 0) : [...taken.keys()].filter(within).length;
   const fixed = statics.filter(within);
-  const used = [...taken.keys(), ...statics].filter((value) => within(value) && has(allowed, value)).length;
+  const used = [...taken.keys(), ...statics].filter((value) => within(value) && covers(allowed, value)).length;
   const isFree = sizeOf(allowed, first, last) > BigInt(used);
   if (held > 0) {
     return isFree ? 'partly' : 'taken';

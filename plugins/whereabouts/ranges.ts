@@ -3,7 +3,7 @@ import { bitsOf, formatIp, type Ip, parseIp, parseIpLenient } from '../../lib/ne
 import { narrow, type Range, rangeOf, usableOf } from '../../lib/net/range.ts';
 import type { IpamConf } from './config.ts';
 import { hostLocalIn } from './host-local.ts';
-import { fault } from './place.ts';
+import { confFault } from './place.ts';
 
 /** A range of the configuration, ready to be allocated from. */
 export interface ConfiguredRange {
@@ -36,7 +36,7 @@ function readRange(bounds: Bounds, where: string, parseBound: (text: string) => 
   const boundOf = (key: 'range_start' | 'range_end') => readBound(bounds[key], `${where}.${key}`, parseBound);
   const [wantedStart, wantedEnd] = [boundOf('range_start'), boundOf('range_end')];
   if (bounds.range === '') {
-    throw fault(`${where}.range`, '', ['it is empty', ...hostLocalIn(bounds)].join('; '));
+    throw confFault(`${where}.range`, '', ['it is empty', ...hostLocalIn(bounds)].join('; '));
   }
   const { cidr, start = wantedStart, end = wantedEnd } = readForm(bounds.range, `${where}.range`);
   refuseReversed(
@@ -46,7 +46,7 @@ function readRange(bounds: Bounds, where: string, parseBound: (text: string) => 
   );
   const usable = usableOf(cidr);
   if (usable === undefined) {
-    throw fault(
+    throw confFault(
       `${where}.range`,
       bounds.range,
       `net mask is too short, subnet ${formatCidr(cidr)} has no usable IP addresses`,
@@ -68,7 +68,7 @@ function readRange(bounds: Bounds, where: string, parseBound: (text: string) => 
 /** The lowest address of a window that ends before it begins would be given to nobody, and all above it to somebody. */
 function refuseReversed(start: Ip | undefined, end: Ip | undefined, [key, value]: readonly [string, string]): void {
   if (start !== undefined && end !== undefined && start.family === end.family && start.value > end.value) {
-    throw fault(key, value, `${formatIp(start)} lies after the end, ${formatIp(end)}`);
+    throw confFault(key, value, `${formatIp(start)} lies after the end, ${formatIp(end)}`);
   }
 }
 
@@ -81,11 +81,11 @@ function readForm(text: string, key: string): { cidr: Cidr; start?: Ip; end?: Ip
   const [left, right] = [text.slice(0, dash), text.slice(dash + 1)];
   const start = parseIpLenient(left);
   if (start === undefined) {
-    throw fault(key, text, `invalid range start IP: "${left}"`);
+    throw confFault(key, text, `invalid range start IP: "${left}"`);
   }
   const last = readCidr(right, text, key);
   if (!contains(last, start)) {
-    throw fault(key, text, `invalid range start for CIDR ${formatCidr(masked(last))}: ${formatIp(start)}`);
+    throw confFault(key, text, `invalid range start for CIDR ${formatCidr(masked(last))}: ${formatIp(start)}`);
   }
   return { cidr: masked(last), start, end: last.ip };
 }
@@ -93,7 +93,7 @@ function readForm(text: string, key: string): { cidr: Cidr; start?: Ip; end?: Ip
 function readCidr(text: string, whole: string, key: string): Cidr {
   const cidr = parseCidrLenient(text);
   if (cidr === undefined) {
-    throw fault(key, whole, `invalid CIDR ${text}`);
+    throw confFault(key, whole, `invalid CIDR ${text}`);
   }
   return cidr;
 }
@@ -104,7 +104,7 @@ function readBound(text: string, key: string, parse: (text: string) => Ip | unde
   }
   const ip = parse(text);
   if (ip === undefined) {
-    throw fault(key, text, 'it is not an IP address');
+    throw confFault(key, text, 'it is not an IP address');
   }
   return ip;
 }
@@ -113,7 +113,7 @@ function readExclusion(text: string, key: string): Range {
   const ip = parseIp(text);
   const cidr = ip === undefined ? parseCidr(text) : { ip, prefix: bitsOf(ip.family) };
   if (cidr === undefined) {
-    throw fault(key, text, 'could not parse exclude range');
+    throw confFault(key, text, 'could not parse exclude range');
   }
   return rangeOf(cidr);
 }

@@ -10,7 +10,7 @@ import type { Held, Pool } from './pool.ts';
 import { dataDirsIn, networksIn } from './stores.ts';
 
 /** The reservations of every network's store. One that cannot be read is told. */
-export async function recorded(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+export async function listRecords(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   const found: AttachmentRecord[] = [];
   for (const dataDir of dataDirsIn(confs)) {
     try {

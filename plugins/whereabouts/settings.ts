@@ -9,7 +9,7 @@ import { IpamConf, StoreConf, type WhereaboutsConf } from './config.ts';
 import { isFlatFileMissing, SET_FILE, withFlatFile } from './flat-file.ts';
 import { hostLocalIn } from './host-local.ts';
 import type { LogSettings } from './log.ts';
-import { fault, placeOf, type StorePlace } from './place.ts';
+import { confFault, placeOf, type StorePlace } from './place.ts';
 import type { Owner } from './plan.ts';
 import { type ConfiguredRange, readRanges } from './ranges.ts';
 import { readStatics } from './statics.ts';
@@ -41,7 +41,7 @@ export interface Settings {
 export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<WhereaboutsConf>): Settings {
   const ipam = ipamOf(call.conf.ipam);
   if (ipam.type !== 'whereabouts') {
-    throw fault('ipam.type', ipam.type, "only interested in networks whose IPAM type is 'whereabouts'");
+    throw confFault('ipam.type', ipam.type, "only interested in networks whose IPAM type is 'whereabouts'");
   }
   const about = 'args' in call ? call : NO_ATTACHMENT;
   const args = parseCniArgs(about.args, KNOWN_ARGS);
@@ -76,7 +76,7 @@ const NO_ATTACHMENT = { args: '', containerId: '', ifName: '' };
 function refuseNothing({ verb }: Call<unknown>, foreign: readonly string[]): void {
   if (foreign.length > 0 || !['STATUS', 'GC'].includes(verb)) {
     const why = 'there is no address to give: "range", "ipRanges" and "addresses" are empty, and CNI_ARGS have no IP';
-    throw fault('ipam.range', '', [why, ...foreign].join('; '));
+    throw confFault('ipam.range', '', [why, ...foreign].join('; '));
   }
 }
 
@@ -132,21 +132,21 @@ function storeOf(conf: StoreConf): StorePlace {
 function refuseClusterKeys(conf: IpamConf): void {
   const kubeconfig = conf.kubernetes?.kubeconfig ?? '';
   if (kubeconfig !== '') {
-    throw fault(
+    throw confFault(
       'ipam.datastore',
       'file',
       `"ipam.kubernetes.kubeconfig" is "${kubeconfig}" as well, and addresses are kept in one place only`,
     );
   }
   if (conf.node_slice_size !== '') {
-    throw fault('ipam.node_slice_size', conf.node_slice_size, 'the "file" datastore has no slices');
+    throw confFault('ipam.node_slice_size', conf.node_slice_size, 'the "file" datastore has no slices');
   }
 }
 
 function readGateway(text: string): Ip | undefined {
   const gateway = parseIpLenient(text);
   if (gateway === undefined && text !== '') {
-    throw fault('ipam.gateway', text, "couldn't parse gateway IP");
+    throw confFault('ipam.gateway', text, "couldn't parse gateway IP");
   }
   return gateway;
 }

@@ -9,7 +9,7 @@ import { mapOf } from './pool-map.ts';
 import { svgOf } from './pool-svg.ts';
 import type { PoolView } from './pool-view.ts';
 import { confsFor } from './stores.ts';
-import { chosen, viewsOf } from './views.ts';
+import { selectViews, viewsOf } from './views.ts';
 
 /** With more pools than this only one that is named is drawn. */
 const FEW = 4;
@@ -31,7 +31,7 @@ export async function show(args: readonly string[], scope: Scope, print: (line: 
   for (const fault of faults) {
     scope.log(fault);
   }
-  const pools = chosen(views, positionals[0]);
+  const pools = selectViews(views, positionals[0]);
   if (values.svg !== undefined) {
     writeSvg(values.svg, pools);
   }

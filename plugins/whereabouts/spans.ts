@@ -18,7 +18,7 @@ export function union(spans: readonly Span[]): readonly Span[] {
 }
 
 /** What is in the first and not in the second. */
-export function without(spans: readonly Span[], others: readonly Span[]): readonly Span[] {
+export function subtract(spans: readonly Span[], others: readonly Span[]): readonly Span[] {
   let rest = spans;
   for (const other of others) {
     rest = rest.flatMap(({ first, last }) => {
@@ -34,7 +34,7 @@ export function without(spans: readonly Span[], others: readonly Span[]): readon
   return rest;
 }
 
-export const has = (spans: readonly Span[], value: bigint): boolean =>
+export const covers = (spans: readonly Span[], value: bigint): boolean =>
   spans.some(({ first, last }) => first <= value && value <= last);
 
 /** How many numbers there are, in all or between two. */

@@ -5,7 +5,7 @@ import type { Version } from '../../lib/cni/versions.ts';
 import { type Cidr, contains, formatCidr, parseCidrLenient } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, parseIp, parseIpLenient } from '../../lib/net/ip.ts';
 import type { IpamConf } from './config.ts';
-import { fault } from './place.ts';
+import { confFault } from './place.ts';
 
 interface Static {
   readonly address: Cidr;
@@ -42,11 +42,11 @@ function readConfigured(entry: IpamConf['addresses'][number], index: number): St
   const key = `ipam.addresses[${index}]`;
   const address = parseCidrLenient(entry.address);
   if (address === undefined) {
-    throw fault(`${key}.address`, entry.address, 'invalid CIDR address');
+    throw confFault(`${key}.address`, entry.address, 'invalid CIDR address');
   }
   const gateway = entry.gateway === '' ? undefined : parseIp(entry.gateway);
   if (gateway === undefined && entry.gateway !== '') {
-    throw fault(`${key}.gateway`, entry.gateway, 'it is not an IP address');
+    throw confFault(`${key}.gateway`, entry.gateway, 'it is not an IP address');
   }
   return { address, gateway };
 }

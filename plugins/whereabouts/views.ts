@@ -52,7 +52,7 @@ async function viewsAt(place: StorePlace, all: readonly Configured[], scope: Sco
  * @param wanted name or range of a pool; undefined takes all
  * @throws CniError when there is none of them
  */
-export function chosen(views: readonly PoolView[], wanted: string | undefined): readonly PoolView[] {
+export function selectViews(views: readonly PoolView[], wanted: string | undefined): readonly PoolView[] {
   const found = views.filter(({ name, pool }) => wanted === undefined || name === wanted || pool.range === wanted);
   if (wanted !== undefined && found.length === 0) {
     const known = views.map(({ name }) => `"${name}"`).join(', ');

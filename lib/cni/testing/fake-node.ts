@@ -14,7 +14,7 @@ import { fakePlugin } from './fake-plugin.ts';
 import { fakeScope, openingOf } from './fake-scope.ts';
 
 /** A call that a plugin of the fake node received. */
-export interface Seen {
+export interface Recorded {
   readonly verb: string;
   readonly type: string;
   readonly ifName: string;
@@ -30,7 +30,7 @@ export interface FakeNode extends Disposable {
   readonly netnsPath: string;
   /** links in the container */
   readonly links: Set<string>;
-  readonly seen: Seen[];
+  readonly seen: Recorded[];
   readonly stderr: string[];
   readonly slept: number[];
   /** the failure of a call, or undefined; asked before anything changes */

@@ -165,7 +165,7 @@ export function decodeNextHops(multipath: Buffer): readonly NextHop[] {
  *
  * @param each one route per next hop, as the kernel stores IPv6 routes
  */
-export function throughLink(body: Buffer, index: number, each: boolean): readonly Buffer[] {
+export function routesThrough(body: Buffer, index: number, each: boolean): readonly Buffer[] {
   const { multipath } = decodeRoute(body).attributes;
   if (multipath === undefined) {
     return [body];

@@ -7,7 +7,7 @@ import { LoadedPools } from '../loaded-pools.ts';
 import { probeFolder } from '../probe.ts';
 import { Connection } from './connection.ts';
 import { NoRoom, StoreDamaged } from './faults.ts';
-import { giveSpace, isKept, keepSpace } from './kept-space.ts';
+import { giveSpace, hasKeptSpace, keepSpace } from './kept-space.ts';
 import { databaseIn, databasesIn } from './place.ts';
 import { makeSequence, readSequence, type Sequence, sequenceIn } from './sequence.ts';
 import { readStored, Transaction, writeStored } from './transaction.ts';
@@ -84,7 +84,7 @@ export class EmbeddedEngine implements Engine, Disposable {
   }
 
   private keepSpace(): void {
-    if (!isKept(this.folder)) {
+    if (!hasKeptSpace(this.folder)) {
       keepSpace(this.folder);
     }
   }

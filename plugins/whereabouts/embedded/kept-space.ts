@@ -11,7 +11,7 @@ const NAMES = ['kept-space.1', 'kept-space.2'];
 const BYTES = 128 * 1024;
 
 /** Is all of it there? Two looks at the file system. */
-export const isKept = (folder: string): boolean =>
+export const hasKeptSpace = (folder: string): boolean =>
   NAMES.every((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size === BYTES);
 
 /**

@@ -34,7 +34,7 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 
 /** Each a message of the kernel without its header. */
-export interface Kept {
+export interface NetworkState {
   /** index that the link had */
   readonly index: number;
   /** when they were told, in seconds since the node was started: lifetimes run from then on */
@@ -50,7 +50,7 @@ export interface Kept {
  *
  * @throws ErrnoError
  */
-export async function keep(netlink: Conversation, index: number): Promise<Kept> {
+export async function saveState(netlink: Conversation, index: number): Promise<NetworkState> {
   const takenAt = Math.floor(uptime());
   const addresses = (
     await listed(netlink, RTM_GETADDR, encodeAddress({ family: 0, prefix: 0, index }, {}), 'addresses')
@@ -70,7 +70,7 @@ export async function keep(netlink: Conversation, index: number): Promise<Kept> 
 }
 
 /** Routes through nexthop objects, which go with their link: they are plain routes from then on. */
-export const nexthopsLost = ({ routes }: Kept): readonly string[] =>
+export const nexthopsLost = ({ routes }: NetworkState): readonly string[] =>
   routes.flatMap((body) => {
     const { nexthopId } = decodeRoute(body).attributes;
     return nexthopId === undefined

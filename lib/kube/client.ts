@@ -1,0 +1,138 @@
+import type { ReadAccess } from './access.ts';
+import {
+  ApiError,
+  type CollectionPath,
+  type DeletePreconditions,
+  type KubeApi,
+  type KubeObject,
+  type ListOptions,
+  type ObjectPath,
+  type Patch,
+} from './api.ts';
+import { ask, type Question } from './ask.ts';
+import { collectionPath, objectPath, pagePath, patchPath, textOf } from './paths.ts';
+import { openSessions } from './sessions.ts';
+
+export interface ClientOptions {
+  /** where the context names no namespace */
+  readonly namespace: string;
+  /** at once to the server; requests beyond them wait */
+  readonly connections?: number;
+  /** for a request, with all its repetitions */
+  readonly timeoutMs?: number;
+  /** objects in a page of a list */
+  readonly pageSize?: number;
+}
+
+/** A server and the connections to it, which calls with different signals share. */
+export interface KubeClient extends Disposable {
+  /** @param signal ends waiting requests with its reason */
+  api(signal?: AbortSignal): KubeApi;
+}
+
+const CONNECTIONS = 4;
+const TIMEOUT_MS = 5_000;
+const PAGE_SIZE = 500;
+
+/** A list whose pages expire that often changes faster than it can be read. */
+const LIST_ATTEMPTS = 3;
+const GONE = 410;
+
+const JSON_TYPE = 'application/json';
+const PATCH_TYPES: Readonly<Record<Patch['type'], string>> = {
+  json: 'application/json-patch+json',
+  merge: 'application/merge-patch+json',
+  apply: 'application/apply-patch+yaml', // JSON is YAML
+};
+
+/**
+ * Opens a client, which connects with its first request.
+ *
+ * @param readAccess is asked once more when the server does not accept the credentials
+ * @throws CniError when the credentials cannot be read; ApiError when a certificate or a key is none
+ */
+export async function openClient(readAccess: ReadAccess, options: ClientOptions): Promise<KubeClient> {
+  const { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, pageSize = PAGE_SIZE } = options;
+  const sessions = await openSessions(readAccess, connections);
+  return {
+    api: (signal) => ({
+      ...verbs((question) => ask(sessions, question, { timeoutMs, signal }), pageSize),
+      namespace: sessions.current.access.namespace ?? options.namespace,
+    }),
+    [Symbol.dispose]: () => sessions[Symbol.dispose](),
+  };
+}
+
+type Ask = (question: Question) => Promise<object>;
+
+function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace'> {
+  return {
+    get: async <T extends KubeObject>(path: ObjectPath) =>
+      (await answerTo({ method: 'GET', path: objectPath(path), action: `get ${textOf(path)}` })) as T,
+    list: <T extends KubeObject>(path: CollectionPath, selection: ListOptions = {}) =>
+      unexpired(() => everyPage<T>(answerTo, path, selection, pageSize)),
+    create: async <T extends KubeObject>(path: CollectionPath, object: T) =>
+      (await answerTo({
+        method: 'POST',
+        path: collectionPath(path),
+        body: JSON.stringify(object),
+        contentType: JSON_TYPE,
+        action: `create ${textOf({ ...path, name: object.metadata.name })}`,
+      })) as T,
+    patch: async <T extends KubeObject>(path: ObjectPath, patch: Patch) =>
+      (await answerTo({
+        method: 'PATCH',
+        path: patchPath(path, patch),
+        body: JSON.stringify(patch.body),
+        contentType: PATCH_TYPES[patch.type],
+        action: `patch ${textOf(path)}`,
+      })) as T,
+    delete: async (path: ObjectPath, preconditions?: DeletePreconditions) => {
+      await answerTo({
+        method: 'DELETE',
+        path: objectPath(path),
+        body: JSON.stringify({ apiVersion: 'v1', kind: 'DeleteOptions', preconditions }),
+        contentType: JSON_TYPE,
+        action: `delete ${textOf(path)}`,
+      });
+    },
+  };
+}
+
+interface Page<T> {
+  readonly items?: readonly T[];
+  readonly metadata?: { readonly continue?: string };
+}
+
+async function everyPage<T>(
+  answerTo: Ask,
+  path: CollectionPath,
+  selection: ListOptions,
+  pageSize: number,
+): Promise<readonly T[]> {
+  const found: T[] = [];
+  let next: string | undefined;
+  do {
+    const page = (await answerTo({
+      method: 'GET',
+      path: pagePath(path, selection, pageSize, next),
+      action: `list ${textOf(path)}`,
+    })) as Page<T>;
+    found.push(...(page.items ?? []));
+    next = page.metadata?.continue || undefined; // '' on the last page
+  } while (next !== undefined);
+  return found;
+}
+
+/** The server forgets the state that the pages are of after some minutes: then from the beginning. */
+async function unexpired<T>(list: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await list();
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === GONE) || attempt === LIST_ATTEMPTS) {
+        throw error;
+      }
+    }
+  }
+}
