@@ -21,10 +21,11 @@ export interface Seen {
 /** A reservation that is the attachment's own. */
 export interface Claim extends Protection, Seen {
   readonly name: string;
-  /** made by this transaction; otherwise it was there before, and stays when the transaction fails */
-  readonly isNew: boolean;
-  /** It was left by somebody who may be deleting it this very moment, without looking. */
-  readonly isAdopted: boolean;
+  /**
+   * `made` by this transaction, which takes it back when it fails; `found` beside what the attachment held, and good as
+   * long as that is held; `adopted`: left by somebody who may be deleting it this very moment, maybe without looking
+   */
+  readonly origin: 'made' | 'found' | 'adopted';
 }
 
 /** Who has a reservation. */
@@ -51,11 +52,12 @@ export const seenOf = (reservation: IpReservation): Seen => ({
   claimant: claimantOf(reservation),
 });
 
-export const claimOf = (
-  protection: Protection,
-  reservation: IpReservation,
-  { isNew = false, isAdopted = false } = {},
-): Claim => ({ ...protection, ...seenOf(reservation), name: nameOf(protection), isNew, isAdopted });
+export const claimOf = (protection: Protection, reservation: IpReservation, origin: Claim['origin']): Claim => ({
+  ...protection,
+  ...seenOf(reservation),
+  name: nameOf(protection),
+  origin,
+});
 
 /** Others delete and make the same reservation meanwhile. */
 const TRIES = 8;
@@ -72,7 +74,7 @@ export async function claim(protection: Protection, requests: Requests): Promise
     const spec = { podref: entry.podref, ifname: entry.ifname };
     const created = await requests.createReservation(name, entry.id, spec);
     if (created !== undefined) {
-      return claimOf(protection, created, { isNew: true });
+      return claimOf(protection, created, 'made');
     }
     const other = await requests.readReservation(name);
     if (other === undefined) {
@@ -82,11 +84,11 @@ export async function claim(protection: Protection, requests: Requests): Promise
       return holderOf(other);
     }
     if (claimantOf(other) === entry.id) {
-      return claimOf(protection, other, { isNew: true }); // the answer was lost
+      return claimOf(protection, other, 'made'); // the answer was lost
     }
     const adopted = await adopt(name, other, entry, requests);
     if (adopted !== undefined) {
-      return claimOf(protection, adopted, { isAdopted: true });
+      return claimOf(protection, adopted, 'adopted');
     }
   }
   return undefined;

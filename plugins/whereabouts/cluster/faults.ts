@@ -19,12 +19,10 @@ export const isTransient = (error: ApiError): boolean =>
 export const isTooLarge = ({ status, message }: ApiError): boolean =>
   status === TOO_LARGE || /request is too large|trying to send message larger than max/.test(message);
 
-/** @param doing what it was asked for: `read pool "x"` */
-export function faultOf(error: unknown, doing: string): unknown {
+/** The client's message says what was asked for. */
+export function faultOf(error: unknown): unknown {
   return error instanceof ApiError
-    ? new CniError(isTransient(error) ? 'tryAgainLater' : 'internal', `cannot ${doing}: ${messageOf(error)}`, {
-        cause: error,
-      })
+    ? new CniError(isTransient(error) ? 'tryAgainLater' : 'internal', messageOf(error), { cause: error })
     : error;
 }
 

@@ -9,6 +9,7 @@ import { isInside } from './stored-pool.ts';
  * addresses turned out to be reserved that no pool shows, all reservations are read at once.
  */
 export async function findReservations(one: Try, steps: readonly Step[]): Promise<void> {
+  one.progress.forgetFound();
   const protecting = steps.filter((step) => isReserving(step) && step.asked.protectOverlaps);
   await Promise.all([
     inParallel(unknown(one, protecting), (protection) => look(one, protection)),
@@ -48,7 +49,7 @@ async function look({ progress, requests }: Try, protection: Protection): Promis
     return; // it is made with the commit
   }
   if (isOwn(found, protection.entry)) {
-    progress.claims.set(name, claimOf(protection, found));
+    progress.claims.set(name, claimOf(protection, found, 'found'));
   } else {
     progress.findForeign(name, holderOf(found));
   }

@@ -109,7 +109,7 @@ function explain(pools: readonly LoadedPool[], { progress, isStrict }: Loading):
     const times = (progress.unexplained.get(name) ?? 0) + 1;
     progress.unexplained.set(name, times);
     if (times >= UNEXPLAINED) {
-      throw new CniError('internal', `cannot change pool "${name}": ${refused.refusal}`);
+      throw new CniError('internal', refused.refusal);
     }
   }
 }

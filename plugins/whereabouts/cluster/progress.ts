@@ -69,6 +69,13 @@ export class Progress {
     this.found++;
   }
 
+  /** What was held may have been released since, with its reservation. */
+  forgetFound(): void {
+    for (const { name } of [...this.claims.values()].filter(({ origin }) => origin === 'found')) {
+      this.claims.delete(name);
+    }
+  }
+
   get hasFoundMany(): boolean {
     return this.found >= MANY && !this.knowsAll;
   }

@@ -53,11 +53,10 @@ export async function claimAll({ progress, requests }: Try, wanted: readonly Pro
  */
 export async function confirmAdopted(one: Try): Promise<boolean> {
   const { progress, requests } = one;
-  const adopted = [...progress.claims.values()].filter((own) => own.isAdopted && isUsed(one, own));
+  const adopted = [...progress.claims.values()].filter((own) => own.origin === 'adopted' && isUsed(one, own));
   const lost = await inParallel(adopted, async (own) => {
     const now = await requests.readReservation(own.name);
     if (now?.metadata.uid === own.uid) {
-      progress.claims.set(own.name, { ...own, isAdopted: false });
       return undefined;
     }
     progress.claims.delete(own.name);
@@ -74,7 +73,7 @@ export async function releaseUnused(one: Try): Promise<void> {
   const { progress, requests } = one;
   // Where a pool still has the address, it is given back there first.
   const unused = [...progress.claims.values()].filter(
-    (own) => own.isNew && !isUsed(one, own) && !progress.freed.has(own.name),
+    (own) => own.origin === 'made' && !isUsed(one, own) && !progress.freed.has(own.name),
   );
   await inParallel(unused, async (own) => {
     await unclaim(own.name, own.entry, own, requests);

@@ -48,11 +48,11 @@ export class Requests {
   }
 
   readPool(name: string): Promise<IpPool | undefined> {
-    return this.found(`read pool "${name}"`, () => this.api.get<IpPool>(poolAt(this.api.namespace, name)));
+    return this.found(() => this.api.get<IpPool>(poolAt(this.api.namespace, name)));
   }
 
   listPools(): Promise<readonly IpPool[]> {
-    return this.always('list pools', () => this.api.list<IpPool>(poolsIn(this.api.namespace)));
+    return this.always(() => this.api.list<IpPool>(poolsIn(this.api.namespace)));
   }
 
   /**
@@ -61,7 +61,7 @@ export class Requests {
    */
   createPool(name: string, spec: IpPool['spec']): Promise<boolean> {
     const { namespace } = this.api;
-    return this.changing(`create pool "${name}"`, async () => {
+    return this.changing(async () => {
       try {
         await this.once(() => this.api.create(poolsIn(namespace), poolObject(namespace, name, spec)));
         return true;
@@ -77,7 +77,7 @@ export class Requests {
    */
   patchPool(name: string, body: JsonPatch, entries: number): Promise<Patched> {
     const path = poolAt(this.api.namespace, name);
-    return this.changing(`change pool "${name}"`, async () => {
+    return this.changing(async () => {
       try {
         await this.once(() => this.api.patch<IpPool>(path, { type: 'json', body }), [CONFLICT]);
         return 'done';
@@ -99,18 +99,18 @@ export class Requests {
 
   readReservation(name: string): Promise<IpReservation | undefined> {
     const path = reservationAt(this.api.namespace, name);
-    return this.found(`read reservation "${name}"`, () => this.api.get<IpReservation>(path));
+    return this.found(() => this.api.get<IpReservation>(path));
   }
 
   listReservations(): Promise<readonly IpReservation[]> {
-    return this.always('list reservations', () => this.api.list<IpReservation>(reservationsIn(this.api.namespace)));
+    return this.always(() => this.api.list<IpReservation>(reservationsIn(this.api.namespace)));
   }
 
   /** Asked again when nobody knows: the name is there once. @returns undefined when there is one already */
   createReservation(name: string, claimant: string, spec: IpReservation['spec']): Promise<IpReservation | undefined> {
     const { namespace } = this.api;
     const object = reservationObject(namespace, name, claimant, spec);
-    return this.always(`create reservation "${name}"`, async () => {
+    return this.always(async () => {
       try {
         return await this.api.create(reservationsIn(namespace), object);
       } catch (error) {
@@ -122,7 +122,7 @@ export class Requests {
   /** Asked again when nobody knows: its tests see what was done. @returns undefined when it has changed */
   patchReservation(name: string, body: JsonPatch): Promise<IpReservation | undefined> {
     const path = reservationAt(this.api.namespace, name);
-    return this.always(`claim reservation "${name}"`, async () => {
+    return this.always(async () => {
       try {
         return await this.api.patch<IpReservation>(path, { type: 'json', body });
       } catch (error) {
@@ -134,7 +134,7 @@ export class Requests {
   /** Asked again when nobody knows: only this very object goes. @returns false when it has changed */
   deleteReservation(name: string, preconditions: DeletePreconditions): Promise<boolean> {
     const path = reservationAt(this.api.namespace, name);
-    return this.always(`delete reservation "${name}"`, async () => {
+    return this.always(async () => {
       try {
         await this.api.delete(path, preconditions);
         return true;
@@ -145,8 +145,8 @@ export class Requests {
     });
   }
 
-  private found<T>(doing: string, work: () => Promise<T>): Promise<T | undefined> {
-    return this.always(doing, async () => {
+  private found<T>(work: () => Promise<T>): Promise<T | undefined> {
+    return this.always(async () => {
       try {
         return await work();
       } catch (error) {
@@ -155,22 +155,22 @@ export class Requests {
     });
   }
 
-  private async always<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  private async always<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await this.repeat(work, isTransient);
     } catch (error) {
-      throw faultOf(error, doing);
+      throw faultOf(error);
     }
   }
 
-  private async changing<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  private async changing<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       if (error instanceof ApiError && error.isOutcomeUnknown && !isTooLarge(error)) {
-        throw new OutcomeUnknown(`cannot ${doing}: ${messageOf(error)}`, { cause: error });
+        throw new OutcomeUnknown(messageOf(error), { cause: error });
       }
-      throw faultOf(error, doing);
+      throw faultOf(error);
     }
   }
 

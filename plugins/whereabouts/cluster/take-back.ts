@@ -28,7 +28,7 @@ export async function takeBack(one: Try): Promise<void> {
     const requests = one.lastRequests();
     const pools = [...Map.groupBy(progress.made, ({ pool }) => pool)];
     await inParallel(pools, ([name, made]) => takeFromPool(name, made, requests));
-    const claims = [...progress.claims.values()].filter(({ isNew }) => isNew);
+    const claims = [...progress.claims.values()].filter(({ origin }) => origin === 'made');
     await inParallel(claims, (own) => unclaim(own.name, own.entry, own, requests));
     if (progress.isUnsure) {
       await bury(one, SURE_AFTER_MS);

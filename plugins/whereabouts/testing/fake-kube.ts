@@ -26,13 +26,16 @@ export interface FakeKubeOptions {
 
 type Stored = KubeObject & Readonly<Record<string, unknown>>;
 
-/** An API server in memory, which does as the real one does: versions, tests of patches, preconditions, and all its ways to fail. */
+/**
+ * An API server in memory, which does as the real one does: versions, tests of patches, preconditions, and all its ways to
+ * fail. What it gives is what it has: nobody writes into objects.
+ */
 export class FakeKube implements KubeApi {
   readonly namespace = 'kube-system';
   readonly requests: Request[] = [];
   private readonly objects = new Map<string, Stored>();
   private options: FakeKubeOptions;
-  private version = 100;
+  private readonly version = { last: 100 };
 
   constructor(options: FakeKubeOptions = {}) {
     this.options = options;
@@ -40,6 +43,11 @@ export class FakeKube implements KubeApi {
 
   use(options: FakeKubeOptions): void {
     this.options = options;
+  }
+
+  /** The same server for a client to whom other things happen. */
+  as(options: FakeKubeOptions): KubeApi {
+    return Object.assign(Object.create(this) as FakeKube, { options });
   }
 
   /** `GET 1, PATCH 2`, and from now on they count anew. */
@@ -61,7 +69,7 @@ export class FakeKube implements KubeApi {
   }
 
   all<T extends KubeObject>(plural: string): readonly T[] {
-    return [...this.objects].flatMap(([key, object]) => (key.startsWith(`${plural}/`) ? [clone(object) as never] : []));
+    return [...this.objects].flatMap(([key, object]) => (key.startsWith(`${plural}/`) ? [object as never] : []));
   }
 
   get<T extends KubeObject>({ resource: { plural }, name }: ObjectPath): Promise<T> {
@@ -126,6 +134,9 @@ export class FakeKube implements KubeApi {
       case 500:
         throw unknown('an error on the server', 500);
       case 409:
+        if (request.verb !== 'PATCH') {
+          break; // what can be refused for its version is a change
+        }
         throw failure(409, 'Conflict', 'the object has been modified');
       case 'lost request':
         throw unknown('socket hang up');
@@ -135,9 +146,9 @@ export class FakeKube implements KubeApi {
       default:
         break;
     }
-    const answer = clone(work());
+    const answer = work();
     await this.turns();
-    if (mishap !== 'none') {
+    if (mishap === 'lost answer' || mishap === 504) {
       throw unknown(`timed out after commit`, mishap === 504 ? 504 : undefined);
     }
     return answer;
@@ -152,7 +163,7 @@ export class FakeKube implements KubeApi {
   }
 
   private store(key: string, object: Stored): Stored {
-    const resourceVersion = String(++this.version);
+    const resourceVersion = String(++this.version.last);
     const uid = this.objects.get(key)?.metadata.uid ?? `uid-${resourceVersion}`;
     const stored = { ...object, metadata: { ...object.metadata, uid, resourceVersion } };
     this.objects.set(key, stored);
