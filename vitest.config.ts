@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['{lib,plugins,bundle,scripts}/**/*.test.ts'],
-          exclude: ['**/*.netns.test.ts'],
+          exclude: ['**/*.netns.test.ts', '**/*.cluster.test.ts'],
           testTimeout: 60_000, // thousands of random operations, on a machine with far too much to do
         },
       },
@@ -38,6 +38,15 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['{lib,plugins}/**/*.cluster.test.ts', 'conformance/cluster/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 900_000, // run alone, the first one may build the servers
         },
       },
       {

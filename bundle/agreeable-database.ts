@@ -11,6 +11,7 @@ export function agreeableDatabase(): Database {
     application_id: 0,
     journal_mode: 'wal',
     quick_check: 'ok',
+    page_count: 1,
   };
   const table = (sql: string): Table => tables[/(?:FROM|INTO|UPDATE) (\w+)/.exec(sql)?.[1] ?? ''] ?? [];
   return {
@@ -35,7 +36,7 @@ export function agreeableDatabase(): Database {
 }
 
 const COLUMNS: Readonly<Record<string, readonly string[]>> = {
-  store: ['id', 'sequence', 'checksum'],
+  store: ['id', 'sequence', 'base', 'checksum'],
   reservation: ['network', 'range', 'key', 'address', 'container', 'interface', 'pod', 'conf', 'checksum'],
   free: ['network', 'range', 'first', 'last', 'checksum'],
 };

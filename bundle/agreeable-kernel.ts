@@ -1,4 +1,5 @@
 /** A fake kernel with one parent interface that accepts everything and remembers the links it made. */
+
 import { openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -9,6 +10,7 @@ import {
   RTM_GETLINK,
   RTM_NEWLINK,
 } from '../lib/netlink/codec/link.ts';
+import { NLM_F_CREATE, NLM_F_DUMP } from '../lib/netlink/constants.ts';
 import type { Native } from '../lib/netns/native.ts';
 
 export const PARENT = 'parent0';
@@ -16,8 +18,6 @@ export const PARENT = 'parent0';
 const PARENT_INDEX = 2;
 const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
-const NLM_F_DUMP = 0x300;
-const NLM_F_CREATE = 0x400;
 const HEADER_BYTES = 16;
 const CLONE_NEWNET = 0x4000_0000;
 const ENODEV = 19;
@@ -79,7 +79,8 @@ function answerTo(request: Buffer, links: Map<string, Link>): Buffer {
   const done = message(NLMSG_DONE, sequence, [Buffer.alloc(4)]);
   const agreed = message(NLMSG_ERROR, sequence, [Buffer.alloc(20)]);
   if ((flags & NLM_F_DUMP) === NLM_F_DUMP && (flags & NLM_F_CREATE) === 0) {
-    return type === RTM_GETLINK ? Buffer.concat([linkMessage(sequence, PARENT, { index: PARENT_INDEX }), done]) : done;
+    const all = type === RTM_GETLINK ? [...links].map((link) => linkMessage(sequence, ...link)) : [];
+    return Buffer.concat([...all, done]);
   }
   const isLink = [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
   const { index, attributes } = isLink ? decodeLink(request.subarray(HEADER_BYTES)) : { index: 0, attributes: {} };

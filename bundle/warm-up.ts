@@ -8,23 +8,27 @@ import type { JsonObject } from '../lib/cni/json.ts';
 import { runPlugin } from '../lib/cni/run.ts';
 import { makeScope, type Scope, scopeWith } from '../lib/cni/scope.ts';
 import { makeSuite, type Registry } from '../lib/cni/suite.ts';
+import { openClient } from '../lib/kube/client.ts';
+import { readKubeconfig } from '../lib/kube/kubeconfig.ts';
 import { makeNode, type Node } from '../lib/node/node.ts';
 import { MARK_BYTES, markOf } from '../lib/sys/build-id.ts';
 import { formatSequence, sequenceIn } from '../plugins/whereabouts/embedded/sequence.ts';
+import { agreeableConnector } from './agreeable-api-server.ts';
 import { agreeableDatabase } from './agreeable-database.ts';
 import { agreeableNative, PARENT } from './agreeable-kernel.ts';
-import { claimFolder } from './claim.ts';
 
 /** Enough for V8 to find out what is called often. */
 const ROUNDS = 15;
 
-/** Always the same, for reproducible builds: its name ends up in the snapshot. */
+/** Always the same, for reproducible builds: its name ends up in the snapshot. One build at a time comes here. */
 const FOLDER = '/tmp/braid-build-warm-up';
 const MARK = markOf('rehearsal');
 
 /** @throws Error when a call of the rehearsal fails: the build would be slower, unnoticed */
 export async function warmUp(registry: Registry): Promise<void> {
-  const folder = await claimFolder(FOLDER);
+  const folder = FOLDER;
+  rmSync(folder, { recursive: true, force: true }); // of a build that was killed
+  mkdirSync(folder, { mode: 0o700 });
   try {
     const bin = join(folder, 'bin');
     mkdirSync(bin);
@@ -42,6 +46,7 @@ export async function warmUp(registry: Registry): Promise<void> {
           await rehearse(verb, conf, scope, results);
         }
       }
+      await askApiServer(folder);
     }
     await resetTimers();
   } finally {
@@ -119,6 +124,43 @@ async function rehearse(verb: string, conf: Rehearsed, scope: Scope, results: Ma
   if (verb === 'ADD') {
     results.set(verb, JSON.parse(stdout) as JsonObject);
   }
+}
+
+const KUBECONFIG = `apiVersion: v1
+kind: Config
+clusters:
+- name: warm
+  cluster:
+    server: https://192.0.2.1:6443
+users:
+- name: warm
+  user:
+    token: "warm"
+contexts:
+- name: warm
+  context: {cluster: warm, user: warm, namespace: kube-system}
+current-context: warm
+`;
+
+const POOLS = {
+  resource: { group: 'whereabouts.cni.cncf.io', version: 'v1alpha1', plural: 'ippools' },
+  namespace: 'kube-system',
+};
+
+/** What a call asks that keeps addresses in a cluster. */
+async function askApiServer(folder: string): Promise<void> {
+  const path = join(folder, 'kubeconfig');
+  writeFileSync(path, KUBECONFIG);
+  const options = { namespace: 'kube-system', connector: agreeableConnector };
+  using client = await openClient(() => readKubeconfig(path), options);
+  const api = client.api();
+  const pool = { ...POOLS, name: 'warm' };
+  await api.list(POOLS);
+  await api.get(pool);
+  await Promise.all(Array.from({ length: 16 }, () => api.create(POOLS, { metadata: { name: 'warm' } })));
+  const body = [{ op: 'test', path: '/spec/allocations/1', value: null }] as const;
+  await api.patch(pool, { type: 'json', body });
+  await api.delete(pool, { uid: 'warm' });
 }
 
 function agreeableHost(registry: Registry, folder: string): Scope {

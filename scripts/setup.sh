@@ -8,7 +8,7 @@ cd "$ROOT"
 
 readonly OLDEST_NODE=18
 readonly OLDEST_GO=21 # minor version; since then Go can fetch another version
-readonly NEW_ENOUGH_GO=25
+readonly NEW_ENOUGH_GO=26
 readonly FETCHED_GO=go1.26.8
 
 say() { printf '%s\n' "$*" >&2; }
@@ -134,6 +134,13 @@ install_containerd() {
   fi
   say 'building containerd 2 if missing (minutes)'
   with_go node conformance/containerd/install.ts --with containerd2 || die 'cannot build containerd 2: see above'
+}
+
+# The Kubernetes API server of conformance/cluster and its etcd.
+install_servers() {
+  find_go >/dev/null || ! node conformance/cluster/servers.ts >/dev/null 2>&1 || return 0 # both are there
+  say 'building kube-apiserver and etcd if missing (5 to 10 minutes)'
+  with_go node conformance/cluster/servers.ts || die 'cannot build kube-apiserver and etcd: see above'
 }
 
 # with_go COMMAND…: with a recent Go on the PATH, or one that fetches it.

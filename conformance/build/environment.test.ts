@@ -137,7 +137,7 @@ describe('the standalone program', () => {
     const env = { ...BASE_ENV, ...given, CNI_COMMAND: 'STATUS', CNI_PATH: bin };
     await mustRun([join(STANDALONE, 'macvlan')], {
       env,
-      stdin: JSON.stringify({ ...conf, ipam: { type: 'spy' } }),
+      stdin: JSON.stringify({ ...conf, linkInContainer: true, ipam: { type: 'spy' } }), // no parent to look at
     });
     const seen = Object.fromEntries(
       readFileSync(join(folder, 'seen'), 'utf8')

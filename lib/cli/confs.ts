@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../cni/errors.ts';
-import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
+import { isObject, type Json, type JsonObject, lookUp, textIn } from '../cni/json.ts';
 import { isMissing } from '../sys/io-error.ts';
 
 /** A file in the runtime's configuration folder. */
@@ -61,12 +61,6 @@ export function confsOfType(
 /** Without duplicates. */
 export function distinct(confs: readonly JsonObject[]): readonly JsonObject[] {
   return [...new Map(confs.map((conf) => [JSON.stringify(conf), conf])).values()];
-}
-
-/** A string of a configuration; '' when absent. */
-export function textIn(document: JsonObject, key: string): string {
-  const value = lookUp(document, key);
-  return typeof value === 'string' ? value : '';
 }
 
 const pick = (document: JsonObject, ...keys: readonly string[]): JsonObject =>

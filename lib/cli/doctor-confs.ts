@@ -1,12 +1,12 @@
 import { messageOf } from '../cni/errors.ts';
 import type { Finding } from '../cni/findings.ts';
-import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
+import { isObject, type Json, type JsonObject, lookUp, textIn } from '../cni/json.ts';
 import { refuseName } from '../cni/network.ts';
 import { type NetworkList, parseNetwork } from '../cni/network-list.ts';
 import type { Plugin } from '../cni/plugin.ts';
 import { readCall } from '../cni/read-call.ts';
 import type { Scope } from '../cni/scope.ts';
-import { type ConfFile, textIn } from './confs.ts';
+import type { ConfFile } from './confs.ts';
 import { type Plugins, type UnreadKey, unreadKeys, unreadListKeys } from './doctor-keys.ts';
 
 /** The environment of a dummy ADD. */

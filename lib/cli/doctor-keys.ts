@@ -1,7 +1,6 @@
-import { isObject, type Json, type JsonObject, lookUp } from '../cni/json.ts';
+import { isObject, type Json, type JsonObject, lookUp, textIn } from '../cni/json.ts';
 import { type KnownKeys, keysOf, mergedKeys } from '../cni/known-keys.ts';
 import type { Plugin } from '../cni/plugin.ts';
-import { textIn } from './confs.ts';
 import { nearest } from './nearest.ts';
 
 /** A key that nothing reads. */

@@ -1,13 +1,12 @@
 import { delegateTimeoutMs, loaderIn } from '../cni/delegate.ts';
 import { messageOf } from '../cni/errors.ts';
-import type { JsonObject } from '../cni/json.ts';
+import { type JsonObject, textIn } from '../cni/json.ts';
 import { delNetwork, type RuntimeConf } from '../cni/network.ts';
 import { parseNetwork } from '../cni/network-list.ts';
 import { listCached } from '../cni/result-cache.ts';
 import { runPlugin } from '../cni/run.ts';
 import { type Scope, scopeWith } from '../cni/scope.ts';
 import { removeStaleLocks } from '../sys/lock.ts';
-import { textIn } from './confs.ts';
 import { CRI_OPTION } from './cri.ts';
 import { attachedIn, shortId } from './list.ts';
 import type { Home, Homes } from './located.ts';

@@ -1,10 +1,10 @@
 import { messageOf } from '../cni/errors.ts';
-import type { JsonObject } from '../cni/json.ts';
+import { type JsonObject, textIn } from '../cni/json.ts';
 import type { Plugin } from '../cni/plugin.ts';
 import type { AttachmentRecord } from '../cni/records.ts';
 import { type Scope, scopeWith } from '../cni/scope.ts';
 import { type CachedRecord, cachedRecords } from './cached.ts';
-import { type ConfFile, confFilesIn, distinct, pluginConfsIn, textIn } from './confs.ts';
+import { type ConfFile, confFilesIn, distinct, pluginConfsIn } from './confs.ts';
 import { findHomes, type Homes } from './located.ts';
 import { CACHE_FOLDER, CONF_FOLDER } from './program.ts';
 

@@ -67,7 +67,8 @@ export async function addChildLink<C extends ChildConf, A>(
   const asked: AskedLink<A> = { from, target: netns, plan };
   const made = (name: string): void =>
     undo.push(`delete link "${name}"`, (unending) => removeByName(unending, netns, kind, name));
-  const create = () => createLink(from, netns, plan, tokenOf(call), made);
+  const find = (name: string) => scope.findLink(netns, name);
+  const create = () => createLink(plan, { from, target: netns, token: tokenOf(call), made, find });
   const { index, name, mac } = await withReason(asked, refusals, 'creation', create);
   const link = { index, name, mark: markOf(call, scope.node.host) };
   const own: Interface = { name, mac, sandbox: call.netnsPath };

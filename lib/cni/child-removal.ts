@@ -1,13 +1,12 @@
-import { type DeviceFacts, findDevice, listDevices } from '../link/device.ts';
 import type { Kind } from '../link/kind.ts';
-import { listAddresses } from '../link/observe.ts';
+import { findLink, type LinkFacts, listAddresses, listLinks } from '../link/observe.ts';
 import { formatCidr } from '../net/cidr.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { releaseAfter } from './addressed.ts';
 import type { DeletionCall } from './call.ts';
 import { temporaryNameOf } from './child-link.ts';
 import { isMark } from './mark.ts';
-import { reopenIfHere, type Sandbox, sandboxOfMarked } from './sandbox.ts';
+import { reopenLogged, type Sandbox, sandboxOfMarked } from './sandbox.ts';
 import type { SandboxLink } from './sandbox-link.ts';
 import type { Scope } from './scope.ts';
 
@@ -18,9 +17,11 @@ export function deleteChildLink<A>(call: DeletionCall, scope: Scope, kind: Kind<
 
 async function removeOwnLink<A>(call: DeletionCall, scope: Scope, kind: Kind<A>): Promise<void> {
   const sandbox = sandboxOfMarked(call, scope, kind);
-  using netns = await reopenIfHere(scope, sandbox);
+  const { netns, link } = await reopenLogged(scope, sandbox);
+  using _open = netns;
   if (netns !== undefined) {
-    for (const { index } of await findOwn(call, netns.netlink, kind, sandbox)) {
+    const own = link === undefined ? await findOwn(call, netns.netlink, kind, sandbox) : [link];
+    for (const { index } of own) {
       await scope.removeLink(netns, index);
     }
   }
@@ -35,13 +36,13 @@ async function findOwn<A>(
   netlink: Conversation,
   kind: Kind<A>,
   { link }: Sandbox,
-): Promise<readonly DeviceFacts[]> {
+): Promise<readonly LinkFacts[]> {
   const mark = link?.marked?.mark;
-  const named = await findDevice(netlink, call.ifName);
+  const named = await findLink(netlink, call.ifName);
   if (named !== undefined && named.alias === mark) {
     return [named];
   }
-  const links = (await listDevices(netlink)).filter((one) => one.kind === kind.name);
+  const links = (await listLinks(netlink)).filter((one) => one.kind === kind.name);
   const marked = links.filter(({ alias }) => alias === mark);
   if (marked.length > 0) {
     return marked;
@@ -56,9 +57,9 @@ async function findOwn<A>(
 async function findRenamed<A>(
   netlink: Conversation,
   kind: Kind<A>,
-  links: readonly DeviceFacts[],
+  links: readonly LinkFacts[],
   { mac, addresses = [] }: Partial<SandboxLink> = {},
-): Promise<readonly DeviceFacts[]> {
+): Promise<readonly LinkFacts[]> {
   const like = mac === undefined ? [] : links.filter((link) => link.mac === mac);
   if (!kind.sharesMac) {
     return like.slice(0, 1);

@@ -34,7 +34,7 @@ describe('findPlugin', () => {
     mkdirSync(join(folder, 'one'));
     mkdirSync(join(folder, 'one', 'x'));
     writeFileSync(join(folder, 'x'), '');
-    expect(findPlugin('x', [join(folder, 'one'), folder])).toBe(join(folder, 'x'));
+    expect(findPlugin('x', [join(folder, 'one'), folder]).file).toBe(join(folder, 'x'));
   });
   it.each([
     ['', ['/a'], 'no plugin name provided'],

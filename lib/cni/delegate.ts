@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Env, type Executed, ExecutionTimeout } from '../sys/execute.ts';
 import { CniError, messageOf } from './errors.ts';
@@ -39,14 +39,14 @@ export function delegateTimeoutMs(document: JsonObject): number {
  * @throws CniError with the delegate's code
  */
 export async function callDelegate(scope: Scope, delegation: Delegation): Promise<string> {
-  const file = findPlugin(delegation.type, delegation.path);
-  const load = executesAll(delegation.env) ? undefined : ownPlugin(scope, file);
+  const found = findPlugin(delegation.type, delegation.path);
+  const load = executesAll(delegation.env) ? undefined : ownPlugin(scope, found);
   if (load !== undefined) {
     const invocation = { env: delegation.env, readStdin: () => delegation.stdin };
     const { stdout, stderr, exitCode } = await runPlugin(await load(), invocation, scope);
     return answerOf({ stdout, stderr, ok: exitCode === 0, ending: `exit status ${exitCode}` }, scope);
   }
-  const executed = await executeUnlessBusy(scope, file, delegation);
+  const executed = await executeUnlessBusy(scope, found.file, delegation);
   return answerOf(
     {
       stdout: executed.stdout.toString('utf8'),
@@ -64,8 +64,7 @@ export async function callDelegate(scope: Scope, delegation: Delegation): Promis
  * @throws CniError as `callDelegate` would
  */
 export async function foreseeDelegate(scope: Scope, { type, path, env, stdin }: Delegation): Promise<void> {
-  const file = findPlugin(type, path);
-  const plugin = await ownPlugin(scope, file)?.();
+  const plugin = await ownPlugin(scope, findPlugin(type, path))?.();
   if (plugin !== undefined) {
     checkEnvironment(env);
     const call = readCall(env, stdin);
@@ -80,14 +79,20 @@ export async function ownDelegate(
   scope: Scope,
   { type, path }: Pick<Delegation, 'type' | 'path'>,
 ): Promise<Plugin | undefined> {
-  const file = type.includes('/') ? undefined : fileIn(path, type);
-  return file === undefined ? undefined : ownPlugin(scope, file)?.();
+  const found = type.includes('/') ? undefined : fileIn(path, type);
+  return found && ownPlugin(scope, found)?.();
 }
 
 /** Would `callDelegate` run this plugin inside the process? Not when it cannot be found. */
 export function runsInProcess(scope: Scope, type: string, path: readonly string[], env: Env): boolean {
-  const file = type === '' || type.includes('/') || executesAll(env) ? undefined : fileIn(path, type);
-  return file !== undefined && ownPlugin(scope, file) !== undefined;
+  const found = type === '' || type.includes('/') || executesAll(env) ? undefined : fileIn(path, type);
+  return found !== undefined && ownPlugin(scope, found) !== undefined;
+}
+
+/** A plugin's file, as it was when it was found. */
+interface FoundFile {
+  readonly file: string;
+  readonly stats: Stats;
 }
 
 /**
@@ -96,7 +101,7 @@ export function runsInProcess(scope: Scope, type: string, path: readonly string[
  *
  * @throws CniError internal naming the folders searched, in libcni's words
  */
-export function findPlugin(type: string, path: readonly string[]): string {
+export function findPlugin(type: string, path: readonly string[]): FoundFile {
   if (type === '') {
     throw new CniError('internal', 'no plugin name provided');
   }
@@ -113,16 +118,24 @@ export function findPlugin(type: string, path: readonly string[]): string {
   return found;
 }
 
-const fileIn = (path: readonly string[], type: string): string | undefined =>
-  path.map((folder) => join(folder, type)).find(isRegularFile);
+function fileIn(path: readonly string[], type: string): FoundFile | undefined {
+  for (const folder of path) {
+    const file = join(folder, type);
+    const stats = statsOf(file);
+    if (stats?.isFile()) {
+      return { file, stats };
+    }
+  }
+  return undefined;
+}
 
 /** The loader of a plugin of this build; undefined for any other name, including those that every object has. */
 export const loaderIn = (registry: Registry, name: string): Registry[string] | undefined =>
   Object.hasOwn(registry, name) ? registry[name] : undefined;
 
-function ownPlugin(scope: Scope, file: string): Registry[string] | undefined {
+function ownPlugin(scope: Scope, { file, stats }: FoundFile): Registry[string] | undefined {
   const load = loaderIn(scope.suite.registry, basename(file));
-  return load !== undefined && scope.suite.isOwnBuild(file) ? load : undefined;
+  return load !== undefined && scope.suite.isOwnBuild(file, stats) ? load : undefined;
 }
 
 const executesAll = (env: Env): boolean => env['BRAID_EXEC_DELEGATES'] === '1';
@@ -175,6 +188,9 @@ async function executeUnlessBusy(scope: Scope, file: string, { env, stdin, timeo
     try {
       return await scope.execute({ path: file, env, stdin, timeoutMs });
     } catch (error) {
+      if (error instanceof CniError) {
+        throw error; // not of the execution: whoever made the scope has something against it
+      }
       if (error instanceof ExecutionTimeout) {
         throw new CniError('tryAgainLater', `cannot wait for plugin ${error.message}`, { cause: error });
       }
@@ -188,10 +204,10 @@ async function executeUnlessBusy(scope: Scope, file: string, { env, stdin, timeo
   }
 }
 
-function isRegularFile(path: string): boolean {
+function statsOf(path: string): Stats | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+    return statSync(path, { throwIfNoEntry: false });
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -1,20 +1,14 @@
 import type { AttachmentCall, Call, Verb } from './call.ts';
 import { callDelegate, type Delegation, delegateTimeoutMs, foreseeDelegate, ownDelegate } from './delegate.ts';
-import { CniError, messageOf } from './errors.ts';
+import { CniError, withPrefix } from './errors.ts';
 import { hostLocalAddresses } from './host-local.ts';
-import { isObject, type JsonObject, lookUp } from './json.ts';
-import { parseResult, type Result } from './result.ts';
+import { type JsonObject, lookUp, textIn } from './json.ts';
+import { parseResult, parseStdout, type Result } from './result.ts';
 import type { Scope } from './scope.ts';
 import type { Undo } from './undo.ts';
 
 /** `ipam.type` of a configuration; '' when the link gets no addresses. */
-export const ipamType = (document: JsonObject): string => ipamText(document, 'type');
-
-function ipamText(document: JsonObject, key: string): string {
-  const ipam = lookUp(document, 'ipam');
-  const value = isObject(ipam) ? lookUp(ipam, key) : undefined;
-  return typeof value === 'string' ? value : '';
-}
+export const ipamType = (document: JsonObject): string => textIn(lookUp(document, 'ipam'), 'type');
 
 /**
  * Gets addresses from the IPAM plugin. They are released when a later step fails, and also when the plugin itself
@@ -76,7 +70,7 @@ export async function reservedFor(call: AttachmentCall<unknown>, scope: Scope): 
     return []; // nothing that somebody else could get
   }
   if (type === 'host-local') {
-    return hostLocalAddresses({ dataDir: ipamText(document, 'dataDir'), network, containerId, ifName });
+    return hostLocalAddresses({ dataDir: textIn(lookUp(document, 'ipam'), 'dataDir'), network, containerId, ifName });
   }
   const plugin = await ownDelegate(scope, { type, path: call.path });
   const records = await plugin?.records?.(scope, [document]);
@@ -98,25 +92,9 @@ const delegationOf = (call: Call<unknown>, verb: Verb): Delegation => ({
 });
 
 function readResult(stdout: string, call: Call<unknown>): Result {
-  const type = ipamType(call.document);
   try {
-    return parseResult(parse(stdout, type), call.version);
+    return parseResult(parseStdout(stdout), call.version);
   } catch (error) {
-    throw new CniError('internal', `cannot use the result of IPAM plugin "${type}": ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw withPrefix(`cannot use IPAM plugin "${ipamType(call.document)}"`, error);
   }
-}
-
-function parse(stdout: string, type: string): JsonObject | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(stdout);
-  } catch {
-    throw new CniError('internal', `cannot parse the output of IPAM plugin "${type}": ${JSON.stringify(stdout)}`);
-  }
-  if (value !== null && !isObject(value)) {
-    throw new CniError('internal', `cannot use the output of IPAM plugin "${type}": ${JSON.stringify(stdout)}`);
-  }
-  return value;
 }

@@ -126,6 +126,12 @@ const byteOrder = (keys: string[]): string[] =>
     ? keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
     : keys.sort();
 
+/** A string of a document; '' where there is none. Never fails: for DEL, and for people. */
+export function textIn(document: unknown, key: string): string {
+  const value = isObject(document) ? lookUp(document, key) : undefined;
+  return typeof value === 'string' ? value : '';
+}
+
 /** The value of a key as Go finds it: the last key that matches without regard to case. */
 export function lookUp(object: JsonObject, key: string): Json | undefined {
   const wanted = key.toLowerCase();

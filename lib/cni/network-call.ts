@@ -2,9 +2,9 @@ import type { Env } from '../sys/execute.ts';
 import type { Verb } from './call.ts';
 import { callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
 import { CniError, messageOf, withPrefix } from './errors.ts';
-import { compact, isObject, type JsonObject, lookUp, parseJson } from './json.ts';
+import { compact, type JsonObject, lookUp } from './json.ts';
 import type { NetworkList, PluginEntry } from './network-list.ts';
-import { parseResult, type Result } from './result.ts';
+import { parseResult, parseStdout, type Result } from './result.ts';
 import type { ArgPairs } from './result-cache.ts';
 import type { Scope } from './scope.ts';
 import type { Version } from './versions.ts';
@@ -110,16 +110,7 @@ function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, i
 
 /** @throws CniError internal when it is not a result */
 export function readAdded(stdout: string, list: NetworkList): Added {
-  let value: unknown;
-  try {
-    value = parseJson(stdout);
-  } catch (error) {
-    throw new CniError('internal', `cannot read the result ${JSON.stringify(stdout)}: ${messageOf(error)}`);
-  }
-  if (value !== null && !isObject(value)) {
-    throw new CniError('internal', `cannot read the result ${JSON.stringify(stdout)}: it is not an object`);
-  }
-  const given = value === null ? {} : value;
+  const given = parseStdout(stdout) ?? {};
   const assumed = list.cniVersion === '' ? '0.1.0' : list.cniVersion;
   const raw = (lookUp(given, 'cniVersion') ?? '') === '' ? { ...given, cniVersion: assumed } : given;
   try {

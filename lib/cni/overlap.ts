@@ -38,6 +38,10 @@ function notifyOnWait(scope: Scope, waits: () => void): Scope {
       waits();
       return own.join(joiner, item);
     },
+    findLink: (netns, name) => {
+      waits();
+      return own.findLink(netns, name);
+    },
     removeLink: (netns, index) => {
       waits();
       return own.removeLink(netns, index);

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder, removeWritten, writeAtomically } from '../sys/atomic-file.ts';
+import { removeWritten } from '../sys/atomic-file.ts';
 import { ioError, isMissing } from '../sys/io-error.ts';
+import { RecordFolder } from '../sys/record-folder.ts';
 import { CniError, messageOf } from './errors.ts';
-import { compact, isObject, type Json, type JsonObject, parseJson, sorted } from './json.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson, sorted, textIn } from './json.ts';
 import { depthFault } from './nesting.ts';
 import { recordName } from './record-name.ts';
 
@@ -58,14 +59,7 @@ export interface CacheListing {
  * @throws CniError ioFailure; decodeFailure when the result is nested too deep to be read again
  */
 export function writeCached(cacheDir: string, attachment: CachedAttachment): void {
-  const dir = resultsDir(cacheDir);
-  makeFolder(dir, { sync: false });
-  const text = formatCached(attachment);
-  const fault = depthFault(text);
-  if (fault !== undefined) {
-    throw new CniError('decodeFailure', `cannot record the result: ${fault}`);
-  }
-  writeAtomically(cacheFile(cacheDir, attachment), text, { mode: 0o600, sync: false });
+  resultsIn(cacheDir).write(recordName(attachment), attachment, { isDurable: false });
 }
 
 /**
@@ -74,22 +68,12 @@ export function writeCached(cacheDir: string, attachment: CachedAttachment): voi
  * @returns undefined when there is no such file
  * @throws CniError ioFailure when it cannot be read, internal when it holds something else
  */
-export function readCached(cacheDir: string, key: CacheKey): CachedAttachment | undefined {
-  const file = cacheFile(cacheDir, key);
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) {
-      return undefined;
-    }
-    throw ioError('read', file, error);
-  }
-  return parseCached(text, file, key);
-}
+export const readCached = (cacheDir: string, key: CacheKey): CachedAttachment | undefined =>
+  resultsIn(cacheDir, key).read(recordName(key));
 
 /** Deletes an attachment's record, best effort: a stale one does no harm. */
-export const removeCached = (cacheDir: string, key: CacheKey): void => removeCacheFile(cacheFile(cacheDir, key));
+export const removeCached = (cacheDir: string, key: CacheKey): void =>
+  removeCacheFile(resultsIn(cacheDir).fileOf(recordName(key)));
 
 /** The same for a faulty file. */
 export function removeCacheFile(file: string): void {
@@ -107,18 +91,18 @@ export function removeCacheFile(file: string): void {
  * @throws CniError ioFailure when the folder cannot be read; a missing one has no records
  */
 export function listCached(cacheDir: string, containerId?: string): CacheListing {
-  const dir = resultsDir(cacheDir);
+  const results = resultsIn(cacheDir);
   const found: { attachment: ListedAttachment; time: bigint }[] = [];
   const faults: CacheFault[] = [];
-  for (const name of namesIn(dir)) {
+  for (const name of results.names()) {
     if (containerId !== undefined && !name.includes(`-${containerId}-`)) {
       continue;
     }
-    const file = join(dir, name);
+    const file = results.fileOf(name);
     try {
       const time = statSync(file, { bigint: true }).mtimeNs;
-      const attachment = parseCached(readFileSync(file, 'utf8'), file);
-      if (containerId === undefined || attachment.containerId === containerId) {
+      const attachment = results.read(name);
+      if (attachment !== undefined && (containerId === undefined || attachment.containerId === containerId)) {
         found.push({ attachment: { ...attachment, file }, time });
       }
     } catch (error) {
@@ -136,13 +120,27 @@ function faultOf(name: string, file: string, error: unknown): CacheFault {
   return { name, file, why, isDamaged: why.cause instanceof SyntaxError };
 }
 
-const resultsDir = (cacheDir: string): string => join(cacheDir, 'results');
+/** @param key accepts a file of the old format, a bare result, which does not name its attachment */
+const resultsIn = (cacheDir: string, key?: CacheKey): RecordFolder<CachedAttachment> =>
+  new RecordFolder(join(cacheDir, 'results'), {
+    format: formatCached,
+    parse: (text) => parseCached(text, key),
+    refuse: (file, cause) =>
+      new CniError('internal', `cannot read the cached result "${file}": ${messageOf(cause)}`, { cause }),
+  });
 
-const cacheFile = (cacheDir: string, { network, containerId, ifName }: CacheKey): string =>
-  join(resultsDir(cacheDir), recordName({ network, containerId, ifName }));
-
-function formatCached({ network, containerId, ifName, netns, config, args, capabilityArgs, result }: CachedAttachment) {
-  return compact({
+/** @throws CniError decodeFailure when DEL could not read it again */
+function formatCached({
+  network,
+  containerId,
+  ifName,
+  netns,
+  config,
+  args,
+  capabilityArgs,
+  result,
+}: CachedAttachment): string {
+  const text = compact({
     kind: KIND,
     containerId,
     config: config.toString('base64'),
@@ -153,26 +151,26 @@ function formatCached({ network, containerId, ifName, netns, config, args, capab
     ...(Object.keys(capabilityArgs).length === 0 ? {} : { capabilityArgs }),
     ...(result === undefined ? {} : { result: sorted(result) }),
   });
+  const fault = depthFault(text);
+  if (fault !== undefined) {
+    throw new CniError('decodeFailure', `cannot record the result: ${fault}`);
+  }
+  return text;
 }
 
-/** @param key accepts a file of the old format, a bare result, which does not name its attachment */
-function parseCached(text: string, file: string, key?: CacheKey): CachedAttachment {
-  let document: unknown;
-  try {
-    document = parseJson(text);
-  } catch (error) {
-    throw unreadable(file, error);
-  }
+/** @throws SyntaxError when the text is no document */
+function parseCached(text: string, key: CacheKey | undefined): CachedAttachment {
+  const document = parseJson(text);
   if (!isObject(document)) {
-    throw unreadable(file, new SyntaxError('it is not a JSON object'));
+    throw new SyntaxError('it is not a JSON object');
   }
   if (document['kind'] === KIND) {
     return {
-      network: textOf(document['networkName']),
-      containerId: textOf(document['containerId']),
-      ifName: textOf(document['ifName']),
-      netns: textOf(document['netns']),
-      config: Buffer.from(textOf(document['config']), 'base64'),
+      network: textIn(document, 'networkName'),
+      containerId: textIn(document, 'containerId'),
+      ifName: textIn(document, 'ifName'),
+      netns: textIn(document, 'netns'),
+      config: Buffer.from(textIn(document, 'config'), 'base64'),
       args: pairsOf(document['cniArgs']),
       capabilityArgs: isObject(document['capabilityArgs']) ? document['capabilityArgs'] : {},
       result: isObject(document['result']) ? document['result'] : undefined,
@@ -181,7 +179,7 @@ function parseCached(text: string, file: string, key?: CacheKey): CachedAttachme
   if (key !== undefined && document['kind'] === undefined && typeof document['cniVersion'] === 'string') {
     return { ...key, netns: '', config: Buffer.alloc(0), args: [], capabilityArgs: {}, result: document };
   }
-  throw unreadable(file, new Error(`its kind is not ${KIND}`));
+  throw new Error(`its kind is not ${KIND}`);
 }
 
 function pairsOf(value: Json | undefined): ArgPairs {
@@ -193,23 +191,3 @@ function pairsOf(value: Json | undefined): ArgPairs {
       )
     : [];
 }
-
-/** Without temporary files. */
-function namesIn(dir: string): readonly string[] {
-  try {
-    return readdirSync(dir)
-      .filter((name) => !name.startsWith('.'))
-      .sort();
-  } catch (error) {
-    if (isMissing(error)) {
-      return [];
-    }
-    throw ioError('read folder', dir, error);
-  }
-}
-
-const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
-
-/** @param cause a SyntaxError when the content is not a document */
-const unreadable = (file: string, cause: unknown): CniError =>
-  new CniError('internal', `cannot read the cached result "${file}": ${messageOf(cause)}`, { cause });

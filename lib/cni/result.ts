@@ -1,7 +1,7 @@
 import { type Cidr, formatCidr, parseCidr } from '../net/cidr.ts';
 import { bitsOf, formatIp, parseIp } from '../net/ip.ts';
-import { CniError, quoted } from './errors.ts';
-import { isObject, type Json, type JsonObject, lookUp, sorted } from './json.ts';
+import { CniError, messageOf, quoted } from './errors.ts';
+import { isObject, type Json, type JsonObject, lookUp, parseJson, sorted } from './json.ts';
 import { familyOf, isVersion, type Version } from './versions.ts';
 
 /** A result in the newest version's shape, whatever version it is read from or printed as. */
@@ -80,6 +80,27 @@ export function formatResult(result: Result, version: Version): JsonObject {
     case '0.1':
       return formatOldest(result, version);
   }
+}
+
+/**
+ * Reads what another plugin has printed for ADD.
+ *
+ * @returns undefined for `null`, which Go's plugins print when they have nothing to tell
+ * @throws CniError internal with the text, when it is no JSON object
+ */
+export function parseStdout(stdout: string): JsonObject | undefined {
+  const fail = (why: string): CniError =>
+    new CniError('internal', `cannot read the result ${JSON.stringify(stdout)}: ${why}`);
+  let value: unknown;
+  try {
+    value = parseJson(stdout);
+  } catch (error) {
+    throw fail(messageOf(error));
+  }
+  if (value !== null && !isObject(value)) {
+    throw fail('it is not an object');
+  }
+  return value ?? undefined;
 }
 
 /**

@@ -1,6 +1,5 @@
 import { existsSync, lstatSync } from 'node:fs';
-import { type DeviceFacts, findDevice, listDevices } from '../link/device.ts';
-import { listAddresses } from '../link/observe.ts';
+import { findLink, type LinkFacts, listAddresses, listLinks } from '../link/observe.ts';
 import { formatCidr } from '../net/cidr.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { type Netns, NetnsMissing, NotANetns } from '../netns/netns.ts';
@@ -37,10 +36,17 @@ export interface LinkSandbox {
   readonly mayBeOwn?: boolean;
 }
 
-/** `here`: open, dispose of it; `gone`: it no longer exists; `replaced`: gone, and its path leads to another one. */
+/** An open namespace, to be disposed of. */
+interface Here {
+  readonly netns: Netns;
+  /** the attachment's link, if it was seen there by its name and mark */
+  readonly link?: LinkFacts;
+}
+
+/** `here`: open; `gone`: it no longer exists; `replaced`: gone, and its path leads to another one. */
 export type Reopened =
-  | { readonly state: 'here'; readonly netns: Netns }
-  | { readonly state: 'gone' | 'replaced'; readonly netns?: never };
+  | ({ readonly state: 'here' } & Here)
+  | { readonly state: 'gone' | 'replaced'; readonly netns?: never; readonly link?: never };
 
 export const GONE: Reopened = { state: 'gone' };
 export const REPLACED: Reopened = { state: 'replaced' };
@@ -54,57 +60,63 @@ export const REPLACED: Reopened = { state: 'replaced' };
  */
 export async function reopenByLink(scope: Scope, sandbox: LinkSandbox): Promise<Reopened> {
   const there = openAt(scope, sandbox.path);
-  let found: Netns | undefined;
+  let found: Here | undefined;
   try {
     found = await findPod(scope, sandbox, there);
   } finally {
-    if (found !== there) {
+    if (found?.netns !== there) {
       there?.[Symbol.dispose]();
     }
   }
-  return found === undefined ? (there === undefined ? GONE : REPLACED) : { state: 'here', netns: found };
+  return found === undefined ? (there === undefined ? GONE : REPLACED) : { state: 'here', ...found };
 }
 
 /** @param there where the path leads */
-async function findPod(scope: Scope, sandbox: LinkSandbox, there: Netns | undefined): Promise<Netns | undefined> {
+async function findPod(scope: Scope, sandbox: LinkSandbox, there: Netns | undefined): Promise<Here | undefined> {
   const { path, link } = sandbox;
   const verdict = there && (await verdictOn(scope, there, sandbox));
-  if (verdict === 'it') {
-    return there;
+  if (there !== undefined && verdict?.is === 'it') {
+    return { netns: there, ...(verdict.link && { link: verdict.link }) };
   }
   const sure = link?.marked && (await findLiving(scope, (netns) => hasOwnLink(netns, link)));
   if (sure !== undefined) {
-    return sure;
+    return { netns: sure };
   }
-  if (there !== undefined && verdict === 'maybe' && (await isTrustworthy(there, sandbox))) {
-    return there;
+  if (there !== undefined && verdict?.is === 'maybe' && (await isTrustworthy(there, sandbox))) {
+    return { netns: there };
   }
-  return link && findUnmarked(scope, link, there === undefined ? path : undefined);
+  const unmarked = link && (await findUnmarked(scope, link, there === undefined ? path : undefined));
+  return unmarked && { netns: unmarked };
 }
 
-/** `maybe`: no link there is marked. */
-async function verdictOn(scope: Scope, there: Netns, sandbox: LinkSandbox): Promise<'it' | 'another' | 'maybe'> {
+/** Whether the path leads to the pod: `it`, perhaps with the link that says so; `maybe`: no link there is marked. */
+interface Verdict {
+  readonly is: 'it' | 'another' | 'maybe';
+  readonly link?: LinkFacts;
+}
+
+async function verdictOn(scope: Scope, there: Netns, sandbox: LinkSandbox): Promise<Verdict> {
   const { link, mayBeOwn = false } = sandbox;
   if (there.isSameAs(scope.node.host)) {
-    return mayBeOwn ? 'it' : 'another';
+    return { is: mayBeOwn ? 'it' : 'another' };
   }
   if (link?.marked === undefined) {
-    return 'maybe';
+    return { is: 'maybe' };
   }
-  const found = await findDevice(there.netlink, link.name);
+  const found = await scope.findLink(there, link.name);
   if (found?.alias === link.marked.mark) {
-    return 'it';
+    return { is: 'it', link: found };
   }
   if (found !== undefined && isMark(found.alias)) {
-    return 'another';
+    return { is: 'another' };
   }
-  return (await hasOwnLink(there, link)) ? 'it' : 'maybe';
+  return { is: (await hasOwnLink(there, link)) ? 'it' : 'maybe' };
 }
 
 /** Our mark under any name, since a pod's programs may rename links; or an unmarked link as prevResult describes it. */
 async function hasOwnLink(netns: Netns, link: SandboxLink): Promise<boolean> {
   const mark = link.marked?.mark;
-  const hasMark = mark !== undefined && (await listDevices(netns.netlink)).some(({ alias }) => alias === mark);
+  const hasMark = mark !== undefined && (await listLinks(netns.netlink)).some(({ alias }) => alias === mark);
   return hasMark || (link.mac !== undefined && (await hasLink(netns, link)));
 }
 
@@ -117,7 +129,7 @@ async function isTrustworthy(there: Netns, { path, link }: LinkSandbox): Promise
 
 /** A pod's programs may change the hardware address or the addresses of its interface; if both differ, it is another pod's. */
 async function hasForeignLink(netns: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
-  const link = addresses.length === 0 ? undefined : await findDevice(netns.netlink, name);
+  const link = addresses.length === 0 ? undefined : await findLink(netns.netlink, name);
   if (link === undefined || link.mac === mac) {
     return false;
   }
@@ -146,7 +158,7 @@ async function findUnmarked(scope: Scope, link: SandboxLink, lost: string | unde
 
 /** Whether there is an interface with that name and the known hardware address and addresses. */
 async function hasLink(netns: Netns, { name, mac, addresses = [] }: SandboxLink): Promise<boolean> {
-  const link = await findDevice(netns.netlink, name);
+  const link = await findLink(netns.netlink, name);
   if (link === undefined || isMark(link.alias) || (mac !== undefined && link.mac !== mac)) {
     return false;
   }
@@ -160,7 +172,7 @@ async function hasLink(netns: Netns, { name, mac, addresses = [] }: SandboxLink)
  * @param among it must have one of these
  */
 async function isSuspect(netns: Netns, { name, marked }: SandboxLink, among?: readonly string[]): Promise<boolean> {
-  const link = await findDevice(netns.netlink, name);
+  const link = await findLink(netns.netlink, name);
   if (link === undefined || isMark(link.alias) || (marked !== undefined && link.kind !== marked.kind)) {
     return false;
   }
@@ -173,7 +185,7 @@ async function isSuspect(netns: Netns, { name, marked }: SandboxLink, among?: re
 const LINK_LOCAL = /^fe[89ab]/;
 
 /** All except link-local ones, with their prefix lengths. */
-async function addressesOf({ netlink }: Netns, { index }: DeviceFacts): Promise<readonly string[]> {
+async function addressesOf({ netlink }: Netns, { index }: LinkFacts): Promise<readonly string[]> {
   try {
     const found = (await listAddresses(netlink, index)).map(({ ip, prefix }) => formatCidr({ ip, prefix }));
     return found.filter((address) => !LINK_LOCAL.test(address));

@@ -94,14 +94,19 @@ export async function reopen(scope: Scope, sandbox: Sandbox): Promise<Reopened> 
 }
 
 /** The same with both kinds of absence as undefined; the log says which. */
-export async function reopenIfHere(scope: Scope, sandbox: Sandbox): Promise<Netns | undefined> {
-  const { state, netns } = await reopen(scope, sandbox);
+export const reopenIfHere = async (scope: Scope, sandbox: Sandbox): Promise<Netns | undefined> =>
+  (await reopenLogged(scope, sandbox)).netns;
+
+/** As `reopen`; the log says of what is not there why. */
+export async function reopenLogged(scope: Scope, sandbox: Sandbox): Promise<Reopened> {
+  const reopened = await reopen(scope, sandbox);
+  const { state } = reopened;
   if (state === 'replaced') {
     scope.log(`the pod's network namespace is gone: "${sandbox.path}" is now another one`);
   } else if (state === 'gone' && sandbox.path !== undefined && existsSync(sandbox.path)) {
     scope.log(`the pod's network namespace is gone: nothing is mounted on "${sandbox.path}"`);
   }
-  return netns;
+  return reopened;
 }
 
 async function reopenByIdentity(scope: Scope, { path }: Sandbox, identity: NetnsIdentity): Promise<Reopened> {

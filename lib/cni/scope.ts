@@ -1,3 +1,5 @@
+import { findLinks } from '../link/finder.ts';
+import type { LinkFacts } from '../link/observe.ts';
 import { removeLinks } from '../link/remover.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { Node } from '../node/node.ts';
@@ -26,6 +28,8 @@ export interface Scope extends Clock {
   execute(execution: Execution): Promise<Executed>;
   /** Waits for a round of what several calls want of the same; see Joiner. */
   join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
+  /** Looks up a link by one of its names; simultaneous look-ups share one list. */
+  findLink(netns: Netns, name: string): Promise<LinkFacts | undefined>;
   /** Deletes a link; simultaneous deletions share one request. */
   removeLink(netns: Netns, index: number): Promise<void>;
   /** Measures a part of the call. */
@@ -54,6 +58,8 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     ...clockOf(signal),
     execute: (execution) => node.execute(execution, signal),
     join: (joiner, item) => joiner.join(item),
+    findLink: (netns, name) =>
+      node.gather(`find links of ${netns.identity}`, name, (all) => findLinks(netns.netlink, all)),
     removeLink: async (netns, index) => {
       await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
     },
@@ -64,10 +70,10 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
 
 /** The same scope with the members that `change` replaces, also in `unending`. */
 export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>): Scope {
-  const derived = Object.create(scope, {
-    ...Object.getOwnPropertyDescriptors(change(scope)),
-    unending: { get: () => (scope.unending === scope ? derived : scopeWith(scope.unending, change)) },
-  }) as Scope;
+  const derived = Object.assign(Object.create(scope), change(scope)) as Scope;
+  Object.defineProperty(derived, 'unending', {
+    get: () => (scope.unending === scope ? derived : scopeWith(scope.unending, change)),
+  });
   return derived;
 }
 

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { type Stats, statSync } from 'node:fs';
 import { readMark } from '../sys/build-id.ts';
 import type { Plugin } from './plugin.ts';
 
@@ -8,8 +8,12 @@ export type Registry = Readonly<Record<string, () => Promise<Plugin>>>;
 /** The plugins of this build, in this process and as files. */
 export interface Suite {
   readonly registry: Registry;
-  /** Whether this file belongs to the suite, so that its plugin runs in this process. */
-  isOwnBuild(path: string): boolean;
+  /**
+   * Whether this file belongs to the suite, so that its plugin runs in this process.
+   *
+   * @param stats of the file, by whoever has looked at it just now
+   */
+  isOwnBuild(path: string, stats?: Stats): boolean;
 }
 
 /** Cached files; more than any folder has plugins. */
@@ -27,11 +31,12 @@ export function makeSuite(registry: Registry, marks: readonly Buffer[]): Suite {
   };
   return {
     registry,
-    isOwnBuild: (path) => {
-      const state = marks.length === 0 ? undefined : stateOf(path);
-      if (state === undefined) {
+    isOwnBuild: (path, given) => {
+      const stats = marks.length === 0 ? undefined : (given ?? statSync(path, { throwIfNoEntry: false }));
+      if (stats === undefined) {
         return false;
       }
+      const state = stateOf(stats);
       const seen = known.get(path);
       if (seen?.state === state) {
         return seen.isOwn;
@@ -47,7 +52,4 @@ export function makeSuite(registry: Registry, marks: readonly Buffer[]): Suite {
 }
 
 /** Changes when the file is replaced or rewritten. */
-function stateOf(path: string): string | undefined {
-  const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true, throwIfNoEntry: false }) ?? {};
-  return ino === undefined ? undefined : `${dev}:${ino}:${size}:${mtimeNs}`;
-}
+const stateOf = ({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string => `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;

@@ -1,7 +1,7 @@
 /** What an API server's answers mean. */
 import { bounded } from '../cni/errors.ts';
 import { ApiError } from './api.ts';
-import type { HttpAnswer } from './connection.ts';
+import type { HttpAnswer } from './http.ts';
 
 /** https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#status-v1-meta */
 interface Status {

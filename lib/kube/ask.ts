@@ -2,8 +2,9 @@ import { clockOf } from '../sys/clock.ts';
 import type { Access } from './access.ts';
 import { errorIn, isSuccess, isWorthAnother, objectIn, retryAfterMs, strangeSuccess } from './answers.ts';
 import { ApiError } from './api.ts';
-import { type HttpAnswer, type HttpRequest, type Limits, Unanswered } from './connection.ts';
+import { ConnectionLost, type Limits, Unanswered } from './connection.ts';
 import { sentenceOf } from './failures.ts';
+import type { HttpAnswer, HttpRequest } from './http.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 export interface Question extends Omit<HttpRequest, 'headers'> {
@@ -13,6 +14,9 @@ export interface Question extends Omit<HttpRequest, 'headers'> {
 }
 
 const UNAUTHORIZED = 401;
+
+/** Whatever the server asks for, "0" too. */
+const LEAST_PAUSE_MS = 50;
 
 /** Before a "/" it would be what the server calls the manager of the fields: it is all. */
 const USER_AGENT = 'braid';
@@ -40,7 +44,7 @@ export async function ask(sessions: Sessions, question: Question, { timeoutMs, s
       return found(answer, question);
     }
     const newer = answer.status === UNAUTHORIZED && !isRenewed ? await sessions.newerThan(session) : undefined;
-    const pause = retryAfterMs(answer) ?? 0;
+    const pause = Math.max(retryAfterMs(answer) ?? 0, LEAST_PAUSE_MS);
     if (newer !== undefined) {
       isRenewed = true;
       session = newer;
@@ -91,7 +95,7 @@ async function answerOn(
 }
 
 const isLost = (cause: unknown): boolean =>
-  ['ECONNRESET', 'EPIPE'].includes((cause as NodeJS.ErrnoException).code ?? '');
+  cause instanceof ConnectionLost || ['ECONNRESET', 'EPIPE'].includes((cause as NodeJS.ErrnoException).code ?? '');
 
 /** Whose credentials a server refuses, and what is known to be wrong with them. */
 async function adviceOn({ status }: HttpAnswer, { origin, tls, token }: Access): Promise<string> {

@@ -12,6 +12,7 @@ import {
 import { ask, type Question } from './ask.ts';
 import { collectionPath, objectPath, pagePath, patchPath, textOf } from './paths.ts';
 import { openSessions } from './sessions.ts';
+import type { Connector } from './wires.ts';
 
 export interface ClientOptions {
   /** where the context names no namespace */
@@ -22,6 +23,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** objects in a page of a list */
   readonly pageSize?: number;
+  /** undefined: through the network */
+  readonly connector?: Connector;
 }
 
 /** A server and the connections to it, which calls with different signals share. */
@@ -53,7 +56,7 @@ const PATCH_TYPES: Readonly<Record<Patch['type'], string>> = {
  */
 export async function openClient(readAccess: ReadAccess, options: ClientOptions): Promise<KubeClient> {
   const { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, pageSize = PAGE_SIZE } = options;
-  const sessions = await openSessions(readAccess, connections);
+  const sessions = await openSessions(readAccess, connections, options.connector);
   return {
     api: (signal) => ({
       ...verbs((question) => ask(sessions, question, { timeoutMs, signal }), pageSize),

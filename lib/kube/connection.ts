@@ -1,22 +1,6 @@
-import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import type { AgentOptions } from 'node:https';
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import type { TlsAccess } from './access.ts';
-
-export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** with its query, below the path of the server's URL */
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-}
-
-export interface HttpAnswer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
+import type { Access } from './access.ts';
+import { AnswerReader, formatRequest, type HttpAnswer, type HttpRequest, type Whole } from './http.ts';
+import { type Connector, type Wire, Wires, type WireUser } from './wires.ts';
 
 /** No answer, or half of one. The cause says why. */
 export class Unanswered extends Error {
@@ -38,17 +22,9 @@ export class DeadlineExceeded extends Error {
   override readonly name = 'DeadlineExceeded';
 }
 
-/** Less than the 90 s of an API server, so that none is used that is just being closed. */
-const IDLE_MS = 60_000;
-
-/** More than a page of lists of the largest objects. */
-const LONGEST_ANSWER = 1 << 28;
-
-export class AnswerTooLong extends Error {
-  override readonly name = 'AnswerTooLong';
-  constructor() {
-    super(`it answers with more than ${LONGEST_ANSWER >> 20} MiB`);
-  }
+/** The server has closed the connection too early. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
 }
 
 export interface Limits {
@@ -63,124 +39,77 @@ export interface Connection extends Disposable {
 }
 
 /**
- * Connects when the first request comes. Node's modules are loaded here and not before: no other call needs them.
+ * Connects when the first request comes.
  *
+ * @param most connections at once
  * @throws Error of OpenSSL when it cannot read a certificate or a key
  */
-export async function openConnection(server: string, tls: TlsAccess, connections: number): Promise<Connection> {
-  const url = new URL(server);
-  const isTls = url.protocol === 'https:';
-  const pool = { keepAlive: true, maxSockets: connections, timeout: IDLE_MS };
-  const { Agent, request } = isTls ? await import('node:https') : await import('node:http');
-  const agent: Agent = new Agent(isTls ? { ...pool, ...(await tlsOptions(tls)) } : pool);
-  const target: RequestOptions = {
-    agent,
-    protocol: url.protocol,
-    hostname: url.hostname.replace(/^\[|\]$/g, ''), // an IPv6 address without its brackets
-    port: url.port === '' ? (isTls ? 443 : 80) : url.port,
-  };
+export async function openConnection(access: Access, connector: Connector, most: number): Promise<Connection> {
+  const url = new URL(access.server);
+  const wires = new Wires(await connector(url, access.tls), most);
   const prefix = url.pathname.replace(/\/$/, '');
   return {
-    send: ({ path, ...wanted }, limits) =>
-      exchange(
-        request({ ...target, method: wanted.method, path: prefix + path, headers: headersOf(wanted) }),
-        wanted.body,
-        limits,
-      ),
-    [Symbol.dispose]: () => agent.destroy(),
+    send: async (request, limits) => {
+      limits.signal?.throwIfAborted();
+      return exchange(wires, formatRequest(url.host, { ...request, path: prefix + request.path }), limits);
+    },
+    [Symbol.dispose]: () => wires.close(),
   };
 }
 
-async function tlsOptions({ ca, certificate, key, serverName, isUnverified }: TlsAccess): Promise<AgentOptions> {
-  const { createSecureContext, getCACertificates } = await import('node:tls');
-  if (ca !== undefined) {
-    const { X509Certificate } = await import('node:crypto');
-    new X509Certificate(ca); // OpenSSL would pass over what it cannot read, and trust nobody
-  }
-  const trusted = ca ?? [...getCACertificates('bundled'), ...getCACertificates('system')];
-  const files = certificate === undefined || key === undefined ? {} : { cert: certificate, key };
-  return {
-    secureContext: createSecureContext({ ...(isUnverified ? {} : { ca: trusted }), ...files }),
-    rejectUnauthorized: !isUnverified,
-    ...(serverName === undefined ? {} : { servername: serverName }),
-  };
-}
-
-const headersOf = ({ headers, body }: Omit<HttpRequest, 'path'>): Record<string, string> =>
-  body === undefined ? headers : { ...headers, 'Content-Length': String(Buffer.byteLength(body)) };
-
-function exchange(request: ClientRequest, body: string | undefined, limits: Limits): Promise<HttpAnswer> {
-  const { timeoutMs, signal } = limits;
-  const sending = watchSending(request);
+function exchange(wires: Wires, bytes: string, { timeoutMs, signal }: Limits): Promise<HttpAnswer> {
+  const reader = new AnswerReader();
+  const sending = { wasSent: false, wasReused: false };
+  let wire: Wire | undefined;
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       settle();
     };
+    const leave = (): void => (wire === undefined ? wires.withdraw(user) : wires.drop(wire));
     const fail = (cause: unknown): void =>
       finish(() => {
-        request.destroy();
-        reject(new Unanswered(cause, { wasSent: sending.isSent, wasReused: sending.isOnUsed }));
+        leave();
+        reject(new Unanswered(cause, sending));
       });
     const abort = (): void =>
       finish(() => {
-        request.destroy();
+        leave();
         reject(signal?.reason);
       });
+    const settle = (read: () => Whole | undefined, otherwise?: Error): void => {
+      try {
+        const whole = read();
+        if (whole !== undefined) {
+          finish(() => {
+            if (wire !== undefined) {
+              wires[whole.isReusable ? 'giveBack' : 'drop'](wire);
+            }
+            resolve(whole.answer);
+          });
+        } else if (otherwise !== undefined) {
+          fail(otherwise);
+        }
+      } catch (error) {
+        fail(error);
+      }
+    };
+    const user: WireUser = {
+      taken: (taken) => {
+        wire = taken;
+      },
+      ready: () => {
+        sending.wasSent = true;
+        sending.wasReused = wire?.hasServed ?? false;
+        wire?.socket.write(bytes);
+      },
+      data: (chunk) => settle(() => reader.push(chunk)),
+      end: () => settle(() => reader.end(), new ConnectionLost()),
+      lost: (cause) => fail(cause ?? new ConnectionLost()),
+    };
     const timer = setTimeout(() => fail(new DeadlineExceeded()), timeoutMs);
     signal?.addEventListener('abort', abort, { once: true });
-    request.on('error', fail); // also after the end, when nobody listens any more
-    request.on('response', (answer) => {
-      readBody(answer, (outcome) =>
-        outcome instanceof Error
-          ? fail(outcome)
-          : finish(() => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: outcome })),
-      );
-    });
-    request.end(body);
-    if (signal?.aborted) {
-      abort();
-    }
+    wires.take(user);
   });
-}
-
-function readBody(answer: IncomingMessage, done: (outcome: string | Error) => void): void {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  answer.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length > LONGEST_ANSWER) {
-      done(new AnswerTooLong());
-    }
-  });
-  answer.on('error', done);
-  answer.on('end', () => done(Buffer.concat(chunks).toString('utf8')));
-}
-
-/** Sockets whose connection is made, with TLS after the server has shown who it is: nothing is sent before. */
-const established = new WeakSet<Socket>();
-
-interface Sending {
-  isSent: boolean;
-  /** on a connection that had served before */
-  isOnUsed: boolean;
-}
-
-/** Node's own `reusedSocket` knows only those that were idle. */
-function watchSending(request: ClientRequest): Readonly<Sending> {
-  const sending = { isSent: false, isOnUsed: false };
-  request.on('socket', (socket: Socket | TLSSocket) => {
-    if (established.has(socket)) {
-      sending.isSent = true;
-      sending.isOnUsed = true;
-      return;
-    }
-    socket.once('encrypted' in socket ? 'secureConnect' : 'connect', () => {
-      established.add(socket);
-      sending.isSent = true;
-    });
-  });
-  return sending;
 }

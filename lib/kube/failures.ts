@@ -1,7 +1,8 @@
 /** What it means when no answer comes, in a sentence for those who look after the node. */
 import { messageOf } from '../cni/errors.ts';
 import type { Access } from './access.ts';
-import { DeadlineExceeded } from './connection.ts';
+import { ConnectionLost, DeadlineExceeded } from './connection.ts';
+import { NotHttp } from './http.ts';
 
 interface Facts extends Pick<Access, 'server' | 'origin'> {
   readonly timeoutMs: number;
@@ -30,8 +31,8 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   EHOSTUNREACH: ({ server }) => `"${server}" cannot be reached: EHOSTUNREACH (no route to host)`,
   ENETUNREACH: ({ server }) => `"${server}" cannot be reached: ENETUNREACH (network is unreachable)`,
   ETIMEDOUT: ({ server }) => `"${server}" cannot be reached: ETIMEDOUT (connection timed out)`,
-  ECONNRESET: ({ server }) => `"${server}" has closed the connection before its answer was complete: ECONNRESET`,
-  EPIPE: ({ server }) => `"${server}" has closed the connection before its answer was complete: EPIPE`,
+  ECONNRESET: ({ server }) => `"${server}" has reset the connection before its answer was complete: ECONNRESET`,
+  EPIPE: ({ server }) => `"${server}" has reset the connection before its answer was complete: EPIPE`,
   CERT_HAS_EXPIRED: ({ server }) => `the certificate of "${server}" has expired, or the clock of this node is wrong`,
   CERT_NOT_YET_VALID: ({ server }) =>
     `the certificate of "${server}" is not valid yet: is the clock of this node right`,
@@ -52,14 +53,17 @@ export function sentenceOf(cause: unknown, facts: Facts): string {
   if (cause instanceof DeadlineExceeded) {
     return `"${facts.server}" has not answered within ${facts.timeoutMs / 1000} s`;
   }
+  if (cause instanceof ConnectionLost) {
+    return `"${facts.server}" has closed the connection before its answer was complete`;
+  }
+  if (cause instanceof NotHttp) {
+    return `"${facts.server}" does not speak HTTP: is it an API server`;
+  }
   const coded = cause as Coded;
   const code = coded.code ?? '';
   const known = SENTENCES[code];
   if (known !== undefined) {
     return known(facts, coded);
-  }
-  if (code.startsWith('HPE_')) {
-    return `"${facts.server}" does not speak HTTP: is it an API server`;
   }
   return openSslSentence(facts, messageOf(cause)) ?? `"${facts.server}" cannot be asked: ${messageOf(cause)}`;
 }

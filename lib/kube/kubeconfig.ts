@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { CniError, within } from '../cni/errors.ts';
+import { CniError, withPrefix } from '../cni/errors.ts';
 import { ioError } from '../sys/io-error.ts';
 import type { Access, TlsAccess } from './access.ts';
 import { parseYaml } from './yaml.ts';
@@ -31,7 +31,7 @@ export async function readKubeconfig(path: string, context?: string): Promise<Ac
     const document = await parseYaml(text);
     return accessIn(fieldsOf(document, 'the document'), path, context);
   } catch (error) {
-    throw within(`cannot use kubeconfig "${path}"`, error);
+    throw withPrefix(`cannot use kubeconfig "${path}"`, error);
   }
 }
 

@@ -2,6 +2,7 @@ import { messageOf } from '../cni/errors.ts';
 import { type Access, isSameAccess, type ReadAccess } from './access.ts';
 import { ApiError } from './api.ts';
 import { type Connection, openConnection } from './connection.ts';
+import { type Connector, connector as network } from './wires.ts';
 
 /** Connections with one set of credentials. */
 export interface Session {
@@ -21,10 +22,14 @@ export interface Sessions extends Disposable {
  * @param connections at once
  * @throws CniError when they cannot be read; ApiError when OpenSSL cannot use them
  */
-export async function openSessions(readAccess: ReadAccess, connections: number): Promise<Sessions> {
+export async function openSessions(
+  readAccess: ReadAccess,
+  connections: number,
+  connector: Connector = network,
+): Promise<Sessions> {
   const opened: Session[] = [];
   const open = async (access: Access): Promise<Session> => {
-    const session = { access, connection: await connect(access, connections) };
+    const session = { access, connection: await connect(access, connector, connections) };
     opened.push(session);
     return session;
   };
@@ -63,9 +68,9 @@ export async function openSessions(readAccess: ReadAccess, connections: number):
   };
 }
 
-async function connect(access: Access, connections: number): Promise<Connection> {
+async function connect(access: Access, connector: Connector, connections: number): Promise<Connection> {
   try {
-    return await openConnection(access.server, access.tls, connections);
+    return await openConnection(access, connector, connections);
   } catch (error) {
     throw new ApiError(`cannot use the certificates of the ${access.origin}: ${messageOf(error)}`, { cause: error });
   }

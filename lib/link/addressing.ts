@@ -4,14 +4,12 @@ import type { IpConfig, Result, Route } from '../cni/result.ts';
 import { type Cidr, formatCidr, lastAddress, masked, parseCidr } from '../net/cidr.ts';
 import { type Family, formatIp, type Ip, ipToBytes, parseIp } from '../net/ip.ts';
 import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
+import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 import { type DownLink, setUp } from './link.ts';
 import { addRoute, type RoutePlan } from './routes.ts';
 
-const NLM_F_CREATE_EXCL = 0x600;
-const AF_INET = 2;
-const AF_INET6 = 10;
 /** A subnet of two addresses or one has no broadcast address (RFC 3021). */
 const LONGEST_WITH_BROADCAST = 30;
 
@@ -129,7 +127,7 @@ async function addAddress(netlink: Conversation, link: LinkRef, address: Cidr): 
   const head = { family: address.ip.family === 4 ? AF_INET : AF_INET6, prefix: address.prefix, index: link.index };
   await netlink.change({
     type: RTM_NEWADDR,
-    flags: NLM_F_CREATE_EXCL,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
     body: encodeAddress(head, {
       address: bytes,
       local: bytes,

@@ -13,17 +13,13 @@ import {
   RTM_SETLINK,
   WITHOUT_STATS,
 } from '../netlink/codec/link.ts';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import { factsOf, type LinkFacts, macIn, queryFor } from './observe.ts';
-
-const NLM_F_CREATE_EXCL = 0x600;
+import { dumpLinks, factsOf, type LinkFacts, macIn, queryFor } from './observe.ts';
 
 /** What the kernel says of a link that existed before us: a NIC, or one of its functions. */
 export interface DeviceFacts extends LinkFacts {
-  readonly altNames: readonly string[];
-  /** '' when there is none */
-  readonly alias: string;
   /** the address that the hardware has; '' when the driver does not tell */
   readonly permanentMac: Mac | '';
   /** `0000:65:02.3`: the device on its bus, the same in every namespace; '' before Linux 5.14 and for virtual links */
@@ -58,10 +54,8 @@ export const findDeviceByIndex = async (netlink: Conversation, index: number): P
   getDevice(netlink, { index }, { extMask: WITHOUT_STATS }, `look up link ${index}`);
 
 /** Every link of the namespace, in the order of their indexes. */
-export async function listDevices(netlink: Conversation): Promise<readonly DeviceFacts[]> {
-  const body = encodeLink({}, { extMask: WITHOUT_STATS });
-  return (await netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' })).map(deviceOf);
-}
+export const listDevices = async (netlink: Conversation): Promise<readonly DeviceFacts[]> =>
+  (await dumpLinks(netlink)).map(deviceOf);
 
 /** Sets a link down. */
 export async function setDown(netlink: Conversation, link: Named): Promise<void> {
@@ -99,7 +93,7 @@ export async function change(
 export async function addAltName(netlink: Conversation, link: Named, name: string): Promise<void> {
   await netlink.change({
     type: RTM_NEWLINKPROP,
-    flags: NLM_F_CREATE_EXCL,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
     body: encodeLink({ index: link.index }, { propList: { altIfNames: [name] } }),
     operation: `give link "${link.name}" the alternative name "${name}"`,
     whenDone: 'EEXIST',
@@ -167,8 +161,6 @@ export function deviceOf(body: Buffer): DeviceFacts {
   const { kindData: _, ...facts } = factsOf(body); // some of it changes by itself: timers of a bridge
   return {
     ...facts,
-    altNames: attributes.propList?.altIfNames ?? [],
-    alias: attributes.ifAlias ?? '',
     permanentMac: macIn(attributes.permAddress),
     parentDev: attributes.parentDevName ?? '',
     flags,

@@ -7,6 +7,7 @@ import type { Netns } from '../netns/netns.ts';
 import { mac } from '../testing/mac.ts';
 import { type Kind, modeOf } from './kind.ts';
 import { createLink, type LinkPlan } from './link.ts';
+import { findLink } from './observe.ts';
 
 const MAC = '02:aa:00:00:00:07';
 
@@ -36,7 +37,9 @@ describe('createLink', () => {
     const netlink = new Conversation(() => new FakeTransport(answers));
     const target = { netlink, descriptor: 9 } as Partial<Netns> as Netns;
     const made: string[] = [];
-    return { made, link: createLink(new Conversation(() => from), target, plan, 'token', (name) => made.push(name)) };
+    const creation = { from: new Conversation(() => from), target, token: 'token' };
+    const find = (name: string) => findLink(netlink, name);
+    return { made, link: createLink(plan, { ...creation, made: (name) => made.push(name), find }) };
   };
 
   it.each<[string, LinkAttributes, number]>([

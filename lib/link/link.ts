@@ -8,6 +8,7 @@ import {
   RTM_NEWLINK,
   RTM_SETLINK,
 } from '../netlink/codec/link.ts';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno, NoAnswer } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
@@ -15,7 +16,6 @@ import { setMac } from './device.ts';
 import type { Kind } from './kind.ts';
 import { findLink, findLinkByIndex, type LinkFacts } from './observe.ts';
 
-const NLM_F_CREATE_EXCL = 0x600;
 const NOTHING = Buffer.alloc(0);
 
 /** What a link should be. ADD makes it, CHECK compares the kernel with it. */
@@ -30,26 +30,32 @@ export interface LinkPlan<A> {
   readonly mac: Mac | undefined;
 }
 
+/** How a link is made. */
+export interface Creation {
+  /** a socket in the parent's namespace */
+  readonly from: Conversation;
+  /** where it is born: it never shows in the parent's namespace */
+  readonly target: Netns;
+  /** makes the name that it may have first this attachment's own, so that DEL finds it after a crash */
+  readonly token: string;
+  /** Is told the link's name as soon as there is a link under it. */
+  made(name: string): void;
+  /** Looks up a link in `target`. */
+  find(name: string): Promise<LinkFacts | undefined>;
+}
+
 /**
- * Creates the link in `target`, where it is born: it never shows in the parent's namespace.
+ * Creates a link.
  *
  * Newer kernels look for a link of the same name where the link is to be; older ones where the request is made. There
  * the link is born under another name and renamed.
  *
- * @param from a socket in the parent's namespace
- * @param token what makes that other name this attachment's own, so that DEL finds it after a crash
- * @param made called with the link's name as soon as there is a link under it
- * @throws ErrnoError EEXIST when the name is taken in `target`; CniError when the link is not what was asked for
+ * @throws ErrnoError EEXIST when the name is taken in the target; CniError when the link is not what was asked for
  */
-export async function createLink<A>(
-  from: Conversation,
-  target: Netns,
-  plan: LinkPlan<A>,
-  token: string,
-  made: (name: string) => void,
-): Promise<LinkFacts> {
+export async function createLink<A>(plan: LinkPlan<A>, creation: Creation): Promise<LinkFacts> {
+  const { target, token, made } = creation;
   try {
-    await requestLink(from, target, plan, plan.name);
+    await requestLink(plan, creation, plan.name);
     made(plan.name);
   } catch (error) {
     if (!(error instanceof NoAnswer) && !hasErrno(error, 'EEXIST')) {
@@ -61,10 +67,10 @@ export async function createLink<A>(
     } else if (there !== undefined || error instanceof NoAnswer) {
       throw error;
     } else {
-      await createAndRename(from, target, plan, temporaryName(token), made);
+      await createAndRename(plan, creation, temporaryName(token));
     }
   }
-  const created = await findLink(target.netlink, plan.name);
+  const created = await creation.find(plan.name);
   if (created === undefined) {
     throw new Error(`cannot find link "${plan.name}" just created`);
   }
@@ -186,14 +192,9 @@ const isOurs = <A>(link: LinkFacts | undefined, plan: LinkPlan<A>): boolean =>
 const isNewborn = <A>(link: LinkFacts | undefined, { kind, parent }: LinkPlan<A>): boolean =>
   kind.sharesMac && link?.kind === kind.name && link.parentIndex === parent.index && !link.isUp;
 
-async function createAndRename<A>(
-  from: Conversation,
-  target: Netns,
-  plan: LinkPlan<A>,
-  name: string,
-  made: (name: string) => void,
-): Promise<void> {
-  await requestLink(from, target, plan, name);
+async function createAndRename<A>(plan: LinkPlan<A>, creation: Creation, name: string): Promise<void> {
+  const { target, made } = creation;
+  await requestLink(plan, creation, name);
   made(name);
   const link = await findLink(target.netlink, name);
   if (link === undefined) {
@@ -204,10 +205,10 @@ async function createAndRename<A>(
   made(plan.name);
 }
 
-async function requestLink<A>(from: Conversation, target: Netns, plan: LinkPlan<A>, name: string): Promise<void> {
+async function requestLink<A>(plan: LinkPlan<A>, { from, target }: Creation, name: string): Promise<void> {
   await from.change({
     type: RTM_NEWLINK,
-    flags: NLM_F_CREATE_EXCL,
+    flags: NLM_F_CREATE | NLM_F_EXCL,
     body: encodeLink({}, attributesOf(plan, name, target.descriptor)),
     operation: `create ${plan.kind.name} "${plan.name}" on "${plan.parent.name}"`,
   });

@@ -21,6 +21,9 @@ const LONGEST_ALTERNATIVE = 127;
 export interface LinkFacts {
   readonly index: number;
   readonly name: string;
+  readonly altNames: readonly string[];
+  /** '' when there is none */
+  readonly alias: string;
   /** '' when it has none */
   readonly mac: Mac | '';
   readonly mtu: number;
@@ -70,13 +73,21 @@ export async function findLinkByIndex(netlink: Conversation, index: number): Pro
   return getLink(netlink, index, { extMask: WITHOUT_STATS }, `look up link ${index}`);
 }
 
+/** Every link of the namespace, in the order of their indexes. */
+export const listLinks = async (netlink: Conversation): Promise<readonly LinkFacts[]> =>
+  (await dumpLinks(netlink)).map(factsOf);
+
 /** The names of all links, alternative ones among them: the kernel gives none of them to another link. */
-export async function listLinkNames(netlink: Conversation): Promise<readonly string[]> {
-  const body = encodeLink({}, { extMask: WITHOUT_STATS });
-  return (await netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' })).flatMap((answer) => {
+export const listLinkNames = async (netlink: Conversation): Promise<readonly string[]> =>
+  (await dumpLinks(netlink)).flatMap((answer) => {
     const { ifName = '', propList } = decodeLink(answer).attributes;
     return [ifName, ...(propList?.altIfNames ?? [])];
   });
+
+/** The messages of all links. */
+export function dumpLinks(netlink: Conversation): Promise<readonly Buffer[]> {
+  const body = encodeLink({}, { extMask: WITHOUT_STATS });
+  return netlink.dump({ type: RTM_GETLINK, body, operation: 'list links' });
 }
 
 /** The addresses of one link, both families. */
@@ -114,6 +125,8 @@ export function factsOf(body: Buffer): LinkFacts {
   return {
     index,
     name: attributes.ifName ?? '',
+    altNames: attributes.propList?.altIfNames ?? [],
+    alias: attributes.ifAlias ?? '',
     mac: macIn(attributes.address),
     mtu: attributes.mtu ?? 0,
     isUp: (flags & IFF_UP) !== 0,

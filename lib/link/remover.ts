@@ -1,7 +1,7 @@
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { deleteGroup, deleteLink, setGroup } from './link.ts';
-import { findLinkByIndex } from './observe.ts';
+import { listLinks } from './observe.ts';
 
 /** Far above what people number by hand. */
 const FIRST_GROUP = 0x4000_0000;
@@ -35,12 +35,8 @@ async function removeAsGroup(netlink: Conversation, indexes: readonly number[]):
       return false;
     }
   }
-  for (const index of indexes) {
-    if ((await findLinkByIndex(netlink, index)) !== undefined) {
-      return false;
-    }
-  }
-  return true;
+  const left = await listLinks(netlink);
+  return !left.some(({ index }) => indexes.includes(index));
 }
 
 async function unlessGone(change: Promise<void>): Promise<void> {

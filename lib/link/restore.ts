@@ -9,6 +9,7 @@ import {
 } from '../netlink/codec/address.ts';
 import { askedRoute, decodeRoute, expiryOf, RTM_NEWROUTE, routesThrough } from '../netlink/codec/route.ts';
 import { askedRule, RTM_NEWRULE } from '../netlink/codec/rule.ts';
+import { AF_INET6, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.ts';
 import type { Conversation, Request } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { flatMapInTurn, mapInTurn } from '../sys/in-turn.ts';
@@ -21,11 +22,6 @@ import { addressText, routeText, ruleText } from './told.ts';
  * returns what could not be had.
  */
 
-const AF_INET6 = 10;
-const NLM_F_REPLACE = 0x100;
-const NLM_F_EXCL = 0x200;
-const NLM_F_CREATE = 0x400;
-const NLM_F_APPEND = 0x800;
 const SETTLE_MS = 3_000;
 const PAUSE_MS = 20;
 

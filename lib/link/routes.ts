@@ -12,11 +12,11 @@ import {
   RTN_UNICAST,
   RTPROT_BOOT,
 } from '../netlink/codec/route.ts';
+import { NLM_F_CREATE } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
 
-const NLM_F_CREATE = 0x400;
 const BYTE_TABLES = 256;
 const FAMILIES: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
 

@@ -21,6 +21,7 @@ import {
   RTPROT_RA,
 } from '../netlink/codec/route.ts';
 import { decodeRule, encodeRule, RTM_GETRULE } from '../netlink/codec/rule.ts';
+import { AF_INET, AF_INET6 } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
 import { addressIn, routeText } from './told.ts';
@@ -29,9 +30,6 @@ import { addressIn, routeText } from './told.ts';
  * Addresses, routes and rules as the kernel told them, to be asked for again: whatever attributes they have, also those
  * that this program does not know.
  */
-
-const AF_INET = 2;
-const AF_INET6 = 10;
 
 /** Each a message of the kernel without its header. */
 export interface NetworkState {

@@ -3,10 +3,9 @@ import { formatIp, type Ip, ipFromBytes } from '../net/ip.ts';
 import { decodeAddress } from '../netlink/codec/address.ts';
 import { decodeRoute, RT_TABLE_MAIN } from '../netlink/codec/route.ts';
 import { decodeRule } from '../netlink/codec/rule.ts';
+import { AF_INET } from '../netlink/constants.ts';
 
 /* Messages of the kernel, in the words of ip(8): for errors and logs. */
-
-const AF_INET = 2;
 
 /** The address of a link; undefined when the message has none. */
 export function addressIn(body: Buffer): Ip | undefined {

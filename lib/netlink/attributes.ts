@@ -113,15 +113,20 @@ export function attribute(type: number, data: Uint8Array | readonly Uint8Array[]
     throw new RangeError(`an attribute of ${length} bytes is longer than ${LONGEST_ATTRIBUTE}`);
   }
   const bytes = new Uint8Array(align(length));
-  const words = new DataView(bytes.buffer);
-  words.setUint16(0, length, HOST_IS_LITTLE);
-  words.setUint16(2, nested ? type | NLA_F_NESTED : type, HOST_IS_LITTLE);
+  put16(bytes, 0, length);
+  put16(bytes, 2, nested ? type | NLA_F_NESTED : type);
   let offset = ATTRIBUTE_HEADER;
   for (const part of parts) {
     bytes.set(part, offset);
     offset += part.length;
   }
   return bytes;
+}
+
+/** Writes a number of 16 bits: a view for each would cost more than all else of an attribute. */
+function put16(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset + Number(!HOST_IS_LITTLE)] = value;
+  bytes[offset + Number(HOST_IS_LITTLE)] = value >>> 8;
 }
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -140,7 +145,7 @@ export const u16: Type<number> = {
   nested: false,
   encode(value) {
     const bytes = new Uint8Array(2);
-    viewOf(bytes).setUint16(0, value, HOST_IS_LITTLE);
+    put16(bytes, 0, value);
     return bytes;
   },
   decode: (bytes) => viewOf(bytes).getUint16(0, HOST_IS_LITTLE),
@@ -151,7 +156,8 @@ export const u32: Type<number> = {
   nested: false,
   encode(value) {
     const bytes = new Uint8Array(4);
-    viewOf(bytes).setUint32(0, value, HOST_IS_LITTLE);
+    put16(bytes, HOST_IS_LITTLE ? 0 : 2, value);
+    put16(bytes, HOST_IS_LITTLE ? 2 : 0, value >>> 16);
     return bytes;
   },
   decode: (bytes) => viewOf(bytes).getUint32(0, HOST_IS_LITTLE),

@@ -132,6 +132,14 @@ describe('A conversation of many exchanges at once', () => {
     expect(kernel.openNow).toBe(0);
   });
 
+  it('opens one socket for all that are done in place, however many are asked for at once', async () => {
+    const kernel = new DisorderlyKernel(seeded(10));
+    const netlink = new Conversation(() => kernel.open());
+    await Promise.all(Array.from({ length: 16 }, () => netlink.ask(request)));
+    await Promise.all(Array.from({ length: 16 }, () => netlink.dump(request)));
+    expect(kernel.opened).toBe(1);
+  });
+
   it('opens one socket for exchanges that follow each other', async () => {
     const kernel = new DisorderlyKernel(seeded(8));
     const netlink = new Conversation(() => kernel.open());

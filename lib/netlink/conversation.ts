@@ -64,7 +64,7 @@ export class Conversation {
    * @throws ErrnoError such as ENODEV when there is no answer
    */
   async ask(request: Request): Promise<Buffer> {
-    return this.retryIfLost(() => this.exchange(request, Flags.REQUEST, firstOf));
+    return this.retryIfLost(() => this.exchange(request, Flags.REQUEST, first));
   }
 
   /**
@@ -76,7 +76,7 @@ export class Conversation {
    * @throws ErrnoError with the kernel's own message; NoAnswer when the kernel may still be working
    */
   async change(request: Request): Promise<void> {
-    const attempt = (): Promise<void> => this.exchange(request, Flags.REQUEST | Flags.ACK, acknowledged);
+    const attempt = async (): Promise<void> => this.exchange(request, Flags.REQUEST | Flags.ACK, acknowledgement());
     try {
       await attempt();
     } catch (error) {
@@ -100,7 +100,7 @@ export class Conversation {
   async dump(request: Request): Promise<readonly Buffer[]> {
     for (let tries = 0; tries < DUMP_TRIES; tries++) {
       const whole = await this.retryIfLost(() =>
-        this.exchange(request, Flags.REQUEST | Flags.ACK | FlagsGet.DUMP, tableOf),
+        this.exchange(request, Flags.REQUEST | Flags.ACK | FlagsGet.DUMP, table()),
       );
       if (whole !== undefined) {
         return whole;
@@ -121,7 +121,7 @@ export class Conversation {
     }
   }
 
-  private async retryIfLost<T>(attempt: () => Promise<T>): Promise<T> {
+  private async retryIfLost<T>(attempt: () => T | Promise<T>): Promise<T> {
     try {
       return await attempt();
     } catch (error) {
@@ -132,38 +132,79 @@ export class Conversation {
     }
   }
 
-  private async exchange<T>(request: Request, flags: number, read: (answer: Answer) => T | Promise<T>): Promise<T> {
+  /** In place, an exchange is over before anything else runs: those that follow it find its socket idle. */
+  private exchange<T>(request: Request, flags: number, read: Reader<T>): T | Promise<T> {
+    return request.isSlow === true || this.contention.isHigh
+      ? this.exchangeInBackground(request, flags, read)
+      : this.exchangeInPlace(request, flags, read);
+  }
+
+  private exchangeInPlace<T>(request: Request, flags: number, read: Reader<T>): T {
+    const exchange = this.begin(request, flags);
+    const { transport, operation } = exchange;
+    try {
+      transport.send(exchange.bytes);
+      for (;;) {
+        const answer = read(ownOf(exchange, transport.receive(operation, leftOf(exchange))), operation);
+        if (answer !== undefined) {
+          this.reuse(transport);
+          return answer.value;
+        }
+      }
+    } catch (error) {
+      this.abandon(transport, error);
+      throw error;
+    } finally {
+      this.contention.report(exchange.start);
+    }
+  }
+
+  private async exchangeInBackground<T>(request: Request, flags: number, read: Reader<T>): Promise<T> {
+    const exchange = this.begin(request, flags);
+    const { transport, operation } = exchange;
+    const isDump = (flags & FlagsGet.DUMP) === FlagsGet.DUMP;
+    try {
+      await this.sendInBackground(transport, exchange.bytes, operation);
+      for (;;) {
+        // a table is made while it is read, and waits for locks there; any other answer has arrived by now
+        const received = isDump
+          ? await transport.receiveInBackground(operation, leftOf(exchange))
+          : transport.receive(operation, leftOf(exchange));
+        const answer = read(ownOf(exchange, received), operation);
+        if (answer !== undefined) {
+          this.reuse(transport);
+          return answer.value;
+        }
+      }
+    } catch (error) {
+      this.abandon(transport, error);
+      throw error;
+    } finally {
+      if (!request.isSlow) {
+        this.contention.report(exchange.start);
+      }
+    }
+  }
+
+  private begin(request: Request, flags: number): Exchange {
     const start = performance.now();
-    const inBackground = request.isSlow === true || this.contention.isHigh;
     const transport = this.idle.pop() ?? this.open();
     const sequence = (this.sequence + 1) >>> 0;
     this.sequence = sequence;
     const bytes = encode(request, flags, sequence);
-    try {
-      if (inBackground) {
-        await this.sendInBackground(transport, bytes, request.operation);
-      } else {
-        transport.send(bytes);
-      }
-      const end = start + this.deadlineMs;
-      const answer = await read(new Answer({ transport, operation: request.operation, sequence, end, inBackground }));
-      this.reuse(transport);
-      return answer;
-    } catch (error) {
-      if (error instanceof KernelBusy) {
-        throw error; // the socket stays in use until the kernel returns
-      }
-      if (error instanceof ErrnoError && !(error instanceof NoAnswer)) {
-        this.reuse(transport); // a refusal is an answer
-      } else {
-        transport.close();
-        this.closeIdle(); // if this one was flooded, so were all
-      }
-      throw error;
-    } finally {
-      if (!request.isSlow) {
-        this.contention.report(start);
-      }
+    return { transport, operation: request.operation, bytes, sequence, start, end: start + this.deadlineMs };
+  }
+
+  /** What becomes of the socket of an exchange that failed. */
+  private abandon(transport: Transport, error: unknown): void {
+    if (error instanceof KernelBusy) {
+      return; // the socket stays in use until the kernel returns
+    }
+    if (error instanceof ErrnoError && !(error instanceof NoAnswer)) {
+      this.reuse(transport); // a refusal is an answer
+    } else {
+      transport.close();
+      this.closeIdle(); // if this one was flooded, so were all
     }
   }
 
@@ -204,70 +245,65 @@ const isAnswerLost = (error: unknown): boolean => error instanceof NoAnswer && !
 interface Exchange {
   readonly transport: Transport;
   readonly operation: string;
+  readonly bytes: Buffer;
   readonly sequence: number;
-  /** deadline of the exchange */
+  readonly start: number;
+  /** its deadline */
   readonly end: number;
-  readonly inBackground: boolean;
 }
 
-/** The messages that answer one request, as they arrive. */
-class Answer {
-  private readonly exchange: Exchange;
+/** Time that is left. Even 0 ms get an answer that is there: after a send that used up the deadline it has arrived. */
+const leftOf = ({ end }: Exchange): number => Math.max(0, Math.ceil(end - performance.now()));
 
-  constructor(exchange: Exchange) {
-    this.exchange = exchange;
-  }
+/** The messages of a datagram that answer this request. */
+const ownOf = ({ sequence }: Exchange, datagram: Buffer): readonly Message[] =>
+  messagesIn(datagram).filter((message) => message.sequence === sequence);
 
-  get operation(): string {
-    return this.exchange.operation;
-  }
+/**
+ * Gets the messages of an answer as they arrive, those of one datagram at a time.
+ *
+ * @returns what they say when the answer is complete, else undefined
+ * @throws ErrnoError when the kernel refuses the request
+ */
+type Reader<T> = (messages: readonly Message[], operation: string) => { readonly value: T } | undefined;
 
-  /** Our messages in the next datagram that has any. Waits even for 0 ms: after a send that used up the deadline they have arrived. */
-  async next(): Promise<readonly Message[]> {
-    const { transport, operation, sequence, end, inBackground } = this.exchange;
-    for (;;) {
-      const left = Math.max(0, Math.ceil(end - performance.now()));
-      const received = transport.receive(operation, left, inBackground);
-      const messages = messagesIn(received instanceof Promise ? await received : received);
-      const own = messages.filter((message) => message.sequence === sequence);
-      if (own.length > 0) {
-        return own;
-      }
-    }
-  }
-}
-
-async function firstOf(answer: Answer): Promise<Buffer> {
-  const [message] = await answer.next();
+function first([message]: readonly Message[], operation: string): { readonly value: Buffer } | undefined {
   if (message === undefined) {
-    throw new RangeError('empty answer'); // next() returns at least one
+    return undefined;
   }
   if (isError(message)) {
-    throwIfRefused(message, answer.operation);
+    throwIfRefused(message, operation);
   }
-  return message.data;
+  return { value: message.data };
 }
 
-async function acknowledged(answer: Answer): Promise<void> {
-  await collect(answer, []);
-}
+const acknowledgement = (): Reader<void> => reading(() => undefined);
 
-/** @returns undefined when the table changed meanwhile */
-async function tableOf(answer: Answer): Promise<readonly Buffer[] | undefined> {
+/** Whose value is undefined when the table changed meanwhile. */
+function table(): Reader<readonly Buffer[] | undefined> {
   const bodies: Buffer[] = [];
-  return (await collect(answer, bodies)) ? bodies : undefined;
+  let isWhole = true;
+  return reading(
+    () => (isWhole ? bodies : undefined),
+    (message) => {
+      isWhole &&= !isInterrupted(message);
+      if (!isLast(message)) {
+        bodies.push(message.data);
+      }
+    },
+  );
 }
 
-/** @returns false when the kernel was interrupted */
-async function collect(answer: Answer, bodies: Buffer[]): Promise<boolean> {
-  for (let isWhole = true; ; ) {
-    for (const message of await answer.next()) {
-      isWhole &&= !isInterrupted(message);
+/** Reads until the closing message. */
+function reading<T>(value: () => T, visit?: (message: Message) => void): Reader<T> {
+  return (messages, operation) => {
+    for (const message of messages) {
+      visit?.(message);
       if (isLast(message)) {
-        throwIfRefused(message, answer.operation);
-        return isWhole;
+        throwIfRefused(message, operation);
+        return { value: value() };
       }
-      bodies.push(message.data);
     }
-  }
+    return undefined;
+  };
 }

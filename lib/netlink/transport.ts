@@ -1,4 +1,5 @@
 import { closeSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { Native } from '../netns/native.ts';
 import { errnoError, NoAnswer } from './errno.ts';
 
@@ -15,10 +16,12 @@ export interface Transport {
   /**
    * The next datagram from the kernel.
    *
-   * @param inBackground without blocking the event loop
-   * @throws NoAnswer on timeout, or when the kernel dropped some (ENOBUFS)
+   * @throws NoAnswer on timeout, or when some are lost: the kernel dropped them (ENOBUFS), or this one was longer than
+   * what it was read into (EMSGSIZE), which it will not be when it is asked for again
    */
-  receive(operation: string, timeoutMs: number, inBackground?: boolean): Buffer | Promise<Buffer>;
+  receive(operation: string, timeoutMs: number): Buffer;
+  /** The same without blocking the event loop. */
+  receiveInBackground(operation: string, timeoutMs: number): Promise<Buffer>;
   close(): void;
 }
 
@@ -32,18 +35,27 @@ export interface Place {
   readonly sendsInside?: boolean;
 }
 
+/** What datagrams are read into. One serves all sockets of a process: what was read is copied before the next is. */
+export interface ReadBuffer {
+  bytes: Buffer;
+}
+
+export const makeReadBuffer = (): ReadBuffer => ({ bytes: Buffer.allocUnsafeSlow(BUFFER_BYTES) });
+
 /** @throws ErrnoError EPROTONOSUPPORT where the kernel lacks the subsystem */
-export const openTransport = (calls: SocketCalls, place: Place): Transport => new SocketTransport(calls, place);
+export const openTransport = (calls: SocketCalls, place: Place, buffer = makeReadBuffer()): Transport =>
+  new SocketTransport(calls, place, buffer);
 
 class SocketTransport implements Transport {
   private readonly calls: SocketCalls;
   private readonly place: Place;
   private readonly fd: number;
-  private buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  private readonly buffer: ReadBuffer;
 
-  constructor(calls: SocketCalls, place: Place) {
+  constructor(calls: SocketCalls, place: Place, buffer: ReadBuffer) {
     this.calls = calls;
     this.place = place;
+    this.buffer = buffer;
     this.fd = calls.openNetlink(place.nsFd, place.protocol);
     if (this.fd < 0) {
       throw errnoError('open a netlink socket', -this.fd);
@@ -63,29 +75,25 @@ class SocketTransport implements Transport {
     checked(await this.calls.sendOnThread(nsFd, this.fd, bytes));
   }
 
-  receive(operation: string, timeoutMs: number, inBackground = false): Buffer | Promise<Buffer> {
-    if (inBackground) {
-      return this.receiveInBackground(operation, timeoutMs);
-    }
-    const length = this.calls.receive(this.fd, this.buffer, timeoutMs);
-    return this.taken(operation, length) ?? this.receive(operation, timeoutMs);
+  receive(operation: string, timeoutMs: number): Buffer {
+    const { bytes } = this.buffer;
+    return this.taken(operation, bytes, this.calls.receive(this.fd, bytes, timeoutMs));
   }
 
-  private async receiveInBackground(operation: string, timeoutMs: number): Promise<Buffer> {
-    const length = await this.calls.receiveOnThread(this.fd, this.buffer, timeoutMs);
-    return this.taken(operation, length) ?? this.receiveInBackground(operation, timeoutMs);
+  async receiveInBackground(operation: string, timeoutMs: number): Promise<Buffer> {
+    const bytes = Buffer.allocUnsafeSlow(this.buffer.bytes.length); // the thread's own until it comes back
+    return this.taken(operation, bytes, await this.calls.receiveOnThread(this.fd, bytes, timeoutMs));
   }
 
-  /** What was received; undefined when the datagram exceeds the buffer, which is then enlarged. */
-  private taken(operation: string, length: number): Buffer | undefined {
+  private taken(operation: string, bytes: Buffer, length: number): Buffer {
     if (length < 0) {
       throw new NoAnswer(operation, -length);
     }
-    if (length > this.buffer.length) {
-      this.buffer = Buffer.allocUnsafeSlow(length);
-      return undefined;
+    if (length > bytes.length) {
+      this.buffer.bytes = Buffer.allocUnsafeSlow(Math.max(length, this.buffer.bytes.length));
+      throw new NoAnswer(operation, constants.errno.EMSGSIZE);
     }
-    return Buffer.from(this.buffer.subarray(0, length));
+    return Buffer.from(bytes.subarray(0, length));
   }
 
   close(): void {

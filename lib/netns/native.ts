@@ -26,7 +26,7 @@ export interface Native {
   openPacket(nsFd: number): number;
   /** Sends a frame through a link of the socket's namespace; -ENETDOWN while the link has no carrier. */
   sendFrame(fd: number, ifIndex: number, etherType: number, destination: Buffer, payload: Buffer): number;
-  /** The kernel's next datagram; one longer than the buffer stays queued. -ETIMEDOUT after `timeoutMs`. */
+  /** Length of the kernel's next datagram, of which the buffer may have only the beginning. -ETIMEDOUT after `timeoutMs`. */
   receive(fd: number, into: Buffer, timeoutMs: number): number;
   /** Sends a datagram on a thread of our own; as `sendInNetns` unless `nsFd` is -1. */
   sendOnThread(nsFd: number, fd: number, bytes: Buffer): Promise<number> | number;

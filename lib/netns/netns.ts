@@ -1,9 +1,9 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, type Stats, statSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
 import { type Contention, NO_CONTENTION } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { errnoError } from '../netlink/errno.ts';
-import { openTransport, type Transport } from '../netlink/transport.ts';
+import { makeReadBuffer, openTransport, type ReadBuffer, type Transport } from '../netlink/transport.ts';
 import type { Native } from './native.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
@@ -138,6 +138,7 @@ interface SharedParts {
   readonly fd: number;
   readonly identity: string;
   readonly contention: Contention;
+  readonly buffer: ReadBuffer;
   /** called when the last handle is released */
   readonly forget: () => void;
 }
@@ -149,6 +150,7 @@ class Shared {
   readonly identity: string;
   handles = 0;
   private readonly contention: Contention;
+  private readonly buffer: ReadBuffer;
   private readonly forget: () => void;
   private routeNetlink: Conversation | undefined;
   private rdmaNetlink: Conversation | undefined;
@@ -156,11 +158,12 @@ class Shared {
   private ownCookie: number | undefined;
 
   /** Takes ownership of the descriptor. */
-  constructor({ native, fd, identity, contention, forget }: SharedParts) {
+  constructor({ native, fd, identity, contention, buffer, forget }: SharedParts) {
     this.native = native;
     this.fd = fd;
     this.identity = identity;
     this.contention = contention;
+    this.buffer = buffer;
     this.forget = forget;
   }
 
@@ -207,7 +210,8 @@ class Shared {
     if (this.handles === 0) {
       throw new Error('cannot open a socket in a network namespace that is closed');
     }
-    return openTransport(this.native, { nsFd: this.fd, protocol, sendsInside: protocol === NETLINK_RDMA });
+    const place = { nsFd: this.fd, protocol, sendsInside: protocol === NETLINK_RDMA };
+    return openTransport(this.native, place, this.buffer);
   }
 }
 
@@ -216,6 +220,7 @@ export class OpenNamespaces {
   private readonly native: () => Native;
   private readonly open = new Map<string, Shared>();
   private readonly contention: Contention;
+  private readonly buffer = makeReadBuffer();
 
   /**
    * @param native called on first use
@@ -233,24 +238,37 @@ export class OpenNamespaces {
    * cannot be opened
    */
   at(path: string): Netns {
+    const known = this.open.size === 0 ? undefined : this.knownAt(path);
+    if (known !== undefined) {
+      return new Netns(path, known);
+    }
     const native = this.native();
     const fd = openNamespaceFile(native, path);
-    const { dev, ino } = fstatSync(fd, { bigint: true });
-    const identity = `${dev}:${ino}`;
-    const known = this.open.get(identity);
-    if (known !== undefined) {
-      closeSync(fd); // the inode cannot be recycled while we hold it
-      return new Netns(path, known);
+    const identity = identityOf(fstatSync(fd));
+    const same = this.open.get(identity); // the path leads elsewhere since we looked
+    if (same !== undefined) {
+      closeSync(fd);
+      return new Netns(path, same);
     }
     const shared = new Shared({
       native,
       fd,
       identity,
       contention: this.contention,
+      buffer: this.buffer,
       forget: () => this.open.delete(identity),
     });
     this.open.set(identity, shared);
     return new Netns(path, shared);
+  }
+
+  /** What is open already is told by its inode, which cannot be recycled while we hold it. */
+  private knownAt(path: string): Shared | undefined {
+    try {
+      return this.open.get(identityOf(statSync(path)));
+    } catch {
+      return undefined; // opening it says why
+    }
   }
 
   /** A handle of the namespace of this process. */
@@ -279,6 +297,8 @@ export class NotANetns extends CniError {
     this.name = 'NotANetns';
   }
 }
+
+const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 
 function openNamespaceFile(native: Native, path: string): number {
   let fd: number;

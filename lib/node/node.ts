@@ -4,6 +4,7 @@ import type { Native } from '../netns/native.ts';
 import { type Netns, OpenNamespaces } from '../netns/netns.ts';
 import { readBootId } from '../sys/boot.ts';
 import { type OpenDatabase, openDatabase } from '../sys/database.ts';
+import { BLOCKING_DISK, type Disk, sharedDisk } from '../sys/disk.ts';
 import { type Executed, type Execution, execute } from '../sys/execute.ts';
 import { type BatchWork, Gatherer } from '../sys/gather.ts';
 import { KeyedMutex } from '../sys/keyed-mutex.ts';
@@ -39,6 +40,8 @@ export interface Node {
   execute(execution: Execution, signal?: AbortSignal): Promise<Executed>;
   /** Batches what calls request at the same time; see Gatherer. */
   gather<I, O>(key: string, item: I, work: BatchWork<I, O>): Promise<O>;
+  /** what makes records durable */
+  readonly disk: Disk;
   /** Opens a database file, which is made when it is missing. */
   readonly openDatabase: OpenDatabase;
   /** Something of which the process has one. */
@@ -81,6 +84,7 @@ export function makeNode({ loadNative, servesMany = false, observe }: NodeParts)
     livingNetns: listLivingNetns,
     execute,
     gather: (key, item, work) => gatherer.gather(key, item, work),
+    disk: servesMany ? sharedDisk() : BLOCKING_DISK,
     openDatabase,
     shared: (slot) => shared.get(slot),
     observe,

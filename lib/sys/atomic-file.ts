@@ -38,7 +38,14 @@ export type MadeFolder = Pick<AtomicWrite, 'mode' | 'sync'>;
 export function writeAtomically(path: string, content: string | Uint8Array, options: AtomicWrite = {}): void {
   const { mode = 0o600, sync = true, previous, temporary = temporaryFor(path) } = options;
   try {
-    writeNew(temporary, content, mode, sync);
+    const fd = writeNew(temporary, content, mode);
+    try {
+      if (sync) {
+        fsyncSync(fd);
+      }
+    } finally {
+      closeSync(fd);
+    }
     if (previous !== undefined) {
       renameIfThere(path, previous);
     }
@@ -58,13 +65,19 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
  * @throws the system's error
  */
 export function removeWritten(path: string): void {
-  for (const name of [path, temporaryFor(path)]) {
-    try {
-      unlinkSync(name);
-    } catch (error) {
-      if (!isMissing(error)) {
-        throw error;
-      }
+  unlinkIfThere(path);
+  const temporary = temporaryFor(path);
+  if (existsSync(temporary)) {
+    unlinkIfThere(temporary); // hardly ever: an error for what is missing costs five times as much as a look
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isMissing(error)) {
+      throw error;
     }
   }
 }
@@ -113,18 +126,24 @@ export function makeFolder(path: string, { mode = 0o700, sync = true }: MadeFold
   }
 }
 
-const temporaryFor = (path: string): string => join(dirname(path), temporaryNameOf(basename(path)));
+/** The path of a file while it is written. */
+export const temporaryFor = (path: string): string => join(dirname(path), temporaryNameOf(basename(path)));
 
-function writeNew(path: string, content: string | Uint8Array, mode: number, sync: boolean): void {
+/**
+ * Writes a file.
+ *
+ * @returns its descriptor, for syncing
+ * @throws the system's error; the file may be there
+ */
+export function writeNew(path: string, content: string | Uint8Array, mode: number): number {
   const fd = openSync(path, 'w', mode);
   try {
     fchmodSync(fd, mode);
     writeFileSync(fd, content);
-    if (sync) {
-      fsyncSync(fd);
-    }
-  } finally {
+    return fd;
+  } catch (error) {
     closeSync(fd);
+    throw error;
   }
 }
 
@@ -138,7 +157,8 @@ function renameIfThere(from: string, to: string): void {
   }
 }
 
-function removeQuietly(path: string): void {
+/** Removes a file, best effort. */
+export function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {

@@ -1,7 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../cni/errors.ts';
 import { makeFolder, removeWritten, syncFolder, writeAtomically } from './atomic-file.ts';
+import type { Disk } from './disk.ts';
+import { type PlacedFile, placeDurably } from './durable-file.ts';
+import { temporaryNameOf } from './file-name.ts';
 import { ioError, isMissing } from './io-error.ts';
 
 /** The file format of a record. */
@@ -9,7 +12,12 @@ export interface RecordForm<T> {
   format(record: T): string;
   /** @throws an error saying why the text is not a record */
   parse(text: string): T;
+  /** The error for a file that is not a record. Absent: an ioFailure with what `parse` throws. */
+  refuse?(file: string, cause: unknown): Error;
 }
+
+/** Of records that are texts. */
+export const TEXT_FORM: RecordForm<string> = { format: (text) => text, parse: (text) => text };
 
 /** A record and its file name, which identifies the owner even where the content does not. */
 export interface NamedRecord<T> {
@@ -36,23 +44,40 @@ export class RecordFolder<T> {
    * @throws CniError ioFailure
    */
   write(name: string, record: T, { isDurable = true } = {}): void {
-    makeFolder(this.path);
+    makeFolder(this.path, { sync: isDurable });
     writeAtomically(this.fileOf(name), this.form.format(record), { mode: 0o600, sync: isDurable });
   }
 
   /**
+   * Writes it with waits that other calls can use.
+   *
+   * @returns the file, complete, and when it survives a power cut
+   * @throws CniError ioFailure
+   */
+  async place(disk: Disk, name: string, record: T): Promise<PlacedFile> {
+    makeFolder(this.path);
+    return placeDurably(disk, this.fileOf(name), this.form.format(record));
+  }
+
+  /**
    * @returns undefined when there is none
-   * @throws CniError ioFailure when it cannot be read or parsed
+   * @throws CniError ioFailure when it cannot be read; what `refuse` makes of it when it cannot be parsed
    */
   read(name: string): T | undefined {
     const file = this.fileOf(name);
+    let text: string;
     try {
-      return this.form.parse(readFileSync(file, 'utf8'));
+      text = readFileSync(file, 'utf8');
     } catch (error) {
       if (isMissing(error)) {
         return undefined;
       }
       throw ioError('read record', file, error);
+    }
+    try {
+      return this.form.parse(text);
+    } catch (error) {
+      throw this.form.refuse?.(file, error) ?? ioError('read record', file, error);
     }
   }
 
@@ -98,9 +123,30 @@ export class RecordFolder<T> {
 
   /** @throws CniError ioFailure when the folder cannot be read */
   names(): readonly string[] {
+    return this.files().filter((name) => !name.startsWith('.'));
+  }
+
+  /**
+   * Names of the records that a killed process was about to write.
+   *
+   * @throws CniError ioFailure when the folder cannot be read
+   */
+  unfinished(): readonly string[] {
+    return this.files().flatMap((file) => {
+      const [, name = ''] = /^\.(.+)\.tmp$/.exec(file) ?? [];
+      return file === temporaryNameOf(name) ? [name] : [];
+    });
+  }
+
+  /** Removes what a killed process was about to write. */
+  removeUnfinished(name: string): void {
+    rmSync(this.fileOf(temporaryNameOf(name)), { force: true });
+  }
+
+  private files(): readonly string[] {
     try {
       return readdirSync(this.path, { withFileTypes: true })
-        .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
+        .filter((entry) => !entry.isDirectory())
         .map(({ name }) => name)
         .sort();
     } catch (error) {

@@ -68,6 +68,7 @@ function faultyTransport(inner: Transport, step: (what: string) => void): Transp
       await inner.sendInBackground(bytes);
     },
     receive: (operation, timeoutMs) => inner.receive(operation, timeoutMs),
+    receiveInBackground: (operation, timeoutMs) => inner.receiveInBackground(operation, timeoutMs),
     close: () => inner.close(),
   };
 }

@@ -2,7 +2,7 @@ import { confsOfType } from '../../lib/cli/confs.ts';
 import { readConf } from '../../lib/cni/config.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { Examined, Finding } from '../../lib/cni/findings.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { listDevices } from '../../lib/link/device.ts';
 import { ifNameFault } from '../../lib/net/if-name.ts';
@@ -61,9 +61,7 @@ const noDevice = (network: string): Finding => ({
 
 /** A moved device has its former name as alias; one with a record is found by its record. */
 async function orphaned(scope: Scope, confs: readonly JsonObject[]): Promise<readonly Finding[]> {
-  const recorded = confs.flatMap((conf) =>
-    recordsIn(typeof conf['dataDir'] === 'string' ? conf['dataDir'] : '').list(scope.log),
-  );
+  const recorded = confs.flatMap((conf) => recordsIn(textIn(conf, 'dataDir')).list(scope.log));
   return (await listDevices(scope.node.host.netlink))
     .filter(({ name, alias }) => /^(net|dev|eth)\d+$/.test(name) && alias !== '' && alias !== name)
     .filter(({ alias }) => ifNameFault(alias) === undefined)

@@ -1,6 +1,6 @@
 import type { DeletionCall } from '../../lib/cni/call.ts';
 import { CniError } from '../../lib/cni/errors.ts';
-import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import { type JsonObject, lookUp, textIn } from '../../lib/cni/json.ts';
 import { isNetnsOf, reopenIfHere, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { type DeviceFacts, findDevice, setAlias } from '../../lib/link/device.ts';
@@ -19,7 +19,7 @@ import { type DeviceRecord, nameOf, type Records, recordsIn } from './record.ts'
  * @throws CniError, ErrnoError when the device cannot leave the pod
  */
 export async function giveBack(call: DeletionCall, scope: Scope): Promise<void> {
-  const records = recordsIn(dataDirOf(call.document));
+  const records = recordsIn(textIn(call.document, 'dataDir'));
   const record = records.readOrLog(nameOf(call), (line) => scope.log(`${line}; the device is moved back by its alias`));
   if (record !== undefined) {
     await giveBackRecorded(scope, records, { ...record, netns: call.netnsPath || record.netns });
@@ -81,10 +81,4 @@ function isNamedInConf(device: DeviceFacts, document: JsonObject): boolean {
   return names.some(
     (name) => typeof name === 'string' && name !== '' && [device.alias, device.parentDev].includes(name.toLowerCase()),
   );
-}
-
-/** '' when the document has no usable value. */
-export function dataDirOf(document: JsonObject): string {
-  const value = lookUp(document, 'dataDir');
-  return typeof value === 'string' ? value : '';
 }

@@ -7,9 +7,9 @@ import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, ipFromBytes } from '../../lib/net/ip.ts';
 import { decodeAddress } from '../../lib/netlink/codec/address.ts';
 import { decodeRoute, RT_TABLE_MAIN, RTN_UNICAST } from '../../lib/netlink/codec/route.ts';
+import { AF_INET } from '../../lib/netlink/constants.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 
-const AF_INET = 2;
 const SCOPE_GLOBAL = 0;
 
 /** The device's own addresses that can be applied like those of an IPAM plugin: all without a peer. */

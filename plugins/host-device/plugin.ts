@@ -2,6 +2,7 @@ import { addressLink, refuseUnprintable, releaseAfter } from '../../lib/cni/addr
 import type { Attachment, DeletionCall, NetworkCall, PodCall } from '../../lib/cni/call.ts';
 import { CniError, messageOf, runAll } from '../../lib/cni/errors.ts';
 import { ipamAdd, ipamForesee, ipamForward, ipamType } from '../../lib/cni/ipam.ts';
+import { textIn } from '../../lib/cni/json.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
 import { EMPTY_RESULT, type Interface, type Result } from '../../lib/cni/result.ts';
@@ -12,7 +13,7 @@ import { checkDevice } from './check.ts';
 import { claimDevice } from './claim.ts';
 import { HostDeviceConf } from './config.ts';
 import { examine } from './examine.ts';
-import { dataDirOf, giveBack, giveBackRecorded } from './give-back.ts';
+import { giveBack, giveBackRecorded } from './give-back.ts';
 import { bringHome, openRecorded } from './home.ts';
 import { inheritedAddresses, inheritNetwork } from './inherit.ts';
 import { type DeviceRecord, nameOf, recordsIn } from './record.ts';
@@ -99,7 +100,7 @@ const dnsOf = (call: PodCall<HostDeviceConf>): Result['dns'] => (ipamType(call.d
 function del(call: DeletionCall, scope: Scope): Promise<void> {
   return releaseAfter(call, scope, async () => {
     await giveBack(call, scope);
-    removeStaleLocks(scope, recordsIn(dataDirOf(call.document)).path);
+    removeStaleLocks(scope, recordsIn(textIn(call.document, 'dataDir')).path);
   });
 }
 

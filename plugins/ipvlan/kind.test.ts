@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createLink, type LinkPlan, linkFault } from '../../lib/link/link.ts';
-import { factsOf } from '../../lib/link/observe.ts';
+import { factsOf, findLink } from '../../lib/link/observe.ts';
 import { encodeLink, type LinkAttributes, RTM_NEWLINK } from '../../lib/netlink/codec/link.ts';
 import { Conversation } from '../../lib/netlink/conversation.ts';
 import { FakeTransport } from '../../lib/netlink/testing/fake-transport.ts';
@@ -46,8 +46,11 @@ describe('the kind ipvlan', () => {
     const netlink = new Conversation(() => new FakeTransport([[{ type: RTM_NEWLINK, body: told(L3S) }]]));
     const target = { netlink, descriptor: 9 } as Partial<Netns> as Netns;
     const made: string[] = [];
-    const conversation = new Conversation(() => from);
-    const link = await createLink(conversation, target, plan({ mode: 'l3s' }), 'token', (name) => made.push(name));
+    const link = await createLink(plan({ mode: 'l3s' }), {
+      ...{ from: new Conversation(() => from), target, token: 'token' },
+      made: (name) => made.push(name),
+      find: (name) => findLink(netlink, name),
+    });
     expect([link.kind, made]).toEqual(['ipvlan', ['net1']]);
     const words = (from.sent[0]?.toString('hex') ?? '').match(/.{1,8}/g) ?? [];
     expect(words.join(' ')).toBe(

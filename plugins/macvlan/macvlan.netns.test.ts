@@ -93,6 +93,7 @@ function losingAnswersTo(type: number, limit: number) {
           }
           return answer;
         },
+        receiveInBackground: (operation, timeoutMs) => inner.receiveInBackground(operation, timeoutMs),
         close: () => inner.close(),
       };
     };

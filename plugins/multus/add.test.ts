@@ -224,17 +224,17 @@ const FAILURES: readonly {
     undone: ['alpha net2', 'gamma net1', 'alpha eth0', 'beta net1'],
   },
   {
-    step: 'the look for an interface that another network made',
+    step: 'the look for an interface that an executed plugin made',
     prepare: (node) => {
       node.answer = () => {
         node.links.add('net2');
         return {};
       };
-      return { delegates: [lan('a', 'alpha'), lan('b', 'beta'), lan('c', 'alpha')] };
+      return { delegates: [lan('a', 'alpha'), lan('f', 'foreign'), lan('c', 'alpha')] };
     },
     code: 999,
     msg: '[//:c]: error adding container to network "c": cannot add interface "net2": it already exists',
-    undone: ['beta net1', 'alpha eth0'],
+    undone: ['foreign net1', 'alpha eth0'],
   },
   {
     step: 'writing the result cache',
@@ -284,6 +284,33 @@ describe('multus ADD takes everything back when', () => {
     const links = [...node.links].filter((name) => before.links.includes(name) || name !== 'net2');
     expect({ links, files: node.files() }).toEqual(before);
     expect(node.stderr).toEqual([]);
+  });
+});
+
+describe('the scratch file of an ADD', () => {
+  const AB = (node: FakeNode) => confOf(node, { delegates: [lan('a', 'alpha'), lan('f', 'foreign')] });
+
+  it('is on the disk before a plugin is executed', async () => {
+    using node = fakeNode();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    node.syncFolder = () => promise;
+    const adding = node.run(multus, 'ADD', AB(node));
+    for (let turns = 0; turns < 50; turns++) {
+      await new Promise(setImmediate);
+    }
+    expect(node.log()).toEqual(['ADD alpha eth0']);
+    expect(Object.keys(node.files())).toContain('C1');
+    resolve();
+    expect((await adding).exitCode).toBe(0);
+    expect(node.log()).toEqual(['ADD alpha eth0', 'ADD foreign net1']);
+  });
+
+  it.each(['alpha', 'foreign'])('that does not get to the disk ends it (%s)', async (type) => {
+    using node = fakeNode();
+    node.syncFolder = () => Promise.reject(new CniError('ioFailure', 'cannot sync folder "/cni": EIO (i/o error)'));
+    const { code, msg } = errorOf(await node.run(multus, 'ADD', confOf(node, { delegates: [lan('a', type)] })));
+    expect([code, msg]).toEqual([5, expect.stringContaining('cannot sync folder "/cni": EIO (i/o error)')]);
+    expect([node.files(), [...node.links]]).toEqual([{}, []]);
   });
 });
 

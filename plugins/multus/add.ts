@@ -3,18 +3,27 @@ import { CniError, combineErrors, messageOf, withPrefix } from '../../lib/cni/er
 import { compact, sorted } from '../../lib/cni/json.ts';
 import { type Added, addNetwork, foreseeNetwork } from '../../lib/cni/network.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
-import type { Scope } from '../../lib/cni/scope.ts';
+import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { findLink, listLinkNames } from '../../lib/link/observe.ts';
+import { listLinkNames } from '../../lib/link/observe.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
-import { type Attachment, attachAll, attachmentsOf, detachAll, isFilled, sharedRuntime } from './attachments.ts';
+import {
+  type Attacher,
+  type Attachment,
+  attachAll,
+  attachmentsOf,
+  detachAll,
+  isFilled,
+  sharedRuntime,
+} from './attachments.ts';
 import { cniDirOf, type MultusConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import { type Log, withCallLog } from './log.ts';
 import { loadNetworks, prefixErrors } from './networks.ts';
 import { podRecordOf } from './pod-record.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
-import { readScratch, refuseUnscratchable, restoreScratch, writeScratch } from './scratch.ts';
+import { refuseUnscratchable, restoreScratch, scratchesIn } from './scratch.ts';
+import { formatScratch } from './scratch-form.ts';
 
 /**
  * Attaches a pod to all its networks, in order. When one fails, all that was started is deleted again, the failed one
@@ -38,27 +47,46 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     const [first] = attachments;
     using netns = await adding(pod, first, () => scope.node.openNetns(call.netnsPath));
     const cniDir = cniDirOf(call.conf);
-    using _lock = await lockContainer(scope, cniDir, call.containerId).catch((error: unknown) => {
-      throw withPrefix(`${prefix}: error saving the delegates`, error);
-    });
+    const saved = `${prefix}: error saving the delegates`;
+    const unsaved = (error: unknown): never => {
+      throw withPrefix(saved, error);
+    };
+    using _lock = await lockContainer(scope, cniDir, call.containerId).catch(unsaved);
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
     await foreseeAll({ scope, pod, netns, names }, attachments);
     await using undo = new Undo(scope);
     const started: Attachment[] = [];
-    prefixErrors(`${prefix}: error saving the delegates`, () => {
-      const before = readScratch(cniDir, call.containerId);
-      // before the write, which may fail when the file is there already
-      undo.push('delete what was attached', (unending) =>
-        takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
-      );
-      writeScratch(cniDir, call.containerId, delegates, podRecordOf(call, scope, netns));
-    });
-    const attach = attacher({ pod, netns, started, log });
-    const [{ result }] = await attachAll(scope, attachments, attach);
+    const scratches = scratchesIn(cniDir);
+    const before = prefixErrors(saved, () => scratches.read(call.containerId));
+    // before the write, which may fail when the file is there already
+    undo.push('delete what was attached', (unending) =>
+      takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
+    );
+    const scratch = prefixErrors(saved, () => formatScratch(delegates, podRecordOf(call, scope, netns)));
+    const { durable } = await scratches.place(scope.node.disk, call.containerId, scratch).catch(unsaved);
+    const recording = recordingAfter(scope, durable);
+    const [{ result }] = await attachAll(recording, attachments, attacher({ pod, netns, started, log }));
+    await durable.catch(unsaved);
     await adding(pod, first, () => formatResult(result, call.version)); // what cannot be printed has failed, while we can take it back
     undo.commit();
     return result;
   });
+
+/**
+ * The same scope, in which nothing is recorded and nothing executed before the scratch file is on the disk: what it
+ * tells DEL must not be missing where a store holds addresses of the pod. Links may be made, no power cut leaves them.
+ */
+const recordingAfter = (scope: Scope, durable: Promise<void>): Scope =>
+  scopeWith(scope, (own) => ({
+    join: async (joiner, item) => {
+      await durable;
+      return own.join(joiner, item);
+    },
+    execute: async (execution) => {
+      await durable;
+      return own.execute(execution);
+    },
+  }));
 
 interface Foreseeing {
   readonly scope: Scope;
@@ -89,13 +117,26 @@ interface Attaching {
   readonly log: Log;
 }
 
-function attacher({ pod, netns, started, log }: Attaching): (scope: Scope, attachment: Attachment) => Promise<Added> {
+function attacher(attaching: Attaching): Attacher<Added> {
+  const { pod, netns } = attaching;
+  return {
+    // plugins of this build make the links that were foreseen, any other may have made one more
+    lookAgain: async (attachments) => {
+      let names: ReadonlySet<string> | undefined;
+      for (const attachment of attachments) {
+        await adding(pod, attachment, async () => {
+          names ??= new Set(await listLinkNames(netns.netlink));
+          refuseTaken(names.has(attachment.runtime.ifName), netns, attachment);
+        });
+      }
+    },
+    attach: attachOne(attaching),
+  };
+}
+
+function attachOne({ pod, started, log }: Attaching): Attacher<Added>['attach'] {
   return async (scope, attachment) => {
     const { name, list, runtime } = attachment;
-    // by now, a network before this one may have made it
-    await adding(pod, attachment, async () => {
-      refuseTaken((await findLink(netns.netlink, runtime.ifName)) !== undefined, netns, attachment);
-    });
     started.push(attachment);
     let added: Added;
     try {

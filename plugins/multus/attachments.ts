@@ -79,20 +79,29 @@ export function attachmentsOf(delegates: readonly Wanted[], shared: RuntimeConf,
 export const inNetns = (attachments: readonly Attachment[], netns: string): readonly Attachment[] =>
   attachments.map((attachment) => ({ ...attachment, runtime: { ...attachment.runtime, netns } }));
 
+/** How to attach. */
+export interface Attacher<T> {
+  /** Looks whether some can be attached after others were. Only reads. */
+  lookAgain(attachments: readonly Attachment[]): Promise<void>;
+  attach(scope: Scope, attachment: Attachment): Promise<T>;
+}
+
 /**
  * Attaches in order. Neighbours that run inside this process overlap: they wait together for what one of them would wait
  * for, a lock and a sync to disk, or the kernel's look for duplicate addresses. Plugins that are executed run alone.
  *
- * @param attach one of them
  * @throws what the first that failed has thrown, when none is at work any more
  */
 export async function attachAll<T>(
   scope: Scope,
   attachments: Filled<Attachment>,
-  attach: (scope: Scope, attachment: Attachment) => Promise<T>,
+  { lookAgain, attach }: Attacher<T>,
 ): Promise<Filled<T>> {
   const attached: T[] = [];
-  for (const together of inTurns(scope, attachments)) {
+  for (const [turn, together] of inTurns(scope, attachments).entries()) {
+    if (turn > 0) {
+      await lookAgain(together);
+    }
     const outcomes = await overlap(
       scope,
       together.map((attachment) => (shared) => attach(shared, attachment)),

@@ -11,7 +11,7 @@ import type { Log } from './log.ts';
 import { openPod } from './pod-record.ts';
 import { mergeAttachments, recallAttachments, recalledRuntime } from './recall.ts';
 import { NO_POD, type Pod, podOf } from './runtime-args.ts';
-import { readStored, removeScratch, removeUnfinished, scratchNames, unfinishedNames } from './scratch.ts';
+import { readStored, removeScratch, scratchesIn, scratchNames, unfinishedNames } from './scratch.ts';
 import type { Stored } from './scratch-form.ts';
 
 /** A container whose first interface is not recorded anywhere: what every runtime calls it. */
@@ -107,7 +107,7 @@ async function tidy(scope: Scope, cacheDir: string): Promise<void> {
   for (const containerId of unfinishedNames(cacheDir)) {
     try {
       using _lock = await lockContainer(scope, cacheDir, containerId, 0);
-      removeUnfinished(cacheDir, containerId);
+      scratchesIn(cacheDir).removeUnfinished(containerId);
     } catch {
       // the next GC finds it
     }

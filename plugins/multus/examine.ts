@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { confsOfType, pluginConfsIn, textIn } from '../../lib/cli/confs.ts';
+import { confsOfType, pluginConfsIn } from '../../lib/cli/confs.ts';
 import type { Examined, Finding } from '../../lib/cni/findings.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { binDirOf } from './config.ts';
 

@@ -13,7 +13,7 @@ import { type Attachment, attachmentsOf, type PodFacts } from './attachments.ts'
 import { recallDelegate } from './delegates.ts';
 import type { Log } from './log.ts';
 import type { PodRecord } from './pod-record.ts';
-import { readStored, scratchFile } from './scratch.ts';
+import { readStored, scratchesIn } from './scratch.ts';
 import type { StoredDelegate } from './scratch-form.ts';
 
 /** What DEL finds out about a container. */
@@ -121,7 +121,7 @@ const doubtOf = ({ file, why }: CacheFault, refusal: string | undefined): CniErr
 };
 
 const lost = (damage: CniError, refusal: string, { cacheDir, containerId }: RuntimeConf): CniError => {
-  const advice = `repair the configuration, or detach the pod by hand and remove "${scratchFile(cacheDir, containerId)}"`;
+  const advice = `repair the configuration, or detach the pod by hand and remove "${scratchesIn(cacheDir).fileOf(containerId)}"`;
   return new CniError(
     'ioFailure',
     `cannot tell what to delete: ${damage.message}, no result is recorded, and ${refusal}; ${advice}`,

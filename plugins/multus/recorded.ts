@@ -1,14 +1,14 @@
 import { statSync } from 'node:fs';
 import { cachedRecords } from '../../lib/cli/cached.ts';
-import { confsOfType, textIn } from '../../lib/cli/confs.ts';
+import { confsOfType } from '../../lib/cli/confs.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import type { AttachmentRecord } from '../../lib/cni/records.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { cniDirOf } from './config.ts';
 import { interfaceNames } from './names.ts';
-import { readStored, scratchFile, scratchNames } from './scratch.ts';
+import { readStored, scratchesIn, scratchNames } from './scratch.ts';
 
 /** A container whose first interface is not recorded anywhere: what every runtime calls it. */
 const USUAL_NAME = 'eth0';
@@ -58,7 +58,7 @@ function scratchRecords(
   release: JsonObject,
   log: (line: string) => void,
 ): readonly AttachmentRecord[] {
-  const place = scratchFile(cniDir, containerId);
+  const place = scratchesIn(cniDir).fileOf(containerId);
   try {
     const { delegates, pod } = readStored(cniDir, containerId, NEWEST) ?? { delegates: [], pod: undefined };
     const names = interfaceNames(

@@ -55,8 +55,8 @@ export function formatScratch(delegates: readonly Delegate[], pod?: PodRecord): 
  * @param cniVersion for lists that name none
  * @throws CniError, SyntaxError when it is corrupt or holds no delegate
  */
-export function parseScratch(content: Buffer, cniVersion: string): Stored {
-  const entries: unknown = parseJson(content.toString('utf8'));
+export function parseScratch(content: string, cniVersion: string): Stored {
+  const entries: unknown = parseJson(content);
   if (!Array.isArray(entries) || entries.length === 0) {
     throw new CniError('internal', 'it is not a list of delegates');
   }

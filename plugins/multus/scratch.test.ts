@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Delegate, fromFiles, planDelegate } from './delegates.ts';
 import type { PodRecord } from './pod-record.ts';
-import { readScratch, removeScratch, restoreScratch, scratchNames, unfinishedNames, writeScratch } from './scratch.ts';
+import { restoreScratch, scratchesIn, scratchNames, unfinishedNames } from './scratch.ts';
 import { formatScratch, parseScratch } from './scratch-form.ts';
 
 let dir: string;
@@ -60,7 +60,7 @@ describe('the scratch file', () => {
   });
 
   it('is read back for DEL: what to run, and the interface', () => {
-    const { delegates, pod } = parseScratch(Buffer.from(GOLDEN), '1.1.0');
+    const { delegates, pod } = parseScratch(GOLDEN, '1.1.0');
     const [first, second] = delegates;
     expect(pod).toBeUndefined();
     expect(first).toMatchObject({ name: 'cl', requests: {}, list: { name: 'cl', cniVersion: '1.0.0' } });
@@ -72,7 +72,7 @@ describe('the scratch file', () => {
   it.each(['', '{', 'null', '{}', '[]', '[null]', '[{}]', '[{"Bytes":"%%%"}]', `[{"Bytes":"${base64('[]')}"}]`])(
     'is corrupt when it reads %j',
     (content) => {
-      expect(() => parseScratch(Buffer.from(content), '1.0.0')).toThrow();
+      expect(() => parseScratch(content, '1.0.0')).toThrow();
     },
   );
 
@@ -80,9 +80,9 @@ describe('the scratch file', () => {
     const text = formatScratch([planDelegate(SINGLE, ''), requested], POD);
     const own = `,"braid":${JSON.stringify(POD)}`;
     expect(text.replace(own, '')).toBe(GOLDEN);
-    expect(parseScratch(Buffer.from(text), '1.1.0').pod).toEqual(POD);
+    expect(parseScratch(text, '1.1.0').pod).toEqual(POD);
     for (const broken of ['7', '{}', '{"netns":"/run/netns/p1"}', 'null']) {
-      const content = Buffer.from(text.replace(own, `,"braid":${broken}`));
+      const content = text.replace(own, `,"braid":${broken}`);
       expect(parseScratch(content, '1.1.0')).toMatchObject({ delegates: [{ name: 'cl' }, {}], pod: undefined });
     }
   });
@@ -97,21 +97,22 @@ describe('the scratch file', () => {
 
   it('is written whole, for root only, and nothing else is left', () => {
     const cniDir = join(dir, 'deep/cni');
-    writeScratch(cniDir, 'C1', [planDelegate(SINGLE, '')], POD);
+    scratchesIn(cniDir).write('C1', formatScratch([planDelegate(SINGLE, '')], POD));
     expect(statSync(cniDir).mode & 0o777).toBe(0o700);
     expect(statSync(join(cniDir, 'C1')).mode & 0o777).toBe(0o600);
     expect(readdirSync(cniDir)).toEqual(['C1']);
   });
 
   it('can be put back as it was', () => {
-    expect(readScratch(dir, 'C1')).toBeUndefined();
-    writeScratch(dir, 'C1', [planDelegate(SINGLE, '')], POD);
-    const before = readScratch(dir, 'C1');
-    writeScratch(dir, 'C1', [requested], POD);
+    const scratches = scratchesIn(dir);
+    expect(scratches.read('C1')).toBeUndefined();
+    scratches.write('C1', formatScratch([planDelegate(SINGLE, '')], POD));
+    const before = scratches.read('C1');
+    scratches.write('C1', formatScratch([requested], POD));
     restoreScratch(dir, 'C1', before);
-    expect(readScratch(dir, 'C1')).toEqual(before);
+    expect(scratches.read('C1')).toEqual(before);
     restoreScratch(dir, 'C1', undefined);
-    removeScratch(dir, 'C1');
+    scratches.remove('C1');
     expect(readdirSync(dir)).toEqual([]);
   });
 });

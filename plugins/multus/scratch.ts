@@ -1,14 +1,8 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { CniError, withPrefix } from '../../lib/cni/errors.ts';
 import { identifierFault } from '../../lib/cni/read-call.ts';
 import { refuseLongRecord } from '../../lib/cni/record-name.ts';
-import { makeFolder, removeWritten, writeAtomically } from '../../lib/sys/atomic-file.ts';
-import { temporaryNameOf } from '../../lib/sys/file-name.ts';
-import { ioError, isMissing } from '../../lib/sys/io-error.ts';
-import type { Delegate } from './delegates.ts';
-import type { PodRecord } from './pod-record.ts';
-import { formatScratch, parseScratch, type Stored } from './scratch-form.ts';
+import { RecordFolder, TEXT_FORM } from '../../lib/sys/record-folder.ts';
+import { parseScratch, type Stored } from './scratch-form.ts';
 
 /** The folder of the result cache, which libcni keeps beside the scratch files. */
 const RESULTS = 'results';
@@ -25,40 +19,8 @@ export function refuseUnscratchable(containerId: string): void {
   refuseLongRecord({ containerId });
 }
 
-export const scratchFile = (cniDir: string, containerId: string): string => join(cniDir, containerId);
-
-/**
- * Writes the delegates of a container, and where it is, durably, before any of them runs.
- *
- * @throws CniError ioFailure
- */
-export function writeScratch(
-  cniDir: string,
-  containerId: string,
-  delegates: readonly Delegate[],
-  pod: PodRecord,
-): void {
-  makeFolder(cniDir);
-  writeAtomically(scratchFile(cniDir, containerId), formatScratch(delegates, pod), { mode: 0o600 });
-}
-
-/**
- * The file as it is.
- *
- * @returns undefined when there is none
- * @throws CniError ioFailure
- */
-export function readScratch(cniDir: string, containerId: string): Buffer | undefined {
-  const file = scratchFile(cniDir, containerId);
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    if (isMissing(error) || isResultCache(containerId, error)) {
-      return undefined;
-    }
-    throw ioError('read', file, error);
-  }
-}
+/** Scratch files by container ID: its delegates, and where it is. Written durably before any delegate runs. */
+export const scratchesIn = (cniDir: string): RecordFolder<string> => new RecordFolder(cniDir, TEXT_FORM);
 
 /**
  * What the file tells.
@@ -68,35 +30,21 @@ export function readScratch(cniDir: string, containerId: string): Buffer | undef
  * @throws CniError ioFailure when it cannot be read, internal when it names no delegate
  */
 export function readStored(cniDir: string, containerId: string, cniVersion: string): Stored | undefined {
-  const content = readScratch(cniDir, containerId);
+  const scratches = scratchesIn(cniDir);
+  const text = containerId === RESULTS ? undefined : scratches.read(containerId);
   try {
-    return content && parseScratch(content, cniVersion);
+    return text === undefined ? undefined : parseScratch(text, cniVersion);
   } catch (error) {
-    throw withPrefix(`cannot read the scratch file "${scratchFile(cniDir, containerId)}"`, error);
+    throw withPrefix(`cannot read the scratch file "${scratches.fileOf(containerId)}"`, error);
   }
 }
 
 /**
- * The containers that have a scratch file, as far as names tell: files only, and no temporary ones, whose names begin
- * with a dot.
+ * The containers that have a scratch file, as far as names tell.
  *
  * @throws CniError ioFailure when the folder cannot be read
  */
-export const scratchNames = (cniDir: string): readonly string[] =>
-  filesIn(cniDir).filter((name) => identifierFault(name) === undefined);
-
-function filesIn(cniDir: string): readonly string[] {
-  try {
-    return readdirSync(cniDir, { withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map(({ name }) => name);
-  } catch (error) {
-    if (isMissing(error)) {
-      return [];
-    }
-    throw ioError('read folder', cniDir, error);
-  }
-}
+export const scratchNames = (cniDir: string): readonly string[] => scratchesIn(cniDir).names().filter(isContainerId);
 
 /**
  * The containers whose scratch file a killed call was about to write, as far as names tell.
@@ -104,36 +52,22 @@ function filesIn(cniDir: string): readonly string[] {
  * @throws CniError ioFailure when the folder cannot be read
  */
 export const unfinishedNames = (cniDir: string): readonly string[] =>
-  filesIn(cniDir).flatMap((file) => {
-    const [, name = ''] = /^\.(.+)\.tmp$/.exec(file) ?? [];
-    return identifierFault(name) === undefined && file === temporaryNameOf(name) ? [name] : [];
-  });
+  scratchesIn(cniDir).unfinished().filter(isContainerId);
+
+const isContainerId = (name: string): boolean => identifierFault(name) === undefined;
 
 /** Puts back what was there before; undefined: nothing. */
-export function restoreScratch(cniDir: string, containerId: string, before: Buffer | undefined): void {
+export function restoreScratch(cniDir: string, containerId: string, before: string | undefined): void {
   if (before === undefined) {
     removeScratch(cniDir, containerId);
   } else {
-    writeAtomically(scratchFile(cniDir, containerId), before, { mode: 0o600 });
+    scratchesIn(cniDir).write(containerId, before);
   }
 }
-
-/** Removes what a killed call was about to write. */
-export const removeUnfinished = (cniDir: string, containerId: string): void =>
-  rmSync(join(cniDir, temporaryNameOf(containerId)), { force: true });
 
 /** @throws CniError ioFailure */
 export function removeScratch(cniDir: string, containerId: string): void {
-  const file = scratchFile(cniDir, containerId);
-  try {
-    removeWritten(file);
-  } catch (error) {
-    if (!isResultCache(containerId, error)) {
-      throw ioError('remove', file, error);
-    }
+  if (containerId !== RESULTS) {
+    scratchesIn(cniDir).remove(containerId);
   }
 }
-
-/** A container whose ID is the name of that folder has no scratch file: ADD refuses it. */
-const isResultCache = (containerId: string, error: unknown): boolean =>
-  containerId === RESULTS && (error as NodeJS.ErrnoException).code === 'EISDIR';

@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { type Conf, flag, networkConf, section, text } from '../../lib/cni/config.ts';
 import { CniError } from '../../lib/cni/errors.ts';
-import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import { isObject, type JsonObject, lookUp, textIn } from '../../lib/cni/json.ts';
 
 /** The Go plugin's folder. */
 const DEFAULT_DATA_DIR = '/var/lib/cni/rdma';
@@ -43,10 +43,6 @@ export interface Wanted {
 
 /** Reads only that; a value of a wrong type counts as absent. */
 export function readWanted(document: JsonObject): Wanted {
-  const textIn = (object: unknown, key: string): string => {
-    const value = isObject(object) ? lookUp(object, key) : undefined;
-    return typeof value === 'string' ? value : '';
-  };
   const args = lookUp(document, 'args');
   const own = isObject(args) ? lookUp(args, 'cni') : undefined;
   return {

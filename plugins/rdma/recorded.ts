@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { confsOfType, textIn } from '../../lib/cli/confs.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { confsOfType } from '../../lib/cli/confs.ts';
+import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import type { AttachmentRecord } from '../../lib/cni/records.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';

@@ -2,7 +2,7 @@ import { releaseAfter } from '../../lib/cni/addressed.ts';
 import type { Attachment, DeletionCall, NetworkCall } from '../../lib/cni/call.ts';
 import { runAll } from '../../lib/cni/errors.ts';
 import { ipamType } from '../../lib/cni/ipam.ts';
-import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import { textIn } from '../../lib/cni/json.ts';
 import { type Sandbox, sandboxOfDevice } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { lockVf, ownerOf, stateFolder } from './allocations.ts';
@@ -16,7 +16,7 @@ import { recoverRecord } from './recover.ts';
  * both are done, so that a repeated DEL can complete the rest.
  */
 export async function deleteVf(call: DeletionCall, scope: Scope): Promise<void> {
-  const records = recordsIn(stateFolder(dataDirOf(call.document)));
+  const records = recordsIn(stateFolder(textIn(call.document, 'dataDir')));
   const known = records.readOrLog(nameOf(call), scope.log);
   const record = known ?? (await recoverRecord(call, scope, records));
   // the IPAM plugin of ADD releases the addresses, whatever the configuration says now
@@ -68,9 +68,4 @@ function sandboxesOf(records: Records, named: NamedRecord, given: Sandbox | unde
   return recorded.identity === undefined
     ? [given, recorded, { path: owner }].filter((sandbox) => sandbox !== undefined)
     : [{ ...recorded, path: given?.path || recorded.path }];
-}
-
-function dataDirOf(document: JsonObject): string {
-  const value = lookUp(document, 'dataDir');
-  return typeof value === 'string' ? value : '';
 }

@@ -1,9 +1,9 @@
 import { existsSync, globSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { confsOfType, textIn } from '../../lib/cli/confs.ts';
+import { confsOfType } from '../../lib/cli/confs.ts';
 import { examineLinkPath } from '../../lib/cli/link-path.ts';
 import type { Examined, Finding } from '../../lib/cni/findings.ts';
-import type { JsonObject } from '../../lib/cni/json.ts';
+import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import { reopen } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { attributeOf, type BusDevice, driverOf, netNamesOf } from '../../lib/sys/bus-device.ts';

@@ -1,5 +1,5 @@
 import { messageOf } from '../../lib/cni/errors.ts';
-import { type JsonObject, lookUp } from '../../lib/cni/json.ts';
+import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { LogFile } from '../../lib/sys/log-stream.ts';
 
@@ -8,7 +8,7 @@ const SILENT = ['panic', 'error'];
 
 /** The same scope, with `logLevel` and `logFile` applied. A file that cannot be written costs one line on stderr. */
 export function withLog(document: JsonObject, scope: Scope): Scope {
-  const [level, file] = [textOf(document, 'logLevel'), textOf(document, 'logFile')];
+  const [level, file] = [textIn(document, 'logLevel'), textIn(document, 'logFile')];
   if (SILENT.includes(level.toLowerCase())) {
     return scopeWith(scope, () => ({ log: () => undefined }));
   }
@@ -31,10 +31,4 @@ function appending(path: string, stderr: (line: string) => void): (line: string)
     }
     stderr(line);
   };
-}
-
-/** DEL applies them too, and never fails because of them. */
-function textOf(document: JsonObject, key: string): string {
-  const value = lookUp(document, key);
-  return typeof value === 'string' ? value : '';
 }

@@ -170,9 +170,10 @@ async function serveAlone(engine: EmbeddedEngine, step: Step) {
     }
   };
   const outcome = await attempt();
-  if (outcome.status === 'fulfilled' || !step.isRelease || !isNoRoom(outcome.reason) || !engine.makeRoom()) {
+  if (outcome.status === 'fulfilled' || !step.isRelease || !isNoRoom(outcome.reason)) {
     return outcome;
   }
+  engine.makeRoom();
   const second = await attempt();
   engine.restoreRoom(step.caller);
   return second;

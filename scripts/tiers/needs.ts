@@ -70,6 +70,12 @@ export const containerd: Need = once(async () => {
   );
 });
 
+/** etcd and the API server of conformance/cluster. */
+export const servers: Need = once(async () => {
+  await setUp('install_tools', 'setpriv');
+  await setUp('install_servers');
+});
+
 /** The virtual machine of conformance/vm. */
 export const machine: Need = once(async () => {
   await setUp('install_tools', 'ping');

@@ -1,7 +1,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute } from './execute.ts';
-import { build, containerd, kernel, machine, type Need, peers, root, tools } from './needs.ts';
+import { build, containerd, kernel, machine, type Need, peers, root, servers, tools } from './needs.ts';
 import { type Outcome, together } from './outcome.ts';
 import { showing } from './showing.ts';
 import { runVitest } from './vitest.ts';
@@ -31,6 +31,7 @@ export const TIERS: readonly Tier[] = [
     needs: [root, tools, kernel, build, peers, containerd],
     run: (isVerbose) => runVitest('containerd', isVerbose),
   },
+  { name: 'cluster', needs: [servers], run: (isVerbose) => runVitest('cluster', isVerbose) },
   {
     name: 'vm',
     needs: [root, tools, build, peers, machine],

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { mustRun } from '../../lab/execute.ts';
 import { Lab } from '../../lab/lab.ts';
+import { STANDALONE } from '../../lab/programs.ts';
 import { reservationsIn } from '../../lab/reservations.ts';
 import { databaseIn, Store } from '../../lab/store.ts';
 
@@ -41,6 +42,21 @@ function fillInodes({ filler }: Disk): void {
   } catch {
     // none is left
   }
+}
+
+/** What `braid ipam export` prints of a range with so many reservations. */
+function exportOf(count: number): string {
+  const reservations = Array.from({ length: count }, (_, index) => ({
+    address: `10.5.${Math.floor((index + 1) / 256)}.${(index + 1) % 256}`,
+    containerId: `c${index}`,
+    interface: 'net1',
+    pod: `lab/pod-with-a-name-as-they-are-${index}`,
+    network: 'net-a',
+  }));
+  return JSON.stringify({
+    format: 1,
+    networks: [{ networkName: '', pools: [{ range: '10.5.0.0/16', reservations }] }],
+  });
 }
 
 const full = { code: 5, message: expect.stringMatching(/ENOSPC \(no space left on device\)/) };
@@ -88,6 +104,22 @@ describe.each([
     expect(reservationsIn(disk.folder)).toMatchObject([{ containerId: 'b' }]);
     await disk.store.del('b');
     expect(reservationsIn(disk.folder)).toEqual([]);
+  });
+
+  it.each([20, 1500])('lets pods go whose %i addresses came all at once', async (count) => {
+    const disk = await onDisk(options.replace('4m', '8m'));
+    await using _lab = disk.lab;
+    const exported = join(disk.lab.dir, 'exported.json');
+    writeFileSync(exported, exportOf(count));
+    await mustRun([join(STANDALONE, 'braid'), 'ipam', 'import', exported, '--data-dir', disk.folder]);
+    fill(disk);
+    for (let index = 0; index < 40 && index < count; index++) {
+      await disk.store.del(`c${index}`);
+    }
+    expect(reservationsIn(disk.folder)).toHaveLength(Math.max(count - 40, 0));
+    rmSync(disk.filler, { recursive: true });
+    expect(await disk.store.with({ range: '10.5.0.0/16' }).add('new')).toEqual(['10.5.0.1/16']);
+    expect(kept(disk)).toEqual(WHOLE);
   });
 
   it('gives no address from the space that is kept', async () => {

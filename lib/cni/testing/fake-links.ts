@@ -29,6 +29,10 @@ export class FakeLinks implements Transport {
     return this.answer;
   }
 
+  async receiveInBackground(): Promise<Buffer> {
+    return this.answer;
+  }
+
   close(): void {}
 
   private answerTo(request: Buffer): Buffer {

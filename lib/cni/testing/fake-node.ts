@@ -47,6 +47,8 @@ export interface FakeNode extends Disposable {
   failToOpen: () => unknown;
   /** called at every sleep */
   onSleep: () => void;
+  /** what makes the names in a folder durable */
+  syncFolder: () => Promise<void>;
   /** `ADD alpha eth0`, in the order of the calls */
   readonly log: () => readonly string[];
   /** every file below cniDir with its content */
@@ -81,6 +83,7 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
     cookie: 1,
     failToOpen: () => undefined,
     onSleep: () => {},
+    syncFolder: async () => {},
     log: () => node.seen.map(({ verb, type, ifName }) => `${verb} ${type} ${ifName}`.trim()),
     files: () => filesBelow(cniDir),
     run: (plugin, verb, document, env = {}) => {
@@ -127,6 +130,7 @@ function fakeScopeOf(node: () => FakeNode, { own, plugins, netns }: Parts): Scop
         const opened = Object.assign(pod, { cookie: node().cookie });
         return openingOf({ [netns.path]: opened })(path);
       },
+      disk: { sync: async () => {}, syncFolder: () => node().syncFolder() },
       execute: async ({ path, env, stdin }) => {
         const executed = await execute(plugins.get(basename(path)), env, stdin, scope);
         const printed = env['CNI_COMMAND'] === 'ADD' ? node().print(basename(path)) : undefined;

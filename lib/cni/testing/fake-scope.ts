@@ -2,6 +2,7 @@ import type { Netns } from '../../netns/netns.ts';
 import { NetnsMissing } from '../../netns/netns.ts';
 import type { Node } from '../../node/node.ts';
 import { openDatabase } from '../../sys/database.ts';
+import { BLOCKING_DISK } from '../../sys/disk.ts';
 import { Gatherer } from '../../sys/gather.ts';
 import { KeyedMutex } from '../../sys/keyed-mutex.ts';
 import { Shared } from '../../sys/shared.ts';
@@ -50,6 +51,7 @@ function fakeNodeOf(parts: Partial<Node>): Node {
       livingNetns: () => [],
       openNetns: openingOf({}),
       gather: (key, item, work) => gatherer.gather(key, item, work),
+      disk: BLOCKING_DISK,
       openDatabase,
       shared: (slot) => shared.get(slot),
       observe: undefined,

@@ -10,6 +10,7 @@ import {
   u8,
   u32,
 } from '../attributes.ts';
+import { AF_INET, AF_INET6 } from '../constants.ts';
 
 /** <linux/rtnetlink.h>, <linux/if.h>, <linux/if_link.h> */
 export const RTM_NEWLINK = 16;
@@ -25,8 +26,6 @@ export const IFF_PROMISC = 0x100;
 export const IFF_ALLMULTI = 0x200;
 export const IFF_MULTICAST = 0x1000;
 const IFLA_ALT_IFNAME = 53;
-const AF_INET = 2;
-const AF_INET6 = 10;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_CONF = 2;
 const RTEXT_FILTER_SKIP_STATS = 8;

@@ -32,6 +32,13 @@ export class DisorderlyKernel {
     const answer = (bytes: Buffer): void => {
       queue.push(this.stale(), ...this.answerTo(bytes));
     };
+    const receive = (operation: string): Buffer => {
+      const next = queue.shift();
+      if (next === undefined) {
+        throw new NoAnswer(operation, constants.errno.ETIMEDOUT);
+      }
+      return next;
+    };
     return {
       send: answer,
       sendInBackground: async (bytes) => {
@@ -39,13 +46,8 @@ export class DisorderlyKernel {
         answer(bytes);
         await this.pause();
       },
-      receive: (operation) => {
-        const next = queue.shift();
-        if (next === undefined) {
-          throw new NoAnswer(operation, constants.errno.ETIMEDOUT);
-        }
-        return next;
-      },
+      receive,
+      receiveInBackground: async (operation) => receive(operation),
       close: () => {
         this.openNow--;
       },

@@ -40,6 +40,10 @@ export class FakeTransport implements Transport {
     return Buffer.concat(acknowledged.map((message) => this.encode(message)));
   }
 
+  async receiveInBackground(operation: string): Promise<Buffer> {
+    return this.receive(operation);
+  }
+
   close(): void {
     this.sent.length = 0;
   }

@@ -168,45 +168,35 @@ static int await_datagram(int fd, int64_t deadline)
 	return ready < 0 ? -errno : ready == 0 ? -ETIMEDOUT : 0;
 }
 
-/* Length of the first queued datagram, which stays queued, and its sender's port. */
-static ssize_t peek(int fd, void *data, size_t size, uint32_t *sender)
-{
-	struct sockaddr_nl from = { 0 };
-	socklen_t from_size = sizeof(from);
-	ssize_t length =
-		recvfrom(fd, data, size, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
-
-	*sender = from.nl_pid;
-	return length < 0 ? -errno : length;
-}
-
+/* The kernel mostly answers before a send returns: there is nothing to wait for. */
 int64_t receive_datagram(int fd, void *data, size_t size, int timeout_ms)
 {
 	int64_t deadline = now_ms() + timeout_ms;
-	uint32_t sender = 0;
 
 	for (;;) {
-		int late = await_datagram(fd, deadline);
-		ssize_t length;
+		struct sockaddr_nl from = { 0 };
+		socklen_t from_size = sizeof(from);
+		ssize_t length = recvfrom(fd, data, size, MSG_TRUNC | MSG_DONTWAIT, (struct sockaddr *)&from, &from_size);
+		int late;
 
+		if (length >= 0) {
+			if (from.nl_pid == 0)
+				return length;
+			continue;
+		}
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return -errno;
+		late = await_datagram(fd, deadline);
 		if (late < 0)
 			return late;
-		length = peek(fd, data, size, &sender);
-		if (length == -EAGAIN)
-			continue;
-		if (length < 0 || (sender == 0 && (size_t)length > size))
-			return length;
-		length = recv(fd, data, size, MSG_DONTWAIT);
-		if (length < 0)
-			return -errno;
-		if (sender == 0)
-			return length;
 	}
 }
 
 /*
  * receive(fd, buffer, timeoutMs): the length of the next datagram from the kernel; those from others are dropped, since
- * programs in a pod could forge some. A datagram larger than the buffer stays queued: call again with a larger buffer.
+ * programs in a pod could forge some. Of a datagram larger than the buffer, the rest is lost.
  */
 napi_value receive(napi_env env, napi_callback_info info)
 {

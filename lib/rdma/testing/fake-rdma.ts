@@ -61,6 +61,7 @@ export class FakeRdma {
         }
         return waiting;
       },
+      receiveInBackground: () => Promise.reject(new Error('not faked')),
       close: () => undefined,
     };
   }

@@ -235,6 +235,7 @@ export class Lab implements Disposable {
       },
       sendInBackground: () => Promise.reject(new Error('not faked')),
       receive: (operation) => answer.receive(operation),
+      receiveInBackground: () => Promise.reject(new Error('not faked')),
       close: () => undefined,
     };
   }

@@ -25,10 +25,12 @@ const [EBUSY, EEXIST, ENODEV, EOPNOTSUPP] = [16, 17, 19, 95];
 export function transportOf(nic: FakeNic, namespace: FakeNetns): Transport {
   const answers: Buffer[] = [];
   const send = (bytes: Buffer): void => void answers.push(answer(nic, namespace, bytes));
+  const receive = (): Buffer => answers.shift() ?? Buffer.alloc(0);
   return {
     send,
     sendInBackground: async (bytes) => send(bytes),
-    receive: () => answers.shift() ?? Buffer.alloc(0),
+    receive,
+    receiveInBackground: async () => receive(),
     close: () => undefined,
   };
 }

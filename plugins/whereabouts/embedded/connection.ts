@@ -10,6 +10,7 @@ import {
 } from '../../../lib/sys/database.ts';
 import { ioError } from '../../../lib/sys/io-error.ts';
 import { faultOf, StoreDamaged } from './faults.ts';
+import { PAGE_BYTES, storedInFile } from './in-file.ts';
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts';
 
 /** Each call reads the log, cold in most cases; writing it back costs two more syncs. */
@@ -22,27 +23,43 @@ const BYTES_OF_LOG = 512 * 1024;
  */
 export class Connection {
   readonly path: string;
+  /** Number of a transaction that the database file is known to have, on the disk, without its log. */
+  base = 0;
   private readonly database: Database;
-  /** which file it was when it was opened */
+  /**
+   * The database file beside SQLite. It is closed after SQLite has done so: closing any descriptor of a file takes from the
+   * process all locks of that file.
+   */
+  private readonly fd: number | undefined;
+  /** which files they were when they were opened */
   private readonly inode: number | undefined;
   private log: number | undefined;
+  private index: number | undefined;
   private readonly statements = new Map<string, Statement>();
 
-  private constructor(path: string, database: Database) {
+  private constructor(path: string, database: Database, fd?: number) {
     this.path = path;
     this.database = database;
+    this.fd = fd;
     this.inode = inodeOf(path);
   }
 
   /** @throws as the methods do */
-  static async open(path: string, openDatabase: OpenDatabase): Promise<Connection> {
+  static open(path: string, openDatabase: OpenDatabase): Promise<Connection> {
+    return Connection.openWith(undefined, path, openDatabase);
+  }
+
+  private static async openWith(fd: number | undefined, path: string, openDatabase: OpenDatabase): Promise<Connection> {
     let database: Database;
     try {
       database = await openDatabase(path);
     } catch (error) {
+      if (fd !== undefined) {
+        closeSync(fd);
+      }
       throw faultOf(error, path);
     }
-    const connection = new Connection(path, database);
+    const connection = new Connection(path, database, fd);
     try {
       connection.exec(
         'PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;' +
@@ -56,19 +73,15 @@ export class Connection {
   }
 
   /**
-   * The same for a database that may be new.
+   * The same for a database that may be new, of whose file more is known.
    *
    * @throws as the methods do, and CniError ioFailure
    */
   static async create(path: string, openDatabase: OpenDatabase): Promise<Connection> {
-    try {
-      closeSync(openSync(path, 'a', 0o600)); // its log and index get the same mode
-    } catch (error) {
-      throw ioError('create', path, error);
-    }
-    const connection = await Connection.open(path, openDatabase);
+    const connection = await Connection.openWith(openOrMake(path), path, openDatabase);
     try {
       connection.useLog();
+      connection.rememberLog();
       return connection;
     } catch (error) {
       connection.close();
@@ -76,14 +89,49 @@ export class Connection {
     }
   }
 
-  /** Has somebody put another file in its place, or deleted the log? */
-  get isStale(): boolean {
-    return inodeOf(this.path) !== this.inode || (this.log !== undefined && inodeOf(`${this.path}-wal`) !== this.log);
+  /** Which of its files is not the one that it opened any more? */
+  get replaced(): 'database' | 'log' | 'index' | undefined {
+    if (inodeOf(this.path) !== this.inode) {
+      return 'database';
+    }
+    if (this.index !== undefined && inodeOf(`${this.path}-shm`) !== this.index) {
+      return 'index';
+    }
+    return this.log !== undefined && inodeOf(`${this.path}-wal`) !== this.log ? 'log' : undefined;
   }
 
-  /** To be called within a transaction: the log is there by then. */
+  /** To be called within a transaction: the log and its index are there by then. */
   rememberLog(): void {
     this.log ??= inodeOf(`${this.path}-wal`);
+    this.index ??= inodeOf(`${this.path}-shm`);
+  }
+
+  /** Number of the last transaction that the database file has by itself. */
+  numberInFile(): number {
+    return this.fd === undefined ? 0 : (storedInFile(this.fd)?.number ?? 0);
+  }
+
+  /**
+   * Does the database file have all of the log? Then the next transaction may begin the log anew, and must say so.
+   *
+   * @param sequence number of the last transaction
+   * @throws CniError ioFailure
+   */
+  findBase(sequence: number): void {
+    if (this.fd === undefined || this.base >= sequence || this.numberInFile() < sequence) {
+      return;
+    }
+    try {
+      fdatasyncSync(this.fd); // somebody may be writing it back just now
+    } catch (error) {
+      throw ioError('sync', this.path, error);
+    }
+    this.base = sequence;
+  }
+
+  /** Bytes that the database file will grow by when the log is written back. To be called within a transaction. */
+  growth(): number {
+    return Number(this.get('PRAGMA page_count')?.['page_count']) * PAGE_BYTES - sizeOf(this.path);
   }
 
   exec(sql: string): void {
@@ -133,16 +181,34 @@ export class Connection {
   }
 
   /**
-   * Writes back what is in the log when there is much of it, so that the next transaction begins the log anew, in the space
-   * that it has. It must be the next of this very connection: that the log was written back is not in any file, so SQLite's
-   * own way, right after a transaction, would never end for processes of one transaction each.
+   * Is it time to write the log back?
+   *
+   * @param sequence number of the last transaction
+   */
+  hasLongLog(sequence: number): boolean {
+    const size = sizeOf(`${this.path}-wal`);
+    return size > BYTES_OF_LOG || (size > 0 && sequence % TRANSACTIONS_OF_LOG === 0);
+  }
+
+  /**
+   * Writes back what is in the log, so that the next transaction begins the log anew, in the space that it has. It must be
+   * the next of this very connection: that the log was written back is not in any file, so SQLite's own way, right after a
+   * transaction, would never end for processes of one transaction each.
    *
    * @param sequence number of the last transaction
    */
   shortenLog(sequence: number): void {
-    const size = statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-    if (size > BYTES_OF_LOG || (size > 0 && sequence % TRANSACTIONS_OF_LOG === 0)) {
-      this.get('PRAGMA wal_checkpoint(RESTART)');
+    if (this.get('PRAGMA wal_checkpoint(RESTART)')?.['busy'] === 0) {
+      this.base = sequence;
+    }
+  }
+
+  /** Writes back what is in the log, as far as that goes. */
+  writeBack(): void {
+    try {
+      this.get('PRAGMA wal_checkpoint(PASSIVE)');
+    } catch {
+      // what is in the log is as good
     }
   }
 
@@ -190,12 +256,19 @@ export class Connection {
     }
   }
 
+  /** Not where other files have its names now: SQLite would write back the log that it had, and delete the one there is. */
   close(): void {
+    if (this.replaced !== undefined) {
+      return;
+    }
     this.statements.clear();
     try {
       this.database.close();
     } catch {
       // nothing of it is needed any more
+    }
+    if (this.fd !== undefined) {
+      closeSync(this.fd);
     }
   }
 
@@ -214,6 +287,15 @@ export class Connection {
   }
 }
 
-function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino;
+const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino;
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+/** @throws CniError ioFailure */
+function openOrMake(path: string): number {
+  try {
+    return openSync(path, 'a+', 0o600); // its log and index get the same mode
+  } catch (error) {
+    throw ioError('create', path, error);
+  }
 }

@@ -10,7 +10,7 @@ import { NoRoom, StoreDamaged } from './faults.ts';
 import { giveSpace, hasKeptSpace, keepSpace } from './kept-space.ts';
 import { databaseIn, databasesIn } from './place.ts';
 import { makeSequence, readSequence, type Sequence, sequenceIn } from './sequence.ts';
-import { readStored, Transaction, writeStored } from './transaction.ts';
+import { readStored, type Stored, Transaction, writeStored } from './transaction.ts';
 
 const LONGEST_WAIT_MS = 10_000;
 const LONGEST_PAUSE_MS = 16;
@@ -23,6 +23,7 @@ export class EmbeddedEngine implements Engine, Disposable {
   readonly folder: string;
   private readonly openDatabase: OpenDatabase;
   private connection: Connection | undefined;
+  private mustShortenLog = false;
 
   constructor(folder: string, openDatabase: OpenDatabase) {
     this.folder = folder;
@@ -52,13 +53,15 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
   }
 
-  /** Makes room for a release where there is none. */
-  makeRoom(): boolean {
-    return giveSpace(this.folder);
+  /** Makes room for a release where there is none: in the log too, which begins anew. */
+  makeRoom(): void {
+    giveSpace(this.folder);
+    this.mustShortenLog = true;
   }
 
   /** Takes it back, as far as that goes. */
   restoreRoom({ log }: Caller): void {
+    this.mustShortenLog = false;
     try {
       keepSpace(this.folder);
     } catch (error) {
@@ -126,10 +129,13 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
     const store = await this.connected(path);
     try {
-      if (!isLook) {
-        store.shortenLog(promised.number);
+      if (!isLook && (this.mustShortenLog || store.hasLongLog(promised.number))) {
+        this.shortenLog(store, promised);
       }
       store.exec(isLook ? 'BEGIN' : 'BEGIN IMMEDIATE');
+      if (store.replaced !== undefined) {
+        throw new Replaced();
+      }
       const stored = this.storedIn(store, promised, isLook);
       if (stored === undefined) {
         store.rollback();
@@ -143,8 +149,16 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
   }
 
+  /** What does not fit together must not be written into one file: nobody could tell afterwards. */
+  private shortenLog(store: Connection, promised: Sequence): void {
+    store.exec('BEGIN');
+    this.storedIn(store, promised, true);
+    store.rollback();
+    store.shortenLog(promised.number);
+  }
+
   /** The number of the last transaction in the database; undefined when there was none. */
-  private storedIn(store: Connection, promised: Sequence, isLook: boolean): Sequence | undefined {
+  private storedIn(store: Connection, promised: Sequence, isLook: boolean): Stored | undefined {
     if (!isLook && readSequence(this.folder)?.id !== promised.id) {
       throw new Replaced(); // by a repair, while we waited for the lock
     }
@@ -156,7 +170,7 @@ export class EmbeddedEngine implements Engine, Disposable {
         return undefined;
       }
       store.makeTables();
-      writeStored(store, promised, 'INSERT');
+      writeStored(store, { ...promised, base: 0 }, 'INSERT');
     }
     const stored = readStored(store);
     if (promised.id !== stored.id) {
@@ -170,11 +184,13 @@ export class EmbeddedEngine implements Engine, Disposable {
   }
 
   private async connected(path: string): Promise<Connection> {
-    if (this.connection?.isStale) {
-      // It is not closed: SQLite would delete the log of the file that is there now.
-      this.connection = undefined;
+    const replaced = this.connection?.path === path ? this.connection.replaced : undefined;
+    if (replaced === 'index') {
+      // Its locks are on the one that is gone, and a process cannot have a second one of the same database.
+      const why = 'its index "-shm" was deleted while this process had it open: restart the process';
+      throw new CniError('ioFailure', `cannot use the store "${path}": ${why}`);
     }
-    if (this.connection?.path !== path) {
+    if (this.connection?.path !== path || replaced !== undefined) {
       this.connection?.close();
       this.connection = undefined;
       this.connection = await Connection.create(path, this.openDatabase);

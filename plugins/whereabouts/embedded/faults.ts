@@ -82,6 +82,12 @@ function fileFault(error: unknown, code: number, path: string): CniError {
   return new CniError('ioFailure', `cannot use the store "${path}": ${why}`, { cause: error });
 }
 
+/** Bytes that can be written in the folder; Infinity where the file system does not say. */
+export function roomIn(folder: string): number {
+  const { blocks, bavail, bsize } = statfsSync(folder);
+  return blocks > 0 ? bavail * bsize : Number.POSITIVE_INFINITY;
+}
+
 /** Are there no blocks or no inodes left? */
 function isFull(folder: string): boolean {
   try {

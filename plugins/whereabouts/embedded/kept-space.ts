@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { ioError } from '../../../lib/sys/io-error.ts';
 import { randomBytes } from '../../../lib/sys/random.ts';
@@ -11,8 +11,7 @@ const NAMES = ['kept-space.1', 'kept-space.2'];
 const BYTES = 128 * 1024;
 
 /** Is all of it there? Two looks at the file system. */
-export const hasKeptSpace = (folder: string): boolean =>
-  NAMES.every((name) => statSync(join(folder, name), { throwIfNoEntry: false })?.size === BYTES);
+export const hasKeptSpace = (folder: string): boolean => NAMES.every((name) => sizeOf(join(folder, name)) >= BYTES);
 
 /**
  * Makes what is missing of it. What a disk has room for stays, for the next release.
@@ -22,16 +21,17 @@ export const hasKeptSpace = (folder: string): boolean =>
 export function keepSpace(folder: string): void {
   for (const path of NAMES.map((name) => join(folder, name))) {
     try {
-      const fd = openSync(path, 'a', 0o600);
+      const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       try {
-        const missing = BYTES - (statSync(path).size ?? 0);
-        for (let done = 0; done < missing; ) {
-          // random, so that a file system which compresses keeps most of it, and text, for whoever looks at it
+        for (let done = sizeOf(path); done < BYTES; ) {
+          // at its place, since others may be doing the same; random, so that a file system which compresses keeps most of
+          // it, and text, for whoever looks at it
           done += writeSync(
             fd,
             randomBytes(BYTES)
               .toString('base64')
-              .slice(0, missing - done),
+              .slice(0, BYTES - done),
+            done,
           );
         }
       } finally {
@@ -43,15 +43,14 @@ export function keepSpace(folder: string): void {
   }
 }
 
-/** @returns whether there was any */
-export function giveSpace(folder: string): boolean {
-  const paths = NAMES.map((name) => join(folder, name)).filter((path) => existsSync(path));
-  for (const path of paths) {
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+export function giveSpace(folder: string): void {
+  for (const name of NAMES) {
     try {
-      unlinkSync(path);
+      unlinkSync(join(folder, name));
     } catch {
-      // by another call in the meantime
+      // not there, or given by another call
     }
   }
-  return paths.length > 0;
 }

@@ -116,7 +116,7 @@ async function build(path: string, sequence: Sequence, all: readonly NetworkHeld
   try {
     store.exec('BEGIN IMMEDIATE');
     store.makeTables();
-    writeStored(store, sequence, 'INSERT');
+    writeStored(store, { ...sequence, base: 0 }, 'INSERT');
     for (const [networkName, own] of Map.groupBy(all, (one) => one.networkName)) {
       new SqlPools(store, networkName).apply(own.map(({ held }) => ({ op: 'add', ...held })));
     }

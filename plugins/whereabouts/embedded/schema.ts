@@ -16,6 +16,7 @@ export const SCHEMA = `
 CREATE TABLE store (        -- one row
   id TEXT NOT NULL,         -- the same as in the file "sequence" beside this one
   sequence INTEGER NOT NULL, -- number of the last transaction that changed something
+  base INTEGER NOT NULL,    -- number of a transaction that this file has without its log
   checksum INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE reservation (

@@ -1,4 +1,5 @@
 import type { Family, Ip } from '../../../lib/net/ip.ts';
+import type { Range } from '../../../lib/net/range.ts';
 import type { SqlRow } from '../../../lib/sys/database.ts';
 import {
   type AttachmentId,
@@ -104,10 +105,12 @@ export class SqlPools implements Pools {
   }
 
   /** What is free by one table must be held by nobody in the other. */
-  lowestFree({ range, window, excluded, isAcross, besides }: Search): Ip | undefined {
+  lowestFree(search: Search): Ip | undefined {
+    const { range, window, excluded, isAcross, besides } = search;
     const { family } = window;
     const value = this.runs(isAcross ? ACROSS : range, family).lowest(window, excluded, besides);
     if (value === undefined) {
+      this.mustBeFull(search);
       return undefined;
     }
     const ip = { family, value };
@@ -116,6 +119,17 @@ export class SqlPools implements Pools {
       throw new StoreDamaged(this.store.path, `address ${keyOf(ip)} is held and free`);
     }
     return ip;
+  }
+
+  /** What is free by no table must be held, for all that can be known without looking at each address. */
+  private mustBeFull({ window, excluded, besides, ...search }: Search): void {
+    const { count } = this.holdersIn({ window, ...search }, 0);
+    const own = excluded.filter(({ family }) => family === window.family);
+    const passed = own.map((part) => sizeOf(common(part, window))).reduce((sum, size) => sum + size, 0n);
+    if (BigInt(count + besides.length) + passed < sizeOf(window)) {
+      const between = `${keyOf({ ...window, value: window.first })} to ${keyOf({ ...window, value: window.last })}`;
+      throw new StoreDamaged(this.store.path, `addresses from ${between} are neither held nor free`);
+    }
   }
 
   /** What is asked next takes these as recorded. */
@@ -184,3 +198,11 @@ export class SqlPools implements Pools {
       .sort(byAddress);
   }
 }
+
+const common = (a: Range, b: Range): Range => ({
+  family: a.family,
+  first: a.first > b.first ? a.first : b.first,
+  last: a.last < b.last ? a.last : b.last,
+});
+
+const sizeOf = ({ first, last }: Range): bigint => (first > last ? 0n : last - first + 1n);

@@ -1,0 +1,219 @@
+/** A Kubernetes API server over etcd, on loopback: no scheduler, no controllers, no kubelet. */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Send, senderTo } from './request.ts';
+import { type ServerProcess, startProcess } from './server-process.ts';
+import { installServers } from './servers.ts';
+
+export interface ClusterOptions {
+  readonly authorization?: 'RBAC' | 'AlwaysAllow';
+  /** PEM: of clients that show a certificate */
+  readonly clientCa?: string;
+}
+
+/** For whom a kubeconfig is. */
+export interface Login {
+  readonly token: string;
+  /** of the context */
+  readonly namespace?: string;
+}
+
+export interface Cluster extends AsyncDisposable {
+  readonly url: string;
+  /** its own, removed at the end */
+  readonly folder: string;
+  /** PEM */
+  readonly ca: string;
+  /** of an administrator */
+  readonly token: string;
+  readonly etcd: ServerProcess;
+  readonly apiServer: () => ServerProcess;
+  /** as the administrator */
+  readonly send: Send;
+  /** Writes a kubeconfig file, as installers do. */
+  kubeconfig(name: string, login?: Login): string;
+  /** Ends the API server, and starts it again at the same place. */
+  restart(how?: 'stop' | 'kill'): Promise<void>;
+}
+
+const PATIENCE_MS = 120_000;
+const PAUSE_MS = 100;
+
+/** Another program may take a port before the server does. */
+const PORTS_TRIED = 5;
+
+/** @throws Error with the server's last words when it does not get ready */
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const servers = await installServers();
+  const folder = mkdtempSync(join(tmpdir(), 'braid-cluster-'));
+  chmodSync(folder, 0o700);
+  const token = randomBytes(16).toString('hex');
+  const etcd = startProcess(join(servers, 'etcd'), ETCD, folder);
+  try {
+    writeFiles(folder, token, options);
+    const running = await startApiServer(servers, folder, token, options);
+    return clusterOf({ servers, folder, token, options, etcd, ...running });
+  } catch (error) {
+    await etcd.kill();
+    rmSync(folder, { recursive: true });
+    throw error;
+  }
+}
+
+/** On a socket in its folder; nobody but the API server looks for it. It need not survive a power cut. */
+const ETCD = [
+  '--data-dir=etcd',
+  '--unsafe-no-fsync',
+  '--log-level=warn',
+  '--listen-client-urls=unix://etcd.sock',
+  '--advertise-client-urls=http://127.0.0.1:1',
+  '--listen-peer-urls=http://127.0.0.1:0',
+];
+
+const apiServerFlags = (port: number, { authorization = 'RBAC', clientCa }: ClusterOptions): readonly string[] => [
+  '--etcd-servers=unix://etcd.sock',
+  '--bind-address=127.0.0.1',
+  '--advertise-address=127.0.0.1',
+  `--secure-port=${port}`,
+  '--endpoint-reconciler-type=none',
+  '--service-cluster-ip-range=10.0.0.0/24',
+  '--cert-dir=.', // where it makes a certificate for itself
+  '--service-account-issuer=https://kubernetes.default.svc',
+  '--service-account-key-file=service-account.key',
+  '--service-account-signing-key-file=service-account.key',
+  '--token-auth-file=tokens.csv',
+  `--authorization-mode=${authorization}`,
+  '--disable-admission-plugins=ServiceAccount', // nobody makes one for each namespace
+  '--allow-privileged=true',
+  ...(clientCa === undefined ? [] : ['--client-ca-file=clients.crt']),
+];
+
+function writeFiles(folder: string, token: string, { clientCa }: ClusterOptions): void {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  writeFileSync(join(folder, 'service-account.key'), privateKey.export({ type: 'sec1', format: 'pem' }));
+  writeFileSync(join(folder, 'tokens.csv'), `${token},admin,admin,"system:masters"\n`);
+  if (clientCa !== undefined) {
+    writeFileSync(join(folder, 'clients.crt'), clientCa);
+  }
+}
+
+interface Running {
+  readonly port: number;
+  readonly apiServer: ServerProcess;
+}
+
+async function startApiServer(
+  servers: string,
+  folder: string,
+  token: string,
+  options: ClusterOptions,
+  wanted?: number,
+): Promise<Running> {
+  for (let attempt = 1; ; attempt++) {
+    const port = wanted ?? (await freePort());
+    const apiServer = startProcess(join(servers, 'kube-apiserver'), apiServerFlags(port, options), folder);
+    try {
+      await untilReady(apiServer, `https://127.0.0.1:${port}`, folder, token);
+      return { port, apiServer };
+    } catch (error) {
+      await apiServer.kill();
+      if (attempt === PORTS_TRIED || !/address already in use/.test(apiServer.lastWords())) {
+        throw error;
+      }
+    }
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** The certificate is followed by that of the CA which it has made for it. */
+const caIn = (folder: string): string => readFileSync(join(folder, 'apiserver.crt'), 'utf8');
+
+async function untilReady(server: ServerProcess, url: string, folder: string, token: string): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  while (!(await isReady(url, folder, token))) {
+    if (server.hasEnded() || performance.now() > end) {
+      const why = server.hasEnded() ? 'has ended' : `is not ready after ${PATIENCE_MS / 1000} s`;
+      throw new Error(`the API server ${why}:\n${server.lastWords()}`);
+    }
+    await sleep(PAUSE_MS);
+  }
+}
+
+async function isReady(url: string, folder: string, token: string): Promise<boolean> {
+  try {
+    using send = senderTo({ url, ca: caIn(folder), token });
+    const answers = await Promise.all(['/readyz', '/api/v1/namespaces/default'].map((path) => send(path)));
+    return answers.every(({ status }) => status === 200);
+  } catch {
+    return false; // no certificate yet, or nobody listens
+  }
+}
+
+interface Parts extends Running {
+  readonly servers: string;
+  readonly folder: string;
+  readonly token: string;
+  readonly options: ClusterOptions;
+  readonly etcd: ServerProcess;
+}
+
+function clusterOf({ servers, folder, token, options, etcd, port, ...running }: Parts): Cluster {
+  const url = `https://127.0.0.1:${port}`;
+  const ca = caIn(folder);
+  const send = senderTo({ url, ca, token });
+  let { apiServer } = running;
+  return {
+    url,
+    folder,
+    ca,
+    token,
+    etcd,
+    apiServer: () => apiServer,
+    send,
+    kubeconfig: (name, login = { token }) => {
+      const path = join(folder, `${name}.kubeconfig`);
+      writeFileSync(path, kubeconfigText(url, join(folder, 'apiserver.crt'), login), { mode: 0o600 });
+      return path;
+    },
+    restart: async (how = 'stop') => {
+      await apiServer[how]();
+      ({ apiServer } = await startApiServer(servers, folder, token, options, port));
+    },
+    [Symbol.asyncDispose]: async () => {
+      send[Symbol.dispose]();
+      await Promise.all([apiServer.kill(), etcd.kill()]);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+const kubeconfigText = (url: string, caFile: string, { token, namespace }: Login): string => `apiVersion: v1
+kind: Config
+current-context: here
+contexts:
+  - name: here
+    context:
+      cluster: local
+      user: me
+      namespace: ${namespace ?? ''}
+clusters:
+  - name: local
+    cluster:
+      server: ${url}
+      certificate-authority: ${caFile}
+users:
+  - name: me
+    user:
+      token: "${token}"
+`;

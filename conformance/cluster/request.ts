@@ -1,0 +1,77 @@
+/** Requests of the tests themselves: the programs under test have a client of their own. */
+import { Agent, request as httpsRequest } from 'node:https';
+
+export interface Target {
+  readonly url: string;
+  readonly ca: string;
+  readonly token: string;
+}
+
+export interface Asked {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly body?: unknown;
+  readonly contentType?: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  /** parsed when it is JSON */
+  readonly body: unknown;
+}
+
+const TIMEOUT_MS = 30_000;
+
+export type Send = (path: string, asked?: Asked) => Promise<Answer>;
+
+/** A sender with connections of its own. */
+export function senderTo({ url, ca, token }: Target): Send & Disposable {
+  const agent = new Agent({ keepAlive: true, maxSockets: 16, ca });
+  const send: Send = (path, { method = 'GET', body, contentType = 'application/json' } = {}) =>
+    new Promise((resolve, reject) => {
+      const request = httpsRequest(
+        `${url}${path}`,
+        {
+          method,
+          agent,
+          timeout: TIMEOUT_MS,
+          headers: {
+            Authorization: `Bearer ${token}`,
+            ...(body === undefined ? {} : { 'Content-Type': contentType }),
+          },
+        },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+          answer.on('error', reject);
+          answer.on('end', () =>
+            resolve({ status: answer.statusCode ?? 0, body: parsed(Buffer.concat(chunks).toString()) }),
+          );
+        },
+      );
+      request.on('timeout', () => request.destroy(new Error(`no answer to ${method} ${path}`)));
+      request.on('error', reject);
+      request.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
+    });
+  return Object.assign(send, { [Symbol.dispose]: () => agent.destroy() });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * The body of an answer that must be a success.
+ *
+ * @throws Error with what the server says
+ */
+export async function expectSuccess<T = unknown>(answering: Promise<Answer>): Promise<T> {
+  const { status, body } = await answering;
+  if (status > 299) {
+    throw new Error(`the API server answers ${status}: ${JSON.stringify(body)}`);
+  }
+  return body as T;
+}

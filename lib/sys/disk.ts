@@ -1,0 +1,49 @@
+import { close, fsync, fsyncSync, open } from 'node:fs';
+import { promisify } from 'node:util';
+import { syncFolder } from './atomic-file.ts';
+import { Gatherer } from './gather.ts';
+import { ioError } from './io-error.ts';
+
+/** What makes files survive a power cut. */
+export interface Disk {
+  /** @throws the system's error */
+  sync(fd: number): Promise<void>;
+  /**
+   * Makes the names in a folder durable: a file created or renamed there survives.
+   *
+   * @throws CniError ioFailure
+   */
+  syncFolder(path: string): Promise<void>;
+}
+
+/** For a process that serves one call: a thread would cost more than the wait. */
+export const BLOCKING_DISK: Disk = {
+  sync: async (fd) => fsyncSync(fd),
+  syncFolder: async (path) => syncFolder(path),
+};
+
+/** For a process that serves many: they go on meanwhile, and those that want the same folder synced wait together. */
+export function sharedDisk(): Disk {
+  const sync = promisify(fsync);
+  const syncFolderOnce = async (path: string): Promise<void> => {
+    try {
+      const fd = await promisify(open)(path, 'r');
+      try {
+        await sync(fd);
+      } finally {
+        await promisify(close)(fd);
+      }
+    } catch (error) {
+      throw ioError('sync folder', path, error);
+    }
+  };
+  const gatherer = new Gatherer();
+  return {
+    sync,
+    syncFolder: (path) =>
+      gatherer.gather(path, undefined, async (all) => {
+        await syncFolderOnce(path);
+        return all.map(() => ({ status: 'fulfilled', value: undefined }));
+      }),
+  };
+}
