@@ -19,6 +19,7 @@ function readArguments(): Wanted {
   const { values, positionals } = parseArgs({
     options: {
       skip: { type: 'string', multiple: true, default: [] },
+      thorough: { type: 'boolean', default: false },
       with: { type: 'string', multiple: true, default: [] },
       verbose: { type: 'boolean', default: false },
     },
@@ -29,6 +30,9 @@ function readArguments(): Wanted {
     throw new Failure(`cannot use --with "${unknown}": it must be containerd2`);
   }
   process.env['BRAID_WITH'] = values.with.join(',');
+  if (values.thorough) {
+    process.env['BRAID_THOROUGH'] = 'true';
+  }
   const named = positionals.flatMap(tiersNamed);
   return {
     tiers: TIERS.filter((tier) => named.length === 0 || named.includes(tier)),
@@ -77,15 +81,22 @@ function print(tier: Tier, outcome: Outcome, seconds: number, isVerbose: boolean
 async function main(): Promise<void> {
   const wanted = readArguments();
   const outcomes: Outcome[] = [];
-  for (const tier of wanted.tiers) {
-    const begin = performance.now();
-    const outcome = await runTier(tier, wanted);
-    if (isInterrupted) {
-      throw new Failure('interrupted');
+  const runAll = async (tiers: readonly Tier[]): Promise<void> => {
+    for (const tier of tiers) {
+      const begin = performance.now();
+      const outcome = await runTier(tier, wanted);
+      if (isInterrupted) {
+        throw new Failure('interrupted');
+      }
+      outcomes.push(outcome);
+      print(tier, outcome, (performance.now() - begin) / 1000, wanted.isVerbose);
     }
-    outcomes.push(outcome);
-    print(tier, outcome, (performance.now() - begin) / 1000, wanted.isVerbose);
-  }
+  };
+  const [first = [], ...lanes] = [undefined, 'node', 'machine'].map((lane) =>
+    wanted.tiers.filter((tier) => tier.lane === lane),
+  );
+  await runAll(first);
+  await Promise.all(lanes.map(runAll));
   console.log(`\n${countsOf(outcomes)}`);
   process.exitCode = sum(outcomes, ({ failed }) => failed) === 0 ? 0 : 1;
 }

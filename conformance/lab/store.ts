@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { Outcome } from './execute.ts';
+import type { Env, Outcome } from './execute.ts';
 import { Lab } from './lab.ts';
 import { errorOf } from './printed.ts';
 import { OURS, type Side } from './programs.ts';
@@ -28,6 +28,8 @@ export interface Request {
   readonly ifName?: string;
   readonly args?: string;
   readonly killAfterMs?: number;
+  /** more variables */
+  readonly env?: Env;
   /** more of the document, beside `ipam` */
   readonly document?: object;
 }
@@ -58,11 +60,11 @@ export class Store {
   call(
     verb: string,
     containerId: string,
-    { ifName = 'net1', args, killAfterMs, document = {} }: Request = {},
+    { ifName = 'net1', args, killAfterMs, env = {}, document = {} }: Request = {},
   ): Promise<Outcome> {
     const conf = { cniVersion: '1.1.0', name: 'net-a', type: 'macvlan', ipam: this.ipam, ...document };
-    const env = args === undefined ? {} : { args };
-    const call = { verb, plugin: 'whereabouts', conf, netns: ANY_NETNS, containerId, ifName, ...env };
+    const own = args === undefined ? {} : { args };
+    const call = { verb, plugin: 'whereabouts', conf, netns: ANY_NETNS, containerId, ifName, env, ...own };
     return this.lab.call(call, this.side, killAfterMs === undefined ? {} : { killAfterMs });
   }
 

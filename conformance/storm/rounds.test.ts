@@ -1,10 +1,10 @@
 /** Many callers at once on one node, some of them killed: nothing is doubled, nothing is lost, nothing is left. */
 import { describe, expect, it } from 'vitest';
-import { roundsOf, seeded } from './rounds.ts';
+import { roundsOf, seeded } from '../lab/rounds.ts';
 import { Storm } from './storm.ts';
 import { type Network, StormNode } from './storm-node.ts';
 
-const ROUNDS = roundsOf(1000);
+const ROUNDS = roundsOf(250, 1000);
 const DEVICES = 6;
 
 /** Some devices are wanted by several pods, so some ADDs must fail. */

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fake } from '../lab/fakes.ts';
 import { errorOf } from '../lab/printed.ts';
-import { roundsOf, seeded } from './rounds.ts';
+import { roundsOf, seeded } from '../lab/rounds.ts';
 import { LOST, OK } from './storm.ts';
 import { interfacesIn, type Network, StormNode } from './storm-node.ts';
 
-const ROUNDS = roundsOf(25);
+const ROUNDS = roundsOf(10, 25);
 const REFUSALS = [11, 999];
 const WHY = /already exists|another call|a pod may have it|EEXIST/;
 const SHAPES: readonly (readonly Network[])[] = [

@@ -5,12 +5,12 @@ import type { Outcome } from '../lab/execute.ts';
 import type { Pod } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
 import { Random, SEED } from '../lab/random.ts';
+import { roundsOf, seeded } from '../lab/rounds.ts';
 import { addressTexts, linkOf, stateOf } from '../lab/state.ts';
-import { roundsOf, seeded } from './rounds.ts';
 import { LOST, OK } from './storm.ts';
 import { type Container, deviceName, interfacesIn, StormNode } from './storm-node.ts';
 
-const ROUNDS = roundsOf(40);
+const ROUNDS = roundsOf(10, 40);
 const TIMEOUT_MS = 3_600_000;
 /** The codes of "another call is at it", and of whatever the world refuses. */
 const REFUSALS = [11, 999];

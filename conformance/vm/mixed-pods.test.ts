@@ -1,11 +1,11 @@
 /** Pods with networks of sriov, rdma, host-device and macvlan at once. */
 import { describe, expect, it } from 'vitest';
+import { roundsOf, seeded } from '../lab/rounds.ts';
 import { stateOf } from '../lab/state.ts';
-import { roundsOf, seeded } from '../storm/rounds.ts';
 import { ifNameOf, Storm } from '../storm/storm.ts';
 import { MixedNode, type Network } from './mixed-node.ts';
 
-const ROUNDS = roundsOf(40);
+const ROUNDS = roundsOf(20, 40);
 
 const SHAPES: readonly (readonly Network[])[] = [
   ['v0', 'd0', 'm0'],

@@ -53,7 +53,7 @@ export async function addressLink(
   announceWhenUp(netns, link.name);
   await configureLink(netns, link, plan, scope.log);
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
-    await settle(netns.netlink, link, scope);
+    await scope.span('duplicate address detection', () => settle(netns.netlink, link, scope));
   }
   return result;
 }

@@ -46,7 +46,9 @@ export async function callDelegate(scope: Scope, delegation: Delegation): Promis
     const { stdout, stderr, exitCode } = await runPlugin(await load(), invocation, scope);
     return answerOf({ stdout, stderr, ok: exitCode === 0, ending: `exit status ${exitCode}` }, scope);
   }
-  const executed = await executeUnlessBusy(scope, found.file, delegation);
+  const executed = await scope.span(`execute ${delegation.type} ${delegation.env['CNI_COMMAND']}`, () =>
+    executeUnlessBusy(scope, found.file, delegation),
+  );
   return answerOf(
     {
       stdout: executed.stdout.toString('utf8'),

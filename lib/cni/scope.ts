@@ -60,9 +60,10 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     join: (joiner, item) => joiner.join(item),
     findLink: (netns, name) =>
       node.gather(`find links of ${netns.identity}`, name, (all) => findLinks(netns.netlink, all)),
-    removeLink: async (netns, index) => {
-      await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
-    },
+    removeLink: (netns, index) =>
+      measure(node, 'link removal', async () => {
+        await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
+      }),
     span: (name, work) => measure(node, name, work),
   };
   return scope;

@@ -5,9 +5,10 @@ describe('ContentionMeter', () => {
   it('is high for a while after an exchange that took long', () => {
     let now = 1000;
     const contention = new ContentionMeter(() => now);
-    contention.report(now - 19);
+    contention.report(now - 19, { isSlow: false });
+    contention.report(now - 100, { isSlow: true });
     expect(contention.isHigh).toBe(false);
-    contention.report(now - 21);
+    contention.report(now - 21, { isSlow: false });
     expect(contention.isHigh).toBe(true);
     now += 499;
     expect(contention.isHigh).toBe(true);

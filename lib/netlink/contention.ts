@@ -12,7 +12,13 @@ export interface Contention {
   /** whether exchanges must not block the event loop */
   readonly isHigh: boolean;
   /** Reports an exchange that began then and is over now. */
-  report(since: number): void;
+  report(since: number, exchange: ReportedExchange): void;
+}
+
+/** What an exchange was. */
+export interface ReportedExchange {
+  /** the kernel takes its time, whoever else is at work: that says nothing about contention */
+  readonly isSlow: boolean;
 }
 
 /** For a process that serves one call, which may block. */
@@ -32,10 +38,21 @@ export class ContentionMeter implements Contention {
     return this.now() < this.until;
   }
 
-  report(since: number): void {
+  report(since: number, { isSlow }: ReportedExchange): void {
     const now = this.now();
-    if (now - since > LONG_MS) {
+    if (!isSlow && now - since > LONG_MS) {
       this.until = now + MEMORY_MS;
     }
   }
 }
+
+/** The same, and tells how long each exchange took. */
+export const observedContention = (inner: Contention, observe: (name: string, ms: number) => void): Contention => ({
+  get isHigh() {
+    return inner.isHigh;
+  },
+  report: (since, exchange) => {
+    inner.report(since, exchange);
+    observe(exchange.isSlow ? 'netlink with a grace period' : 'netlink', performance.now() - since);
+  },
+});

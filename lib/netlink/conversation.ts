@@ -155,7 +155,7 @@ export class Conversation {
       this.abandon(transport, error);
       throw error;
     } finally {
-      this.contention.report(exchange.start);
+      this.contention.report(exchange.start, { isSlow: false });
     }
   }
 
@@ -180,9 +180,7 @@ export class Conversation {
       this.abandon(transport, error);
       throw error;
     } finally {
-      if (!request.isSlow) {
-        this.contention.report(exchange.start);
-      }
+      this.contention.report(exchange.start, { isSlow: request.isSlow === true });
     }
   }
 

@@ -1,4 +1,4 @@
-import { ContentionMeter, NO_CONTENTION } from '../netlink/contention.ts';
+import { ContentionMeter, NO_CONTENTION, observedContention } from '../netlink/contention.ts';
 import { type LivingNetns, listLivingNetns } from '../netns/living.ts';
 import type { Native } from '../netns/native.ts';
 import { type Netns, OpenNamespaces } from '../netns/netns.ts';
@@ -89,6 +89,8 @@ export function makeNode({ loadNative, servesMany = false, observe }: NodeParts)
     shared: (slot) => shared.get(slot),
     observe,
   };
-  const namespaces = new OpenNamespaces(() => node.native, servesMany ? new ContentionMeter() : NO_CONTENTION);
+  const contention = servesMany ? new ContentionMeter() : NO_CONTENTION;
+  const observed = observe === undefined ? contention : observedContention(contention, observe);
+  const namespaces = new OpenNamespaces(() => node.native, observed);
   return node;
 }

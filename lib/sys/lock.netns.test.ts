@@ -13,7 +13,7 @@ const ADDON = join(import.meta.dirname, `../../dist/native/linux-${process.arch}
 /** A process, as far as a lock can tell. */
 function user(): LockUser {
   const node = { native: loadNativeFile(ADDON), locks: new KeyedMutex() };
-  return { node, signal: new AbortController().signal, ...clockOf() };
+  return { node, signal: new AbortController().signal, span: (_, work) => work(), ...clockOf() };
 }
 
 describe('removeStaleLocks', () => {

@@ -14,7 +14,7 @@ function userGetting(answers: number[], onSleep: () => void = () => {}): LockUse
     onSleep();
   };
   const node = { native: { lock: () => answers.shift() ?? 0 }, locks: new KeyedMutex() };
-  return { node, signal: new AbortController().signal, now: () => 0, sleep, slept };
+  return { node, signal: new AbortController().signal, span: (_, work) => work(), now: () => 0, sleep, slept };
 }
 
 const { EAGAIN, EINTR, ENOLCK } = constants.errno;

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { join } from 'node:path';
-import { asCniError, CniError, CODES } from '../cni/errors.ts';
+import { asCniError, CniError, CODES, messageOf } from '../cni/errors.ts';
 import { errnoError } from '../netlink/errno.ts';
 import type { Native } from '../netns/native.ts';
 import type { Clock } from './clock.ts';
@@ -15,6 +15,8 @@ const LONGEST_PAUSE_MS = 16;
 export interface LockUser extends Clock {
   readonly node: { readonly native: Pick<Native, 'lock'>; readonly locks: KeyedMutex };
   readonly signal: AbortSignal;
+  /** Measures a part of the call. */
+  span<T>(name: string, work: () => Promise<T>): Promise<T>;
 }
 
 export interface LockOptions {
@@ -46,10 +48,14 @@ export class FileLock implements Disposable {
    * @throws CniError tryAgainLater when it was held for `timeoutMs`; ioFailure when the file cannot be opened or the
    * file system has no locks; the signal's reason
    */
-  static async acquire(
+  static acquire(user: LockUser, path: string, options: LockOptions = {}): Promise<FileLock> {
+    return user.span('lock', () => FileLock.wait(user, path, options));
+  }
+
+  private static async wait(
     user: LockUser,
     path: string,
-    { timeoutMs = 10_000, isTransient = false }: LockOptions = {},
+    { timeoutMs = 10_000, isTransient = false }: LockOptions,
   ): Promise<FileLock> {
     const deadline = user.now() + timeoutMs;
     const held = (): CniError =>
@@ -59,7 +65,7 @@ export class FileLock implements Disposable {
     try {
       fd = open(path);
       for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-        if (tryLock(user, fd, path)) {
+        if (tryLock(user.node.native, fd, path)) {
           if (fstatSync(fd).nlink > 0) {
             return new FileLock(fd, turn, isTransient ? path : undefined);
           }
@@ -176,8 +182,30 @@ function open(path: string): number {
   }
 }
 
-function tryLock({ node }: LockUser, fd: number, path: string): boolean {
-  const outcome = node.native.lock(fd, LOCK_EX);
+/**
+ * What the kernel says when a file is to be locked that it has no locks for.
+ *
+ * @returns undefined when it has, whoever holds it
+ */
+export function lockErrorOf(native: Pick<Native, 'lock'>, path: string): string | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDWR);
+  } catch {
+    return undefined; // that says nothing about locks
+  }
+  try {
+    tryLock(native, fd, path);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function tryLock(native: Pick<Native, 'lock'>, fd: number, path: string): boolean {
+  const outcome = native.lock(fd, LOCK_EX);
   if (outcome >= 0) {
     return true;
   }

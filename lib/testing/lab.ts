@@ -6,7 +6,7 @@ import { makeScope, type Scope } from '../cni/scope.ts';
 import type { Registry } from '../cni/suite.ts';
 import { loadNativeFile, type Native } from '../netns/native.ts';
 import { type Netns, OpenNamespaces } from '../netns/netns.ts';
-import { makeNode, type Node } from '../node/node.ts';
+import { makeNode, type Node, type NodeParts } from '../node/node.ts';
 import { randomBytes } from '../sys/random.ts';
 
 export const PARENT = 'up0';
@@ -39,11 +39,11 @@ export class Lab implements Disposable {
   }
 
   /** A call on a node in that namespace. */
-  scope(registry: Readonly<Record<string, Plugin>> = {}): Scope {
+  scope(registry: Readonly<Record<string, Plugin>> = {}, parts: Pick<NodeParts, 'observe'> = {}): Scope {
     const loaders: Registry = Object.fromEntries(
       Object.entries(registry).map(([name, plugin]) => [name, () => Promise.resolve(plugin)]),
     );
-    const node = makeNode({ loadNative: () => this.native });
+    const node = makeNode({ loadNative: () => this.native, ...parts });
     return makeScope({
       node: Object.create(node, { host: { value: node.openNetns(`/run/netns/${this.node}`) } }) as Node,
       suite: { registry: loaders, isOwnBuild: () => true },

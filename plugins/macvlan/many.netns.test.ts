@@ -21,6 +21,8 @@ class ManyPods implements Disposable {
   readonly server: Server;
   /** how long the last pod waits for its address */
   patienceMs = 1;
+  /** parts of calls that were measured */
+  readonly spans = new Set<string>();
   private readonly folder = temporaryFolder();
   private readonly names: readonly string[];
 
@@ -37,7 +39,7 @@ class ManyPods implements Disposable {
       },
       del: async ({ containerId }, scope) => scope.log(`address of ${containerId} is free`),
     });
-    const { node, suite } = this.lab.scope({ 'telling-ipam': ipam });
+    const { node, suite } = this.lab.scope({ 'telling-ipam': ipam }, { observe: (name) => this.spans.add(name) });
     this.server = { node, suite };
   }
 
@@ -96,6 +98,15 @@ describe('calls of one process', () => {
     expect(openFiles()).toBe(files);
     expect(pods.server.node.locks.size).toBe(0);
     expect(ip('-n', `${pods.lab.pod}-7`, 'link')).toHaveLength(1);
+  });
+
+  it('tell where their time goes', async () => {
+    using pods = new ManyPods();
+    await pods.call('ADD', 0);
+    await pods.call('DEL', 0);
+    const [adding, deleting] = ['macvlan ADD', 'macvlan DEL'];
+    const parts = ['netlink', 'telling-ipam ADD', adding, 'netlink with a grace period', 'link removal'];
+    expect([...pods.spans]).toEqual([...parts, 'telling-ipam DEL', deleting]);
   });
 
   it('are taken back when their caller goes, and keep no other', async () => {

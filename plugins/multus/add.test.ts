@@ -287,6 +287,15 @@ describe('multus ADD takes everything back when', () => {
   });
 });
 
+describe('multus ADD', () => {
+  it('tells where its time goes', async () => {
+    using node = fakeNode();
+    await node.run(multus, 'ADD', confOf(node, { delegates: [lan('a', 'alpha'), lan('f', 'foreign')] }));
+    const parts = ['lock', 'foresight', 'scratch file', 'alpha ADD', 'execute foreign ADD', 'multus ADD'];
+    expect(node.spans.filter((name) => name !== 'foreign ADD')).toEqual(parts);
+  });
+});
+
 describe('the scratch file of an ADD', () => {
   const AB = (node: FakeNode) => confOf(node, { delegates: [lan('a', 'alpha'), lan('f', 'foreign')] });
 

@@ -53,7 +53,7 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     };
     using _lock = await lockContainer(scope, cniDir, call.containerId).catch(unsaved);
     const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
-    await foreseeAll({ scope, pod, netns, names }, attachments);
+    await scope.span('foresight', () => foreseeAll({ scope, pod, netns, names }, attachments));
     await using undo = new Undo(scope);
     const started: Attachment[] = [];
     const scratches = scratchesIn(cniDir);
@@ -63,7 +63,9 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
       takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
     );
     const scratch = prefixErrors(saved, () => formatScratch(delegates, podRecordOf(call, scope, netns)));
-    const { durable } = await scratches.place(scope.node.disk, call.containerId, scratch).catch(unsaved);
+    const { durable } = await scope
+      .span('scratch file', () => scratches.place(scope.node.disk, call.containerId, scratch))
+      .catch(unsaved);
     const recording = recordingAfter(scope, durable);
     const [{ result }] = await attachAll(recording, attachments, attacher({ pod, netns, started, log }));
     await durable.catch(unsaved);

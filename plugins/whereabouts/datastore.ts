@@ -100,7 +100,7 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
   // Others may be served with it: that its call is to end does not end them.
   const known = { caller: scope.unending, networkName: place.networkName };
   const ask = <T>(step: Omit<Question<T>, keyof typeof known>): Promise<T> =>
-    answerOf({ ...step, ...known }, (one) => scope.join(store.joiner, one));
+    answerOf({ ...step, ...known }, (one) => scope.span('store', () => scope.join(store.joiner, one)));
   const look = <T>(question: (pools: Pools) => T): Promise<T> =>
     ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
   return {
@@ -138,10 +138,14 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
   };
 }
 
-function makeStore(dataDir: string, { openDatabase }: Node): Store {
-  const engine = new EmbeddedEngine(dataDir, openDatabase);
-  return { engine, joiner: new Joiner((steps) => serve(engine, steps), MOST_STEPS) };
+function makeStore(dataDir: string, node: Node): Store {
+  const engine = new EmbeddedEngine(dataDir, node.openDatabase, () => node.native);
+  return { engine, joiner: new Joiner((steps) => measured(steps, () => serve(engine, steps)), MOST_STEPS) };
 }
+
+/** The first of those that are served together stands for all. */
+const measured = <T>(steps: readonly Step[], work: () => Promise<T>): Promise<T> =>
+  steps[0]?.caller.span('store transaction', work) ?? work();
 
 /** Together if that works, else one by one: a full disk or a damaged row that one meets is no reason to fail another. */
 async function serve(engine: EmbeddedEngine, steps: readonly Step[]) {

@@ -18,7 +18,7 @@ export interface AskingOwner extends AttachmentId {
 }
 
 /** Whose step it is: how that call waits, and what it is told that fails no call. */
-export type Caller = Pick<Scope, 'now' | 'sleep' | 'log'>;
+export type Caller = Pick<Scope, 'now' | 'sleep' | 'log' | 'span'>;
 
 /** One step of a transaction: made from the pools of one network by a pure function, which may be called again. */
 export interface Step {

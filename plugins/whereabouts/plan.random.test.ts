@@ -115,7 +115,12 @@ describe.each(Object.entries(KINDS))('reserving and releasing in %s', (_, make) 
       if ((changes ?? []).length > 0) {
         holdings = [...holdings, { who: want.who, range: formatCidr(want.cidr), value }];
       }
+      if (round % 500 === 0) {
+        pools.verify(true);
+      }
     }
+    pools.verify(true);
+    expect(pools.all()).toHaveLength(holdings.length);
   });
 });
 

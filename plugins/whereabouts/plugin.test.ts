@@ -58,6 +58,12 @@ describe('ADD', () => {
     });
   });
 
+  it('tells how long it waited for the store, and how long that took', async () => {
+    using plugin = nodeWithStore();
+    await plugin.call('ADD', BOTH);
+    expect(plugin.node.spans).toEqual(['store transaction', 'store', 'whereabouts ADD']);
+  });
+
   it.each(['0.3.1', '0.4.0'])('answers in the version of the configuration: %s', async (version) => {
     using plugin = nodeWithStore();
     expect((await plugin.call('ADD', BOTH, { version })).ips).toEqual([

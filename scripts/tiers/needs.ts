@@ -4,11 +4,20 @@ import { execute } from './execute.ts';
 
 export type Need = () => Promise<void>;
 
+let last: Promise<unknown> = Promise.resolve();
+
+/** One at a time, whichever tiers ask: package managers lock each other out. */
+function run(argv: readonly string[]): Promise<void> {
+  const next = last.then(() => runNow(argv));
+  last = next.catch(() => undefined);
+  return next;
+}
+
 /** Functions of scripts/setup.sh. */
 const setUp = (...words: readonly string[]): Promise<void> => run(['bash', 'scripts/setup.sh', ...words]);
 
 /** Its output is shown, because installing takes time. */
-async function run(argv: readonly string[]): Promise<void> {
+async function runNow(argv: readonly string[]): Promise<void> {
   const { exitCode, stderr } = await execute(argv, { shows: 'stderr' });
   if (exitCode !== 0) {
     const reason = stderr.trimEnd().split('\n').at(-1) ?? '';

@@ -12,6 +12,8 @@ export interface Tier {
   /** name of a group of tiers */
   readonly group?: string;
   readonly needs: readonly Need[];
+  /** Tiers of one lane run one after the other, lanes side by side. Those without a lane run before all others. */
+  readonly lane?: 'node' | 'machine';
   run(isVerbose: boolean): Promise<Outcome>;
 }
 
@@ -20,20 +22,28 @@ export const TIERS: readonly Tier[] = [
   { name: 'lint', group: 'check', needs: [], run: (isVerbose) => runCommand('check:lint', isVerbose) },
   { name: 'imports', group: 'check', needs: [], run: (isVerbose) => runCommand('check:imports', isVerbose) },
   { name: 'unit', group: 'check', needs: [], run: (isVerbose) => showing('unit', runVitest('unit', isVerbose)) },
-  { name: 'netns', needs: [root, tools, kernel, build], run: (isVerbose) => runVitest('netns', isVerbose) },
+  {
+    name: 'netns',
+    lane: 'node',
+    needs: [root, tools, kernel, build],
+    run: (isVerbose) => runVitest('netns', isVerbose),
+  },
   {
     name: 'conformance',
+    lane: 'node',
     needs: [root, tools, kernel, build, peers],
     run: (isVerbose) => showing('conformance', runVitest('conformance', isVerbose)),
   },
   {
     name: 'containerd',
+    lane: 'node',
     needs: [root, tools, kernel, build, peers, containerd],
     run: (isVerbose) => runVitest('containerd', isVerbose),
   },
-  { name: 'cluster', needs: [servers], run: (isVerbose) => runVitest('cluster', isVerbose) },
+  { name: 'cluster', lane: 'machine', needs: [servers], run: (isVerbose) => runVitest('cluster', isVerbose) },
   {
     name: 'vm',
+    lane: 'machine',
     needs: [root, tools, build, peers, machine],
     run: (isVerbose) => showing('vm', runMachines(isVerbose)),
   },

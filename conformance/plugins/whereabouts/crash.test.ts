@@ -4,10 +4,11 @@ import { inParallel } from '../../lab/execute.ts';
 import { Lab, PARENT } from '../../lab/lab.ts';
 import { type Call, OURS } from '../../lab/programs.ts';
 import { Random, SEED } from '../../lab/random.ts';
+import { roundsOf } from '../../lab/rounds.ts';
 import { filesIn, stateOf } from '../../lab/state.ts';
 import { podArgs, Store } from '../../lab/store.ts';
 
-const ROUNDS = Number(process.env['BRAID_KILLS'] ?? 300);
+const ROUNDS = roundsOf(100, 300);
 const WIDTH = 3;
 
 /** How long a call takes here, so that the instants of death are spread over it. */

@@ -33,6 +33,8 @@ export interface FakeNode extends Disposable {
   readonly seen: Recorded[];
   readonly stderr: string[];
   readonly slept: number[];
+  /** names of parts that were measured */
+  readonly spans: string[];
   /** the failure of a call, or undefined; asked before anything changes */
   fail: (verb: string, type: string, ifName: string) => unknown;
   /** what a plugin in this process refuses beforehand, or undefined */
@@ -76,6 +78,7 @@ export function fakeNode(own = ['alpha', 'beta', 'gamma'], foreign = ['foreign']
     seen: [],
     stderr: [],
     slept: [],
+    spans: [],
     fail: () => undefined,
     refuse: () => undefined,
     answer: (_, { ifName, netnsPath }) => ({ interfaces: [{ name: ifName, sandbox: netnsPath }] }),
@@ -130,6 +133,7 @@ function fakeScopeOf(node: () => FakeNode, { own, plugins, netns }: Parts): Scop
         const opened = Object.assign(pod, { cookie: node().cookie });
         return openingOf({ [netns.path]: opened })(path);
       },
+      observe: (name) => node().spans.push(name),
       disk: { sync: async () => {}, syncFolder: () => node().syncFolder() },
       execute: async ({ path, env, stdin }) => {
         const executed = await execute(plugins.get(basename(path)), env, stdin, scope);

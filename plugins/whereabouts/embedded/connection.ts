@@ -228,7 +228,8 @@ export class Connection {
       throw new StoreDamaged(this.path, 'it is a database of another program');
     }
     if (format !== FORMAT) {
-      throw new CniError('ioFailure', `cannot use the store "${this.path}": format ${format} is not format ${FORMAT}`);
+      const why = `it is of format ${format}, which a newer braid writes; this one knows format ${FORMAT}`;
+      throw new CniError('ioFailure', `cannot use the store "${this.path}": ${why}`);
     }
     return format;
   }

@@ -109,8 +109,14 @@ describe('damage', () => {
     database.exec('PRAGMA user_version = 2');
     await expect(add(folder.path, 'a/b net1 idB')).rejects.toMatchObject({
       code: 5,
-      message: `cannot use the store "${fileIn(folder.path, DATABASE)}": format 2 is not format 1`,
+      message:
+        `cannot use the store "${fileIn(folder.path, DATABASE)}": ` +
+        'it is of format 2, which a newer braid writes; this one knows format 1',
     });
+    await expect(next(folder.path, (store) => store.release({ id: 'idA', ifname: 'net1' }))).rejects.toThrow(
+      'format 2',
+    );
+    await expect(next(folder.path, (store) => store.inspect())).rejects.toThrow('format 2');
     database.exec('PRAGMA application_id = 7');
     database.close();
     await expect(add(folder.path, 'a/b net1 idB')).rejects.toThrow('it is a database of another program');

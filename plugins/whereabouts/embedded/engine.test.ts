@@ -1,7 +1,9 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openDatabase } from '../../../lib/sys/database.ts';
+import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
+import { type OpenDatabase, openDatabase } from '../../../lib/sys/database.ts';
+import { seeded } from '../../../lib/sys/testing/seeded.ts';
 import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 import { rangesOf, reserved, storeHost, storeIn } from '../testing/fixtures.ts';
 import {
@@ -98,6 +100,73 @@ describe('the embedded store', () => {
       '-- names the pool',
     );
     database.close();
+  });
+
+  it('reads no table whole to give, find or take back an address', async () => {
+    using folder = temporaryFolder(true);
+    const asked = new Set<string>();
+    const open: OpenDatabase = async (path) => {
+      const database = await openDatabase(path);
+      return { ...database, exec: (sql) => database.exec(sql), close: () => database.close(), prepare };
+      function prepare(sql: string) {
+        asked.add(sql);
+        return database.prepare(sql);
+      }
+    };
+    const store = storeIn(folder.path, fakeScope({ node: { openDatabase: open } }));
+    const ranges = rangesOf({ range: '10.0.0.0/24', exclude: ['10.0.0.2'] }, 'fd00::/64');
+    for (const who of ['a/a net1 idA', 'a/b net1 idB', 'a/c net1 idC', 'a/b net1 idD', 'a/a net1 idA']) {
+      await reserved(store, who, ranges);
+    }
+    expect(await store.find({ id: 'idA', ifname: 'net1' }, ranges)).not.toContain(undefined);
+    expect(await store.release({ id: 'idC', ifname: 'net1' })).toHaveLength(2);
+    const database = await openDatabase(fileIn(folder.path, DATABASE));
+    const steps = [...asked].flatMap((sql) =>
+      /^(SELECT|UPDATE|DELETE)/.test(sql)
+        ? database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...Array(sql.split('?').length - 1).fill('x'))
+        : [],
+    );
+    database.close();
+    const texts = new Set(steps.map(({ detail }) => String(detail)));
+    expect([...texts].filter((text) => !/^SEARCH (reservation|free) USING (INDEX|PRIMARY KEY)/.test(text))).toEqual([
+      'SCAN store', // it has one row
+    ]);
+    expect(texts.size).toBeGreaterThan(4);
+  });
+
+  it('does over 3,000 calls of several processes, some of them ended, what a list does', async () => {
+    using folder = temporaryFolder(true);
+    const random = seeded();
+    const small = rangesOf('10.0.0.0/26');
+    const held = new Map<string, number>();
+    const hosts = Array.from({ length: 3 }, storeHost);
+    for (let round = 0; round < 3000; round++) {
+      const at = random.below(hosts.length);
+      if (random.below(40) === 0) {
+        hosts[at]?.[Symbol.dispose]();
+        hosts[at] = storeHost();
+      }
+      const store = storeIn(folder.path, hosts[at]);
+      const id = `id${random.below(70)}`;
+      const what = `seed ${random.seed}, round ${round}`;
+      if (random.below(3) === 0) {
+        const freed = await store.release({ id, ifname: 'net1' });
+        expect(freed.length, what).toBe(held.delete(id) ? 1 : 0);
+        continue;
+      }
+      const taken = new Set(held.values());
+      const lowest = Array.from({ length: 62 }, (_, index) => index + 1).find((value) => !taken.has(value));
+      const wanted = held.get(id) ?? lowest;
+      const given = await reserved(store, `a/${id} net1 ${id}`, small).catch(({ code }) => [`code ${code}`]);
+      expect(given, what).toEqual([wanted === undefined ? 'code 999' : `10.0.0.${wanted}`]);
+      if (wanted !== undefined) {
+        held.set(id, wanted);
+      }
+    }
+    for (const host of hosts) {
+      host[Symbol.dispose]();
+    }
+    await next(folder.path, (store) => store.inspect());
   });
 
   it('keeps its log short, however many processes there are', async () => {

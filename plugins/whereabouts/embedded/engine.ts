@@ -1,12 +1,14 @@
 import { existsSync } from 'node:fs';
 import { CniError, messageOf } from '../../../lib/cni/errors.ts';
+import type { Native } from '../../../lib/netns/native.ts';
 import { makeFolder } from '../../../lib/sys/atomic-file.ts';
 import { isBusy, type OpenDatabase } from '../../../lib/sys/database.ts';
+import { lockErrorOf } from '../../../lib/sys/lock.ts';
 import type { Caller, Engine, Loaded, Step } from '../engine.ts';
 import { LoadedPools } from '../loaded-pools.ts';
 import { probeFolder } from '../probe.ts';
 import { Connection } from './connection.ts';
-import { NoRoom, StoreDamaged } from './faults.ts';
+import { NoRoom, StoreDamaged, unsupported } from './faults.ts';
 import { giveSpace, hasKeptSpace, keepSpace } from './kept-space.ts';
 import { databaseIn, databasesIn } from './place.ts';
 import { makeSequence, readSequence, type Sequence, sequenceIn } from './sequence.ts';
@@ -22,12 +24,14 @@ const LONGEST_PAUSE_MS = 16;
 export class EmbeddedEngine implements Engine, Disposable {
   readonly folder: string;
   private readonly openDatabase: OpenDatabase;
+  private readonly native: () => Pick<Native, 'lock'>;
   private connection: Connection | undefined;
   private mustShortenLog = false;
 
-  constructor(folder: string, openDatabase: OpenDatabase) {
+  constructor(folder: string, openDatabase: OpenDatabase, native: () => Pick<Native, 'lock'>) {
     this.folder = folder;
     this.openDatabase = openDatabase;
+    this.native = native;
   }
 
   async load(steps: readonly Step[]): Promise<Loaded> {
@@ -104,12 +108,21 @@ export class EmbeddedEngine implements Engine, Disposable {
           throw error;
         }
         if (caller.now() >= deadline) {
-          const why = `others have held it for ${LONGEST_WAIT_MS} ms`;
-          throw new CniError('tryAgainLater', `cannot lock the store in "${this.folder}": ${why}`);
+          throw this.lockFault();
         }
       }
       await caller.sleep(Math.ceil(Math.random() * pauseMs));
     }
+  }
+
+  /** To SQLite a lock that the kernel has none for is one that somebody else has. */
+  private lockFault(): CniError {
+    const error = lockErrorOf(this.native(), sequenceIn(this.folder));
+    if (error !== undefined) {
+      return unsupported(this.folder, 'locks', error);
+    }
+    const why = `others have held it for ${LONGEST_WAIT_MS} ms`;
+    return new CniError('tryAgainLater', `cannot lock the store in "${this.folder}": ${why}`);
   }
 
   private async tryBegin({ isLook, mayAdd, caller }: Wanted): Promise<Loaded> {

@@ -75,12 +75,21 @@ function fileFault(error: unknown, code: number, path: string): CniError {
     : [...NO_SHARED_MEMORY, SHM_SIZE].includes(code)
       ? 'shared memory mappings'
       : undefined;
-  const why =
-    lacks === undefined
-      ? `${messageOf(error)} (SQLite ${code})`
-      : `its file system does not support ${lacks} (SQLite ${code}): "data_dir" must be on a local disk`;
-  return new CniError('ioFailure', `cannot use the store "${path}": ${why}`, { cause: error });
+  return lacks === undefined
+    ? new CniError('ioFailure', `cannot use the store "${path}": ${messageOf(error)} (SQLite ${code})`, {
+        cause: error,
+      })
+    : unsupported(path, lacks, `SQLite ${code}`, error);
 }
+
+/** The file system of a store is none for it. */
+export const unsupported = (path: string, what: string, proof: string, cause?: unknown): CniError =>
+  new CniError(
+    'ioFailure',
+    `cannot use the store "${path}": its file system does not support ${what} (${proof}): ` +
+      '"data_dir" must be on a local disk',
+    { cause },
+  );
 
 /** Bytes that can be written in the folder; Infinity where the file system does not say. */
 export function roomIn(folder: string): number {
