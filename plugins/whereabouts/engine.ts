@@ -63,7 +63,26 @@ export interface Engine {
   load(steps: readonly Step[], before?: Loaded): Promise<Loaded>;
 }
 
+/** What a plan looks for is being given back, or given to others, this very moment: it is planned again a moment later. */
+export class NotYet extends Error {
+  override readonly name = 'NotYet';
+}
+
 /** A commit may have taken place or not, and nobody knows: who repeats the plan with fresh pools will see. */
 export class OutcomeUnknown extends Error {
   override readonly name = 'OutcomeUnknown';
+}
+
+/** An engine, and what to do when it fails. */
+export interface Store extends Disposable {
+  /**
+   * @returns outcomes; one for each step
+   * @throws CniError when none was taken
+   */
+  serve(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]>;
+  /**
+   * @param look reads what can be checked quickly, where that is in reach
+   * @throws CniError when a reservation could not be made now
+   */
+  probe(caller: Caller, look: () => Promise<void>): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import type { Engine, Loaded, Step } from './engine.ts';
-import { OutcomeUnknown } from './engine.ts';
+import { NotYet, OutcomeUnknown } from './engine.ts';
 import type { Change } from './pool.ts';
 
 /** Enough for two dozen writers of one pool at once, each of whom lets one other pass at a try. */
@@ -20,8 +20,8 @@ export async function transact(engine: Engine, steps: readonly Step[]): Promise<
     for (let tries = 1; tries <= TRIES; tries++) {
       await using loaded: Loaded = await engine.load(steps, before);
       before = loaded;
-      const outcomes = steps.map((step) => take(step, loaded));
-      if (await isDone(loaded)) {
+      const outcomes = await attempt(steps, loaded);
+      if (outcomes !== undefined) {
         return outcomes;
       }
       await steps[0]?.caller.sleep(Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries)));
@@ -49,12 +49,17 @@ function take(step: Step, loaded: Loaded): PromiseSettledResult<void> {
   return { status: 'fulfilled', value: undefined };
 }
 
-async function isDone(loaded: Loaded): Promise<boolean> {
+/** @returns undefined when it must be tried again */
+async function attempt(
+  steps: readonly Step[],
+  loaded: Loaded,
+): Promise<readonly PromiseSettledResult<void>[] | undefined> {
   try {
-    return (await loaded.commit()) === 'done';
+    const outcomes = steps.map((step) => take(step, loaded));
+    return (await loaded.commit()) === 'done' ? outcomes : undefined;
   } catch (error) {
-    if (error instanceof OutcomeUnknown) {
-      return false;
+    if (error instanceof OutcomeUnknown || error instanceof NotYet) {
+      return undefined;
     }
     throw error;
   }

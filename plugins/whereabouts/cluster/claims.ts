@@ -29,12 +29,22 @@ export interface Claim extends Protection, Seen {
 }
 
 /** Who has a reservation. */
-export type Holder = Pick<Entry, 'podref' | 'ifname'>;
+export interface Holder extends Pick<Entry, 'podref' | 'ifname'> {
+  /** Somebody is after the same addresses at this moment, and may give it back. */
+  readonly isFresh: boolean;
+}
+
+/** By the clocks of this node and of the server, which may differ: then it is only slower. */
+const FRESH_MS = 10_000;
 
 export const nameOf = ({ networkName, ip }: Pick<Protection, 'networkName' | 'ip'>): string =>
   reservationName(networkName, ip);
 
-export const holderOf = ({ spec: { podref, ifname = '' } }: IpReservation): Holder => ({ podref, ifname });
+export const holderOf = ({ metadata: { creationTimestamp = '' }, spec }: IpReservation): Holder => ({
+  podref: spec.podref,
+  ifname: spec.ifname ?? '',
+  isFresh: Math.abs(Date.now() - Date.parse(creationTimestamp)) < FRESH_MS,
+});
 
 /** Is it for this attachment? Old versions wrote no interface. Without a pod only the container's mark tells. */
 export const isOwn = (reservation: IpReservation, { id, podref, ifname }: Entry): boolean => {
@@ -65,16 +75,24 @@ const TRIES = 8;
 /**
  * Protects an address across the ranges of its network.
  *
+ * @param isHasty whoever has it already is somebody else: so it is where many are after the same addresses
  * @returns who has it already, if it is not the attachment; undefined when it changes hands all the time
  */
-export async function claim(protection: Protection, requests: Requests): Promise<Claim | Holder | undefined> {
+export async function claim(
+  protection: Protection,
+  requests: Requests,
+  isHasty: boolean,
+): Promise<Claim | Holder | undefined> {
   const { entry } = protection;
   const name = nameOf(protection);
   for (let tries = 0; tries < TRIES; tries++) {
-    const spec = { podref: entry.podref, ifname: entry.ifname };
+    const spec = { podref: entry.podref, ifname: entry.ifname, containerid: entry.id };
     const created = await requests.createReservation(name, entry.id, spec);
-    if (created !== undefined) {
+    if (created !== 'exists' && created !== 'unknown') {
       return claimOf(protection, created, 'made');
+    }
+    if (isHasty && created === 'exists') {
+      return { podref: '', ifname: '', isFresh: true }; // others are many, and each question costs
     }
     const other = await requests.readReservation(name);
     if (other === undefined) {

@@ -1,6 +1,7 @@
 import { CniError } from '../../../lib/cni/errors.ts';
 import { formatIp, type Ip, sameIp } from '../../../lib/net/ip.ts';
 import { includes, lowestFree, type Range } from '../../../lib/net/range.ts';
+import { NotYet } from '../engine.ts';
 import { LARGEST_KEY } from '../names.ts';
 import {
   type AttachmentId,
@@ -23,19 +24,19 @@ export interface Findings {
   claimedBy(attachment: AttachmentId): readonly Ip[];
   /** … for another one. */
   isClaimed(ip: Ip, besides: AttachmentId): boolean;
-  /** Others want the lowest address too, and have been faster again and again. */
-  readonly isContended: boolean;
+  /** How far from the lowest address the search may begin: anywhere near where others want the lowest too. */
+  readonly spread: number;
+  /** Has somebody an address for the time being only? Then that is not known any more from now on. */
+  mayChange(): boolean;
 }
-
-/** Among so many of the lowest addresses is chosen where others want the lowest too. */
-const CHOICE = 16;
 
 /** The pools of one network that have been loaded. */
 export class ClusterPools implements Pools {
   private readonly states: ReadonlyMap<string, PoolState>;
   private readonly findings: Findings;
   private readonly names: () => readonly string[];
-  private readonly random: (limit: number) => number;
+  /** from 0 up to, not including, 1 */
+  private readonly start: number;
   /** Below it nothing is free: what is taken stays so, see PoolState. */
   private readonly lowest = new Map<string, bigint>();
 
@@ -44,12 +45,12 @@ export class ClusterPools implements Pools {
     states: ReadonlyMap<string, PoolState>,
     findings: Findings,
     names: () => readonly string[] = () => [],
-    random = (limit: number): number => Math.floor(Math.random() * limit),
+    start = Math.random(),
   ) {
     this.states = states;
     this.findings = findings;
     this.names = names;
-    this.random = random;
+    this.start = start;
   }
 
   ofAttachment(attachment: AttachmentId, range?: string): readonly Held[] {
@@ -108,16 +109,11 @@ export class ClusterPools implements Pools {
       return claimed;
     }
     const from = { ...readable, first: this.firstNotHeld(search, readable, isHeld) };
-    const found: bigint[] = [];
-    for (let rest = from; found.length < (this.findings.isContended ? CHOICE : 1); ) {
-      const value = lowestFree(rest, excluded, isTaken);
-      if (value === undefined) {
-        break;
-      }
-      found.push(value);
-      rest = { ...rest, first: value + 1n };
+    const start = this.startIn(from);
+    const value = lowestFree({ ...from, first: start }, excluded, isTaken) ?? lowestFree(from, excluded, isTaken);
+    if (value === undefined && isAcross && this.findings.mayChange()) {
+      throw new NotYet();
     }
-    const value = found[found.length > 1 ? this.random(found.length) : 0];
     return value === undefined ? undefined : { family, value };
   }
 
@@ -160,6 +156,13 @@ export class ClusterPools implements Pools {
       );
     }
     return part;
+  }
+
+  /** The same for all searches of a try: what a pod gets lies together, and meets others' as a whole or not at all. */
+  private startIn({ first, last }: Range): bigint {
+    const size = last - first + 1n;
+    const spread = size < BigInt(this.findings.spread) ? Number(size) : this.findings.spread;
+    return first + BigInt(Math.floor(this.start * spread));
   }
 
   private firstNotHeld({ range, isAcross }: Search, window: Range, isHeld: (value: bigint) => boolean): bigint {

@@ -5,6 +5,7 @@ import { GoModel } from '../testing/go-model.ts';
 import { MemoryJournal } from '../testing/memory-journal.ts';
 import { releasing, reserving } from '../testing/steps.ts';
 import { transact } from '../transact.ts';
+import { NO_CONTENTION } from './contention.ts';
 import { KubernetesEngine } from './engine.ts';
 import type { IpPool, IpReservation } from './objects.ts';
 
@@ -46,7 +47,15 @@ describe('reserving and releasing in a cluster', () => {
     const nodes = Array.from({ length: 4 }, (_, index) => {
       const journal = new MemoryJournal();
       const api = kube.as({ delay, mishap });
-      return { journal, engine: new KubernetesEngine({ open: async () => api, journal, isStrict: index === 3 }) };
+      return {
+        journal,
+        engine: new KubernetesEngine({
+          open: async () => api,
+          journal,
+          contention: NO_CONTENTION,
+          isStrict: index === 3,
+        }),
+      };
     });
     const node = (pod: Pod) => nodes[pod.node % nodes.length] as (typeof nodes)[number];
     const go = new GoModel(kube.as({ delay }));

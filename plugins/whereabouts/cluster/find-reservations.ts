@@ -13,7 +13,7 @@ export async function findReservations(one: Try, steps: readonly Step[]): Promis
   const protecting = steps.filter((step) => isReserving(step) && step.asked.protectOverlaps);
   await Promise.all([
     inParallel(unknown(one, protecting), (protection) => look(one, protection)),
-    one.progress.hasFoundMany ? findAll(one, protecting) : undefined,
+    one.progress.foreign.mustReadAll ? findAll(one, protecting) : undefined,
   ]);
 }
 
@@ -34,7 +34,7 @@ function unknown(one: Try, steps: readonly Step[]): readonly Protection[] {
   const { progress } = one;
   const missing = held.filter((protection) => {
     const name = nameOf(protection);
-    return !progress.claims.has(name) && !progress.isForeign(name);
+    return !progress.claims.has(name) && progress.foreign.get(name) === undefined;
   });
   return [...new Map(missing.map((protection) => [nameOf(protection), protection])).values()];
 }
@@ -51,18 +51,16 @@ async function look({ progress, requests }: Try, protection: Protection): Promis
   if (isOwn(found, protection.entry)) {
     progress.claims.set(name, claimOf(protection, found, 'found'));
   } else {
-    progress.findForeign(name, holderOf(found));
+    progress.foreign.find(name, holderOf(found));
   }
 }
 
 async function findAll({ progress, requests }: Try, steps: readonly Step[]): Promise<void> {
   const owners = steps.flatMap(({ asked }) => asked.owners);
-  for (const reservation of await requests.listReservations()) {
-    const { name } = reservation.metadata;
-    const isOfAsking = owners.some(({ id, podref, ifname }) => isOwn(reservation, { id, podref, ifname }));
-    if (!isOfAsking && !progress.claims.has(name)) {
-      progress.findForeign(name, holderOf(reservation));
-    }
-  }
-  progress.knowsAll = true;
+  const others = (await requests.listReservations()).filter(
+    (reservation) =>
+      !progress.claims.has(reservation.metadata.name) &&
+      !owners.some(({ id, podref, ifname }) => isOwn(reservation, { id, podref, ifname })),
+  );
+  progress.foreign.replace(new Map(others.map((reservation) => [reservation.metadata.name, holderOf(reservation)])));
 }

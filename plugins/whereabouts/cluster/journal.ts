@@ -1,3 +1,4 @@
+import { messageOf } from '../../../lib/cni/errors.ts';
 import type { AttachmentId } from '../pool.ts';
 import type { Seen } from './claims.ts';
 
@@ -36,10 +37,63 @@ export interface Journal {
   all(networkName: string): Promise<readonly JournalRow[]>;
   /** All of it or nothing, on the disk when it returns. A row that is there already is replaced. */
   record(change: JournalChange): Promise<void>;
-  /** When each of the attachments was deleted, if it was: by `${id} ${ifname}`. */
-  deletions(networkName: string, attachments: readonly AttachmentId[]): Promise<ReadonlyMap<string, number>>;
-  /** What these have will be given back: if not now, then by a later call, at the earliest after some time. */
-  bury(networkName: string, attachments: readonly AttachmentId[], afterMs: number): Promise<void>;
+  /** What there is of deletions of the attachments: by attachmentKey. */
+  deletions(networkName: string, attachments: readonly AttachmentId[]): Promise<ReadonlyMap<string, Deleted>>;
+  /** What these have will be given back by a later call, if nobody finishes that before. */
+  bury(deletions: readonly Deletion[], how: Burial): Promise<void>;
+}
+
+export interface Burial {
+  /** the earliest time for a later call */
+  readonly afterMs: number;
+  /** Until then whoever buries them gives it back. */
+  readonly isUnderWay: boolean;
+}
+
+export interface Deleted {
+  /** ms since 1970 */
+  readonly at: number;
+  readonly state: 'under way' | 'waiting' | 'done';
+}
+
+/** An attachment that was deleted. */
+export interface Deletion extends AttachmentId {
+  readonly networkName: string;
+  /** where it may hold something besides what the journal says; undefined: nobody knows */
+  readonly ranges: readonly string[] | undefined;
+}
+
+/** The journal with what is still to be done. */
+export interface NodeJournal extends Journal {
+  /** All of it is given back. */
+  finish(deletions: readonly Deletion[]): Promise<void>;
+  /** It could not be given back: after a while again, and then after a longer one. */
+  postpone(deletions: readonly Deletion[]): Promise<void>;
+  /** Some whose time has come. They are under way from now on, for a while: others leave them alone. */
+  due(most: number): Promise<readonly Deletion[]>;
+  /** Takes one upon itself. @returns false when there is none that waits, or it is under way */
+  take(deletion: Omit<Deletion, 'ranges'>): Promise<boolean>;
+  /** How many are still to be given back. */
+  waiting(): Promise<number>;
+}
+
+/** The same journal, except that what it cannot do is told, and fails nothing. */
+export function forgiving(journal: Journal, log: (line: string) => void): Journal {
+  const or = async <T>(work: Promise<T>, otherwise: T): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      log(messageOf(error));
+      return otherwise;
+    }
+  };
+  return {
+    rowsOf: (networkName, attachments) => or(journal.rowsOf(networkName, attachments), []),
+    all: (networkName) => or(journal.all(networkName), []),
+    record: (change) => or(journal.record(change), undefined),
+    deletions: (networkName, attachments) => or(journal.deletions(networkName, attachments), new Map()),
+    bury: (deletions, how) => or(journal.bury(deletions, how), undefined),
+  };
 }
 
 export const attachmentKey = ({ id, ifname }: AttachmentId): string => `${id} ${ifname}`;

@@ -24,8 +24,14 @@ export interface Loading {
   readonly isStrict: boolean;
 }
 
-/** Every pool that the steps ask about, and what there is of networks, if all of it had to be read. */
-export async function loadPools(steps: readonly Step[], loading: Loading) {
+export interface LoadedPools {
+  readonly pools: readonly LoadedPool[];
+  /** names of all that there are, if all of it had to be read */
+  readonly networks: readonly string[];
+}
+
+/** Every pool that the steps ask about. */
+export async function loadPools(steps: readonly Step[], loading: Loading): Promise<LoadedPools> {
   const { progress, requests } = loading;
   // What was refused is looked at, not remembered again.
   progress.isDistrustful ||= progress.refused.size > 0 || progress.isUnsure || loading.isStrict;

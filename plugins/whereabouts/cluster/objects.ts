@@ -25,6 +25,8 @@ export interface IpReservation extends KubeObject {
   readonly spec: {
     readonly podref: string;
     readonly ifname?: string;
+    /** Versions before 0.8 demand it; nobody reads it. */
+    readonly containerid?: string;
   };
 }
 

@@ -72,8 +72,10 @@ export class PoolState {
   }
 
   find(value: bigint, { id, podref, ifname }: Entry): Stored | undefined {
+    // An old CRD drops the interface.
     return this.at(value).find(
-      ({ held: { entry } }) => entry.id === id && entry.podref === podref && entry.ifname === ifname,
+      ({ raw, held: { entry } }) =>
+        entry.id === id && entry.podref === podref && (entry.ifname === ifname || raw.ifname === undefined),
     );
   }
 

@@ -2,9 +2,11 @@ import { sameIp } from '../../../lib/net/ip.ts';
 import type { Caller, Step } from '../engine.ts';
 import { reservationName } from '../names.ts';
 import { type Held, isOf } from '../pool.ts';
-import type { Claim, Holder } from './claims.ts';
+import type { Claim } from './claims.ts';
 import type { Findings } from './cluster-pools.ts';
-import type { JournalRow } from './journal.ts';
+import { isReserving } from './context.ts';
+import { Foreign } from './foreign.ts';
+import type { Deleted, JournalRow } from './journal.ts';
 import type { Diff } from './patch.ts';
 import type { Freed } from './protection.ts';
 import type { Patience } from './requests.ts';
@@ -26,12 +28,7 @@ export interface Refused {
 
 const LONGEST_MS = { release: 30_000, other: 60_000 };
 /** A release can be finished later, see the journal; who reserves waits for a server that is started anew. */
-const SILENCE_MS = { release: 3_000, other: 15_000 };
-/** From then on all are read at once. */
-const MANY = 16;
-/** Lost races for the lowest address, after which it is not the lowest any more that is chosen. */
-const CONTENDED = 2;
-
+const SILENCE_MS = { release: 3_000, other: 30_000 };
 /** What a transaction has done and found out, from its first try to its last. */
 export class Progress {
   readonly patience: Patience;
@@ -42,8 +39,8 @@ export class Progress {
   readonly freed = new Map<string, Freed>();
   /** What the journal has been told beforehand. */
   readonly intended: JournalRow[] = [];
-  /** When owners had been deleted, as the first try began. */
-  deletions: ReadonlyMap<string, number> = new Map();
+  /** What had been deleted of the owners, as the first try began. */
+  deletions: ReadonlyMap<string, Deleted> = new Map();
   /** by name of the pool: what the next look at it must explain */
   readonly refused = new Map<string, Refused>();
   /** in a row, by pool */
@@ -52,21 +49,14 @@ export class Progress {
   isDistrustful = false;
   /** The outcome of a change was unknown once: it may come true later. */
   isUnsure = false;
-  lostRaces = 0;
-  /** Have all reservations been read? */
-  knowsAll = false;
-  private readonly foreign = new Map<string, Holder>();
-  private found = 0;
+  readonly foreign: Foreign;
+  private readonly wanted: number;
 
-  constructor(steps: readonly Step[], caller: Caller) {
+  constructor(steps: readonly Step[], caller: Caller, wasContended: boolean) {
+    this.foreign = new Foreign(wasContended);
+    this.wanted = steps.filter(isReserving).length;
     const kind = steps.every(({ isRelease }) => isRelease) ? 'release' : 'other';
     this.patience = { deadline: caller.now() + LONGEST_MS[kind], silenceMs: SILENCE_MS[kind] };
-  }
-
-  /** Somebody else has the reservation. */
-  findForeign(name: string, holder: Holder): void {
-    this.foreign.set(name, holder);
-    this.found++;
   }
 
   /** What was held may have been released since, with its reservation. */
@@ -76,22 +66,14 @@ export class Progress {
     }
   }
 
-  get hasFoundMany(): boolean {
-    return this.found >= MANY && !this.knowsAll;
-  }
-
-  isForeign(name: string): boolean {
-    return this.foreign.has(name);
-  }
-
   findingsOf(networkName: string): Findings {
     const claims = (): readonly Claim[] => [...this.claims.values()].filter((one) => one.networkName === networkName);
-    const foreign = this.foreign;
     return {
-      isContended: this.lostRaces >= CONTENDED,
+      spread: this.foreign.spread(this.wanted),
+      mayChange: () => this.foreign.hope(),
       holderOf: (ip) => {
-        const holder = foreign.size === 0 ? undefined : foreign.get(reservationName(networkName, ip));
-        return holder && { range: '', ip, entry: { id: '', ...holder } };
+        const holder = this.foreign.get(reservationName(networkName, ip));
+        return holder && { range: '', ip, entry: { id: '', podref: holder.podref, ifname: holder.ifname } };
       },
       claimedBy: (attachment) => claims().flatMap((one) => (isOf(attachment)(one.entry) ? [one.ip] : [])),
       isClaimed: (ip, besides) => claims().some((one) => sameIp(one.ip, ip) && !isOf(besides)(one.entry)),

@@ -32,14 +32,15 @@ export function heldOf(one: Try, { step: { networkName, asked } }: Staged): read
 
 /** @returns false when somebody has one of them: nobody else will be given it from now on */
 export async function claimAll({ progress, requests }: Try, wanted: readonly Protection[]): Promise<boolean> {
+  const isHasty = progress.foreign.isContended;
   const outcomes = await inParallel(wanted, async (protection) => {
-    const outcome = await claim(protection, requests);
+    const outcome = await claim(protection, requests, isHasty);
     if (outcome !== undefined && isClaim(outcome)) {
       progress.claims.set(outcome.name, outcome);
       return true;
     }
     if (outcome !== undefined) {
-      progress.findForeign(nameOf(protection), outcome);
+      progress.foreign.find(nameOf(protection), outcome);
     }
     return false;
   });

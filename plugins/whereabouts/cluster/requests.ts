@@ -106,15 +106,26 @@ export class Requests {
     return this.always(() => this.api.list<IpReservation>(reservationsIn(this.api.namespace)));
   }
 
-  /** Asked again when nobody knows: the name is there once. @returns undefined when there is one already */
-  createReservation(name: string, claimant: string, spec: IpReservation['spec']): Promise<IpReservation | undefined> {
+  /**
+   * Asked again when nobody knows: the name is there once.
+   *
+   * @returns `exists`, or `unknown` when it may be the one of an earlier request of this very call
+   */
+  createReservation(
+    name: string,
+    claimant: string,
+    spec: IpReservation['spec'],
+  ): Promise<IpReservation | 'exists' | 'unknown'> {
     const { namespace } = this.api;
     const object = reservationObject(namespace, name, claimant, spec);
+    let isFirst = true;
     return this.always(async () => {
+      const exists = isFirst ? 'exists' : 'unknown';
+      isFirst = false;
       try {
         return await this.api.create(reservationsIn(namespace), object);
       } catch (error) {
-        return statusOf(error) === CONFLICT ? undefined : raise(error);
+        return statusOf(error) === CONFLICT ? exists : raise(error);
       }
     });
   }

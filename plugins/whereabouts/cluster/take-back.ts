@@ -42,12 +42,11 @@ export async function takeBack(one: Try): Promise<void> {
 }
 
 async function bury({ progress, journal, log }: Try, afterMs: number): Promise<void> {
-  for (const [networkName, rows] of Map.groupBy(progress.intended, (row) => row.networkName)) {
-    try {
-      await journal.bury(networkName, rows, afterMs);
-    } catch (error) {
-      log(messageOf(error));
-    }
+  const deletions = progress.intended.map(({ networkName, id, ifname }) => ({ networkName, id, ifname, ranges: [] }));
+  try {
+    await journal.bury(deletions, { afterMs, isUnderWay: false });
+  } catch (error) {
+    log(messageOf(error));
   }
 }
 

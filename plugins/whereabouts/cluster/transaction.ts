@@ -4,6 +4,7 @@ import type { Change, Pools } from '../pool.ts';
 import { ClusterPools } from './cluster-pools.ts';
 import { inParallel, isReserving, type Staged, type Try } from './context.ts';
 import { attachmentKey } from './journal.ts';
+import type { LoadedPools } from './load-pools.ts';
 import { changePool } from './pool-change.ts';
 import { claimAll, confirmAdopted, releaseFreed, releaseUnused, unprotected } from './protection.ts';
 import { freedRows, intendedRows, outcomeOf } from './remembered.ts';
@@ -12,14 +13,16 @@ import { takeBack } from './take-back.ts';
 /** Pools of the cluster as they were at one moment. Nothing is locked: the server refuses what is not so any more. */
 export class Transaction implements Loaded {
   readonly one: Try;
-  private readonly networks: () => readonly string[];
+  /** as they were read */
+  readonly loaded: LoadedPools;
+  /** Only reservations were in the way: nothing says that the pools have changed. */
+  arePoolsFresh = false;
   private readonly staged: Staged[] = [];
   private readonly known = new Map<string, ClusterPools>();
 
-  /** @param networks names of all that have been loaded */
-  constructor(one: Try, networks: () => readonly string[]) {
+  constructor(one: Try, loaded: LoadedPools) {
     this.one = one;
-    this.networks = networks;
+    this.loaded = loaded;
   }
 
   pools(networkName: string): Pools {
@@ -52,11 +55,13 @@ export class Transaction implements Loaded {
       (work) => work(),
     );
     if (!areClaimed) {
+      one.progress.foreign.endTry(false);
+      this.arePoolsFresh = true;
       return 'conflict';
     }
     const outcomes = await inParallel(changed, ({ networkName, state }) => changePool(one, networkName, state));
     if (outcomes.includes('conflict')) {
-      one.progress.lostRaces++;
+      one.progress.foreign.endTry(true);
       return 'conflict';
     }
     if (!(await confirmAdopted(one))) {
@@ -82,7 +87,7 @@ export class Transaction implements Loaded {
       new ClusterPools(
         this.one.states.get(networkName) ?? new Map(),
         this.one.progress.findingsOf(networkName),
-        this.networks,
+        () => this.loaded.networks,
       );
     this.known.set(networkName, known);
     return known;
@@ -103,7 +108,7 @@ export class Transaction implements Loaded {
       const now = await journal.deletions(networkName, asked.owners);
       for (const owner of asked.owners) {
         const key = attachmentKey(owner);
-        if (now.has(key) && now.get(key) !== progress.deletions.get(key)) {
+        if (now.get(key)?.at !== progress.deletions.get(key)?.at) {
           throw new CniError('unknownContainer', `cannot reserve for container ${owner.id}: it was deleted meanwhile`);
         }
       }

@@ -89,7 +89,8 @@ export class FakeKube implements KubeApi {
       if (this.objects.has(`${plural}/${name}`)) {
         throw failure(409, 'AlreadyExists', `${plural} "${name}" already exists`);
       }
-      return this.store(`${plural}/${name}`, clone(object) as Stored) as unknown as T;
+      const metadata = { ...object.metadata, creationTimestamp: new Date().toISOString() };
+      return this.store(`${plural}/${name}`, clone({ ...object, metadata }) as Stored) as unknown as T;
     });
   }
 

@@ -1,4 +1,4 @@
-import { attachmentKey, type Journal, type JournalRow } from '../cluster/journal.ts';
+import { attachmentKey, type Deletion, type Journal, type JournalRow } from '../cluster/journal.ts';
 
 /** A journal that lives as long as the test. */
 export class MemoryJournal implements Journal {
@@ -25,14 +25,14 @@ export class MemoryJournal implements Journal {
     return new Map(
       attachments.flatMap((one) => {
         const at = this.buried.get(`${networkName} ${attachmentKey(one)}`);
-        return at === undefined ? [] : [[attachmentKey(one), at] as const];
+        return at === undefined ? [] : [[attachmentKey(one), { at, state: 'waiting' as const }] as const];
       }),
     );
   }
 
-  async bury(networkName: string, attachments: Parameters<Journal['bury']>[1]): Promise<void> {
-    for (const one of attachments) {
-      this.buried.set(`${networkName} ${attachmentKey(one)}`, this.buried.size + 1);
+  async bury(deletions: readonly Deletion[]): Promise<void> {
+    for (const one of deletions) {
+      this.buried.set(`${one.networkName} ${attachmentKey(one)}`, this.buried.size + 1);
     }
   }
 }
