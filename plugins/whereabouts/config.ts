@@ -21,15 +21,24 @@ const store = {
     '',
     'where reservations are kept: "file" (this node only) or "kubernetes", which is the default; "etcd" of old configurations means "kubernetes" too',
   ),
-  data_dir: text(`folder of the "file" datastore; ${DEFAULT_DATA_DIR} when empty`),
+  data_dir: text(
+    `folder of the "file" datastore, or of this node's journal of the "kubernetes" one; ${DEFAULT_DATA_DIR} when empty`,
+  ),
   network_name: text('separates pools: the same range under two names is two pools'),
   configuration_path: text('a flat file to read instead of those in the usual places; it must exist'),
   kubernetes: section(
     {
-      kubeconfig: text('path of the kubeconfig for the "kubernetes" datastore'),
+      kubeconfig: text(
+        'path of the kubeconfig for the "kubernetes" datastore; pools are in the namespace of its context, else in kube-system',
+      ),
       k8s_api_root: text('accepted, not used'),
     },
     'access to the "kubernetes" datastore',
+  ),
+  concurrency: oneOf(
+    ['', 'cas', 'strict'],
+    '',
+    'how nodes change a pool of the "kubernetes" datastore: "cas" (the default) is refused when somebody has changed the same addresses, "strict" when anything of the pool has changed',
   ),
   log_file: text('append what is done, and what is wrong, to this file'),
   log_level: text(

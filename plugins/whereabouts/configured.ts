@@ -6,7 +6,7 @@ import { parseCidrLenient } from '../../lib/net/cidr.ts';
 import { type Ip, parseIpLenient } from '../../lib/net/ip.ts';
 import { IpamConf } from './config.ts';
 import { withFlatFile } from './flat-file.ts';
-import { placeOf, type StorePlace } from './place.ts';
+import { type FilePlace, placeOf } from './place.ts';
 import { type ConfiguredRange, readRanges } from './ranges.ts';
 import { readStatics } from './statics.ts';
 import { ipamsIn } from './stores.ts';
@@ -14,7 +14,7 @@ import { type Suspect, suspectsIn } from './suspects.ts';
 
 /** What a configuration of this node says of the addresses in one store. */
 export interface Configured {
-  readonly place: StorePlace;
+  readonly place: FilePlace;
   readonly ranges: readonly ConfiguredRange[];
   /** addresses that are given as they are, and gateways */
   readonly statics: readonly Ip[];

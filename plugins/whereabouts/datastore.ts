@@ -1,16 +1,14 @@
 import type { Scope } from '../../lib/cni/scope.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
-import type { Node } from '../../lib/node/node.ts';
 import { Joiner } from '../../lib/sys/joiner.ts';
 import type { Slot } from '../../lib/sys/shared.ts';
-import { EmbeddedEngine, isDamage, isNoRoom } from './embedded/engine.ts';
-import type { Step } from './engine.ts';
-import type { StorePlace } from './place.ts';
+import { EmbeddedStore } from './embedded/store.ts';
+import type { Asked, Step, Store } from './engine.ts';
+import type { ClusterPlace, StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
 import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
-import { transact } from './transact.ts';
 
 /** Where the reservations of one network are kept. Every answer is durable when it is given. */
 export interface Datastore {
@@ -61,30 +59,35 @@ export interface Datastore {
   inspect(): Promise<void>;
 }
 
-const EVERYTHING = { asked: { ranges: 'all', containers: [] }, isLook: true, isRelease: false } as const;
+const EVERYTHING = {
+  asked: { ranges: 'all', owners: [], protectOverlaps: false },
+  isLook: true,
+  isRelease: false,
+} as const;
 
 /** What is done for one transaction keeps the event loop waiting. */
 const MOST_STEPS = 128;
 
 /** One store of this process, and who waits for it. */
-interface Store {
-  readonly engine: EmbeddedEngine;
+interface Open {
+  readonly store: Store;
   readonly joiner: Joiner<Step, void>;
 }
 
-/** By folder. */
+/** By place: networks of one place share a store. */
 class Stores implements Disposable {
-  private readonly stores = new Map<string, Store>();
+  private readonly stores = new Map<string, Open>();
 
-  at({ dataDir }: StorePlace, node: Node): Store {
-    const store = this.stores.get(dataDir) ?? makeStore(dataDir, node);
-    this.stores.set(dataDir, store);
-    return store;
+  at(place: StorePlace, scope: Scope): Open {
+    const key = JSON.stringify({ ...place, networkName: '' });
+    const open = this.stores.get(key) ?? makeOpen(place, scope);
+    this.stores.set(key, open);
+    return open;
   }
 
   [Symbol.dispose](): void {
-    for (const { engine } of this.stores.values()) {
-      engine[Symbol.dispose]();
+    for (const { store } of this.stores.values()) {
+      store[Symbol.dispose]();
     }
   }
 }
@@ -92,88 +95,67 @@ class Stores implements Disposable {
 const STORES: Slot<Stores> = { make: () => new Stores() };
 
 export function openDatastore(place: StorePlace, scope: Scope): Datastore {
-  const store = scope.node.shared(STORES).at(place, scope.node);
+  const { store, joiner } = scope.node.shared(STORES).at(place, scope);
   // Others may be served with it: that its call is to end does not end them.
   const known = { caller: scope.unending, networkName: place.networkName };
   const ask = <T>(step: Omit<Question<T>, keyof typeof known>): Promise<T> =>
-    answerOf({ ...step, ...known }, (one) => scope.span('store', () => scope.join(store.joiner, one)));
+    answerOf({ ...step, ...known }, (one) => scope.span('store', () => scope.join(joiner, one)));
   const look = <T>(question: (pools: Pools) => T): Promise<T> =>
     ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
   return {
     reserve: (request) => {
-      const asked = { ranges: namesOf(request.ranges), containers: [request.owner.id, request.owner.podref] };
+      const { owner, protectOverlaps } = request;
+      const asked = { ranges: namesOf(request.ranges), owners: [owner], protectOverlaps };
       return ask({ asked, isLook: false, isRelease: false, plan: (pools) => planReservation(request, pools) });
     },
     release: (attachment, ranges) => {
-      const asked = { ranges: ranges === undefined ? ('held' as const) : namesOf(ranges), containers: [attachment.id] };
+      const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
       return ask({ asked, isLook: false, isRelease: true, plan: (pools) => planRelease(attachment, pools) });
     },
     find: (attachment, ranges) => {
-      const asked = { ranges: namesOf(ranges), containers: [attachment.id] };
+      const asked = lookingFor(attachment, namesOf(ranges));
       const plan = (pools: Pools) => ({ changes: [], answer: findHeld(attachment, ranges, pools) });
       return ask({ asked, isLook: true, isRelease: false, plan });
     },
     collect: (network, ranges, valid) => {
-      const asked = { ranges: namesOf(ranges), containers: [] };
+      const asked = { ranges: namesOf(ranges), owners: [], protectOverlaps: false };
       const plan = (pools: Pools) => planCollection(network, ranges, valid, pools);
       return ask({ asked, isLook: false, isRelease: true, plan });
     },
     pools: async () => poolsOf(await look((pools) => pools.all())),
     networks: () => look((pools) => pools.networks()),
     free: (plan) => ask({ ...EVERYTHING, isLook: false, isRelease: true, plan }),
-    add: (ranges, plan) => ask({ asked: { ranges, containers: [] }, isLook: false, isRelease: false, plan }),
-    inspect: () => look((pools) => pools.verify(true)),
-    probe: async () => {
-      store.engine.probe();
-      await look((pools) => pools.verify(false));
+    add: (ranges, plan) => {
+      const asked = { ranges, owners: [], protectOverlaps: true };
+      return ask({ asked, isLook: false, isRelease: false, plan });
     },
+    inspect: () => look((pools) => pools.verify(true)),
+    probe: () => store.probe(known.caller, () => look((pools) => pools.verify(false))),
   };
 }
 
-function makeStore(dataDir: string, node: Node): Store {
-  const engine = new EmbeddedEngine(dataDir, node.openDatabase, () => node.native);
-  return { engine, joiner: new Joiner((steps) => measured(steps, () => serve(engine, steps)), MOST_STEPS) };
+function makeOpen(place: StorePlace, scope: Scope): Open {
+  const store = place.kind === 'file' ? new EmbeddedStore(place.dataDir, scope.node) : clusterStore(place, scope);
+  return { store, joiner: new Joiner((steps) => measured(steps, () => store.serve(steps)), MOST_STEPS) };
+}
+
+/** Its modules, and those of its client, are loaded by the first call that needs a cluster. */
+function clusterStore(place: ClusterPlace, scope: Scope): Store {
+  let opened: Promise<Store> | undefined;
+  const open = (): Promise<Store> => {
+    opened ??= import('./cluster/store.ts').then(({ openClusterStore }) => openClusterStore(place, scope.unending));
+    return opened;
+  };
+  return {
+    serve: async (steps) => (await open()).serve(steps),
+    probe: async (caller, look) => (await open()).probe(caller, look),
+    [Symbol.dispose]: () => void opened?.then((store) => store[Symbol.dispose]()),
+  };
 }
 
 /** The first of those that are served together stands for all. */
 const measured = <T>(steps: readonly Step[], work: () => Promise<T>): Promise<T> =>
   steps[0]?.caller.span('store transaction', work) ?? work();
-
-/** Together if that works, else one by one: a full disk or a damaged row that one meets is no reason to fail another. */
-async function serve(engine: EmbeddedEngine, steps: readonly Step[]) {
-  try {
-    return await transact(engine, steps);
-  } catch (error) {
-    if (!isNoRoom(error) && !(isDamage(error) && steps.length > 1)) {
-      throw error;
-    }
-  }
-  const outcomes: PromiseSettledResult<void>[] = [];
-  for (const step of steps) {
-    outcomes.push(await serveAlone(engine, step));
-  }
-  return outcomes;
-}
-
-/** A release may use the space that is kept for it. */
-async function serveAlone(engine: EmbeddedEngine, step: Step) {
-  const attempt = async (): Promise<PromiseSettledResult<void>> => {
-    try {
-      const [outcome] = await transact(engine, [step]);
-      return outcome ?? { status: 'fulfilled', value: undefined };
-    } catch (reason) {
-      return { status: 'rejected', reason };
-    }
-  };
-  const outcome = await attempt();
-  if (outcome.status === 'fulfilled' || !step.isRelease || !isNoRoom(outcome.reason)) {
-    return outcome;
-  }
-  engine.makeRoom();
-  const second = await attempt();
-  engine.restoreRoom(step.caller);
-  return second;
-}
 
 type Question<T> = Omit<Step, 'plan'> & { plan(pools: Pools): Plan<T> };
 
@@ -189,5 +171,11 @@ async function answerOf<T>({ plan, ...step }: Question<T>, take: (step: Step) =>
   });
   return answers.at(-1) as T;
 }
+
+const lookingFor = (attachment: AttachmentId, ranges: Asked['ranges']): Asked => ({
+  ranges,
+  owners: [{ ...attachment, podref: '' }],
+  protectOverlaps: false,
+});
 
 const namesOf = (ranges: readonly ConfiguredRange[]): readonly string[] => ranges.map(({ cidr }) => formatCidr(cidr));

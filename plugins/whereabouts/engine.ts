@@ -1,12 +1,20 @@
 import type { Scope } from '../../lib/cni/scope.ts';
-import type { Change, Pools } from './pool.ts';
+import type { AttachmentId, Change, Pools } from './pool.ts';
 
 /** What a plan will ask about. An engine that must fetch whole pools fetches these, and no others. */
 export interface Asked {
-  /** canonical texts of ranges, or those in which one of the containers holds something, or the whole network */
+  /** canonical texts of ranges, or those in which one of the owners holds something, or the whole network */
   readonly ranges: readonly string[] | 'held' | 'all';
-  /** containers and pods that may hold something */
-  readonly containers: readonly string[];
+  /** attachments that may hold something there */
+  readonly owners: readonly AskingOwner[];
+  /** Is what is reserved to be taken for all ranges of the network? */
+  readonly protectOverlaps: boolean;
+}
+
+/** An attachment; when it reserves, also its pod, and the name of its configuration. */
+export interface AskingOwner extends AttachmentId {
+  readonly podref: string;
+  readonly network?: string;
 }
 
 /** Whose step it is: how that call waits, and what it is told that fails no call. */
@@ -29,7 +37,9 @@ export interface Step {
 export interface Loaded extends AsyncDisposable {
   pools(networkName: string): Pools;
   /** What is asked next takes these as recorded. */
-  stage(networkName: string, changes: readonly Change[]): void;
+  stage(step: Step, changes: readonly Change[]): void;
+  /** The step cannot be taken, so what earlier tries have done for it is taken back with the commit. */
+  reject?(step: Step): void;
   /**
    * Makes all that was staged durable, all or none.
    *
@@ -37,6 +47,8 @@ export interface Loaded extends AsyncDisposable {
    * @throws OutcomeUnknown; anything else means that nothing was changed
    */
   commit(): Promise<'done' | 'conflict'>;
+  /** No other try follows: what those up to this one have done is taken back. */
+  abandon?(): Promise<void>;
 }
 
 /**
@@ -51,7 +63,26 @@ export interface Engine {
   load(steps: readonly Step[], before?: Loaded): Promise<Loaded>;
 }
 
+/** What a plan looks for is being given back, or given to others, this very moment: it is planned again a moment later. */
+export class NotYet extends Error {
+  override readonly name = 'NotYet';
+}
+
 /** A commit may have taken place or not, and nobody knows: who repeats the plan with fresh pools will see. */
 export class OutcomeUnknown extends Error {
   override readonly name = 'OutcomeUnknown';
+}
+
+/** An engine, and what to do when it fails. */
+export interface Store extends Disposable {
+  /**
+   * @returns outcomes; one for each step
+   * @throws CniError when none was taken
+   */
+  serve(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]>;
+  /**
+   * @param look reads what can be checked quickly, where that is in reach
+   * @throws CniError when a reservation could not be made now
+   */
+  probe(caller: Caller, look: () => Promise<void>): Promise<void>;
 }

@@ -11,7 +11,7 @@ import { ioError } from '../../lib/sys/io-error.ts';
 import { openDatastore } from './datastore.ts';
 import { readExported } from './exported.ts';
 import { type ImportedAddress, planImport } from './import-plan.ts';
-import { DEFAULT_DATA_DIR, placeOf, type StorePlace } from './place.ts';
+import { DEFAULT_DATA_DIR, type FilePlace, placeOf } from './place.ts';
 
 type Print = (line: string) => void;
 
@@ -57,7 +57,7 @@ interface Wanted {
   readonly folder: string;
   /** undefined for a file */
   readonly cidr: Cidr | undefined;
-  readonly place: StorePlace;
+  readonly place: FilePlace;
   readonly asJson: boolean;
 }
 
@@ -109,7 +109,7 @@ function readWanted(args: readonly string[]): Wanted {
 }
 
 /** @throws WrongUsage */
-function placeIn(dataDir: string, networkName: string): StorePlace {
+function placeIn(dataDir: string, networkName: string): FilePlace {
   try {
     return placeOf(dataDir, networkName);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Cidr, masked, networkOf, parseCidr } from '../../lib/net/cidr.ts';
-import { addressOf, keyOf, poolName } from './names.ts';
+import { addressOf, keyOf, networkNameOf, poolName, reservationName } from './names.ts';
 import { ip } from './testing/fixtures.ts';
 
 const cidr = (text: string): Cidr => masked(parseCidr(text) as Cidr);
@@ -13,6 +13,25 @@ describe('poolName', () => {
     ['blue', '10.40.3.0/26', 'blue-10.40.3.0-26'],
   ])('of network "%s" and range %s is %s', (network, range, expected) => {
     expect(poolName(network, cidr(range))).toBe(expected);
+    expect(networkNameOf(expected, cidr(range))).toBe(network);
+  });
+
+  it.each(['blue-10.40.3.0-27', '1010.40.3.0-26', 'blue.10.40.3.0-26', ''])('is not %s for another range', (name) => {
+    expect(networkNameOf(name, cidr('10.40.3.0/26'))).toBeUndefined();
+  });
+});
+
+describe('reservationName', () => {
+  it.each([
+    ['', '10.40.0.9', '10.40.0.9'],
+    ['blue', '172.21.40.16', 'blue-172.21.40.16'],
+    ['', 'fd00:0:0:10::5', 'fd00-0-0-10--5'],
+    ['blue', 'fd00:0:0:10::', 'blue-fd00-0-0-10--0'],
+    ['', '2001:DB8:0:0:1:0:0:1', '2001-db8--1-0-0-1'], // the first of two runs of zeros that are as long
+    ['', '2001:db8:0:1:1:1:1:1', '2001-db8-0-1-1-1-1-1'], // a single zero is not a run
+    ['', '::ffff:10.1.2.3', '10.1.2.3'],
+  ])('of network "%s" and address %s is %s', (network, address, expected) => {
+    expect(reservationName(network, ip(address))).toBe(expected);
   });
 });
 

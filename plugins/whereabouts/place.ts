@@ -8,7 +8,7 @@ const OBJECT_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9
 const LONGEST_NAME = 253;
 
 /** Where a network is kept. */
-export type StorePlace = FilePlace;
+export type StorePlace = FilePlace | ClusterPlace;
 
 /** On this node. */
 export interface FilePlace {
@@ -18,8 +18,21 @@ export interface FilePlace {
   readonly networkName: string;
 }
 
+/** Behind an API server, for all nodes of a cluster. */
+export interface ClusterPlace {
+  readonly kind: 'kubernetes';
+  readonly kubeconfig: string;
+  /** where this node keeps its journal */
+  readonly dataDir: string;
+  readonly networkName: string;
+  readonly concurrency: Concurrency;
+}
+
+/** How writers of one pool keep out of each other's way. */
+export type Concurrency = 'cas' | 'strict';
+
 /** @throws CniError invalidNetworkConfig when the folder or the name cannot be used */
-export function placeOf(dataDir: string, networkName: string): StorePlace {
+export function placeOf(dataDir: string, networkName: string): FilePlace {
   if (dataDir !== '' && !isAbsolute(dataDir)) {
     throw confFault('ipam.data_dir', dataDir, 'it is not an absolute path');
   }
@@ -30,7 +43,7 @@ export function placeOf(dataDir: string, networkName: string): StorePlace {
 }
 
 /** The same for two places that are one. */
-export const placeKey = ({ dataDir, networkName }: StorePlace): string => `${dataDir} ${networkName}`;
+export const placeKey = ({ dataDir, networkName }: FilePlace): string => `${dataDir} ${networkName}`;
 
 /** A value of the configuration that cannot be used. */
 export const confFault = (key: string, value: string, why: string): CniError =>

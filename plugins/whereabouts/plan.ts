@@ -137,10 +137,15 @@ function refreshed({ range, ip, entry: before }: Held, owner: Owner): readonly C
   return entry.id === before.id && entry.podref === before.podref ? [] : [{ op: 'replace', range, ip, entry, before }];
 }
 
-function lowestFree(range: ConfiguredRange, { protectOverlaps }: Reservation, pools: Pools, given: readonly Ip[]): Ip {
+function lowestFree(
+  range: ConfiguredRange,
+  { owner, protectOverlaps }: Reservation,
+  pools: Pools,
+  given: readonly Ip[],
+): Ip {
   const { window, excluded, excludedTexts } = range;
   const name = formatCidr(range.cidr);
-  const search = { range: name, window, excluded, isAcross: protectOverlaps, besides: given };
+  const search = { range: name, window, excluded, isAcross: protectOverlaps, owner, besides: given };
   const ip = pools.lowestFree(search);
   if (ip === undefined) {
     const [first, last] = [window.first, window.last].map((value) => formatIp({ family: window.family, value }));

@@ -161,7 +161,7 @@ describe('ADD', () => {
     [{ range: 'x' }, 7],
     [{ ...FOUR, exclude: ['x'] }, 7],
     [{ ...FOUR, kubernetes: { kubeconfig: '/k' } }, 7],
-    [{ ...FOUR, datastore: 'kubernetes', kubernetes: { kubeconfig: '/k' } }, 2],
+    [{ ...FOUR, datastore: 'kubernetes', kubernetes: { kubeconfig: '/k' } }, 4],
     [{ ...FOUR, addresses: [{ address: 'x' }] }, 7],
     [{ ...FOUR, network_name: 'a/b' }, 7],
   ])('changes nothing on disk for %o', async (ipam, code) => {

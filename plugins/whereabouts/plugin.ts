@@ -48,7 +48,7 @@ async function del(call: DeletionCall, scope: Scope): Promise<void> {
   const settings = readPlace(call.document);
   await withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const freed = await store.release({ id: call.containerId, ifname: call.ifName });
+    const freed = await store.release({ id: call.containerId, ifname: call.ifName }, settings.ranges);
     log.step(`freed ${heldText(freed)} of container ${call.containerId} ${call.ifName}`);
   });
 }
@@ -122,9 +122,13 @@ const storeScope = (scope: Scope, log: Log): Scope =>
 
 /** Static addresses alone need no store. */
 async function reserve(settings: Settings, store: Datastore): Promise<readonly Ip[]> {
-  const { owner, ranges, protectOverlaps } = settings;
+  const { place, owner, ranges, protectOverlaps } = settings;
   if (ranges.length === 0) {
     return [];
+  }
+  if (place.kind === 'kubernetes' && owner.podref === '') {
+    // Whoever cleans up in a cluster asks for the pod: without one, the address would be free for them.
+    throw new CniError('badEnv', 'cannot reserve an address of the cluster: CNI_ARGS have no pod name (K8S_POD_NAME)');
   }
   try {
     return await store.reserve({ owner, ranges, protectOverlaps });

@@ -2,7 +2,7 @@ import { contains, formatCidr, lastAddress, networkOf } from '../../lib/net/cidr
 import { usableOf } from '../../lib/net/range.ts';
 import type { Configured } from './configured.ts';
 import { poolName } from './names.ts';
-import type { StorePlace } from './place.ts';
+import type { FilePlace } from './place.ts';
 import type { Entry, Pool } from './pool.ts';
 import { covers, type Span, sizeOf, subtract, union } from './spans.ts';
 
@@ -12,7 +12,7 @@ export type State = 'free' | 'taken' | 'partly' | 'excluded' | 'static';
 /** A pool as people see it. */
 export interface PoolView {
   readonly name: string;
-  readonly place: StorePlace;
+  readonly place: FilePlace;
   readonly pool: Pool;
   /** the whole range */
   readonly span: Span;
@@ -33,7 +33,7 @@ export interface Counts {
 }
 
 /** Several configurations may give addresses of one pool, each of a part of it. */
-export function viewOf(place: StorePlace, pool: Pool, configured: readonly Configured[]): PoolView {
+export function viewOf(place: FilePlace, pool: Pool, configured: readonly Configured[]): PoolView {
   const { cidr } = pool;
   const span = { first: networkOf(cidr).value, last: lastAddress(cidr).value };
   const taken = new Map(pool.held.map(({ ip, entry }) => [ip.value, entry]));

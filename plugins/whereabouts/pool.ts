@@ -55,6 +55,8 @@ export interface Search {
   readonly excluded: readonly Range[];
   /** is an address taken when another range of the network holds it? */
   readonly isAcross: boolean;
+  /** who will hold it: an earlier try may have found an address for them already */
+  readonly owner: AttachmentId;
   /** taken as well */
   readonly besides: readonly Ip[];
 }

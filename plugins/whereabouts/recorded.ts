@@ -5,7 +5,7 @@ import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { openDatastore } from './datastore.ts';
-import type { StorePlace } from './place.ts';
+import type { FilePlace } from './place.ts';
 import type { Held, Pool } from './pool.ts';
 import { dataDirsIn, networksIn } from './stores.ts';
 
@@ -25,7 +25,7 @@ export async function listRecords(scope: Scope, confs: readonly JsonObject[]): P
 }
 
 /** One for each interface: its addresses together. */
-function recordsOf(place: StorePlace, pools: readonly Pool[]): readonly AttachmentRecord[] {
+function recordsOf(place: FilePlace, pools: readonly Pool[]): readonly AttachmentRecord[] {
   return [
     ...Map.groupBy(
       pools.flatMap(({ held }) => held),
@@ -50,7 +50,7 @@ function recordsOf(place: StorePlace, pools: readonly Pool[]): readonly Attachme
 
 const addressText = ({ ip, range }: Held): string => `${formatIp(ip)}/${range.slice(range.indexOf('/') + 1)}`;
 
-const releaseOf = ({ dataDir, networkName }: StorePlace, network: string): JsonObject => ({
+const releaseOf = ({ dataDir, networkName }: FilePlace, network: string): JsonObject => ({
   cniVersion: NEWEST,
   name: network || 'whereabouts',
   type: 'whereabouts',

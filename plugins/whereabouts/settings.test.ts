@@ -81,12 +81,6 @@ describe('readSettings', () => {
       'config file not found: "ipam.datastore" is "kubernetes" and there is no flat file that names a datastore; set "datastore": "file" to keep addresses on this node',
     ],
     [
-      { kubernetes: { kubeconfig: '/k' } },
-      '',
-      2,
-      'cannot use "ipam.datastore" "kubernetes": this version of whereabouts has only "file"',
-    ],
-    [
       { ...FILE, kubernetes: { kubeconfig: '/k' } },
       '',
       7,
@@ -136,6 +130,40 @@ describe('readSettings', () => {
     expect(() => readSettings(call({}))).toThrow(
       expect.objectContaining({ code: 7, message: "IPAM config missing 'ipam' key" }),
     );
+  });
+});
+
+describe('a cluster', () => {
+  const CLUSTER = { range: '10.0.0.0/24', kubernetes: { kubeconfig: '/k' } };
+  const PLACE = {
+    kind: 'kubernetes',
+    kubeconfig: '/k',
+    dataDir: '/var/lib/cni/whereabouts',
+    networkName: '',
+    concurrency: 'cas',
+  };
+
+  it.each([{}, { datastore: 'kubernetes' }, { datastore: 'etcd', etcd_host: 'x' }])('is meant by %o', (keys) => {
+    expect(settings({ ...CLUSTER, ...keys }).place).toEqual(PLACE);
+  });
+
+  it('may be changed more strictly', () => {
+    expect(settings({ ...CLUSTER, concurrency: 'strict', data_dir: '/d' }).place).toEqual({
+      ...PLACE,
+      concurrency: 'strict',
+      dataDir: '/d',
+    });
+  });
+
+  it('has no slices yet', () => {
+    expect(() => settings({ ...CLUSTER, node_slice_size: '/26' })).toThrow('this version of whereabouts has no slices');
+  });
+
+  it('is found by DEL, with the ranges that can be read', () => {
+    const document = { ipam: { type: 9, range: '10.0.0.0/24', kubernetes: { kubeconfig: '/k' } } };
+    expect(readPlace(document as JsonObject)).toMatchObject({ place: PLACE, ranges: undefined });
+    const { place, ranges } = readPlace({ ipam: { ...CLUSTER, type: 'whereabouts' } });
+    expect([place, ranges?.map(({ cidr }) => formatCidr(cidr))]).toEqual([PLACE, ['10.0.0.0/24']]);
   });
 });
 

@@ -48,7 +48,7 @@ export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<Wherea
   const conf = withFlatFile(IpamConf, ipam);
   const ranges = readRanges(conf);
   const place = storeOf(conf);
-  refuseClusterKeys(conf);
+  refuseKeys(place, conf);
   const gateway = readGateway(conf.gateway);
   const statics = readStatics(conf.addresses, args, call.version);
   const foreign = hostLocalIn(conf);
@@ -85,6 +85,8 @@ export interface PlaceSettings {
   readonly place: StorePlace;
   readonly log: LogSettings;
   readonly warnings: readonly string[];
+  /** where a cluster's pools would be asked; undefined: nobody knows */
+  readonly ranges: readonly ConfiguredRange[] | undefined;
 }
 
 /**
@@ -99,8 +101,20 @@ export function readPlace(document: JsonObject): PlaceSettings {
   const isMissing = isFlatFileMissing(own);
   const conf = withFlatFile(StoreConf, isMissing ? { ...own, configuration_path: '' } : own);
   const place = storeOf(conf);
-  const warning = `flat file "${own.configuration_path}" is missing: addresses are freed in "${place.dataDir}"`;
-  return { place, log: conf, warnings: isMissing ? [warning] : [] };
+  const where = place.kind === 'file' ? `"${place.dataDir}"` : 'the cluster';
+  const warning = `flat file "${own.configuration_path}" is missing: addresses are freed in ${where}`;
+  const ranges = place.kind === 'file' ? undefined : rangesIn(document);
+  return { place, log: conf, warnings: isMissing ? [warning] : [], ranges };
+}
+
+/** The ranges of a configuration that may have any fault by now. */
+function rangesIn(document: JsonObject): readonly ConfiguredRange[] | undefined {
+  try {
+    const ipam = lookUp(document, 'ipam');
+    return readRanges(withFlatFile(IpamConf, readConf(IpamConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam')));
+  } catch {
+    return undefined;
+  }
 }
 
 function ipamOf<T>(ipam: T | undefined): T {
@@ -111,27 +125,25 @@ function ipamOf<T>(ipam: T | undefined): T {
 }
 
 function storeOf(conf: StoreConf): StorePlace {
+  const place = placeOf(conf.data_dir, conf.network_name);
   if (conf.datastore === 'file') {
-    return placeOf(conf.data_dir, conf.network_name);
+    return place;
   }
-  if ((conf.kubernetes?.kubeconfig ?? '') === '') {
+  const kubeconfig = conf.kubernetes?.kubeconfig ?? '';
+  if (kubeconfig === '') {
     throw new CniError(
       'invalidNetworkConfig',
       'you have not configured the storage engine: ' +
         `neither "ipam.datastore" is "file" nor "ipam.kubernetes.kubeconfig" is set; ${SET_FILE}`,
     );
   }
-  const word = conf.datastore === '' ? 'kubernetes' : conf.datastore;
-  throw new CniError(
-    'unsupportedField',
-    `cannot use "ipam.datastore" "${word}": this version of whereabouts has only "file"`,
-  );
+  return { ...place, kind: 'kubernetes', kubeconfig, concurrency: conf.concurrency === '' ? 'cas' : conf.concurrency };
 }
 
-/** A configuration that a cluster shares must never split its pool between the cluster and this node. */
-function refuseClusterKeys(conf: IpamConf): void {
+function refuseKeys(place: StorePlace, conf: IpamConf): void {
+  // A configuration that a cluster shares must never split its pool between the cluster and this node.
   const kubeconfig = conf.kubernetes?.kubeconfig ?? '';
-  if (kubeconfig !== '') {
+  if (place.kind === 'file' && kubeconfig !== '') {
     throw confFault(
       'ipam.datastore',
       'file',
@@ -139,7 +151,9 @@ function refuseClusterKeys(conf: IpamConf): void {
     );
   }
   if (conf.node_slice_size !== '') {
-    throw confFault('ipam.node_slice_size', conf.node_slice_size, 'the "file" datastore has no slices');
+    const why =
+      place.kind === 'file' ? 'the "file" datastore has no slices' : 'this version of whereabouts has no slices';
+    throw confFault('ipam.node_slice_size', conf.node_slice_size, why);
   }
 }
 

@@ -1,7 +1,7 @@
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { openDatastore } from './datastore.ts';
-import { DEFAULT_DATA_DIR, type StorePlace } from './place.ts';
+import { DEFAULT_DATA_DIR, type FilePlace } from './place.ts';
 
 /** `ipam` of the configurations that this plugin gives addresses for. */
 export const ipamsIn = (confs: readonly JsonObject[]): readonly JsonObject[] =>
@@ -26,7 +26,7 @@ export const confsFor = (dataDirs: readonly string[]): readonly JsonObject[] =>
  *
  * @throws CniError when it cannot be read
  */
-export async function networksIn(dataDir: string, scope: Scope): Promise<readonly StorePlace[]> {
+export async function networksIn(dataDir: string, scope: Scope): Promise<readonly FilePlace[]> {
   const store = openDatastore({ kind: 'file', dataDir, networkName: '' }, scope);
-  return (await store.networks()).map((networkName): StorePlace => ({ kind: 'file', dataDir, networkName }));
+  return (await store.networks()).map((networkName): FilePlace => ({ kind: 'file', dataDir, networkName }));
 }

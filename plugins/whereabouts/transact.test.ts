@@ -19,7 +19,7 @@ function reserving(who: string, ...ranges: readonly string[]) {
   const step: Step = {
     caller: CALLER,
     networkName: '',
-    asked: { ranges, containers: [] },
+    asked: { ranges, owners: [], protectOverlaps: true },
     isLook: false,
     isRelease: false,
     plan: (pools) => {
@@ -36,7 +36,7 @@ function releasing(who: string): Step {
   return {
     caller: CALLER,
     networkName: '',
-    asked: { ranges: 'held', containers: [id] },
+    asked: { ranges: 'held', owners: [{ id, ifname, podref: '' }], protectOverlaps: false },
     isLook: false,
     isRelease: true,
     plan: (pools) => planRelease({ id, ifname }, pools).changes,

@@ -1,6 +1,6 @@
 import { CniError } from '../../lib/cni/errors.ts';
 import type { Engine, Loaded, Step } from './engine.ts';
-import { OutcomeUnknown } from './engine.ts';
+import { NotYet, OutcomeUnknown } from './engine.ts';
 import type { Change } from './pool.ts';
 
 /** Enough for two dozen writers of one pool at once, each of whom lets one other pass at a try. */
@@ -16,38 +16,50 @@ const LONGEST_PAUSE_MS = 200;
  */
 export async function transact(engine: Engine, steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
   let before: Loaded | undefined;
-  for (let tries = 1; tries <= TRIES; tries++) {
-    await using loaded: Loaded = await engine.load(steps, before);
-    const outcomes = steps.map((step) => take(step, loaded));
-    if (await isDone(loaded)) {
-      return outcomes;
+  try {
+    for (let tries = 1; tries <= TRIES; tries++) {
+      await using loaded: Loaded = await engine.load(steps, before);
+      before = loaded;
+      const outcomes = await attempt(steps, loaded);
+      if (outcomes !== undefined) {
+        return outcomes;
+      }
+      await steps[0]?.caller.sleep(Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries)));
     }
-    before = loaded;
-    await steps[0]?.caller.sleep(Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** tries)));
+  } catch (error) {
+    await before?.abandon?.();
+    throw error;
   }
+  await before?.abandon?.();
   throw new CniError('tryAgainLater', `cannot change the pools: others have changed them at each of ${TRIES} tries`);
 }
 
-function take({ networkName, plan }: Step, loaded: Loaded): PromiseSettledResult<void> {
+function take(step: Step, loaded: Loaded): PromiseSettledResult<void> {
   let changes: readonly Change[];
   try {
-    changes = plan(loaded.pools(networkName));
+    changes = step.plan(loaded.pools(step.networkName));
   } catch (reason) {
     if (!(reason instanceof CniError)) {
       throw reason;
     }
+    loaded.reject?.(step);
     return { status: 'rejected', reason };
   }
-  loaded.stage(networkName, changes);
+  loaded.stage(step, changes);
   return { status: 'fulfilled', value: undefined };
 }
 
-async function isDone(loaded: Loaded): Promise<boolean> {
+/** @returns undefined when it must be tried again */
+async function attempt(
+  steps: readonly Step[],
+  loaded: Loaded,
+): Promise<readonly PromiseSettledResult<void>[] | undefined> {
   try {
-    return (await loaded.commit()) === 'done';
+    const outcomes = steps.map((step) => take(step, loaded));
+    return (await loaded.commit()) === 'done' ? outcomes : undefined;
   } catch (error) {
-    if (error instanceof OutcomeUnknown) {
-      return false;
+    if (error instanceof OutcomeUnknown || error instanceof NotYet) {
+      return undefined;
     }
     throw error;
   }

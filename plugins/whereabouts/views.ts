@@ -4,7 +4,7 @@ import type { Scope } from '../../lib/cni/scope.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { type Configured, configuredIn } from './configured.ts';
 import { openDatastore } from './datastore.ts';
-import { placeKey, type StorePlace } from './place.ts';
+import { type FilePlace, placeKey } from './place.ts';
 import type { Pool } from './pool.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
 import { dataDirsIn, networksIn } from './stores.ts';
@@ -42,7 +42,7 @@ export async function viewsOf(scope: Scope, confs: readonly JsonObject[], except
   return { views, faults };
 }
 
-async function viewsAt(place: StorePlace, all: readonly Configured[], scope: Scope): Promise<readonly PoolView[]> {
+async function viewsAt(place: FilePlace, all: readonly Configured[], scope: Scope): Promise<readonly PoolView[]> {
   const configured = all.filter((one) => placeKey(one.place) === placeKey(place));
   const cidrs = configured.flatMap(({ ranges }) => ranges.map(({ cidr }) => cidr));
   return (await allPools(scope, place, cidrs)).map((pool) => viewOf(place, pool, configured));
@@ -64,7 +64,7 @@ export function selectViews(views: readonly PoolView[], wanted: string | undefin
   return found;
 }
 
-async function allPools(scope: Scope, place: StorePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
+async function allPools(scope: Scope, place: FilePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
   const stored = await openDatastore(place, scope).pools();
   const empty = cidrs
     .map((cidr): Pool => ({ range: formatCidr(cidr), cidr, held: [] }))

@@ -179,10 +179,10 @@ export const BAD: readonly Row[] = [
     says: ['datastore', '"sqlite"'],
   },
   {
-    title: 'the Kubernetes datastore',
+    title: 'the Kubernetes datastore without a pod',
     conf: whereabouts({ datastore: 'kubernetes', kubernetes: { kubeconfig: '/x' } }),
-    code: 2,
-    says: ['datastore', '"kubernetes"'],
+    code: 4,
+    says: ['the cluster', 'K8S_POD_NAME'],
   },
   {
     title: 'no datastore at all',

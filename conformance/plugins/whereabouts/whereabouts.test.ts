@@ -419,7 +419,10 @@ describe.concurrent('what whereabouts adds to an address', () => {
   it(
     'a word etcd of old configurations means the cluster',
     withStore({ ...RANGE, datastore: 'etcd', kubernetes: { kubeconfig: '/x' } }, async (store) => {
-      expect(await store.fails('ADD', 'a')).toMatchObject({ code: 2, message: expect.stringContaining('etcd') });
+      expect(await store.fails('ADD', 'a')).toMatchObject({
+        code: 4,
+        message: expect.stringContaining('of the cluster'),
+      });
     }),
   );
 

@@ -1,5 +1,5 @@
 import { messageOf } from '../../../lib/cni/errors.ts';
-import type { Loaded } from '../engine.ts';
+import type { Loaded, Step } from '../engine.ts';
 import type { Change, Pools } from '../pool.ts';
 import type { Connection } from './connection.ts';
 import { NoRoom, roomIn, StoreDamaged } from './faults.ts';
@@ -72,7 +72,7 @@ export class Transaction implements Loaded {
     return new SqlPools(this.store, networkName);
   }
 
-  stage(networkName: string, changes: readonly Change[]): void {
+  stage({ networkName }: Step, changes: readonly Change[]): void {
     new SqlPools(this.store, networkName).apply(changes);
     this.hasChanged ||= changes.length > 0;
   }

@@ -46,7 +46,7 @@ export class SharedServer {
     const staged: Change[] = [];
     return {
       pools: (): Pools => pools,
-      stage: (_network, changes) => {
+      stage: (_step, changes) => {
         pools.apply(changes);
         staged.push(...changes);
       },

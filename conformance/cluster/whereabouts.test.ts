@@ -1,0 +1,97 @@
+/** The built programs with a cluster's pools: every call a process of its own. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SCRIPT, STANDALONE } from '../lab/programs.ts';
+import { type Cluster, startCluster } from './cluster.ts';
+import { applyCrds, applyRbac } from './manifests.ts';
+import { serviceAccountToken } from './objects.ts';
+import { expectSuccess } from './request.ts';
+
+const API = '/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system';
+
+let cluster: Cluster;
+let kubeconfig: string;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  await Promise.all([applyCrds(cluster), applyRbac(cluster)]);
+  const token = await serviceAccountToken(cluster, 'braid-whereabouts');
+  kubeconfig = cluster.kubeconfig('whereabouts', { token, namespace: 'kube-system' });
+});
+
+afterAll(() => cluster?.[Symbol.asyncDispose]());
+
+describe.each([
+  ['the executable', STANDALONE, '10.7.0.0/24'],
+  ['the script', SCRIPT, '10.8.0.0/24'],
+])('whereabouts in a cluster, %s', (_, folder, range) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'braid-journal-'));
+  afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
+
+  function call(verb: string, id: string, document: object = {}) {
+    const ipam = { type: 'whereabouts', range, kubernetes: { kubeconfig }, data_dir: dataDir };
+    const conf = { cniVersion: '1.1.0', name: 'net-a', type: 'macvlan', ipam, ...document };
+    const { status, stdout, stderr } = spawnSync(join(folder, 'whereabouts'), [], {
+      input: JSON.stringify(conf),
+      env: {
+        PATH: process.env['PATH'],
+        CNI_COMMAND: verb,
+        CNI_CONTAINERID: id,
+        CNI_NETNS: '/proc/self/ns/net',
+        CNI_NETNS_OVERRIDE: '1',
+        CNI_IFNAME: 'net1',
+        CNI_PATH: folder,
+        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${id}`,
+      },
+      encoding: 'utf8',
+    });
+    const answer = stdout === '' ? {} : (JSON.parse(stdout) as { ips?: { address: string }[]; msg?: string });
+    return { status, stderr, addresses: answer.ips?.map(({ address }) => address), msg: answer.msg };
+  }
+
+  async function held(): Promise<Readonly<Record<string, object>>> {
+    const pool = await expectSuccess<{ spec: { allocations: Readonly<Record<string, object>> } }>(
+      cluster.send(`${API}/ippools/${range.replace('/', '-')}`),
+    );
+    return pool.spec.allocations;
+  }
+
+  const base = range.slice(0, range.lastIndexOf('.'));
+
+  it('reserves, checks, collects and frees, with the rights of the manifests', async () => {
+    expect(call('ADD', 'a')).toEqual({ status: 0, stderr: '', addresses: [`${base}.1/24`], msg: undefined });
+    expect(call('ADD', 'a').addresses).toEqual([`${base}.1/24`]);
+    expect(call('ADD', 'b').addresses).toEqual([`${base}.2/24`]);
+    expect(await held()).toEqual({
+      1: { id: 'a', podref: 'lab/a', ifname: 'net1' },
+      2: { id: 'b', podref: 'lab/b', ifname: 'net1' },
+    });
+    const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${base}.1/24` }] };
+    expect(call('CHECK', 'a', { prevResult }).status).toBe(0);
+    expect(call('STATUS', '')).toMatchObject({ status: 0, stderr: '' });
+    const valid = [{ containerID: 'a', ifname: 'net1' }];
+    expect(call('GC', '', { 'cni.dev/valid-attachments': valid }).status).toBe(0);
+    expect(Object.keys(await held())).toEqual(['1']);
+    expect([call('DEL', 'a').status, call('DEL', 'a').status]).toEqual([0, 0]);
+    expect(await held()).toEqual({});
+  });
+
+  it('lets pods go while the API server is away, and gives back what they had afterwards', async () => {
+    call('ADD', 'c');
+    await cluster.apiServer().kill();
+    try {
+      expect(call('DEL', 'c')).toMatchObject({ status: 0, stderr: expect.stringContaining('is given back later') });
+      const { status, msg } = call('STATUS', '');
+      expect([status, msg]).toEqual([1, expect.stringContaining('addresses of 1 deleted attachments')]);
+    } finally {
+      await cluster.restart();
+    }
+    expect(Object.keys(await held())).toEqual(['1']);
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // it is not tried again before
+    expect(call('STATUS', '')).toMatchObject({ status: 0, stderr: '' });
+    expect(await held()).toEqual({});
+  });
+});

@@ -1,0 +1,235 @@
+import { CniError, CODES, messageOf } from '../../../lib/cni/errors.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
+import { mapInTurn } from '../../../lib/sys/in-turn.ts';
+import type { Caller, Step, Store } from '../engine.ts';
+import { LoadedPools } from '../loaded-pools.ts';
+import type { ClusterPlace } from '../place.ts';
+import { planRelease } from '../plan.ts';
+import { transact } from '../transact.ts';
+import { contentionIn } from './contention.ts';
+import { isReserving } from './context.ts';
+import { type EngineParts, KubernetesEngine } from './engine.ts';
+import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
+import { KubeAccess } from './kube-access.ts';
+import { Requests } from './requests.ts';
+import { SqliteJournal } from './sqlite-journal.ts';
+import { turnIn } from './turn.ts';
+
+/** Deletions of former calls that a call finishes besides its own work. */
+const MOST_OTHERS = 16;
+
+/** A deletion that is not finished after this time was given up, or its call was killed. */
+const UNDER_WAY = { afterMs: 35_000, isUnderWay: true } as const;
+
+const PROBE_MS = 5000;
+
+export const openClusterStore = (place: ClusterPlace, scope: Scope): Store =>
+  new ClusterStore(place, {
+    access: new KubeAccess(place),
+    journal: new SqliteJournal(place, scope.node.openDatabase, scope),
+    contention: contentionIn(place.dataDir),
+    turn: () => turnIn(place.dataDir, scope),
+    log: (line) => scope.log(line),
+  });
+
+interface Parts {
+  readonly access: Pick<KubeAccess, 'open'> & Disposable;
+  readonly journal: NodeJournal & Disposable;
+  readonly contention: EngineParts['contention'];
+  /** waits for the node's turn, so that its calls do not get into each other's way */
+  readonly turn: (caller: Caller) => Promise<Disposable>;
+  /** troubles that fail no call */
+  readonly log: (line: string) => void;
+}
+
+/** The store of a cluster, as this node sees it. What it cannot give back now, it gives back later. */
+export class ClusterStore implements Store {
+  private readonly parts: Parts;
+  private readonly engine: KubernetesEngine;
+
+  constructor({ concurrency }: Pick<ClusterPlace, 'concurrency'>, parts: Parts) {
+    const { access, journal, contention, log } = parts;
+    this.parts = parts;
+    this.engine = new KubernetesEngine({
+      open: () => access.open(),
+      journal: forgiving(journal, log),
+      contention,
+      isStrict: concurrency === 'strict',
+    });
+  }
+
+  async serve(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
+    const { journal } = this.parts;
+    const deletions = steps.filter(isDeletion);
+    const isBuried = await this.attempt(() => journal.bury(deletions.flatMap(deletionsIn), UNDER_WAY));
+    const outcomes = await this.inTurn(steps, () => this.takeLiving(steps));
+    const isDone = (step: Step): boolean => outcomes[steps.indexOf(step)]?.status === 'fulfilled';
+    await this.attempt(() => journal.finish(deletions.filter(isDone).flatMap(deletionsIn)));
+    const [caller] = steps.filter(isDone).map((step) => step.caller);
+    if (caller !== undefined) {
+      await this.attempt(() => this.finishOthers(caller));
+    }
+    return isBuried
+      ? mapInTurn(outcomes.entries().toArray(), ([at, outcome]) => this.deferred(steps[at], outcome))
+      : outcomes;
+  }
+
+  async probe(caller: Caller): Promise<void> {
+    const { access, log } = this.parts;
+    try {
+      const requests = new Requests(await access.open(), caller, { deadline: caller.now() + PROBE_MS, silenceMs: 0 });
+      await requests.readPool('any'); // may it be there or not
+      await this.finishOthers(caller);
+    } catch (error) {
+      throw new CniError('tryAgainLater', [messageOf(error), ...(await this.waiting())].join('; '), { cause: error });
+    }
+    for (const line of await this.waiting()) {
+      log(line);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.parts.journal[Symbol.dispose]();
+    this.parts.access[Symbol.dispose]();
+  }
+
+  private async inTurn<T>(steps: readonly Step[], work: () => Promise<T>): Promise<T> {
+    const [first] = steps;
+    using _ = first === undefined || first.isLook ? undefined : await this.parts.turn(first.caller);
+    return await work();
+  }
+
+  /** An attachment that is added again is deleted first: what would be given back later would be its own by then. */
+  private async takeLiving(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
+    const refused = new Map<Step, PromiseRejectedResult>();
+    for (const step of steps.filter(isReserving)) {
+      try {
+        await this.finishFirst(step);
+      } catch (reason) {
+        refused.set(step, { status: 'rejected', reason });
+      }
+    }
+    const living = steps.filter((step) => !refused.has(step));
+    const outcomes = living.length === 0 ? [] : await this.take(living);
+    return steps.map((step) => refused.get(step) ?? outcomes[living.indexOf(step)] ?? FULFILLED);
+  }
+
+  private async finishFirst({ caller, networkName, asked: { owners, ranges } }: Step): Promise<void> {
+    const { journal, log } = this.parts;
+    const deleted = await forgiving(journal, log).deletions(networkName, owners);
+    for (const { id, ifname } of owners) {
+      const state = deleted.get(attachmentKey({ id, ifname }))?.state ?? 'done';
+      if (state === 'done') {
+        continue;
+      }
+      if (state === 'under way' || !(await journal.take({ networkName, id, ifname }))) {
+        throw new CniError('tryAgainLater', `cannot reserve for container ${id}: its former deletion is under way`);
+      }
+      const deletion = { networkName, id, ifname, ranges: typeof ranges === 'string' ? undefined : ranges };
+      await transact(this.engine, [stepOf(deletion, caller)]);
+      await journal.finish([deletion]);
+    }
+  }
+
+  /** Together if that works, else one by one: what one step meets is no reason to fail another. */
+  private async take(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
+    try {
+      const outcomes = await transact(this.engine, steps);
+      // What is released in a transaction can be given in the next one.
+      const mayRepeat = steps.length > 1 && steps.some(({ isRelease }) => isRelease);
+      return await mapInTurn(steps.entries().toArray(), async ([at, step]) => {
+        const outcome = outcomes[at] ?? FULFILLED;
+        return outcome.status === 'rejected' && mayRepeat ? this.takeAlone(step) : outcome;
+      });
+    } catch (reason) {
+      if (steps.length > 1 && !isTransient(reason)) {
+        return mapInTurn(steps, (step) => this.takeAlone(step));
+      }
+      return steps.map(() => ({ status: 'rejected', reason }));
+    }
+  }
+
+  private async takeAlone(step: Step): Promise<PromiseSettledResult<void>> {
+    try {
+      const [outcome] = await transact(this.engine, [step]);
+      return outcome ?? FULFILLED;
+    } catch (reason) {
+      return { status: 'rejected', reason };
+    }
+  }
+
+  /** A pod must be able to go: who deletes it hears of no failure, since it will be made good. */
+  private async deferred(
+    step: Step | undefined,
+    outcome: PromiseSettledResult<void>,
+  ): Promise<PromiseSettledResult<void>> {
+    if (outcome.status === 'fulfilled' || step === undefined || !isDeletion(step)) {
+      return outcome;
+    }
+    const { log } = this.parts;
+    for (const deletion of deletionsIn(step)) {
+      log(`${messageOf(outcome.reason)}: what container ${deletion.id} ${deletion.ifname} holds is given back later`);
+    }
+    await this.attempt(() => this.parts.journal.postpone(deletionsIn(step)));
+    step.plan(new LoadedPools([]));
+    return FULFILLED;
+  }
+
+  /** What former calls could not finish. */
+  private async finishOthers(caller: Caller): Promise<void> {
+    const { journal } = this.parts;
+    const due = await journal.due(MOST_OTHERS);
+    if (due.length === 0) {
+      return;
+    }
+    try {
+      await transact(
+        this.engine,
+        due.map((deletion) => stepOf(deletion, caller)),
+      );
+      await journal.finish(due);
+    } catch (error) {
+      await journal.postpone(due);
+      throw error;
+    }
+  }
+
+  private async waiting(): Promise<readonly string[]> {
+    const count = await this.parts.journal.waiting().catch(() => 0);
+    return count === 0 ? [] : [`addresses of ${count} deleted attachments are still to be given back`];
+  }
+
+  private async attempt(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      this.parts.log(messageOf(error));
+      return false;
+    }
+  }
+}
+
+const FULFILLED: PromiseSettledResult<void> = { status: 'fulfilled', value: undefined };
+
+const isTransient = (error: unknown): boolean => error instanceof CniError && error.code === CODES.tryAgainLater;
+
+/** What collects is asked for again anyway. */
+const isDeletion = ({ isRelease, asked }: Step): boolean => isRelease && asked.owners.length > 0;
+
+const deletionsIn = ({ networkName, asked: { ranges, owners } }: Step): readonly Deletion[] =>
+  owners.map(({ id, ifname }) => ({
+    networkName,
+    id,
+    ifname,
+    ranges: typeof ranges === 'string' ? undefined : ranges,
+  }));
+
+const stepOf = ({ networkName, id, ifname, ranges }: Deletion, caller: Caller): Step => ({
+  caller,
+  networkName,
+  asked: { ranges: ranges ?? 'held', owners: [{ id, ifname, podref: '' }], protectOverlaps: false },
+  isLook: false,
+  isRelease: true,
+  plan: (pools) => planRelease({ id, ifname }, pools).changes,
+});

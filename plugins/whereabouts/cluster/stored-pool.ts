@@ -1,0 +1,99 @@
+import { CniError } from '../../../lib/cni/errors.ts';
+import { type Cidr, contains, formatCidr, masked, parseCidr } from '../../../lib/net/cidr.ts';
+import { bitsOf, type Ip } from '../../../lib/net/ip.ts';
+import { LARGEST_KEY } from '../names.ts';
+import type { Entry, Held } from '../pool.ts';
+import type { IpPool, RawEntry } from './objects.ts';
+
+/** A reservation as it is stored. */
+export interface Stored {
+  /** as it is written: `05` is the address of `5`, and another key */
+  readonly key: string;
+  readonly held: Held;
+  readonly raw: RawEntry;
+}
+
+/** One pool as the server had it, or as what this node remembers of it. */
+export interface StoredPool {
+  /** of the object */
+  readonly name: string;
+  /** canonical text of the range */
+  readonly range: string;
+  readonly cidr: Cidr;
+  /** `spec.range`, to the letter */
+  readonly rangeText: string;
+  /** what keys count from */
+  readonly base: bigint;
+  readonly version: string;
+  /** false: nobody has reserved anything in it yet, and there is no object */
+  readonly isThere: boolean;
+  /** false: an object of an old version without `spec.allocations` */
+  readonly hasAllocations: boolean;
+  /** those whose address can be told */
+  readonly stored: readonly Stored[];
+}
+
+/** A pool that nobody has used yet. */
+export const emptyPool = (name: string, cidr: Cidr): StoredPool => ({
+  name,
+  range: formatCidr(cidr),
+  cidr,
+  rangeText: formatCidr(cidr),
+  base: cidr.ip.value,
+  version: '',
+  isThere: false,
+  hasAllocations: false,
+  stored: [],
+});
+
+/**
+ * A pool as it is stored.
+ *
+ * @param cidr of the range that it must be
+ * @throws CniError internal when it is the pool of another range: its keys would mean other addresses
+ */
+export function storedPool(object: IpPool, cidr: Cidr): StoredPool {
+  const { name, resourceVersion = '' } = object.metadata;
+  const range = formatCidr(cidr);
+  const text = object.spec.range;
+  const own = cidrIn(object);
+  if (own === undefined || formatCidr(masked(own)) !== range) {
+    throw new CniError('internal', `cannot use pool "${name}": its range is "${text}", not "${range}"`);
+  }
+  const { allocations } = object.spec;
+  const stored = Object.entries(allocations ?? {}).flatMap(([key, raw]): readonly Stored[] => {
+    const ip = addressAt(own.ip, key);
+    return ip === undefined ? [] : [{ key, raw, held: { range, ip, entry: entryOf(raw) } }];
+  });
+  const head = { name, range, cidr, rangeText: text, base: own.ip.value, version: resourceVersion };
+  return { ...head, isThere: true, hasAllocations: allocations !== undefined, stored };
+}
+
+/** The range of a pool object; host bits, which keys count from, are kept. */
+export const cidrIn = ({ spec }: IpPool): Cidr | undefined => parseCidr(spec.range);
+
+/**
+ * The address of a key as the Go plugin reads it, and beyond: what it cannot read (2^63 and more, which other programs
+ * write) is an address that somebody uses all the same.
+ *
+ * @returns undefined when the key is no number, or leads out of all addresses
+ */
+function addressAt({ family, value }: Ip, key: string): Ip | undefined {
+  if (!/^[+-]?[0-9]{1,40}$/.test(key)) {
+    return undefined;
+  }
+  const ip = { family, value: value + BigInt(key) };
+  return ip.value < 0n || ip.value >> BigInt(bitsOf(family)) > 0n ? undefined : ip;
+}
+
+/** Is the address one that keys of this pool can stand for, and every plugin can read them? */
+export const isWritable = ({ base }: StoredPool, value: bigint): boolean =>
+  value >= base && value - base <= LARGEST_KEY;
+
+/** An old key may lead out of its range. Nobody is given such an address; who has it can give it back. */
+export const isInside = ({ cidr }: StoredPool, { held }: Stored): boolean => contains(cidr, held.ip);
+
+const entryOf = ({ id = '', podref = '', ifname = '' }: RawEntry): Entry => ({ id, podref, ifname });
+
+/** What is written of an entry: in objects there is no room for the name of the configuration. */
+export const rawOf = ({ id, podref, ifname }: Entry): RawEntry => ({ id, podref, ifname });

@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { KubeApi } from '../../../lib/kube/api.ts';
+import { clockOf } from '../../../lib/sys/clock.ts';
+import { openDatabase } from '../../../lib/sys/database.ts';
+import { KeyedMutex } from '../../../lib/sys/keyed-mutex.ts';
+import { contentionIn } from '../cluster/contention.ts';
+import { KubeAccess } from '../cluster/kube-access.ts';
+import { SqliteJournal } from '../cluster/sqlite-journal.ts';
+import { ClusterStore } from '../cluster/store.ts';
+import type { Caller, Step } from '../engine.ts';
+import type { Concurrency } from '../place.ts';
+import { CALLER, releasing, reserving } from './steps.ts';
+
+/** A node of a real cluster: its store, with a journal of its own, and what it has asked the server for. */
+export class ClusterNode implements Disposable {
+  readonly lines: string[] = [];
+  readonly requests: string[] = [];
+  readonly caller: Caller;
+  private readonly folder = mkdtempSync(join(tmpdir(), 'braid-node-'));
+  private readonly turns = new KeyedMutex();
+  private readonly store: ClusterStore;
+
+  constructor(kubeconfig: string, concurrency: Concurrency = 'cas') {
+    this.caller = { ...clockOf(), log: (line) => this.lines.push(line), span: CALLER.span };
+    const access = new KubeAccess({ kubeconfig });
+    this.store = new ClusterStore(
+      { concurrency },
+      {
+        access: {
+          open: async () => counting(await access.open(), this.requests),
+          [Symbol.dispose]: () => access[Symbol.dispose](),
+        },
+        journal: new SqliteJournal({ dataDir: this.folder, kubeconfig }, openDatabase, this.caller),
+        contention: contentionIn(this.folder),
+        turn: () => this.turns.acquire('node'),
+        log: this.caller.log,
+      },
+    );
+  }
+
+  /** `GET 1, PATCH 2`, and from now on they count anew. */
+  counted(): string {
+    const verbs = Map.groupBy(this.requests.splice(0), (verb) => verb);
+    return [...verbs]
+      .map(([verb, all]) => `${verb} ${all.length}`)
+      .sort()
+      .join(', ');
+  }
+
+  /** All interfaces of a pod in one round: `lab/p1 net0 id`. @returns an address for each */
+  async add(who: readonly string[], range: string, protectOverlaps = true): Promise<readonly string[]> {
+    const all = who.map((one) => reserving(one, [range], { caller: this.caller, protectOverlaps }));
+    await this.served(all.map(({ step }) => step));
+    return all.flatMap(({ given }) => given);
+  }
+
+  del(who: readonly string[], range: string): Promise<void> {
+    return this.served(who.map((one) => releasing(one, [range], { caller: this.caller })));
+  }
+
+  private async served(steps: readonly Step[]): Promise<void> {
+    const failed = (await this.store.serve(steps)).find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') {
+      throw failed.reason;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.store[Symbol.dispose]();
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+const VERBS = { get: 'GET', list: 'LIST', create: 'POST', patch: 'PATCH', delete: 'DELETE' } as const;
+
+function counting(api: KubeApi, requests: string[]): KubeApi {
+  return new Proxy(api, {
+    get: (target, key) => {
+      const verb = VERBS[key as keyof typeof VERBS];
+      if (verb === undefined) {
+        return Reflect.get(target, key) as unknown;
+      }
+      return (...args: never[]) => {
+        requests.push(verb);
+        return (target[key as keyof typeof VERBS] as (...args: never[]) => unknown)(...args);
+      };
+    },
+  });
+}
