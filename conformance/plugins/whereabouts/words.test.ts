@@ -2,7 +2,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { RANGE, withStore } from '../../lab/store.ts';
+import { OURS, SCRIPT } from '../../lab/programs.ts';
+import { RANGE, Store, withStore } from '../../lab/store.ts';
 
 describe.concurrent('whereabouts', () => {
   it(
@@ -10,7 +11,9 @@ describe.concurrent('whereabouts', () => {
     { tags: 'whereabouts/silent' },
     withStore(RANGE, async (store) => {
       const log = join(store.lab.dir, 'log');
-      for (const one of [store, store.with({ log_file: log }), store.with({ log_file: log, log_level: 'debug' })]) {
+      const script = new Store(store.lab, RANGE, { ...OURS, bin: SCRIPT });
+      const logging = [store.with({ log_file: log }), store.with({ log_file: log, log_level: 'debug' })];
+      for (const one of [store, script, ...logging]) {
         for (const verb of ['STATUS', 'ADD', 'ADD', 'CHECK', 'DEL', 'DEL', 'GC']) {
           expect(await one.call(verb, 'a', { document: { 'cni.dev/valid-attachments': [] } })).toMatchObject({
             exitCode: 0,
@@ -48,7 +51,7 @@ describe.concurrent('whereabouts', () => {
       expect(await own.call('DEL', 'a')).toMatchObject({
         exitCode: 0,
         stdout: '',
-        stderr: `flat file "${flat}" is missing: addresses are freed in "${store.folder}/_"\n`,
+        stderr: `flat file "${flat}" is missing: addresses are freed in "${store.folder}"\n`,
       });
       writeFileSync(flat, JSON.stringify({ exclude: ['10.5.0.1'] }));
       expect(await own.add('c')).toEqual(['10.5.0.2/24']);
