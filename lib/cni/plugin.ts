@@ -97,7 +97,10 @@ export function definePlugin<C>(definition: Definition<C>): Plugin {
     status: async (call, scope) => definition.status(configured(call), scope),
     gc: async (call, scope, valid) => definition.gc(configured(call), scope, valid),
     validate: (call) => void validated(call),
-    foresee: async (call, scope) => foresee?.(validated(call), scope),
+    foresee: async (call, scope) => {
+      const known = validated(call); // also where nothing more is foreseen
+      await foresee?.(known, scope);
+    },
     networksAt: (document) => networksAt?.(readConf(conf, document)) ?? [],
   };
 }
