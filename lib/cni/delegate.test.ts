@@ -34,7 +34,7 @@ describe('findPlugin', () => {
     mkdirSync(join(folder, 'one'));
     mkdirSync(join(folder, 'one', 'x'));
     writeFileSync(join(folder, 'x'), '');
-    expect(findPlugin('x', [join(folder, 'one'), folder]).file).toBe(join(folder, 'x'));
+    expect(findPlugin(fakeScope(), { type: 'x', path: [join(folder, 'one'), folder] }).file).toBe(join(folder, 'x'));
   });
   it.each([
     ['', ['/a'], 'no plugin name provided'],
@@ -42,7 +42,7 @@ describe('findPlugin', () => {
     ['x', [], 'no paths provided'],
     ['x', ['/a', '/b'], 'failed to find plugin "x" in path [/a /b]'],
   ])('refuses %j in %j', (type, path, message) => {
-    expect(() => findPlugin(type, path)).toThrow(message);
+    expect(() => findPlugin(fakeScope(), { type, path })).toThrow(message);
   });
 });
 

@@ -39,7 +39,7 @@ export function delegateTimeoutMs(document: JsonObject): number {
  * @throws CniError with the delegate's code
  */
 export async function callDelegate(scope: Scope, delegation: Delegation): Promise<string> {
-  const found = findPlugin(delegation.type, delegation.path);
+  const found = findPlugin(scope, delegation);
   const load = executesAll(delegation.env) ? undefined : ownPlugin(scope, found);
   if (load !== undefined) {
     const invocation = { env: delegation.env, readStdin: () => delegation.stdin };
@@ -66,7 +66,7 @@ export async function callDelegate(scope: Scope, delegation: Delegation): Promis
  * @throws CniError as `callDelegate` would
  */
 export async function foreseeDelegate(scope: Scope, { type, path, env, stdin }: Delegation): Promise<void> {
-  const plugin = await ownPlugin(scope, findPlugin(type, path))?.();
+  const plugin = await ownPlugin(scope, findPlugin(scope, { type, path }))?.();
   if (plugin !== undefined) {
     checkEnvironment(env);
     const call = readCall(env, stdin);
@@ -81,13 +81,13 @@ export async function ownDelegate(
   scope: Scope,
   { type, path }: Pick<Delegation, 'type' | 'path'>,
 ): Promise<Plugin | undefined> {
-  const found = type.includes('/') ? undefined : fileIn(path, type);
+  const found = type.includes('/') ? undefined : fileIn(scope, path, type);
   return found && ownPlugin(scope, found)?.();
 }
 
 /** Would `callDelegate` run this plugin inside the process? Not when it cannot be found. */
 export function runsInProcess(scope: Scope, type: string, path: readonly string[], env: Env): boolean {
-  const found = type === '' || type.includes('/') || executesAll(env) ? undefined : fileIn(path, type);
+  const found = type === '' || type.includes('/') || executesAll(env) ? undefined : fileIn(scope, path, type);
   return found !== undefined && ownPlugin(scope, found) !== undefined;
 }
 
@@ -103,7 +103,7 @@ interface FoundFile {
  *
  * @throws CniError internal naming the folders searched, in libcni's words
  */
-export function findPlugin(type: string, path: readonly string[]): FoundFile {
+export function findPlugin(scope: Scope, { type, path }: Pick<Delegation, 'type' | 'path'>): FoundFile {
   if (type === '') {
     throw new CniError('internal', 'no plugin name provided');
   }
@@ -113,17 +113,17 @@ export function findPlugin(type: string, path: readonly string[]): FoundFile {
   if (path.length === 0) {
     throw new CniError('internal', 'no paths provided');
   }
-  const found = fileIn(path, type);
+  const found = fileIn(scope, path, type);
   if (found === undefined) {
     throw new CniError('internal', `failed to find plugin "${type}" in path [${path.join(' ')}]`);
   }
   return found;
 }
 
-function fileIn(path: readonly string[], type: string): FoundFile | undefined {
+function fileIn({ node }: Scope, path: readonly string[], type: string): FoundFile | undefined {
   for (const folder of path) {
     const file = join(folder, type);
-    const stats = statsOf(file);
+    const stats = node.glance(`plugin ${file}`, () => statsOf(file));
     if (stats?.isFile()) {
       return { file, stats };
     }

@@ -4,6 +4,7 @@ import { type Contention, NO_CONTENTION } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
 import { errnoError } from '../netlink/errno.ts';
 import { makeReadBuffer, openTransport, type ReadBuffer, type Transport } from '../netlink/transport.ts';
+import { Glances } from '../sys/glance.ts';
 import type { Native } from './native.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
@@ -221,6 +222,7 @@ export class OpenNamespaces {
   private readonly open = new Map<string, Shared>();
   private readonly contention: Contention;
   private readonly buffer = makeReadBuffer();
+  private readonly glances = new Glances();
 
   /**
    * @param native called on first use
@@ -265,7 +267,7 @@ export class OpenNamespaces {
   /** What is open already is told by its inode, which cannot be recycled while we hold it. */
   private knownAt(path: string): Shared | undefined {
     try {
-      return this.open.get(identityOf(statSync(path)));
+      return this.open.get(this.glances.at(path, () => identityOf(statSync(path))));
     } catch {
       return undefined; // opening it says why
     }

@@ -7,6 +7,7 @@ import { type OpenDatabase, openDatabase } from '../sys/database.ts';
 import { BLOCKING_DISK, type Disk, sharedDisk } from '../sys/disk.ts';
 import { type Executed, type Execution, execute } from '../sys/execute.ts';
 import { type BatchWork, Gatherer } from '../sys/gather.ts';
+import { Glances } from '../sys/glance.ts';
 import { KeyedMutex } from '../sys/keyed-mutex.ts';
 import { Shared, type Slot } from '../sys/shared.ts';
 
@@ -38,6 +39,8 @@ export interface Node {
    * @throws what `execute` throws
    */
   execute(execution: Execution, signal?: AbortSignal): Promise<Executed>;
+  /** Looks at something once in a turn of the event loop; see Glances. */
+  glance<T>(key: string, look: () => T): T;
   /** Batches what calls request at the same time; see Gatherer. */
   gather<I, O>(key: string, item: I, work: BatchWork<I, O>): Promise<O>;
   /** what makes records durable */
@@ -61,6 +64,7 @@ export interface NodeParts {
 /** The real node. What costs a system call is fetched on first use. */
 export function makeNode({ loadNative, servesMany = false, observe }: NodeParts): Node {
   const gatherer = new Gatherer();
+  const glances = new Glances();
   const shared = new Shared();
   let native: Native | undefined;
   let host: Netns | undefined;
@@ -83,6 +87,7 @@ export function makeNode({ loadNative, servesMany = false, observe }: NodeParts)
     openNetns: (path) => namespaces.at(path),
     livingNetns: listLivingNetns,
     execute,
+    glance: (key, look) => glances.at(key, look),
     gather: (key, item, work) => gatherer.gather(key, item, work),
     disk: servesMany ? sharedDisk() : BLOCKING_DISK,
     openDatabase,

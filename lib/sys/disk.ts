@@ -1,4 +1,4 @@
-import { close, fsync, fsyncSync, open } from 'node:fs';
+import { closeSync, fsync, fsyncSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { syncFolder } from './atomic-file.ts';
 import { Gatherer } from './gather.ts';
@@ -27,11 +27,11 @@ export function sharedDisk(): Disk {
   const sync = promisify(fsync);
   const syncFolderOnce = async (path: string): Promise<void> => {
     try {
-      const fd = await promisify(open)(path, 'r');
+      const fd = openSync(path, 'r');
       try {
         await sync(fd);
       } finally {
-        await promisify(close)(fd);
+        closeSync(fd);
       }
     } catch (error) {
       throw ioError('sync folder', path, error);

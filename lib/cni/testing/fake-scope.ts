@@ -50,6 +50,7 @@ function fakeNodeOf(parts: Partial<Node>): Node {
       bootId: 'this boot',
       livingNetns: () => [],
       openNetns: openingOf({}),
+      glance: (_, look) => look(),
       gather: (key, item, work) => gatherer.gather(key, item, work),
       disk: BLOCKING_DISK,
       openDatabase,
