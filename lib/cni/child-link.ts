@@ -8,6 +8,7 @@ import type { Netns } from '../netns/netns.ts';
 import { addressLink } from './addressed.ts';
 import type { AttachmentCall, Call, PodCall } from './call.ts';
 import { CniError } from './errors.ts';
+import { ipamRunsInProcess } from './ipam.ts';
 import { markOf } from './mark.ts';
 import type { Dns, Interface, Result } from './result.ts';
 import type { Scope } from './scope.ts';
@@ -67,7 +68,9 @@ export async function addChildLink<C extends ChildConf, A>(
   const asked: AskedLink<A> = { from, target: netns, plan };
   const made = (name: string): void =>
     undo.push(`delete link "${name}"`, (unending) => removeByName(unending, netns, kind, name));
-  const find = (name: string) => scope.findLink(netns, name);
+  // Once this call waits, the next network of the pod may start: not before one whose IPAM plugin is executed is done.
+  const find = (name: string) =>
+    ipamRunsInProcess(call, scope) ? scope.findLink(netns, name) : findLink(netns.netlink, name);
   const create = () => createLink(plan, { from, target: netns, token: tokenOf(call), made, find });
   const { index, name, mac } = await withReason(asked, refusals, 'creation', create);
   const link = { index, name, mark: markOf(call, scope.node.host) };

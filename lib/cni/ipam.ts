@@ -1,5 +1,12 @@
 import type { AttachmentCall, Call, Verb } from './call.ts';
-import { callDelegate, type Delegation, delegateTimeoutMs, foreseeDelegate, ownDelegate } from './delegate.ts';
+import {
+  callDelegate,
+  type Delegation,
+  delegateTimeoutMs,
+  foreseeDelegate,
+  ownDelegate,
+  runsInProcess,
+} from './delegate.ts';
 import { CniError, withPrefix } from './errors.ts';
 import { hostLocalAddresses } from './host-local.ts';
 import { type JsonObject, lookUp, textIn } from './json.ts';
@@ -56,6 +63,11 @@ export async function ipamForesee(call: Call<unknown>, scope: Scope): Promise<vo
   if (ipamType(call.document) !== '') {
     await foreseeDelegate(scope, delegationOf(call, 'ADD'));
   }
+}
+
+/** Does the IPAM plugin run inside this process, so that calls which wait for it can wait together? */
+export function ipamRunsInProcess(call: Call<unknown>, scope: Scope): boolean {
+  return runsInProcess(scope, ipamType(call.document), call.path, call.env);
 }
 
 /**

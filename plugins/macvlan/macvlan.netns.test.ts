@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../lib/cni/json.ts';
+import { overlap } from '../../lib/cni/overlap.ts';
 import type { Plugin } from '../../lib/cni/plugin.ts';
 import type { Result } from '../../lib/cni/result.ts';
 import { runPlugin } from '../../lib/cni/run.ts';
@@ -12,6 +13,7 @@ import { RTM_NEWLINK } from '../../lib/netlink/codec/link.ts';
 import { Conversation } from '../../lib/netlink/conversation.ts';
 import { NoAnswer } from '../../lib/netlink/errno.ts';
 import { openTransport, type Transport } from '../../lib/netlink/transport.ts';
+import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { FAILURE, failEachStep } from '../../lib/testing/failing.ts';
 import { ip, Lab, PARENT, stateOf } from '../../lib/testing/lab.ts';
 import { macvlan } from './plugin.ts';
@@ -103,6 +105,27 @@ function losingAnswersTo(type: number, limit: number) {
 }
 
 describe('macvlan ADD', () => {
+  it('of several networks at once leaves executed IPAM plugins in their order', async () => {
+    using lab = new Lab();
+    using folder = temporaryFolder();
+    const log = join(folder.path, 'log');
+    const answer = `{"cniVersion":"1.1.0","ips":[{"address":"192.0.2.5/24"}]}`;
+    const ipam = `#!/bin/sh\necho "$CNI_IFNAME begins" >>${log}\nsleep 0.05\necho "$CNI_IFNAME ends" >>${log}\necho '${answer}'\n`;
+    writeFileSync(join(folder.path, 'slow-ipam'), ipam, { mode: 0o755 });
+    const document = { cniVersion: '1.1.0', name: 'n', type: 'macvlan', master: PARENT, ipam: { type: 'slow-ipam' } };
+    const attach = (ifName: string) => (scope: Scope) => {
+      const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_NETNS: lab.podPath, CNI_IFNAME: ifName };
+      const invocation = {
+        env: { ...env, CNI_PATH: folder.path },
+        readStdin: () => Buffer.from(JSON.stringify(document)),
+      };
+      return runPlugin(macvlan as Plugin, invocation, scope);
+    };
+    const outcomes = await overlap(lab.scope(), ['net1', 'net2'].map(attach));
+    expect(outcomes).toMatchObject([{ value: { exitCode: 0 } }, { value: { exitCode: 0 } }]);
+    expect(readFileSync(log, 'utf8')).toBe('net1 begins\nnet1 ends\nnet2 begins\nnet2 ends\n');
+  });
+
   it('leaves nothing behind whichever of its steps fails', async () => {
     using lab = new Lab();
     using attachment = new Attachment(lab);
