@@ -1,7 +1,16 @@
 /** What plugins that give a pod a link on a parent do in another way than Go's, whatever the kind of the link. */
 import type { Difference } from '../contract/difference.ts';
 import type { Deviation } from './compare.ts';
-import { bothFailed, failed, isExit, isState, onlyGoFailed, onlyOursFailed, withoutMetrics } from './deviations.ts';
+import {
+  bothFailed,
+  failed,
+  isDelOfNoNetns,
+  isExit,
+  isState,
+  onlyGoFailed,
+  onlyOursFailed,
+  withoutMetrics,
+} from './deviations.ts';
 
 /**
  * @param kind of the links, which is the plugin's name too
@@ -127,10 +136,7 @@ export const childDifferences = <const Tier extends 'conformance' | 'vm'>(kind: 
       ours: 'DEL succeeds when CNI_NETNS is no network namespace and no other has the interface',
       go: 'fails',
       reason: 'a file is what a lost mount leaves, and a pod must be able to go',
-      covers: (deviation) =>
-        isExit(deviation, 'DEL') &&
-        onlyGoFailed(deviation) &&
-        /unknown FS magic|Error switching to ns .*: invalid argument/.test(deviation.go.message),
+      covers: isDelOfNoNetns,
     },
     {
       id: 'mark',

@@ -15,3 +15,9 @@ export const isState = ({ aspect }: Deviation): boolean => ['pod', 'sysctls', 'n
 
 export const withoutMetrics = ({ pod }: Step): string =>
   JSON.stringify({ ...pod, routes: pod.routes.map(({ metrics: _, ...route }) => route) });
+
+/** The path is there, and leads to something else than a network namespace. */
+export const isDelOfNoNetns = (deviation: Deviation): boolean =>
+  isExit(deviation, 'DEL') &&
+  onlyGoFailed(deviation) &&
+  /unknown FS magic|Error switching to ns .*: invalid argument/.test(deviation.go.message);
