@@ -120,7 +120,7 @@ describe('braid doctor', () => {
       writeFileSync(join(node.bin, 'rdma'), `${' '.repeat(99)}\n${`//#braid-${'0'.repeat(32)}`.padEnd(46)}\n`);
       await expectFound(node, 'warning', /come from 2 builds.*slow/, /braid install/);
       writeFileSync(join(node.confDir, '99-broken.conf'), '{');
-      await expectFound(node, 'fault', /^configuration ".*99-broken.conf" cannot be read/, /move it away/);
+      await expectFound(node, 'fault', /^cannot read configuration ".*99-broken.conf"/, /move it away/);
     }),
   );
 

@@ -72,7 +72,7 @@ describe('wrong usage', () => {
     ['lsit', 'unknown command "lsit", did you mean "list"?'],
     ['ipam chekc', 'unknown command "ipam chekc", did you mean "ipam check"?'],
     ['frobnicate', 'unknown command "frobnicate"'],
-    ['ipam', '"ipam" is several commands: "ipam check", "ipam export", "ipam import", "ipam show"'],
+    ['ipam', '"ipam" is a group of commands: "ipam check", "ipam export", "ipam import", "ipam show"'],
     ['gc --dryrun', 'unknown option "--dryrun", did you mean "--dry-run"?'],
     ['gc --wait', 'option "--wait" needs a value'],
     ['list everything', 'unexpected argument "everything"'],

@@ -7,7 +7,7 @@ import {
   ownDelegate,
   runsInProcess,
 } from './delegate.ts';
-import { CniError, withPrefix } from './errors.ts';
+import { CniError, messageOf } from './errors.ts';
 import { hostLocalAddresses } from './host-local.ts';
 import { type JsonObject, lookUp, textIn } from './json.ts';
 import { parseResult, parseStdout, type Result } from './result.ts';
@@ -107,6 +107,7 @@ function readResult(stdout: string, call: Call<unknown>): Result {
   try {
     return parseResult(parseStdout(stdout), call.version);
   } catch (error) {
-    throw withPrefix(`cannot use IPAM plugin "${ipamType(call.document)}"`, error);
+    const why = `cannot use IPAM plugin "${ipamType(call.document)}": ${messageOf(error)}`;
+    throw new CniError('internal', why, { cause: error }); // no fault of the configuration, whatever its code
   }
 }

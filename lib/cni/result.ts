@@ -95,7 +95,7 @@ export function parseStdout(stdout: string): JsonObject | undefined {
   try {
     value = parseJson(stdout);
   } catch (error) {
-    throw fail(messageOf(error));
+    throw fail(messageOf(error).replaceAll('\n', ' ')); // it quotes the text
   }
   if (value !== null && !isObject(value)) {
     throw fail('it is not an object');

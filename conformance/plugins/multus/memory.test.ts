@@ -94,7 +94,8 @@ describe.concurrent('multus DEL of records that are spoiled', () => {
         breakDisk(multus, 'c1');
         remove(multus, 'results');
       },
-      names: /cannot read ".*\/c1": EIO .*repair the configuration, or detach the pod by hand and remove ".*\/c1"/,
+      names:
+        /cannot read record ".*\/c1": EIO .*repair the configuration, or detach the pod by hand and remove ".*\/c1"/,
     },
     {
       what: 'a result that cannot be read, and the configuration, without scratch file',
