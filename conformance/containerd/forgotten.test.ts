@@ -43,7 +43,7 @@ describe.each(RUNTIMES)('$name', (programs) => {
       // containerd 1 keeps the sandbox, and will call DEL again; containerd 2 has forgotten it
       const isForgotten = Object.keys(await site.cri.list()).length === 0;
       expect(isForgotten).toBe(programs.name === 'containerd 2');
-      expect(await collect(site)).toMatch(/collected: 0 attachments/);
+      expect(await collect(site)).toMatch(/collected 0 attachments/);
       age(site.node.stateDir);
       expect(await collect(site)).toMatch(isForgotten ? /3 attachments of 1 container/ : /0 attachments/);
       await site.removeAll();

@@ -89,7 +89,9 @@ export class Site implements AsyncDisposable {
   async configure(plugins: Plugins): Promise<void> {
     const mark = `configuration-${++this.configurations}`;
     const part = join(this.confDir, 'part');
-    writeFileSync(part, JSON.stringify({ cniVersion: this.cniVersion, name: NETWORK, plugins, mark }));
+    const [first, ...others] = plugins; // a list has no key for anything else
+    const marked = [{ ...first, args: { mark } }, ...others];
+    writeFileSync(part, JSON.stringify({ cniVersion: this.cniVersion, name: NETWORK, plugins: marked }));
     renameSync(part, join(this.confDir, '10-node.conflist'));
     await until('the runtime to read its configuration', async () => {
       const { conditions, info } = await this.cri.status();
