@@ -68,7 +68,8 @@ describe('damage', () => {
     const path = join(folder.path, 'mixed');
     const pick = () => states[random.below(states.length)] ?? states[0];
     const outcomes = { refused: 0, given: 0 };
-    for (let round = 0; round < ROUNDS; round++) {
+    const isEnough = (): boolean => outcomes.refused > 20 && outcomes.given > 10; // some seeds draw few of one
+    for (let round = 0; round < ROUNDS || (!isEnough() && round < 10 * ROUNDS); round++) {
       const [database, log] = [pick(), pick()];
       const newest = database.at > log.at ? database : log;
       const sequence = random.below(3) === 0 ? log : newest;
@@ -90,8 +91,8 @@ describe('damage', () => {
         outcomes[given === undefined ? 'refused' : 'given']++;
       }
     }
-    expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(0);
-    expect(outcomes.given, `seed ${random.seed}`).toBeGreaterThan(0);
+    expect(outcomes.refused, `seed ${random.seed}`).toBeGreaterThan(20);
+    expect(outcomes.given, `seed ${random.seed}`).toBeGreaterThan(10);
   });
 
   it('is found when the log is deleted below a process that has it open', async () => {
