@@ -29,9 +29,6 @@ export async function warmUp(registry: Registry): Promise<void> {
   const folder = FOLDER;
   rmSync(folder, { recursive: true, force: true }); // of a build that was killed
   mkdirSync(folder, { mode: 0o700 });
-  const { poolSize } = Buffer;
-  // A small buffer that lives on would keep its whole pool in the snapshot: which one hangs on lengths of numbers.
-  Buffer.poolSize = 0;
   try {
     const bin = join(folder, 'bin');
     mkdirSync(bin);
@@ -53,7 +50,6 @@ export async function warmUp(registry: Registry): Promise<void> {
     }
     await resetTimers();
   } finally {
-    Buffer.poolSize = poolSize;
     rmSync(folder, { recursive: true });
   }
 }
