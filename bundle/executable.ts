@@ -11,6 +11,9 @@ import { beginWith } from './start.ts';
  */
 const FLAGS = ['--no-rehash-snapshot', '--disable-sigusr1', '--openssl-config=/dev/null'];
 
+/** The same bytes each time: functions do not age, and garbage is collected at the same moments (padding shows it). */
+const REPRODUCIBLE = ['--random-seed=1', '--no-flush-bytecode', '--predictable-gc-schedule', '--single-threaded-gc'];
+
 /** Bytes of a length field. */
 const SIZE = 8;
 
@@ -55,8 +58,7 @@ export function buildExecutable(workshop: string, code: string, native: Buffer):
   }
   const node = join(workshop, 'node');
   copyFileSync(process.execPath, node, constants.COPYFILE_FICLONE);
-  // Functions do not age: how old one is when the snapshot is taken hangs on when garbage was collected.
-  execFileSync(node, ['--random-seed=1', '--no-flush-bytecode', '--build-sea=sea.json'], {
+  execFileSync(node, [...REPRODUCIBLE, '--build-sea=sea.json'], {
     cwd: workshop,
     // Node writes padding of its structures into the snapshot: memory is zero when it is allocated.
     env: { PATH: '/usr/bin:/bin', MALLOC_PERTURB_: '255' },

@@ -16,7 +16,8 @@ import type { Transport } from './transport.ts';
 
 export type { Request } from './message.ts';
 
-const DEADLINE_MS = 5_000;
+/** Moves of many pods wait for one lock of the kernel, and each may take it half a second: this must never end one. */
+const DEADLINE_MS = 60_000;
 const DUMP_TRIES = 10;
 /** Idle sockets kept for reuse; more are closed. */
 const IDLE_SOCKETS = 4;
