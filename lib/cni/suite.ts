@@ -8,6 +8,8 @@ export type Registry = Readonly<Record<string, () => Promise<Plugin>>>;
 /** The plugins of this build, in this process and as files. */
 export interface Suite {
   readonly registry: Registry;
+  /** of this build; '' when it has no mark */
+  readonly mark: string;
   /**
    * Whether this file belongs to the suite, so that its plugin runs in this process.
    *
@@ -31,6 +33,7 @@ export function makeSuite(registry: Registry, marks: readonly Buffer[]): Suite {
   };
   return {
     registry,
+    mark: marks[0]?.toString().trim() ?? '',
     isOwnBuild: (path, given) => {
       const stats = marks.length === 0 ? undefined : (given ?? statSync(path, { throwIfNoEntry: false }));
       if (stats === undefined) {

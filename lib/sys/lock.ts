@@ -52,6 +52,31 @@ export class FileLock implements Disposable {
     return user.span('lock', () => FileLock.wait(user, path, options));
   }
 
+  /**
+   * @returns undefined when another call holds it
+   * @throws CniError ioFailure
+   */
+  static tryAcquire({ node }: Pick<LockUser, 'node'>, path: string): FileLock | undefined {
+    const turn = node.locks.tryAcquire(path);
+    if (turn === undefined) {
+      return undefined;
+    }
+    let fd = -1;
+    let isHeld = false;
+    try {
+      fd = open(path);
+      isHeld = tryLock(node.native, fd, path) && fstatSync(fd).nlink > 0;
+      return isHeld ? new FileLock(fd, turn, undefined) : undefined;
+    } finally {
+      if (!isHeld) {
+        if (fd >= 0) {
+          closeSync(fd);
+        }
+        turn[Symbol.dispose]();
+      }
+    }
+  }
+
   private static async wait(
     user: LockUser,
     path: string,

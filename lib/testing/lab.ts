@@ -46,7 +46,7 @@ export class Lab implements Disposable {
     const node = makeNode({ loadNative: () => this.native, ...parts });
     return makeScope({
       node: Object.create(node, { host: { value: node.openNetns(`/run/netns/${this.node}`) } }) as Node,
-      suite: { registry: loaders, isOwnBuild: () => true },
+      suite: { registry: loaders, mark: '', isOwnBuild: () => true },
       log: () => undefined,
     });
   }

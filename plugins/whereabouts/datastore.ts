@@ -106,11 +106,13 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
     reserve: (request) => {
       const { owner, protectOverlaps } = request;
       const asked = { ranges: namesOf(request.ranges), owners: [owner], protectOverlaps };
-      return ask({ asked, isLook: false, isRelease: false, plan: (pools) => planReservation(request, pools) });
+      const wish = { kind: 'reserve', reservation: request } as const;
+      return ask({ asked, isLook: false, isRelease: false, wish, plan: (pools) => planReservation(request, pools) });
     },
     release: (attachment, ranges) => {
       const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
-      return ask({ asked, isLook: false, isRelease: true, plan: (pools) => planRelease(attachment, pools) });
+      const wish = { kind: 'release', attachment } as const;
+      return ask({ asked, isLook: false, isRelease: true, wish, plan: (pools) => planRelease(attachment, pools) });
     },
     find: (attachment, ranges) => {
       const asked = lookingFor(attachment, namesOf(ranges));
@@ -157,12 +159,13 @@ function clusterStore(place: ClusterPlace, scope: Scope): Store {
 const measured = <T>(steps: readonly Step[], work: () => Promise<T>): Promise<T> =>
   steps[0]?.caller.span('store transaction', work) ?? work();
 
-type Question<T> = Omit<Step, 'plan'> & { plan(pools: Pools): Plan<T> };
+type Question<T> = Omit<Step, 'plan' | 'settle'> & { plan(pools: Pools): Plan<T> };
 
 async function answerOf<T>({ plan, ...step }: Question<T>, take: (step: Step) => Promise<void>): Promise<T> {
   const answers: T[] = []; // of each try; the last one was recorded
   await take({
     ...step,
+    settle: (answer) => answers.push(answer as T),
     plan: (pools) => {
       const { changes, answer } = plan(pools);
       answers.push(answer);

@@ -1,5 +1,6 @@
 import type { Scope } from '../../lib/cni/scope.ts';
 import type { AttachmentId, Change, Pools } from './pool.ts';
+import type { Wish } from './wish.ts';
 
 /** What a plan will ask about. An engine that must fetch whole pools fetches these, and no others. */
 export interface Asked {
@@ -31,6 +32,10 @@ export interface Step {
   readonly isRelease: boolean;
   /** @throws CniError when this step alone cannot be taken */
   plan(pools: Pools): readonly Change[];
+  /** What the plan is about, so that another process can take the step. */
+  readonly wish?: Wish;
+  /** Another process has taken it: what its plan answered. */
+  settle?(answer: unknown): void;
 }
 
 /** Pools as they were at one moment, and all that is needed to change them if they are still the same. */

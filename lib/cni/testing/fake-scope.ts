@@ -24,7 +24,7 @@ export interface FakeParts {
 /** A call on a machine where every lock is free and nothing else exists. */
 export function fakeScope(parts: FakeParts = {}): Scope {
   const { registry = {}, isOwnBuild = () => false, log = () => undefined, sleep, signal } = parts;
-  const suite: Suite = { registry, isOwnBuild };
+  const suite: Suite = { registry, mark: '', isOwnBuild };
   const scope = makeScope({ node: fakeNodeOf(parts.node ?? {}), suite, log, ...(signal && { signal }) });
   return sleep === undefined ? scope : scopeWith(scope, () => fakeClock(sleep));
 }

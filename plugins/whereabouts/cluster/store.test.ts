@@ -31,7 +31,7 @@ function node() {
       access: { open: async () => kube, [Symbol.dispose]: () => undefined },
       journal: new SqliteJournal(place, openDatabase, caller, () => clock.ms),
       contention: NO_CONTENTION,
-      turn: async () => ({ [Symbol.dispose]: () => undefined }),
+      turns: { serve: (steps, work) => work(steps) },
       log: caller.log,
     });
   const call = async (...steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> => {

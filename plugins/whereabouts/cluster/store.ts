@@ -11,9 +11,9 @@ import { isReserving } from './context.ts';
 import { type EngineParts, KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { KubeAccess } from './kube-access.ts';
+import { NodeQueue, type Turns } from './node-queue.ts';
 import { Requests } from './requests.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
-import { turnIn } from './turn.ts';
 
 /** Deletions of former calls that a call finishes besides its own work. */
 const MOST_OTHERS = 16;
@@ -28,7 +28,7 @@ export const openClusterStore = (place: ClusterPlace, scope: Scope): Store =>
     access: new KubeAccess(place),
     journal: new SqliteJournal(place, scope.node.openDatabase, scope),
     contention: contentionIn(place.dataDir),
-    turn: () => turnIn(place.dataDir, scope),
+    turns: new NodeQueue(place.dataDir, scope, JSON.stringify([scope.suite.mark, { ...place, networkName: '' }])),
     log: (line) => scope.log(line),
   });
 
@@ -36,8 +36,7 @@ interface Parts {
   readonly access: Pick<KubeAccess, 'open'> & Disposable;
   readonly journal: NodeJournal & Disposable;
   readonly contention: EngineParts['contention'];
-  /** waits for the node's turn, so that its calls do not get into each other's way */
-  readonly turn: (caller: Caller) => Promise<Disposable>;
+  readonly turns: Turns;
   /** troubles that fail no call */
   readonly log: (line: string) => void;
 }
@@ -62,7 +61,7 @@ export class ClusterStore implements Store {
     const { journal } = this.parts;
     const deletions = steps.filter(isDeletion);
     const isBuried = await this.attempt(() => journal.bury(deletions.flatMap(deletionsIn), UNDER_WAY));
-    const outcomes = await this.inTurn(steps, () => this.takeLiving(steps));
+    const outcomes = await this.parts.turns.serve(steps, (all) => this.takeLiving(all));
     const isDone = (step: Step): boolean => outcomes[steps.indexOf(step)]?.status === 'fulfilled';
     await this.attempt(() => journal.finish(deletions.filter(isDone).flatMap(deletionsIn)));
     const [caller] = steps.filter(isDone).map((step) => step.caller);
@@ -91,12 +90,6 @@ export class ClusterStore implements Store {
   [Symbol.dispose](): void {
     this.parts.journal[Symbol.dispose]();
     this.parts.access[Symbol.dispose]();
-  }
-
-  private async inTurn<T>(steps: readonly Step[], work: () => Promise<T>): Promise<T> {
-    const [first] = steps;
-    using _ = first === undefined || first.isLook ? undefined : await this.parts.turn(first.caller);
-    return await work();
   }
 
   /** An attachment that is added again is deleted first: what would be given back later would be its own by then. */

@@ -34,7 +34,12 @@ export class ClusterNode implements Disposable {
         },
         journal: new SqliteJournal({ dataDir: this.folder, kubeconfig }, openDatabase, this.caller),
         contention: contentionIn(this.folder),
-        turn: () => this.turns.acquire('node'),
+        turns: {
+          serve: async (steps, work) => {
+            using _ = await this.turns.acquire('node');
+            return await work(steps);
+          },
+        },
         log: this.caller.log,
       },
     );

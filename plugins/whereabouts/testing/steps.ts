@@ -31,6 +31,7 @@ export function reserving(
     asked: { ranges: namesOf(ranges), owners: [request.owner], protectOverlaps },
     isLook: false,
     isRelease: false,
+    wish: { kind: 'reserve', reservation: request },
     plan: (pools) => {
       const { answer, changes } = planReservation(request, pools);
       given.splice(0, given.length, ...answer.map(formatIp));
@@ -52,6 +53,7 @@ export function releasing(
     asked: { ranges, owners: [{ id, ifname, podref: '' }], protectOverlaps: false },
     isLook: false,
     isRelease: true,
+    wish: { kind: 'release', attachment: { id, ifname } },
     plan: (pools) => planRelease({ id, ifname }, pools).changes,
   };
 }
