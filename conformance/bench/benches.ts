@@ -33,6 +33,9 @@ export const BENCHES: readonly BenchEntry[] = [
     make: (tools) => warmManyPods(tools, 128, 16, 0.1, { add: 1500, del: 500 }),
   },
   { name: 'warm-loop', group: 'warm', make: warmLoop },
+  { name: 'cluster-128x16', group: 'cluster', make: clusterPods },
+  { name: 'cluster-peer', group: 'cluster', make: clusterPeer },
+  { name: 'cluster-held', group: 'cluster', make: clusterHeld },
   ...[1, 3, 8].map((networks) => ({
     name: `containerd-${networks}`,
     group: 'containerd',
@@ -273,6 +276,18 @@ async function warmLoop(tools: Tools): Promise<Bench> {
     ],
     part: 0.25,
   };
+}
+
+async function clusterPods(tools: Tools): Promise<Bench> {
+  return (await import('./cluster.ts')).clusterStorm(tools, { pods: 128, networks: 16 }, 70_000);
+}
+
+async function clusterPeer(tools: Tools): Promise<Bench> {
+  return (await import('./cluster.ts')).clusterPeer(tools, { pods: 32, networks: 4 });
+}
+
+async function clusterHeld(tools: Tools): Promise<Bench> {
+  return (await import('./cluster.ts')).clusterHeld(tools, 4000);
 }
 
 function multus(tools: Tools, networks: number, targets: { readonly add: number; readonly del: number }): Bench {

@@ -15,6 +15,8 @@ export interface PluginCall {
   readonly path: string;
   readonly pod: string;
   readonly ifName: string;
+  /** CNI_ARGS */
+  readonly args?: string;
 }
 
 export interface Timed {
@@ -27,12 +29,13 @@ interface Streams {
   readonly fds: readonly [number, number, number];
 }
 
-export const envOf = ({ verb, path, pod, ifName }: PluginCall): Readonly<Record<string, string>> => ({
+export const envOf = ({ verb, path, pod, ifName, args }: PluginCall): Readonly<Record<string, string>> => ({
   CNI_COMMAND: verb,
   CNI_CONTAINERID: pod,
   CNI_NETNS: netnsPath(pod),
   CNI_IFNAME: ifName,
   CNI_PATH: path,
+  ...(args === undefined ? {} : { CNI_ARGS: args }),
 });
 
 /**
@@ -103,6 +106,48 @@ export async function timeTogether(
     return { ms, stdouts: all.map(({ streams }) => readFileSync(streams.files[1], 'utf8')) };
   } finally {
     all.flatMap(({ streams }) => streams.fds).map(closeSync);
+  }
+}
+
+/**
+ * Several callers at once, each of whom makes its calls one after another.
+ *
+ * @throws Error with what the first that fails said, after all have ended
+ */
+export async function timeQueues(
+  queues: readonly (readonly PluginCall[])[],
+): Promise<{ readonly ms: number; readonly slowestMs: number }> {
+  const times: number[] = [];
+  const begin = performance.now();
+  const outcomes = await Promise.allSettled(
+    queues.map(async (queue) => {
+      for (const call of queue) {
+        const start = performance.now();
+        await called(call);
+        times.push(performance.now() - start);
+      }
+    }),
+  );
+  const ms = performance.now() - begin;
+  const failed = outcomes.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') {
+    throw failed.reason;
+  }
+  return { ms, slowestMs: Math.max(...times) };
+}
+
+async function called(call: PluginCall): Promise<void> {
+  const child = spawn(call.program, [], { env: envOf(call), stdio: ['pipe', 'pipe', 'pipe'] });
+  const said: Buffer[] = [];
+  child.stdout.on('data', (part: Buffer) => said.push(part));
+  child.stderr.on('data', (part: Buffer) => said.push(part));
+  child.stdin.end(JSON.stringify(call.conf));
+  const code = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  if (code !== 0) {
+    throw new Error(`${call.program} ${call.verb} of ${call.pod} failed (${code}): ${Buffer.concat(said)}`);
   }
 }
 

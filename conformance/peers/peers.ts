@@ -42,6 +42,13 @@ function counterparts(): readonly Peer[] {
   }));
 }
 
+/** For tests and benches with a real API server, which most runs are without: it takes minutes to build. */
+const WHEREABOUTS: Peer = {
+  name: 'whereabouts',
+  module: 'github.com/k8snetworkplumbingwg/whereabouts@v0.9.4',
+  path: 'cmd',
+};
+
 /** Where the Go programs are: BRAID_PEERS, or a folder that git ignores. */
 export const PEERS = process.env['BRAID_PEERS'] ?? join(ROOT, '.cache/peers');
 
@@ -51,8 +58,13 @@ export const PEERS = process.env['BRAID_PEERS'] ?? join(ROOT, '.cache/peers');
  * @returns the folder
  * @throws Error naming what to install when there is no Go
  */
-export function installPeers(): string {
-  const missing = [...COMPANIONS, ...counterparts()].filter(({ name }) => !existsSync(join(PEERS, name)));
+export const installPeers = (): string => install([...COMPANIONS, ...counterparts()]);
+
+/** The Go whereabouts; see installPeers. */
+export const installWhereabouts = (): string => install([WHEREABOUTS]);
+
+function install(peers: readonly Peer[]): string {
+  const missing = peers.filter(({ name }) => !existsSync(join(PEERS, name)));
   if (missing.length === 0) {
     return PEERS;
   }
