@@ -20,6 +20,8 @@ export interface Login {
   readonly token: string;
   /** of the context */
   readonly namespace?: string;
+  /** instead of the API server's own */
+  readonly url?: string;
 }
 
 export interface Cluster extends AsyncDisposable {
@@ -183,7 +185,7 @@ function clusterOf({ servers, folder, token, options, etcd, port, ...running }: 
     send,
     kubeconfig: (name, login = { token }) => {
       const path = join(folder, `${name}.kubeconfig`);
-      writeFileSync(path, kubeconfigText(url, join(folder, 'apiserver.crt'), login), { mode: 0o600 });
+      writeFileSync(path, kubeconfigText(login.url ?? url, join(folder, 'apiserver.crt'), login), { mode: 0o600 });
       return path;
     },
     restart: async (how = 'stop') => {

@@ -19,16 +19,22 @@ export interface Execution {
   readonly cwd?: string;
   /** SIGKILL after so many milliseconds, which is part of a scenario, not a time limit */
   readonly killAfterMs?: number;
+  /** gets what kills it, as soon as it runs */
+  readonly onStart?: (kill: () => void) => void;
 }
 
 /** What programs of the system need. */
 export const BASE_ENV: Env = { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
 /** Runs a program to its end, whatever its exit code. */
-export function execute(argv: readonly string[], { env, stdin, cwd, killAfterMs }: Execution = {}): Promise<Outcome> {
+export function execute(
+  argv: readonly string[],
+  { env, stdin, cwd, killAfterMs, onStart }: Execution = {},
+): Promise<Outcome> {
   const [program = '', ...args] = argv;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { env: env ?? BASE_ENV, ...(cwd === undefined ? {} : { cwd }), stdio: 'pipe' });
+    onStart?.(() => child.kill('SIGKILL'));
     const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     child.stdout.on('data', (chunk: Buffer) => output.stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => output.stderr.push(chunk));
