@@ -2,6 +2,7 @@ import type { Step } from '../engine.ts';
 import type { Change } from '../pool.ts';
 import type { Journal, JournalRow } from './journal.ts';
 import type { PoolState } from './pool-state.ts';
+import type { PoolTurns } from './pool-turns.ts';
 import type { Progress } from './progress.ts';
 import type { Requests } from './requests.ts';
 
@@ -11,6 +12,7 @@ export interface Try {
   readonly states: ReadonlyMap<string, ReadonlyMap<string, PoolState>>;
   readonly progress: Progress;
   readonly requests: Requests;
+  readonly turns: PoolTurns;
   /** for what must be done even when the transaction's own time is over */
   readonly lastRequests: () => Requests;
   readonly journal: Journal;

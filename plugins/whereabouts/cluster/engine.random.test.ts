@@ -5,9 +5,9 @@ import { GoModel } from '../testing/go-model.ts';
 import { MemoryJournal } from '../testing/memory-journal.ts';
 import { releasing, reserving } from '../testing/steps.ts';
 import { transact } from '../transact.ts';
-import { NO_CONTENTION } from './contention.ts';
 import { KubernetesEngine } from './engine.ts';
 import type { IpPool, IpReservation } from './objects.ts';
+import { NOTHING_RECENT } from './recent.ts';
 
 const MISHAPS: readonly Mishap[] = ['lost request', 'lost answer', 'late', 'refused', 429, 500, 504, 409];
 /** Ten thousand take a quarter of a minute: `RANDOM_CALLS=10000`. */
@@ -52,7 +52,8 @@ describe('reserving and releasing in a cluster', () => {
         engine: new KubernetesEngine({
           open: async () => api,
           journal,
-          contention: NO_CONTENTION,
+          contention: NOTHING_RECENT,
+          slow: NOTHING_RECENT,
           isStrict: index === 3,
         }),
       };

@@ -4,10 +4,10 @@ import { FakeKube, type Mishap, type Request } from '../testing/fake-kube.ts';
 import { MemoryJournal } from '../testing/memory-journal.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
 import { transact } from '../transact.ts';
-import { NO_CONTENTION } from './contention.ts';
 import { KubernetesEngine } from './engine.ts';
 import { type Journal, NO_JOURNAL } from './journal.ts';
 import { type IpPool, type IpReservation, poolObject, reservationObject } from './objects.ts';
+import { NOTHING_RECENT } from './recent.ts';
 
 const RANGE = '10.0.0.0/24';
 const OTHER = '10.0.0.0/28';
@@ -16,7 +16,13 @@ const OTHER = '10.0.0.0/28';
 function cluster({ journal = new MemoryJournal() as Journal, isStrict = false } = {}) {
   const kube = new FakeKube();
   const node = (own: Journal = journal) =>
-    new KubernetesEngine({ open: async () => kube, journal: own, contention: NO_CONTENTION, isStrict });
+    new KubernetesEngine({
+      open: async () => kube,
+      journal: own,
+      contention: NOTHING_RECENT,
+      slow: NOTHING_RECENT,
+      isStrict,
+    });
   const engine = node();
   const pool = (name = '10.0.0.0-24') =>
     kube.all<IpPool>('ippools').find(({ metadata }) => metadata.name === name)?.spec.allocations;
@@ -144,7 +150,13 @@ describe('ADD', () => {
     const { kube, add } = cluster();
     const far = reserving('a/b net1 id', [{ range: 'fd00::/16', range_start: 'fd00:1::' }]);
     const outcome = await transact(
-      new KubernetesEngine({ open: async () => kube, journal: NO_JOURNAL, contention: NO_CONTENTION, isStrict: false }),
+      new KubernetesEngine({
+        open: async () => kube,
+        journal: NO_JOURNAL,
+        contention: NOTHING_RECENT,
+        slow: NOTHING_RECENT,
+        isStrict: false,
+      }),
       [far.step],
     );
     expect(outcome).toMatchObject([{ status: 'rejected', reason: { code: 7 } }]);
@@ -366,7 +378,8 @@ describe('what the server answers', () => {
     const engine = new KubernetesEngine({
       open: async () => refusing,
       journal,
-      contention: NO_CONTENTION,
+      contention: NOTHING_RECENT,
+      slow: NOTHING_RECENT,
       isStrict: false,
     });
     await expect(transact(engine, [reserving('a/b net1 id', [RANGE]).step])).rejects.toMatchObject({
@@ -434,7 +447,8 @@ describe('DEL', () => {
       new KubernetesEngine({
         open: async () => slow,
         journal: one.journal,
-        contention: NO_CONTENTION,
+        contention: NOTHING_RECENT,
+        slow: NOTHING_RECENT,
         isStrict: false,
       }),
       [releasing('a/b net1 old')],

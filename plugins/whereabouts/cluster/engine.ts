@@ -1,4 +1,5 @@
 import type { KubeApi } from '../../../lib/kube/api.ts';
+import { randomBytes } from '../../../lib/sys/random.ts';
 import type { AskingOwner, Caller, Engine, Loaded, Step } from '../engine.ts';
 import type { Entry } from '../pool.ts';
 import { isReserving, type Try } from './context.ts';
@@ -6,7 +7,9 @@ import { findReservations } from './find-reservations.ts';
 import { attachmentKey, type Deleted, type Journal, type JournalRow } from './journal.ts';
 import { type LoadedPool, loadPools } from './load-pools.ts';
 import { PoolState } from './pool-state.ts';
+import { PoolTurns } from './pool-turns.ts';
 import { Progress } from './progress.ts';
+import type { Recent } from './recent.ts';
 import { Requests } from './requests.ts';
 import type { Stored, StoredPool } from './stored-pool.ts';
 import { Transaction } from './transaction.ts';
@@ -16,7 +19,9 @@ export interface EngineParts {
   readonly open: () => Promise<KubeApi>;
   readonly journal: Journal;
   /** Whether many are after the same addresses: what one call has seen is good for the next ones. */
-  readonly contention: { isRecent(): boolean; remember(): void };
+  readonly contention: Recent;
+  /** Whether changes of pools take long. */
+  readonly slow: Recent;
   /** A pool is changed only if nobody has changed anything of it. */
   readonly isStrict: boolean;
 }
@@ -37,7 +42,7 @@ export class KubernetesEngine implements Engine {
   }
 
   async load(steps: readonly Step[], before?: Loaded): Promise<Loaded> {
-    const { open, journal, contention, isStrict } = this.parts;
+    const { open, journal, contention, slow, isStrict } = this.parts;
     const caller = callerOf(steps);
     const progress =
       before instanceof Transaction ? before.one.progress : new Progress(steps, caller, contention.isRecent());
@@ -58,6 +63,7 @@ export class KubernetesEngine implements Engine {
       states: statesOf(loaded.pools, [...progress.intended, ...remembered], confsFor(steps, remembered)),
       progress,
       requests,
+      turns: new PoolTurns(api, caller, slow, newIdentity()),
       lastRequests: () => new Requests(api, caller, { deadline: caller.now() + LAST_MS, silenceMs: LAST_SILENCE_MS }),
       journal,
       remembered,
@@ -68,6 +74,8 @@ export class KubernetesEngine implements Engine {
     return new Transaction(one, loaded);
   }
 }
+
+const newIdentity = (): string => randomBytes(8).toString('hex');
 
 function callerOf([first]: readonly Step[]): Caller {
   if (first === undefined) {

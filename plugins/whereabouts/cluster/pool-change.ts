@@ -48,7 +48,9 @@ async function patch(one: Try, state: PoolState): Promise<'done' | 'conflict'> {
   const { pool } = state;
   const diffs = state.diffs();
   for (const body of patchesOf(pool, diffs, one.isStrict)) {
-    const outcome = await one.requests.patchPool(pool.name, body, pool.stored.length);
+    const outcome = await one.turns.during(pool.name, () =>
+      one.requests.patchPool(pool.name, body, pool.stored.length),
+    );
     if (outcome === 'missing') {
       return isOnlyRemoving(diffs) ? 'done' : 'conflict';
     }

@@ -7,8 +7,8 @@ import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 import type { Caller, Step } from '../engine.ts';
 import { FakeKube, type Mishap } from '../testing/fake-kube.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
-import { NO_CONTENTION } from './contention.ts';
 import { type IpPool, poolObject } from './objects.ts';
+import { NOTHING_RECENT } from './recent.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { ClusterStore } from './store.ts';
 
@@ -30,7 +30,8 @@ function node() {
     new ClusterStore(place, {
       access: { open: async () => kube, [Symbol.dispose]: () => undefined },
       journal: new SqliteJournal(place, openDatabase, caller, () => clock.ms),
-      contention: NO_CONTENTION,
+      contention: NOTHING_RECENT,
+      slow: NOTHING_RECENT,
       turns: { serve: (steps, work) => work(steps) },
       log: caller.log,
     });

@@ -6,12 +6,12 @@ import { LoadedPools } from '../loaded-pools.ts';
 import type { ClusterPlace } from '../place.ts';
 import { planRelease } from '../plan.ts';
 import { transact } from '../transact.ts';
-import { contentionIn } from './contention.ts';
 import { isReserving } from './context.ts';
 import { type EngineParts, KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { KubeAccess } from './kube-access.ts';
 import { NodeQueue, type Turns } from './node-queue.ts';
+import { recentIn } from './recent.ts';
 import { Requests } from './requests.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
@@ -27,7 +27,8 @@ export const openClusterStore = (place: ClusterPlace, scope: Scope): Store =>
   new ClusterStore(place, {
     access: new KubeAccess(place),
     journal: new SqliteJournal(place, scope.node.openDatabase, scope),
-    contention: contentionIn(place.dataDir),
+    contention: recentIn(place.dataDir, 'contended'),
+    slow: recentIn(place.dataDir, 'slow'),
     turns: new NodeQueue(place.dataDir, scope, JSON.stringify([scope.suite.mark, { ...place, networkName: '' }])),
     log: (line) => scope.log(line),
   });
@@ -36,6 +37,7 @@ interface Parts {
   readonly access: Pick<KubeAccess, 'open'> & Disposable;
   readonly journal: NodeJournal & Disposable;
   readonly contention: EngineParts['contention'];
+  readonly slow: EngineParts['slow'];
   readonly turns: Turns;
   /** troubles that fail no call */
   readonly log: (line: string) => void;
@@ -47,12 +49,13 @@ export class ClusterStore implements Store {
   private readonly engine: KubernetesEngine;
 
   constructor({ concurrency }: Pick<ClusterPlace, 'concurrency'>, parts: Parts) {
-    const { access, journal, contention, log } = parts;
+    const { access, journal, contention, slow, log } = parts;
     this.parts = parts;
     this.engine = new KubernetesEngine({
       open: () => access.open(),
       journal: forgiving(journal, log),
       contention,
+      slow,
       isStrict: concurrency === 'strict',
     });
   }

@@ -4,9 +4,19 @@ import { join } from 'node:path';
 /** A storm of pods lasts longer than one of them. */
 const RECENT_MS = 10_000;
 
-/** What the calls of a node know of each other: a file whose time says when many were last after the same addresses. */
-export const contentionIn = (folder: string, wallClock: () => number = Date.now) => {
-  const path = join(folder, 'contended');
+/** What the calls of a node have seen lately, and the next ones should know. */
+export interface Recent {
+  isRecent(): boolean;
+  remember(): void;
+}
+
+/**
+ * Files whose times say when something was last so.
+ *
+ * `contended`: many are after the same addresses; `slow`: changes of a pool take long
+ */
+export const recentIn = (folder: string, what: 'contended' | 'slow', wallClock: () => number = Date.now): Recent => {
+  const path = join(folder, what);
   return {
     isRecent: (): boolean => {
       try {
@@ -31,4 +41,4 @@ export const contentionIn = (folder: string, wallClock: () => number = Date.now)
 };
 
 /** Remembers nothing. */
-export const NO_CONTENTION = { isRecent: () => false, remember: () => undefined };
+export const NOTHING_RECENT: Recent = { isRecent: () => false, remember: () => undefined };
