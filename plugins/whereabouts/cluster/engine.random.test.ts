@@ -52,8 +52,7 @@ describe('reserving and releasing in a cluster', () => {
         engine: new KubernetesEngine({
           open: async () => api,
           journal,
-          contention: NOTHING_RECENT,
-          slow: NOTHING_RECENT,
+          recents: NOTHING_RECENT,
           isStrict: index === 3,
         }),
       };

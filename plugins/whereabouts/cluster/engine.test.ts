@@ -19,8 +19,7 @@ function cluster({ journal = new MemoryJournal() as Journal, isStrict = false } 
     new KubernetesEngine({
       open: async () => kube,
       journal: own,
-      contention: NOTHING_RECENT,
-      slow: NOTHING_RECENT,
+      recents: NOTHING_RECENT,
       isStrict,
     });
   const engine = node();
@@ -153,8 +152,7 @@ describe('ADD', () => {
       new KubernetesEngine({
         open: async () => kube,
         journal: NO_JOURNAL,
-        contention: NOTHING_RECENT,
-        slow: NOTHING_RECENT,
+        recents: NOTHING_RECENT,
         isStrict: false,
       }),
       [far.step],
@@ -378,8 +376,7 @@ describe('what the server answers', () => {
     const engine = new KubernetesEngine({
       open: async () => refusing,
       journal,
-      contention: NOTHING_RECENT,
-      slow: NOTHING_RECENT,
+      recents: NOTHING_RECENT,
       isStrict: false,
     });
     await expect(transact(engine, [reserving('a/b net1 id', [RANGE]).step])).rejects.toMatchObject({
@@ -447,8 +444,7 @@ describe('DEL', () => {
       new KubernetesEngine({
         open: async () => slow,
         journal: one.journal,
-        contention: NOTHING_RECENT,
-        slow: NOTHING_RECENT,
+        recents: NOTHING_RECENT,
         isStrict: false,
       }),
       [releasing('a/b net1 old')],

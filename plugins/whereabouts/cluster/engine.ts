@@ -9,7 +9,7 @@ import { type LoadedPool, loadPools } from './load-pools.ts';
 import { PoolState } from './pool-state.ts';
 import { PoolTurns } from './pool-turns.ts';
 import { Progress } from './progress.ts';
-import type { Recent } from './recent.ts';
+import type { Recents } from './recent.ts';
 import { Requests } from './requests.ts';
 import type { Stored, StoredPool } from './stored-pool.ts';
 import { Transaction } from './transaction.ts';
@@ -18,10 +18,7 @@ export interface EngineParts {
   /** opened when something is asked of it */
   readonly open: () => Promise<KubeApi>;
   readonly journal: Journal;
-  /** Whether many are after the same addresses: what one call has seen is good for the next ones. */
-  readonly contention: Recent;
-  /** Whether changes of pools take long. */
-  readonly slow: Recent;
+  readonly recents: Recents;
   /** A pool is changed only if nobody has changed anything of it. */
   readonly isStrict: boolean;
 }
@@ -42,12 +39,11 @@ export class KubernetesEngine implements Engine {
   }
 
   async load(steps: readonly Step[], before?: Loaded): Promise<Loaded> {
-    const { open, journal, contention, slow, isStrict } = this.parts;
+    const { open, journal, recents, isStrict } = this.parts;
     const caller = callerOf(steps);
-    const progress =
-      before instanceof Transaction ? before.one.progress : new Progress(steps, caller, contention.isRecent());
+    const progress = before instanceof Transaction ? before.one.progress : new Progress(steps, caller, recents);
     if (before !== undefined && progress.foreign.isContended) {
-      contention.remember();
+      recents('contended').remember();
     }
     const api = await open();
     const requests = new Requests(api, caller, progress.patience);
@@ -63,7 +59,7 @@ export class KubernetesEngine implements Engine {
       states: statesOf(loaded.pools, [...progress.intended, ...remembered], confsFor(steps, remembered)),
       progress,
       requests,
-      turns: new PoolTurns(api, caller, slow, newIdentity()),
+      turns: new PoolTurns(api, caller, recents('slow'), newIdentity()),
       lastRequests: () => new Requests(api, caller, { deadline: caller.now() + LAST_MS, silenceMs: LAST_SILENCE_MS }),
       journal,
       remembered,

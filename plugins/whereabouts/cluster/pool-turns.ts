@@ -53,11 +53,12 @@ export class PoolTurns {
     const isMine = this.isPossible && this.slow.isRecent() && (await this.take(path));
     const begin = this.caller.now();
     try {
-      return await change();
-    } finally {
+      const outcome = await change();
       if (this.caller.now() - begin > SLOW_MS) {
         this.slow.remember();
       }
+      return outcome;
+    } finally {
       if (isMine) {
         await this.write(path, [test('/spec/holderIdentity', this.identity), ...holder('')]);
       }

@@ -9,6 +9,7 @@ import { Foreign } from './foreign.ts';
 import type { Deleted, JournalRow } from './journal.ts';
 import type { Diff } from './patch.ts';
 import type { Freed } from './protection.ts';
+import type { Recents } from './recent.ts';
 import type { Patience } from './requests.ts';
 import type { StoredPool } from './stored-pool.ts';
 
@@ -29,6 +30,9 @@ export interface Refused {
 const LONGEST_MS = { release: 30_000, other: 60_000 };
 /** A release can be finished later, see the journal; who reserves waits for a server that is started anew. */
 const SILENCE_MS = { release: 3_000, other: 30_000 };
+/** … which the next release need not find out again. */
+const SHORT_SILENCE_MS = 300;
+
 /** What a transaction has done and found out, from its first try to its last. */
 export class Progress {
   readonly patience: Patience;
@@ -52,11 +56,13 @@ export class Progress {
   readonly foreign: Foreign;
   private readonly wanted: number;
 
-  constructor(steps: readonly Step[], caller: Caller, wasContended: boolean) {
-    this.foreign = new Foreign(wasContended);
+  constructor(steps: readonly Step[], caller: Caller, recents: Recents) {
+    this.foreign = new Foreign(recents('contended').isRecent());
     this.wanted = steps.filter(isReserving).length;
     const kind = steps.every(({ isRelease }) => isRelease) ? 'release' : 'other';
-    this.patience = { deadline: caller.now() + LONGEST_MS[kind], silenceMs: SILENCE_MS[kind] };
+    const isShort = kind === 'release' && recents('silent').isRecent();
+    const silenceMs = isShort ? SHORT_SILENCE_MS : SILENCE_MS[kind];
+    this.patience = { deadline: caller.now() + LONGEST_MS[kind], silenceMs };
   }
 
   /** What was held may have been released since, with its reservation. */

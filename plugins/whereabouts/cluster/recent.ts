@@ -4,19 +4,26 @@ import { join } from 'node:path';
 /** A storm of pods lasts longer than one of them. */
 const RECENT_MS = 10_000;
 
-/** What the calls of a node have seen lately, and the next ones should know. */
+/** Whether something was so a moment ago. */
 export interface Recent {
   isRecent(): boolean;
   remember(): void;
 }
 
 /**
- * Files whose times say when something was last so.
+ * What the calls of a node have seen lately, and the next ones should know.
  *
- * `contended`: many are after the same addresses; `slow`: changes of a pool take long
+ * `contended`: many are after the same addresses; `slow`: changes of a pool take long; `silent`: the server does not answer
  */
-export const recentIn = (folder: string, what: 'contended' | 'slow', wallClock: () => number = Date.now): Recent => {
-  const path = join(folder, what);
+export type Recents = (what: 'contended' | 'slow' | 'silent') => Recent;
+
+/** A file for each, whose time says when it was last so. */
+export const recentsIn =
+  (folder: string, wallClock?: () => number): Recents =>
+  (what) =>
+    recentIn(join(folder, what), wallClock);
+
+function recentIn(path: string, wallClock: () => number = Date.now): Recent {
   return {
     isRecent: (): boolean => {
       try {
@@ -38,7 +45,7 @@ export const recentIn = (folder: string, what: 'contended' | 'slow', wallClock: 
       }
     },
   };
-};
+}
 
 /** Remembers nothing. */
-export const NOTHING_RECENT: Recent = { isRecent: () => false, remember: () => undefined };
+export const NOTHING_RECENT: Recents = () => ({ isRecent: () => false, remember: () => undefined });

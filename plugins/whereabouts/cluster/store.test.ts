@@ -8,7 +8,7 @@ import type { Caller, Step } from '../engine.ts';
 import { FakeKube, type Mishap } from '../testing/fake-kube.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
 import { type IpPool, poolObject } from './objects.ts';
-import { NOTHING_RECENT } from './recent.ts';
+import { recentsIn } from './recent.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { ClusterStore } from './store.ts';
 
@@ -30,8 +30,7 @@ function node() {
     new ClusterStore(place, {
       access: { open: async () => kube, [Symbol.dispose]: () => undefined },
       journal: new SqliteJournal(place, openDatabase, caller, () => clock.ms),
-      contention: NOTHING_RECENT,
-      slow: NOTHING_RECENT,
+      recents: recentsIn(place.dataDir),
       turns: { serve: (steps, work) => work(steps) },
       log: caller.log,
     });
@@ -95,6 +94,24 @@ describe('DEL', () => {
       one.folder[Symbol.dispose]();
     },
   );
+
+  it('does not wait for a server again that was silent a moment ago', async () => {
+    const one = node();
+    for (const who of ['a', 'b', 'c']) {
+      await one.add(`lab/${who} net1 ${who}`);
+    }
+    one.isDown();
+    const waits: number[] = [];
+    for (const who of ['a', 'b', 'c']) {
+      const begin = one.clock.ms;
+      await one.del(`lab/${who} net1 ${who}`);
+      waits.push(one.clock.ms - begin);
+    }
+    const [first = 0, ...others] = waits;
+    expect(first).toBeGreaterThan(2000);
+    expect(Math.max(...others)).toBeLessThan(1500); // the last pause may be a long one
+    one.folder[Symbol.dispose]();
+  });
 
   it('of a container that nobody has heard of is finished later too', async () => {
     const one = node();

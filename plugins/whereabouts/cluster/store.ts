@@ -7,11 +7,11 @@ import type { ClusterPlace } from '../place.ts';
 import { planRelease } from '../plan.ts';
 import { transact } from '../transact.ts';
 import { isReserving } from './context.ts';
-import { type EngineParts, KubernetesEngine } from './engine.ts';
+import { KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { KubeAccess } from './kube-access.ts';
 import { NodeQueue, type Turns } from './node-queue.ts';
-import { recentIn } from './recent.ts';
+import { type Recents, recentsIn } from './recent.ts';
 import { Requests } from './requests.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
@@ -27,8 +27,7 @@ export const openClusterStore = (place: ClusterPlace, scope: Scope): Store =>
   new ClusterStore(place, {
     access: new KubeAccess(place),
     journal: new SqliteJournal(place, scope.node.openDatabase, scope),
-    contention: recentIn(place.dataDir, 'contended'),
-    slow: recentIn(place.dataDir, 'slow'),
+    recents: recentsIn(place.dataDir),
     turns: new NodeQueue(place.dataDir, scope, JSON.stringify([scope.suite.mark, { ...place, networkName: '' }])),
     log: (line) => scope.log(line),
   });
@@ -36,8 +35,7 @@ export const openClusterStore = (place: ClusterPlace, scope: Scope): Store =>
 interface Parts {
   readonly access: Pick<KubeAccess, 'open'> & Disposable;
   readonly journal: NodeJournal & Disposable;
-  readonly contention: EngineParts['contention'];
-  readonly slow: EngineParts['slow'];
+  readonly recents: Recents;
   readonly turns: Turns;
   /** troubles that fail no call */
   readonly log: (line: string) => void;
@@ -49,13 +47,12 @@ export class ClusterStore implements Store {
   private readonly engine: KubernetesEngine;
 
   constructor({ concurrency }: Pick<ClusterPlace, 'concurrency'>, parts: Parts) {
-    const { access, journal, contention, slow, log } = parts;
+    const { access, journal, recents, log } = parts;
     this.parts = parts;
     this.engine = new KubernetesEngine({
       open: () => access.open(),
       journal: forgiving(journal, log),
-      contention,
-      slow,
+      recents,
       isStrict: concurrency === 'strict',
     });
   }
@@ -162,7 +159,10 @@ export class ClusterStore implements Store {
     if (outcome.status === 'fulfilled' || step === undefined || !isDeletion(step)) {
       return outcome;
     }
-    const { log } = this.parts;
+    const { log, recents } = this.parts;
+    if (isTransient(outcome.reason)) {
+      recents('silent').remember();
+    }
     for (const deletion of deletionsIn(step)) {
       log(`${messageOf(outcome.reason)}: what container ${deletion.id} ${deletion.ifname} holds is given back later`);
     }

@@ -6,7 +6,7 @@ import { clockOf } from '../../../lib/sys/clock.ts';
 import { openDatabase } from '../../../lib/sys/database.ts';
 import { KeyedMutex } from '../../../lib/sys/keyed-mutex.ts';
 import { KubeAccess } from '../cluster/kube-access.ts';
-import { recentIn } from '../cluster/recent.ts';
+import { recentsIn } from '../cluster/recent.ts';
 import { SqliteJournal } from '../cluster/sqlite-journal.ts';
 import { ClusterStore } from '../cluster/store.ts';
 import type { Caller, Step } from '../engine.ts';
@@ -33,8 +33,7 @@ export class ClusterNode implements Disposable {
           [Symbol.dispose]: () => access[Symbol.dispose](),
         },
         journal: new SqliteJournal({ dataDir: this.folder, kubeconfig }, openDatabase, this.caller),
-        contention: recentIn(this.folder, 'contended'),
-        slow: recentIn(this.folder, 'slow'),
+        recents: recentsIn(this.folder),
         turns: {
           serve: async (steps, work) => {
             using _ = await this.turns.acquire('node');
