@@ -180,6 +180,8 @@ export async function clusterHeld(tools: Tools, held: number): Promise<Bench> {
   const place = await openPlace(tools);
   const full = newRange();
   await fill(place, full, held);
+  const { ownWork } = await import('./warm-cluster.ts');
+  const own = ownWork(place.kubeconfig, full);
   const lines = (['add', 'del'] as const).map((verb) => ({
     title: `${verb.toUpperCase()}, ${held} ÷ 0 held`,
     ours: ['full', verb] as const,
@@ -190,9 +192,16 @@ export async function clusterHeld(tools: Tools, held: number): Promise<Bench> {
   return {
     name: 'cluster-held',
     about: `one address of a pool of ${held} entries ÷ of an empty one, whole processes`,
-    subjects: { full: oneAddress(place, full), empty: oneAddress(place, newRange()) },
-    lines,
-    close: async () => place.cluster[Symbol.asyncDispose](),
+    subjects: { full: oneAddress(place, full), empty: oneAddress(place, newRange()), own },
+    lines: [
+      ...lines,
+      { ...line('own', 'add', `of ADD with ${held} held: processor time of ours, started before`), target: 20 },
+      line('own', 'del', `of DEL with ${held} held: processor time of ours, started before`),
+    ],
+    close: async () => {
+      own.close();
+      await place.cluster[Symbol.asyncDispose]();
+    },
   };
 }
 
