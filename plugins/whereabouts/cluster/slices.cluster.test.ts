@@ -21,7 +21,7 @@ interface Pool {
 
 describe.each<readonly [Variant, Concurrency]>([
   ['ours', 'cas'],
-  ['go', 'strict'],
+  ['go', 'lease'],
 ])('nodes with slices, CRDs of kind %s, %s', (variant, concurrency) => {
   let cluster: Cluster;
   let kubeconfig: string;
