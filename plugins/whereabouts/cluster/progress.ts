@@ -9,7 +9,7 @@ import { Foreign } from './foreign.ts';
 import type { Deleted, JournalRow } from './journal.ts';
 import type { Diff } from './patch.ts';
 import type { Freed } from './protection.ts';
-import type { Recents } from './recent.ts';
+import { NOTHING_RECENT, type Recents } from './recent.ts';
 import type { Patience } from './requests.ts';
 import type { StoredPool } from './stored-pool.ts';
 
@@ -32,6 +32,15 @@ const LONGEST_MS = { release: 30_000, other: 60_000 };
 const SILENCE_MS = { release: 3_000, other: 30_000 };
 /** … which the next release need not find out again. */
 const SHORT_SILENCE_MS = 300;
+
+export function patienceFor(
+  kind: keyof typeof LONGEST_MS,
+  { now }: Pick<Caller, 'now'>,
+  recents: Recents = NOTHING_RECENT,
+): Patience {
+  const isShort = kind === 'release' && recents('silent').isRecent();
+  return { deadline: now() + LONGEST_MS[kind], silenceMs: isShort ? SHORT_SILENCE_MS : SILENCE_MS[kind] };
+}
 
 /** What a transaction has done and found out, from its first try to its last. */
 export class Progress {
@@ -59,10 +68,7 @@ export class Progress {
   constructor(steps: readonly Step[], caller: Caller, recents: Recents) {
     this.foreign = new Foreign(recents('contended').isRecent());
     this.wanted = steps.filter(isReserving).length;
-    const kind = steps.every(({ isRelease }) => isRelease) ? 'release' : 'other';
-    const isShort = kind === 'release' && recents('silent').isRecent();
-    const silenceMs = isShort ? SHORT_SILENCE_MS : SILENCE_MS[kind];
-    this.patience = { deadline: caller.now() + LONGEST_MS[kind], silenceMs };
+    this.patience = patienceFor(steps.every(({ isRelease }) => isRelease) ? 'release' : 'other', caller, recents);
   }
 
   /** What was held may have been released since, with its reservation. */

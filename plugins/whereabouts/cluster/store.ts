@@ -1,18 +1,20 @@
 import { CniError, CODES, messageOf } from '../../../lib/cni/errors.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import { mapInTurn } from '../../../lib/sys/in-turn.ts';
-import type { Caller, Step, Store } from '../engine.ts';
+import type { Caller, Slices, Step, Store } from '../engine.ts';
 import { LoadedPools } from '../loaded-pools.ts';
-import type { ClusterPlace } from '../place.ts';
+import { type ClusterPlace, DEFAULT_TIMING } from '../place.ts';
 import { planRelease } from '../plan.ts';
 import { transact } from '../transact.ts';
 import { isReserving } from './context.ts';
 import { KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { KubeAccess } from './kube-access.ts';
+import { Leases, type Leasing, servedDuring, withoutLeases } from './leases.ts';
 import { NodeQueue, type Turns } from './node-queue.ts';
 import { type Recents, recentsIn } from './recent.ts';
 import { Requests } from './requests.ts';
+import { type SlicesParts, slicesIn } from './slices.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
 /** Deletions of former calls that a call finishes besides its own work. */
@@ -23,12 +25,16 @@ const UNDER_WAY = { afterMs: 35_000, isUnderWay: true } as const;
 
 const PROBE_MS = 5000;
 
-export const openClusterStore = (place: ClusterPlace, scope: Scope): Store =>
+export const openClusterStore = (place: ClusterPlace, scope: Scope): ClusterStore =>
   new ClusterStore(place, {
     access: new KubeAccess(place),
     journal: new SqliteJournal(place, scope.node.openDatabase, scope),
     recents: recentsIn(place.dataDir),
-    turns: new NodeQueue(place.dataDir, scope, JSON.stringify([scope.suite.mark, { ...place, networkName: '' }])),
+    turns: new NodeQueue(
+      place.dataDir,
+      scope,
+      JSON.stringify([scope.suite.mark, { ...place, networkName: '', slices: undefined }]),
+    ),
     log: (line) => scope.log(line),
   });
 
@@ -45,15 +51,19 @@ interface Parts {
 export class ClusterStore implements Store {
   private readonly parts: Parts;
   private readonly engine: KubernetesEngine;
+  private readonly leasing: Leasing;
+  private readonly reading: SlicesParts['reading'] = new Map();
 
-  constructor({ concurrency }: Pick<ClusterPlace, 'concurrency'>, parts: Parts) {
+  constructor({ concurrency, lease = DEFAULT_TIMING }: Pick<ClusterPlace, 'concurrency' | 'lease'>, parts: Parts) {
     const { access, journal, recents, log } = parts;
+    const open = () => access.open();
     this.parts = parts;
+    this.leasing = concurrency === 'lease' ? new Leases(open, lease) : withoutLeases(open);
     this.engine = new KubernetesEngine({
-      open: () => access.open(),
+      open: () => this.leasing.open(),
       journal: forgiving(journal, log),
       recents,
-      isStrict: concurrency === 'strict',
+      isStrict: concurrency !== 'cas',
     });
   }
 
@@ -61,7 +71,9 @@ export class ClusterStore implements Store {
     const { journal } = this.parts;
     const deletions = steps.filter(isDeletion);
     const isBuried = await this.attempt(() => journal.bury(deletions.flatMap(deletionsIn), UNDER_WAY));
-    const outcomes = await this.parts.turns.serve(steps, (all) => this.takeLiving(all));
+    const outcomes = await this.parts.turns.serve(steps, (all) =>
+      servedDuring(this.leasing, all, () => this.takeLiving(all)),
+    );
     const isDone = (step: Step): boolean => outcomes[steps.indexOf(step)]?.status === 'fulfilled';
     await this.attempt(() => journal.finish(deletions.filter(isDone).flatMap(deletionsIn)));
     const [caller] = steps.filter(isDone).map((step) => step.caller);
@@ -85,6 +97,15 @@ export class ClusterStore implements Store {
     for (const line of await this.waiting()) {
       log(line);
     }
+  }
+
+  async slices({ networkName, slices: slicing }: ClusterPlace, caller: Caller): Promise<Slices> {
+    const { access, journal, log } = this.parts;
+    if (slicing === undefined) {
+      throw new TypeError('ranges have no slices');
+    }
+    const known = { open: () => access.open(), journal: forgiving(journal, log), reading: this.reading };
+    return slicesIn({ ...known, caller, networkName, slicing });
   }
 
   [Symbol.dispose](): void {
@@ -178,11 +199,9 @@ export class ClusterStore implements Store {
     if (due.length === 0) {
       return;
     }
+    const steps = due.map((deletion) => stepOf(deletion, caller));
     try {
-      await transact(
-        this.engine,
-        due.map((deletion) => stepOf(deletion, caller)),
-      );
+      await this.leasing.during(steps, () => transact(this.engine, steps));
       await journal.finish(due);
     } catch (error) {
       await journal.postpone(due);
