@@ -61,7 +61,11 @@ const ipam = {
     object(bounds),
     'more ranges, each with range, range_start, range_end and exclude: one address of each is given, in this order',
   ),
-  gateway: text('given with every address of its own family; not reserved, so exclude it'),
+  small_subnets: flag(
+    'also use ranges of one or two addresses (/31 and /32, /127 and /128), all of them; else they are refused',
+  ),
+  gateway: text('given with every address of its own family; not reserved, so exclude it, or set reserve_gateway'),
+  reserve_gateway: flag('never hand out the gateway'),
   addresses: list(
     object({ address: text('an address with its prefix length'), gateway: text('its gateway') }),
     'static addresses, given after those of the ranges and not reserved',

@@ -223,6 +223,26 @@ describe('a configuration with nothing to give', () => {
   });
 });
 
+describe('keys that are off by default', () => {
+  it('small_subnets uses both addresses of a rail', async () => {
+    using plugin = nodeWithStore();
+    const rail = { ipRanges: [{ range: '10.0.0.0/31' }, { range: 'fd00::/127' }], small_subnets: true };
+    const add = async (id: string) => (await plugin.call('ADD', rail, { env: attachment(id) })).ips;
+    expect(await add('a')).toEqual([{ address: '10.0.0.0/31' }, { address: 'fd00::/127' }]);
+    expect(await add('b')).toEqual([{ address: '10.0.0.1/31' }, { address: 'fd00::1/127' }]);
+    expect((await plugin.call('ADD', rail, { env: attachment('c') })).msg).toContain('Could not allocate IP in range');
+    expect((await plugin.call('ADD', { range: '10.0.0.0/31' })).code).toBe(7);
+    expect(plugin.node.stderr).toEqual([]);
+  });
+
+  it('reserve_gateway keeps the gateway from pods', async () => {
+    using plugin = nodeWithStore();
+    const ipam = { ...FOUR, gateway: '10.0.0.1', reserve_gateway: true };
+    expect((await plugin.call('ADD', ipam)).ips).toEqual([{ address: '10.0.0.2/24', gateway: '10.0.0.1' }]);
+    expect(plugin.node.stderr).toEqual([]);
+  });
+});
+
 describe('what nobody can have meant', () => {
   it.each([
     [{ ...FOUR, subnet: '10.9.0.0/24' }, ['"subnet" is a key of host-local: write "range"']],

@@ -121,6 +121,8 @@ describe('readSettings', () => {
       { ipRanges: [{ range: '10.0.0.0/24', exclude: '10.0.0.1' }] },
       'cannot use "ipam.ipRanges.0.exclude": "10.0.0.1" is not a list',
     ],
+    [{ reserve_gateway: 1 }, 'cannot use "ipam.reserve_gateway": 1 is not a boolean'],
+    [{ small_subnets: 'yes' }, 'cannot use "ipam.small_subnets": "yes" is not a boolean'],
     [{ routes: [{ dst: 'x' }] }, 'cannot read "routes[0].dst": "x" is not a CIDR address'],
   ])('refuses the type of %o', (keys, message) => {
     expect(() => ipam(keys as JsonObject)).toThrow(expect.objectContaining({ code: 7, message }));
