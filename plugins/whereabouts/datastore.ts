@@ -5,6 +5,7 @@ import { Joiner } from '../../lib/sys/joiner.ts';
 import type { Slot } from '../../lib/sys/shared.ts';
 import { EmbeddedStore } from './embedded/store.ts';
 import type { Asked, Step, Store } from './engine.ts';
+import { fullnessAfter, fullnessOf } from './fullness.ts';
 import type { ClusterPlace, StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
 import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
@@ -15,9 +16,10 @@ export interface Datastore {
   /**
    * One address of every range, in their order; all or none.
    *
+   * @param warn is told of ranges that have few addresses left then
    * @throws CniError internal when a range is exhausted; tryAgainLater, ioFailure
    */
-  reserve(request: Reservation): Promise<readonly Ip[]>;
+  reserve(request: Reservation, warn?: (text: string) => void): Promise<readonly Ip[]>;
 
   /**
    * Frees all that the attachment holds; nothing held is no failure.
@@ -35,6 +37,9 @@ export interface Datastore {
     ranges: readonly ConfiguredRange[],
     valid: readonly AttachmentId[],
   ): Promise<readonly Held[]>;
+
+  /** What is to be told of ranges that have few addresses left: one phrase each. */
+  fullness(ranges: readonly ConfiguredRange[], protectOverlaps: boolean): Promise<readonly string[]>;
 
   /** All that is held, by range: for people. */
   pools(): Promise<readonly Pool[]>;
@@ -103,10 +108,16 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
   const look = <T>(question: (pools: Pools) => T): Promise<T> =>
     ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
   return {
-    reserve: (request) => {
-      const { owner, protectOverlaps } = request;
-      const asked = { ranges: namesOf(request.ranges), owners: [owner], protectOverlaps };
-      return ask({ asked, isLook: false, isRelease: false, plan: (pools) => planReservation(request, pools) });
+    reserve: async (request, warn = () => undefined) => {
+      const { owner, ranges, protectOverlaps } = request;
+      const asked = { ranges: namesOf(ranges), owners: [owner], protectOverlaps };
+      const plan = (pools: Pools) => {
+        const { changes, answer } = planReservation(request, pools);
+        return { changes, answer: { given: answer, few: fullnessAfter(ranges, protectOverlaps, pools, changes) } };
+      };
+      const { given, few } = await ask({ asked, isLook: false, isRelease: false, plan });
+      few.forEach(warn);
+      return given;
     },
     release: (attachment, ranges) => {
       const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
@@ -121,6 +132,11 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
       const asked = { ranges: namesOf(ranges), owners: [], protectOverlaps: false };
       const plan = (pools: Pools) => planCollection(network, ranges, valid, pools);
       return ask({ asked, isLook: false, isRelease: true, plan });
+    },
+    fullness: (ranges, protectOverlaps) => {
+      const asked = { ranges: namesOf(ranges), owners: [], protectOverlaps };
+      const plan = (pools: Pools) => ({ changes: [], answer: fullnessOf(ranges, protectOverlaps, pools) });
+      return ask({ asked, isLook: true, isRelease: false, plan });
     },
     pools: async () => poolsOf(await look((pools) => pools.all())),
     networks: () => look((pools) => pools.networks()),

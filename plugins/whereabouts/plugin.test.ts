@@ -243,6 +243,31 @@ describe('keys that are off by default', () => {
   });
 });
 
+describe('a range that is nearly full', () => {
+  const SMALL = { range: '10.0.0.0/28' };
+  const fill = async (plugin: ReturnType<typeof nodeWithStore>, count: number) => {
+    for (let at = 0; at < count; at++) {
+      await plugin.call('ADD', SMALL, { env: attachment(`id${at}`) });
+    }
+  };
+
+  it('is told of by ADD and STATUS, and fails neither', async () => {
+    using plugin = nodeWithStore();
+    await fill(plugin, 11);
+    expect(await plugin.call('STATUS', SMALL, { version: '1.1.0' })).toEqual({ exitCode: 0 });
+    expect(plugin.node.stderr).toEqual([]);
+    await fill(plugin, 13);
+    const text = (count: number) => `range 10.0.0.0/28 is nearly full: ${count} of 14 addresses are taken`;
+    expect(plugin.node.stderr).toEqual([text(12), text(13)]);
+    expect(await plugin.call('STATUS', SMALL, { version: '1.1.0' })).toEqual({ exitCode: 0 });
+    expect(plugin.node.stderr.splice(0)).toEqual([text(12), text(13), text(13)]);
+    await plugin.call('ADD', { ...SMALL, log_level: 'panic' }, { env: attachment('last') });
+    expect(plugin.node.stderr).toEqual([]);
+    await plugin.call('STATUS', SMALL, { version: '1.1.0' });
+    expect(plugin.node.stderr).toEqual(['range 10.0.0.0/28 is full: all 14 addresses are taken']);
+  });
+});
+
 describe('what nobody can have meant', () => {
   it.each([
     [{ ...FOUR, subnet: '10.9.0.0/24' }, ['"subnet" is a key of host-local: write "range"']],

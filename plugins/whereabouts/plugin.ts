@@ -38,7 +38,7 @@ async function add(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<Result
   const settings = readSettings(call);
   return withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const dynamic = await reserve(settings, store);
+    const dynamic = await reserve(settings, store, log);
     log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
     return resultOf(settings, dynamic);
   });
@@ -72,11 +72,17 @@ async function check(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<void
 }
 
 async function status(call: NetworkCall<WhereaboutsConf>, scope: Scope): Promise<void> {
-  await withStore(readSettings(call), scope, async (store) => {
+  const { ranges, protectOverlaps, ...settings } = readSettings(call);
+  await withStore(settings, scope, async (store, log) => {
     try {
       await store.probe();
     } catch (error) {
       throw new CniError('notAvailable', messageOf(error), { cause: error });
+    }
+    try {
+      (await store.fullness(ranges, protectOverlaps)).forEach(log.warn);
+    } catch (error) {
+      log.warn(messageOf(error));
     }
   });
 }
@@ -121,7 +127,7 @@ const storeScope = (scope: Scope, log: Log): Scope =>
   }));
 
 /** Static addresses alone need no store. */
-async function reserve(settings: Settings, store: Datastore): Promise<readonly Ip[]> {
+async function reserve(settings: Settings, store: Datastore, { warn }: Log): Promise<readonly Ip[]> {
   const { place, owner, ranges, protectOverlaps } = settings;
   if (ranges.length === 0) {
     return [];
@@ -131,7 +137,7 @@ async function reserve(settings: Settings, store: Datastore): Promise<readonly I
     throw new CniError('badEnv', 'cannot reserve an address of the cluster: CNI_ARGS have no pod name (K8S_POD_NAME)');
   }
   try {
-    return await store.reserve({ owner, ranges, protectOverlaps });
+    return await store.reserve({ owner, ranges, protectOverlaps }, warn);
   } catch (error) {
     throw withPrefix('error at storage engine', error);
   }

@@ -88,6 +88,8 @@ export interface Pools {
   holdersIn(search: Pick<Search, 'range' | 'window' | 'isAcross'>, most: number): Holders;
   /** @returns undefined when there is none */
   lowestFree(search: Search): Ip | undefined;
+  /** What should be known of a pool as it is stored: one phrase each. */
+  remarks?(range: string): readonly string[];
 }
 
 export interface Holders {

@@ -136,6 +136,13 @@ export const DIFFERENCES = [
     shownBy: 'conformance',
   },
   {
+    id: 'nearly-full',
+    ours: 'a range with few addresses left is told of on stderr, and in STATUS',
+    go: 'nothing is said',
+    reason: 'a full range stops pods',
+    shownBy: 'conformance',
+  },
+  {
     id: 'silent',
     ours: 'stderr is empty when nothing is wrong',
     go: 'each step is on stderr',
