@@ -4,7 +4,7 @@ import { lookUp } from '../../lib/cni/json.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
 import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
-import { formatCidr } from '../../lib/net/cidr.ts';
+import { contains, formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
@@ -128,7 +128,7 @@ const storeScope = (scope: Scope, log: Log): Scope =>
 
 /** Static addresses alone need no store. */
 async function reserve(settings: Settings, store: Datastore, { warn }: Log): Promise<readonly Ip[]> {
-  const { place, owner, ranges, protectOverlaps } = settings;
+  const { place, owner, ranges } = settings;
   if (ranges.length === 0) {
     return [];
   }
@@ -137,16 +137,20 @@ async function reserve(settings: Settings, store: Datastore, { warn }: Log): Pro
     throw new CniError('badEnv', 'cannot reserve an address of the cluster: CNI_ARGS have no pod name (K8S_POD_NAME)');
   }
   try {
-    return await store.reserve({ owner, ranges, protectOverlaps }, warn);
+    return await store.reserve(settings, warn);
   } catch (error) {
     throw withPrefix('error at storage engine', error);
   }
 }
 
-function resultOf({ ranges, gateway, statics, routes, dns }: Settings, dynamic: readonly Ip[]): Result {
+function resultOf(settings: Settings, dynamic: readonly Ip[]): Result {
+  const { ranges, gateway, requested, requestedGateways, statics, routes, dns } = settings;
   const ips = ranges.flatMap(({ cidr }, index) => {
     const ip = dynamic[index];
-    const own = gateway !== undefined && gateway.family === cidr.ip.family ? { gateway: formatIp(gateway) } : {};
+    const isRequested = requested.some((one) => ip !== undefined && sameIp(one.ip, ip));
+    const other = isRequested ? requestedGateways.findLast((one) => contains(cidr, one)) : undefined;
+    const via = other ?? gateway;
+    const own = via !== undefined && via.family === cidr.ip.family ? { gateway: formatIp(via) } : {};
     return ip === undefined ? [] : [{ address: formatCidr({ ip, prefix: cidr.prefix }), ...own }];
   });
   return { interfaces: [], ips: [...ips, ...statics], routes, dns };

@@ -59,6 +59,8 @@ export interface Search {
   readonly owner: AttachmentId;
   /** taken as well */
   readonly besides: readonly Ip[];
+  /** the lowest from here on, and only then that of the whole window */
+  readonly from?: bigint | undefined;
 }
 
 /** The pools of one network, as far as a plan has said that it will ask about them. Answers are lowest address first. */

@@ -1,6 +1,6 @@
 import { CniError } from '../../../lib/cni/errors.ts';
 import { formatIp, type Ip, sameIp } from '../../../lib/net/ip.ts';
-import { includes, lowestFree, type Range } from '../../../lib/net/range.ts';
+import { includes, lowestFree, type Range, rangeFrom } from '../../../lib/net/range.ts';
 import { NotYet } from '../engine.ts';
 import { LARGEST_KEY } from '../names.ts';
 import {
@@ -110,8 +110,8 @@ export class ClusterPools implements Pools {
       return claimed;
     }
     const from = { ...readable, first: this.firstNotHeld(search, readable, isHeld) };
-    const start = this.startIn(from);
-    const value = lowestFree({ ...from, first: start }, excluded, isTaken) ?? lowestFree(from, excluded, isTaken);
+    const start = rangeFrom(from, search.from ?? this.startIn(from));
+    const value = lowestFree(start, excluded, isTaken) ?? lowestFree(from, excluded, isTaken);
     if (value === undefined && isAcross && this.findings.mayChange()) {
       throw new NotYet();
     }
