@@ -97,7 +97,7 @@ function planRequested(
   }
   const what = `cannot give ${formatIp(ip)}, which ${source} asks for`;
   const others = pools.holdersOf(ip).filter((one) => one !== held && (protectOverlaps || one.range === name));
-  const [other] = others.filter(({ entry }) => holderText(entry) !== '');
+  const other = others.find(({ entry }) => entry.podref !== '' || entry.id !== '');
   if (other === undefined) {
     throw new CniError('tryAgainLater', `${what}: it is being given to somebody else, or given back`);
   }
@@ -230,8 +230,7 @@ function holdersText(name: string, { some, count }: Holders): string {
   return `held by ${named}; "braid ipam show ${name} --json" lists them, "braid ipam check" finds leaks`;
 }
 
-const holderText = ({ id, podref, ifname }: Entry): string =>
-  podref === '' && id === '' ? ifname : `${podref || `container ${id}`} ${ifname}`.trimEnd();
+const holderText = ({ id, podref, ifname }: Entry): string => `${podref || `container ${id}`} ${ifname}`.trimEnd();
 
 const removal = (held: Held): Change => ({ op: 'remove', ...held });
 

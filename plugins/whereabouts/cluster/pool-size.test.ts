@@ -8,6 +8,7 @@ import { transact } from '../transact.ts';
 import { NO_CONTENTION } from './contention.ts';
 import { KubernetesEngine } from './engine.ts';
 import { type IpPool, poolObject } from './objects.ts';
+import { MOST_BYTES } from './pool-size.ts';
 
 const RANGE = '10.0.0.0/24';
 
@@ -74,7 +75,7 @@ describe('a pool whose object is large', () => {
   it('takes nothing more before etcd refuses it: nothing is written, and what gives back still works', async () => {
     const { kube, node, add, entries: held } = cluster();
     const perEntry = bytesOf(poolOf(10_001, 41)) - bytesOf(poolOf(10_000, 41));
-    const entries = 10_000 + Math.floor((1.5 * 1024 * 1024 - 2048 - 120 - bytesOf(poolOf(10_000, 41))) / perEntry);
+    const entries = 10_000 + Math.floor((MOST_BYTES - 120 - bytesOf(poolOf(10_000, 41))) / perEntry);
     const pool = poolOf(entries, 41);
     const one = { '60000': { id: 'idX', podref: 'x/y', ifname: 'net1' } };
     kube.put('ippools', {

@@ -5,7 +5,7 @@ import type { Stored, StoredPool } from './stored-pool.ts';
 
 /** etcd takes requests of 1.5 MiB (`--max-request-bytes`); this much of one is not the object. */
 const AROUND_BYTES = 2048;
-const MOST_BYTES = 1.5 * 1024 * 1024 - AROUND_BYTES;
+export const MOST_BYTES = 1.5 * 1024 * 1024 - AROUND_BYTES;
 
 const NEARLY = 0.8;
 /** The longest names make 482 bytes of an entry: with fewer, no object comes near. */
