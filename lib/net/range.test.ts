@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Seeded, seeded } from '../sys/testing/seeded.ts';
 import { type Cidr, parseCidr } from './cidr.ts';
 import { bitsOf, type Ip, parseIp } from './ip.ts';
-import { includes, lowestFree, narrow, type Range, rangeOf, usableOf } from './range.ts';
+import { includes, lowestFree, narrow, type Range, rangeFrom, rangeOf, usableOf } from './range.ts';
 
 const cidr = (text: string): Cidr => parseCidr(text) as Cidr;
 const ip = (text: string): Ip => parseIp(text) as Ip;
@@ -40,6 +40,19 @@ describe('narrow', () => {
     expect(
       narrow(usable, start === undefined ? undefined : ip(start), end === undefined ? undefined : ip(end)),
     ).toEqual(expected);
+  });
+});
+
+describe('rangeFrom', () => {
+  it.each([
+    ['10.0.0.5', '10.0.0.5'],
+    ['10.0.0.1', '10.0.0.2'],
+    ['10.0.0.10', '10.0.0.10'],
+  ])('begins at %s, not before the range', (from, first) => {
+    expect(rangeFrom(part('10.0.0.2', '10.0.0.9'), ip(from).value)).toEqual({
+      ...part('10.0.0.2', '10.0.0.9'),
+      first: ip(first).value,
+    });
   });
 });
 

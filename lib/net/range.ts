@@ -56,4 +56,7 @@ export function lowestFree(
   return undefined;
 }
 
+/** The part of a range from an address on; all of it when the address lies before. */
+export const rangeFrom = (range: Range, first: bigint): Range => (first > range.first ? { ...range, first } : range);
+
 const rangeWith = (ranges: readonly Range[], ip: Ip): Range | undefined => ranges.find((range) => includes(range, ip));

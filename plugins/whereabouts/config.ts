@@ -61,7 +61,24 @@ const ipam = {
     object(bounds),
     'more ranges, each with range, range_start, range_end and exclude: one address of each is given, in this order',
   ),
-  gateway: text('given with every address of its own family; not reserved, so exclude it'),
+  small_subnets: flag(
+    'also use ranges of one or two addresses (/31 and /32, /127 and /128), all of them; else they are refused',
+  ),
+  gateway: text('given with every address of its own family; not reserved, so exclude it, or set reserve_gateway'),
+  reserve_gateway: flag('never hand out the gateway'),
+  ip_request_mode: oneOf(
+    ['', 'static', 'pool'],
+    '',
+    'what becomes of addresses that are asked for: "static" (the default) gives those of IP in CNI_ARGS as they are, beside those of the ranges; "pool" reserves those of IP, args.cni.ips and runtimeConfig.ips in the ranges that have them',
+  ),
+  reuse_policy: oneOf(
+    ['', 'pod', 'none'],
+    '',
+    'who gets again what is still reserved: "pod" (the default) the pod of the same namespace and name, also in another container; "none" that container only',
+  ),
+  sticky: flag(
+    "look for a free address from one on that follows from the pod's namespace and name: a pod that comes back has its old address again, if it is free",
+  ),
   addresses: list(
     object({ address: text('an address with its prefix length'), gateway: text('its gateway') }),
     'static addresses, given after those of the ranges and not reserved',

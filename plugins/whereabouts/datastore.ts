@@ -5,21 +5,24 @@ import type { Slot } from '../../lib/sys/shared.ts';
 import type { ClusterStore } from './cluster/store.ts';
 import { EmbeddedStore } from './embedded/store.ts';
 import type { Asked, Step, Store } from './engine.ts';
+import { fullnessOf } from './fullness.ts';
 import { poolKey } from './names.ts';
 import type { ClusterPlace, StorePlace } from './place.ts';
-import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
+import { findHeld, type Plan, planCollection, planRelease, type Reservation } from './plan.ts';
 import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
 import { withSlices } from './sliced.ts';
+import { planReserving } from './wish.ts';
 
 /** Where the reservations of one network are kept. Every answer is durable when it is given. */
 export interface Datastore {
   /**
    * One address of every range, in their order; all or none.
    *
+   * @param warn is told of ranges that have few addresses left then
    * @throws CniError internal when a range is exhausted; tryAgainLater, ioFailure
    */
-  reserve(request: Reservation): Promise<readonly Ip[]>;
+  reserve(request: Reservation, warn?: (text: string) => void): Promise<readonly Ip[]>;
 
   /**
    * Frees all that the attachment holds; nothing held is no failure.
@@ -40,6 +43,9 @@ export interface Datastore {
     ranges: readonly ConfiguredRange[],
     valid: readonly AttachmentId[],
   ): Promise<readonly Held[]>;
+
+  /** What is to be told of ranges that have few addresses left: one phrase each. */
+  fullness(ranges: readonly ConfiguredRange[], protectOverlaps: boolean): Promise<readonly string[]>;
 
   /** All that is held, by range: for people. */
   pools(): Promise<readonly Pool[]>;
@@ -111,11 +117,14 @@ export function datastoreOn({ store, joiner }: Open, place: StorePlace, scope: S
   const look = <T>(question: (pools: Pools) => T): Promise<T> =>
     ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
   const datastore: Datastore = {
-    reserve: (request) => {
-      const { owner, protectOverlaps } = request;
-      const asked = { ranges: namesOf(request.ranges), owners: [owner], protectOverlaps };
+    reserve: async (request, warn = () => undefined) => {
+      const { owner, ranges, protectOverlaps } = request;
+      const asked = { ranges: namesOf(ranges), owners: [owner], protectOverlaps };
       const wish = { kind: 'reserve', reservation: request } as const;
-      return ask({ asked, isLook: false, isRelease: false, wish, plan: (pools) => planReservation(request, pools) });
+      const plan = (pools: Pools) => planReserving(request, pools);
+      const { given, few } = await ask({ asked, isLook: false, isRelease: false, wish, plan });
+      few.forEach(warn);
+      return given;
     },
     release: (attachment, ranges) => {
       const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
@@ -136,6 +145,11 @@ export function datastoreOn({ store, joiner }: Open, place: StorePlace, scope: S
       const asked = { ranges: namesOf(ranges), owners: [], protectOverlaps: false };
       const plan = (pools: Pools) => planCollection(network, ranges, valid, pools);
       return ask({ asked, isLook: false, isRelease: true, plan });
+    },
+    fullness: (ranges, protectOverlaps) => {
+      const asked = { ranges: namesOf(ranges), owners: [], protectOverlaps };
+      const plan = (pools: Pools) => ({ changes: [], answer: fullnessOf(ranges, protectOverlaps, pools) });
+      return ask({ asked, isLook: true, isRelease: false, plan });
     },
     pools: async () => poolsOf(await look((pools) => pools.all())),
     networks: () => look((pools) => pools.networks()),

@@ -1,5 +1,5 @@
 import { formatIp, type Ip } from '../../lib/net/ip.ts';
-import { includes, lowestFree } from '../../lib/net/range.ts';
+import { includes, lowestFree, rangeFrom } from '../../lib/net/range.ts';
 import type { AttachmentId, Change, Held, Holders, Pools, Search } from './pool.ts';
 import { byAddress, isOf } from './pool.ts';
 
@@ -47,7 +47,7 @@ export class LoadedPools implements Pools {
     return { some: all.slice(0, most), count: all.length };
   }
 
-  lowestFree({ range, window, excluded, isAcross, besides }: Search): Ip | undefined {
+  lowestFree({ range, window, excluded, isAcross, besides, from = window.first }: Search): Ip | undefined {
     const { family } = window;
     const taken = new Set(besides.map(formatIp));
     const pools = isAcross ? [...this.pools.values()] : [this.poolOf(range)];
@@ -55,7 +55,7 @@ export class LoadedPools implements Pools {
       const text = formatIp({ family, value });
       return taken.has(text) || pools.some((pool) => pool.has(text));
     };
-    const value = lowestFree(window, excluded, isTaken);
+    const value = lowestFree(rangeFrom(window, from), excluded, isTaken) ?? lowestFree(window, excluded, isTaken);
     return value === undefined ? undefined : { family, value };
   }
 

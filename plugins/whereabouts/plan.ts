@@ -13,6 +13,8 @@ import {
   sameHeld,
 } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
+import { matchRequested, type Requested } from './requested.ts';
+import { preferredIn } from './sticky.ts';
 
 /** Who asks: the attachment, and the pod it belongs to when the caller named one. */
 export interface Owner extends AttachmentId {
@@ -27,6 +29,12 @@ export interface Reservation {
   readonly ranges: readonly ConfiguredRange[];
   /** whether an address held in another range of the network is taken */
   readonly protectOverlaps: boolean;
+  /** addresses that are asked for: each is given by one of the ranges, or nothing is */
+  readonly requested?: readonly Requested[];
+  /** what the pod holds in another container stays there */
+  readonly isPodForgotten?: boolean;
+  /** the search begins at the address that the pod prefers */
+  readonly isSticky?: boolean;
 }
 
 export interface Plan<T> {
@@ -36,27 +44,65 @@ export interface Plan<T> {
 
 /**
  * One address of every range, all or none. What the owner holds already is given again, with its container id brought
- * up to date; else the lowest free address of the range's window is.
+ * up to date; else the lowest free address of the range's window is. Where an address is asked for, it or nothing is given;
+ * what the owner holds besides stays until it is released, since it may be in use.
  *
- * @throws CniError internal when a range has no address left
+ * @throws CniError internal when a range has no address left, or somebody else has the one that is asked for; what
+ * matchRequested throws
  */
 export function planReservation(request: Reservation, pools: Pools): Plan<readonly Ip[]> {
   const changes: Change[] = [];
   const given: Ip[] = [];
-  for (const range of request.ranges) {
+  const matched = matchRequested(request.requested ?? [], request.ranges);
+  const reserved = matched.flatMap((one) => (one === undefined ? [] : [one.ip]));
+  for (const [index, range] of request.ranges.entries()) {
     const name = poolKey(range);
-    const held = reusable(request.owner, range, pools).filter(({ ip }) => !given.some((other) => sameIp(other, ip)));
+    const wanted = matched[index];
+    if (wanted !== undefined) {
+      changes.push(...planRequested(wanted, range, request, pools));
+      given.push(wanted.ip);
+      continue;
+    }
+    const spoken = [...given, ...reserved];
+    const held = reusable(request, range, pools).filter(({ ip }) => !spoken.some((other) => sameIp(other, ip)));
     const stays = held.find((one) => !request.protectOverlaps || !isContested(one, pools, request.owner));
     if (stays !== undefined) {
       changes.push(...refreshed(stays, request.owner));
       given.push(stays.ip);
       continue;
     }
-    const ip = lowestFree(range, request, pools, given);
+    const ip = lowestFree(range, request, pools, spoken);
     changes.push(...held.map(removal), { op: 'add', range: name, ip, entry: entryOf(request.owner) });
     given.push(ip);
   }
   return { changes, answer: given };
+}
+
+function planRequested(
+  { ip, source }: Requested,
+  range: ConfiguredRange,
+  request: Reservation,
+  pools: Pools,
+): readonly Change[] {
+  const { owner, protectOverlaps } = request;
+  const name = poolKey(range);
+  const held = reusable(request, range, pools).find((one) => sameIp(one.ip, ip));
+  if (held !== undefined && !(protectOverlaps && isContested(held, pools, owner))) {
+    return refreshed(held, owner);
+  }
+  const window = { family: ip.family, first: ip.value, last: ip.value };
+  const search = { range: name, window, excluded: [], isAcross: protectOverlaps, owner, besides: [] };
+  if (held === undefined && pools.lowestFree(search) !== undefined) {
+    return [{ op: 'add', range: name, ip, entry: entryOf(owner) }];
+  }
+  const what = `cannot give ${formatIp(ip)}, which ${source} asks for`;
+  const others = pools.holdersOf(ip).filter((one) => one !== held && (protectOverlaps || one.range === name));
+  const other = others.find(({ entry }) => entry.podref !== '' || entry.id !== '');
+  if (other === undefined) {
+    throw new CniError('tryAgainLater', `${what}: it is being given to somebody else, or given back`);
+  }
+  const where = other.range === name || other.range === '' ? '' : ` in range ${other.range}`;
+  throw new CniError('internal', `${what}: ${holderText(other.entry)} has it${where}`);
 }
 
 /**
@@ -111,11 +157,22 @@ export function planCollection(
  * The owner's entries in the pool; those the configuration would still give come first, since a pool that is configured
  * twice has one for each of its windows.
  */
-function reusable(owner: Owner, range: ConfiguredRange, pools: Pools): readonly Held[] {
+function reusable(
+  { owner, isPodForgotten = false, isSticky = false }: Reservation,
+  range: ConfiguredRange,
+  pools: Pools,
+): readonly Held[] {
   const name = poolKey(range);
   const own = pools.ofAttachment(owner, name);
-  const ofPod = owner.podref === '' ? [] : pools.ofPod(owner.podref, owner.ifname, name);
-  return inWindowFirst([...own, ...ofPod.filter((held) => !own.some((other) => sameHeld(other, held)))], range);
+  const ofPod = owner.podref === '' || isPodForgotten ? [] : pools.ofPod(owner.podref, owner.ifname, name);
+  const all = [...own, ...ofPod.filter((held) => !own.some((other) => sameHeld(other, held)))];
+  return inWindowFirst(isSticky ? fromPreferred(all, range, owner) : all, range);
+}
+
+/** In the order in which they were found. */
+function fromPreferred(held: readonly Held[], { window }: ConfiguredRange, owner: Owner): readonly Held[] {
+  const from = preferredIn(window, owner) ?? window.first;
+  return [...held.filter(({ ip }) => ip.value >= from), ...held.filter(({ ip }) => ip.value < from)];
 }
 
 const isOfPod = (entry: Entry, owner: Owner): boolean =>
@@ -139,13 +196,14 @@ function refreshed({ range, ip, entry: before }: Held, owner: Owner): readonly C
 
 function lowestFree(
   range: ConfiguredRange,
-  { owner, protectOverlaps }: Reservation,
+  { owner, protectOverlaps, isSticky = false }: Reservation,
   pools: Pools,
-  given: readonly Ip[],
+  besides: readonly Ip[],
 ): Ip {
   const { window, excluded, excludedTexts } = range;
   const name = poolKey(range);
-  const search = { range: name, window, excluded, isAcross: protectOverlaps, owner, besides: given };
+  const from = isSticky ? preferredIn(window, owner) : undefined;
+  const search = { range: name, window, excluded, isAcross: protectOverlaps, owner, besides, from };
   const ip = pools.lowestFree(search);
   if (ip === undefined) {
     const [first, last] = [window.first, window.last].map((value) => formatIp({ family: window.family, value }));
@@ -166,11 +224,13 @@ function holdersText(name: string, { some, count }: Holders): string {
   if (count === 0) {
     return 'all of it is excluded';
   }
-  const holders = some.map(({ entry: { id, podref, ifname } }) => `${podref || `container ${id}`} ${ifname}`.trimEnd());
+  const holders = some.map(({ entry }) => holderText(entry));
   const more = count - holders.length;
   const named = [...holders, ...(more > 0 ? [`${more} more`] : [])].join(', ');
   return `held by ${named}; "braid ipam show ${name} --json" lists them, "braid ipam check" finds leaks`;
 }
+
+const holderText = ({ id, podref, ifname }: Entry): string => `${podref || `container ${id}`} ${ifname}`.trimEnd();
 
 const removal = (held: Held): Change => ({ op: 'remove', ...held });
 

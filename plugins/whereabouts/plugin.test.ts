@@ -223,6 +223,118 @@ describe('a configuration with nothing to give', () => {
   });
 });
 
+describe('addresses that CNI_ARGS ask for', () => {
+  const POOL = { ...BOTH, ip_request_mode: 'pool', gateway: '10.0.0.254' };
+  const asking = (id: string, ip: string) => ({
+    env: { ...attachment(id), CNI_ARGS: `IP=${ip};GATEWAY=10.0.0.253;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${id}` },
+  });
+
+  it('are reserved in their range, given again, refused to others, and released', async () => {
+    using plugin = nodeWithStore();
+    const ips = [{ address: '10.0.0.7/24', gateway: '10.0.0.253' }, { address: 'fd00::1/64' }];
+    expect((await plugin.call('ADD', POOL, asking('a', '10.0.0.7/16'))).ips).toEqual(ips);
+    expect((await plugin.call('ADD', POOL, asking('a', '10.0.0.7'))).ips).toEqual(ips);
+    expect(await plugin.call('ADD', POOL, asking('b', '10.0.0.7'))).toEqual({
+      exitCode: 1,
+      code: 999,
+      msg: 'error at storage engine: cannot give 10.0.0.7, which IP of CNI_ARGS asks for: lab/a eth0 has it',
+    });
+    await plugin.call('DEL', POOL, asking('a', 'whatever'));
+    expect((await plugin.call('ADD', POOL, asking('b', '10.0.0.7'))).ips).toEqual(ips);
+    expect(plugin.node.stderr.filter((line) => !line.includes('gateway'))).toEqual([]);
+  });
+
+  it('are reserved when the runtime names them in the configuration, and CHECK finds them', async () => {
+    using plugin = nodeWithStore();
+    const top = { runtimeConfig: { ips: ['fd00::7/64'] }, args: { cni: { ips: ['10.0.0.9'] } } };
+    const { exitCode, ...prevResult } = await plugin.call('ADD', POOL, { top });
+    expect([exitCode, prevResult.ips]).toEqual([
+      0,
+      [{ address: '10.0.0.9/24', gateway: '10.0.0.254' }, { address: 'fd00::7/64' }],
+    ]);
+    expect(await plugin.call('CHECK', POOL, { top: { ...top, prevResult } })).toEqual({ exitCode: 0 });
+  });
+
+  it('are given as they are by default, and reserved nowhere', async () => {
+    using plugin = nodeWithStore();
+    const ips = [
+      { address: '10.0.0.1/24' },
+      { address: 'fd00::1/64' },
+      { address: '10.0.0.7/24', gateway: '10.0.0.253' },
+    ];
+    const one = asking('a', '10.0.0.7/24');
+    expect((await plugin.call('ADD', BOTH, { ...one, top: { runtimeConfig: { ips: ['fd00::7/64'] } } })).ips).toEqual(
+      ips,
+    );
+    expect((await plugin.call('ADD', BOTH, asking('b', '10.0.0.7/24'))).ips?.[2]).toEqual(ips[2]);
+  });
+});
+
+describe('keys that are off by default', () => {
+  it('small_subnets uses both addresses of a rail', async () => {
+    using plugin = nodeWithStore();
+    const rail = { ipRanges: [{ range: '10.0.0.0/31' }, { range: 'fd00::/127' }], small_subnets: true };
+    const add = async (id: string) => (await plugin.call('ADD', rail, { env: attachment(id) })).ips;
+    expect(await add('a')).toEqual([{ address: '10.0.0.0/31' }, { address: 'fd00::/127' }]);
+    expect(await add('b')).toEqual([{ address: '10.0.0.1/31' }, { address: 'fd00::1/127' }]);
+    expect((await plugin.call('ADD', rail, { env: attachment('c') })).msg).toContain('Could not allocate IP in range');
+    expect((await plugin.call('ADD', { range: '10.0.0.0/31' })).code).toBe(7);
+    expect(plugin.node.stderr).toEqual([]);
+  });
+
+  it('reserve_gateway keeps the gateway from pods', async () => {
+    using plugin = nodeWithStore();
+    const ipam = { ...FOUR, gateway: '10.0.0.1', reserve_gateway: true };
+    expect((await plugin.call('ADD', ipam)).ips).toEqual([{ address: '10.0.0.2/24', gateway: '10.0.0.1' }]);
+    expect(plugin.node.stderr).toEqual([]);
+  });
+
+  it('reuse_policy "none" gives a pod in another container another address', async () => {
+    using plugin = nodeWithStore();
+    const add = async (id: string, ipam: object) =>
+      (await plugin.call('ADD', ipam, { env: { ...attachment(id), ...pod('p') } })).ips[0].address;
+    expect(await add('a', FOUR)).toBe('10.0.0.1/24');
+    expect(await add('b', { ...FOUR, reuse_policy: 'none' })).toBe('10.0.0.2/24');
+    expect(await add('b', { ...FOUR, reuse_policy: 'none' })).toBe('10.0.0.2/24');
+    expect(await add('c', { ...FOUR, reuse_policy: 'pod' })).toBe('10.0.0.1/24');
+  });
+
+  it('sticky gives a pod its former address, whatever happened since', async () => {
+    using plugin = nodeWithStore();
+    const ipam = { ...FOUR, sticky: true };
+    const env = (id: string, name = 'db-0') => ({ env: { ...attachment(id), ...pod(name) } });
+    expect((await plugin.call('ADD', ipam, env('a'))).ips).toEqual([{ address: '10.0.0.101/24' }]);
+    await plugin.call('DEL', ipam, env('a'));
+    await plugin.call('ADD', ipam, env('x', 'other'));
+    expect((await plugin.call('ADD', ipam, env('b'))).ips).toEqual([{ address: '10.0.0.101/24' }]);
+  });
+});
+
+describe('a range that is nearly full', () => {
+  const SMALL = { range: '10.0.0.0/28' };
+  const fill = async (plugin: ReturnType<typeof nodeWithStore>, count: number) => {
+    for (let at = 0; at < count; at++) {
+      await plugin.call('ADD', SMALL, { env: attachment(`id${at}`) });
+    }
+  };
+
+  it('is told of by ADD and STATUS, and fails neither', async () => {
+    using plugin = nodeWithStore();
+    await fill(plugin, 11);
+    expect(await plugin.call('STATUS', SMALL, { version: '1.1.0' })).toEqual({ exitCode: 0 });
+    expect(plugin.node.stderr).toEqual([]);
+    await fill(plugin, 13);
+    const text = (count: number) => `range 10.0.0.0/28 is nearly full: ${count} of 14 addresses are taken`;
+    expect(plugin.node.stderr).toEqual([text(12), text(13)]);
+    expect(await plugin.call('STATUS', SMALL, { version: '1.1.0' })).toEqual({ exitCode: 0 });
+    expect(plugin.node.stderr.splice(0)).toEqual([text(12), text(13), text(13)]);
+    await plugin.call('ADD', { ...SMALL, log_level: 'panic' }, { env: attachment('last') });
+    expect(plugin.node.stderr).toEqual([]);
+    await plugin.call('STATUS', SMALL, { version: '1.1.0' });
+    expect(plugin.node.stderr).toEqual(['range 10.0.0.0/28 is full: all 14 addresses are taken']);
+  });
+});
+
 describe('what nobody can have meant', () => {
   it.each([
     [{ ...FOUR, subnet: '10.9.0.0/24' }, ['"subnet" is a key of host-local: write "range"']],

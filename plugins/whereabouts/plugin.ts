@@ -4,7 +4,7 @@ import { lookUp } from '../../lib/cni/json.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
 import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
-import { type Cidr, formatCidr } from '../../lib/net/cidr.ts';
+import { type Cidr, contains, formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
@@ -38,7 +38,7 @@ async function add(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<Result
   const settings = readSettings(call);
   return withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const dynamic = await reserve(settings, store);
+    const dynamic = await reserve(settings, store, log);
     log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
     return resultOf(settings, dynamic);
   });
@@ -72,12 +72,17 @@ async function check(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<void
 }
 
 async function status(call: NetworkCall<WhereaboutsConf>, scope: Scope): Promise<void> {
-  const settings = readSettings(call);
-  await withStore(settings, scope, async (store) => {
+  const { ranges, protectOverlaps, ...settings } = readSettings(call);
+  await withStore(settings, scope, async (store, log) => {
     try {
-      await store.probe(settings.ranges);
+      await store.probe(ranges);
     } catch (error) {
       throw new CniError('notAvailable', messageOf(error), { cause: error });
+    }
+    try {
+      (await store.fullness(ranges, protectOverlaps)).forEach(log.warn);
+    } catch (error) {
+      log.warn(messageOf(error));
     }
   });
 }
@@ -122,8 +127,8 @@ const storeScope = (scope: Scope, log: Log): Scope =>
   }));
 
 /** Static addresses alone need no store. */
-async function reserve(settings: Settings, store: Datastore): Promise<readonly Ip[]> {
-  const { place, owner, ranges, protectOverlaps } = settings;
+async function reserve(settings: Settings, store: Datastore, { warn }: Log): Promise<readonly Ip[]> {
+  const { place, owner, ranges } = settings;
   if (ranges.length === 0) {
     return [];
   }
@@ -132,16 +137,20 @@ async function reserve(settings: Settings, store: Datastore): Promise<readonly I
     throw new CniError('badEnv', 'cannot reserve an address of the cluster: CNI_ARGS have no pod name (K8S_POD_NAME)');
   }
   try {
-    return await store.reserve({ owner, ranges, protectOverlaps });
+    return await store.reserve(settings, warn);
   } catch (error) {
     throw withPrefix('error at storage engine', error);
   }
 }
 
-function resultOf({ ranges, gateway, statics, routes, dns }: Settings, dynamic: readonly Ip[]): Result {
+function resultOf(settings: Settings, dynamic: readonly Ip[]): Result {
+  const { ranges, gateway, requested, requestedGateways, statics, routes, dns } = settings;
   const ips = ranges.flatMap(({ cidr }, index) => {
     const ip = dynamic[index];
-    const own = gateway !== undefined && gateway.family === cidr.ip.family ? { gateway: formatIp(gateway) } : {};
+    const isRequested = requested.some((one) => ip !== undefined && sameIp(one.ip, ip));
+    const other = isRequested ? requestedGateways.findLast((one) => contains(cidr, one)) : undefined;
+    const via = other ?? gateway;
+    const own = via !== undefined && via.family === cidr.ip.family ? { gateway: formatIp(via) } : {};
     return ip === undefined ? [] : [{ address: formatCidr({ ip, prefix: cidr.prefix }), ...own }];
   });
   return { interfaces: [], ips: [...ips, ...statics], routes, dns };

@@ -59,6 +59,8 @@ export interface Search {
   readonly owner: AttachmentId;
   /** taken as well */
   readonly besides: readonly Ip[];
+  /** the lowest from here on, and only then that of the whole window */
+  readonly from?: bigint | undefined;
 }
 
 /** The pools of one network, as far as a plan has said that it will ask about them. Answers are lowest address first. */
@@ -88,6 +90,8 @@ export interface Pools {
   holdersIn(search: Pick<Search, 'range' | 'window' | 'isAcross'>, most: number): Holders;
   /** @returns undefined when there is none */
   lowestFree(search: Search): Ip | undefined;
+  /** What should be known of a pool as it is stored: one phrase each. */
+  remarks?(range: string): readonly string[];
 }
 
 export interface Holders {

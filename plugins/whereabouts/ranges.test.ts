@@ -33,6 +33,31 @@ describe('readRanges', () => {
     expect(readRanges(ipam(keys)).map(seen)).toEqual([expected]);
   });
 
+  it.each([
+    ['10.7.0.0/31', '10.7.0.0/31 10.7.0.0 10.7.0.1'],
+    ['10.7.0.9/32', '10.7.0.9/32 10.7.0.9 10.7.0.9'],
+    ['fd00::/127', 'fd00::/127 fd00:: fd00::1'],
+    ['fd00::7/128', 'fd00::7/128 fd00::7 fd00::7'],
+    ['10.7.0.1-10.7.0.1/31', '10.7.0.0/31 10.7.0.1 10.7.0.1'],
+    ['10.7.0.0/30', '10.7.0.0/30 10.7.0.1 10.7.0.2'],
+  ])('takes all of a subnet of one or two addresses when told to: %s', (range, expected) => {
+    expect(readRanges(ipam({ range, small_subnets: true })).map(seen)).toEqual([expected]);
+  });
+
+  it.each([
+    [{ reserve_gateway: true }, [['10.1.0.254'], []]],
+    [{ reserve_gateway: false }, [[], []]],
+    [{ reserve_gateway: true, gateway: '' }, [[], []]],
+    [{ reserve_gateway: true, gateway: 'fd00::1' }, [[], ['fd00::1']]],
+    [{ reserve_gateway: true, gateway: '10.1.0.0' }, [[], []]],
+  ])('excludes the gateway from the range that has it, with %o', (keys, expected) => {
+    const ranges = readRanges(
+      ipam({ ipRanges: [{ range: '10.1.0.0/24' }, { range: 'fd00::/64' }], gateway: '10.1.0.254', ...keys }),
+    );
+    expect(ranges.map(({ excludedTexts }) => excludedTexts)).toEqual(expected);
+    expect(ranges.map(({ excluded }) => excluded.map((one) => ends(one).split(' ')[0]))).toEqual(expected);
+  });
+
   it('takes `range` before `ipRanges`, each with its own exclusions', () => {
     const ranges = readRanges(
       ipam({

@@ -1,6 +1,6 @@
 import { type Cidr, contains, formatCidr, masked, parseCidr, parseCidrLenient } from '../../lib/net/cidr.ts';
 import { bitsOf, formatIp, type Ip, parseIp, parseIpLenient } from '../../lib/net/ip.ts';
-import { narrow, type Range, rangeOf, usableOf } from '../../lib/net/range.ts';
+import { includes, narrow, type Range, rangeOf, usableOf } from '../../lib/net/range.ts';
 import type { IpamConf } from './config.ts';
 import { hostLocalIn } from './host-local.ts';
 import { confFault } from './place.ts';
@@ -28,13 +28,30 @@ type Bounds = IpamConf['ipRanges'][number];
  * @throws CniError invalidNetworkConfig naming key and value
  */
 export function readRanges(conf: IpamConf): readonly ConfiguredRange[] {
-  return [
-    ...(conf.range === '' ? [] : [readRange(conf, 'ipam', parseIpLenient)]),
-    ...conf.ipRanges.map((bounds, index) => readRange(bounds, `ipam.ipRanges[${index}]`, parseIp)),
+  const ranges = [
+    ...(conf.range === '' ? [] : [readRange(conf, 'ipam', parseIpLenient, conf)]),
+    ...conf.ipRanges.map((bounds, index) => readRange(bounds, `ipam.ipRanges[${index}]`, parseIp, conf)),
   ];
+  const gateway = conf.reserve_gateway ? parseIpLenient(conf.gateway) : undefined;
+  return gateway === undefined ? ranges : ranges.map((range) => without(range, gateway));
 }
 
-function readRange(bounds: Bounds, where: string, parseBound: (text: string) => Ip | undefined): ConfiguredRange {
+/** An address outside of the range excludes nothing. */
+const without = (range: ConfiguredRange, ip: Ip): ConfiguredRange =>
+  includes(range.window, ip)
+    ? {
+        ...range,
+        excluded: [...range.excluded, { family: ip.family, first: ip.value, last: ip.value }],
+        excludedTexts: [...range.excludedTexts, formatIp(ip)],
+      }
+    : range;
+
+function readRange(
+  bounds: Bounds,
+  where: string,
+  parseBound: (text: string) => Ip | undefined,
+  { small_subnets: isSmallUsed }: Pick<IpamConf, 'small_subnets'>,
+): ConfiguredRange {
   const boundOf = (key: 'range_start' | 'range_end') => readBound(bounds[key], `${where}.${key}`, parseBound);
   const [wantedStart, wantedEnd] = [boundOf('range_start'), boundOf('range_end')];
   if (bounds.range === '') {
@@ -46,7 +63,7 @@ function readRange(bounds: Bounds, where: string, parseBound: (text: string) => 
     end,
     start === wantedStart ? [`${where}.range_start`, bounds.range_start] : [`${where}.range`, bounds.range],
   );
-  const usable = usableOf(cidr);
+  const usable = usableOf(cidr) ?? (isSmallUsed ? rangeOf(cidr) : undefined); // RFC 3021, RFC 6164
   if (usable === undefined) {
     throw confFault(
       `${where}.range`,

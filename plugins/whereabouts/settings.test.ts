@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { PodCall } from '../../lib/cni/call.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
+import { formatIp } from '../../lib/net/ip.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { inCluster } from './cluster-place.ts';
 import type { WhereaboutsConf } from './config.ts';
@@ -15,10 +16,11 @@ import { ipam } from './testing/fixtures.ts';
 
 const FILE = { datastore: 'file', range: '10.0.0.0/24' };
 
-const call = (conf: WhereaboutsConf, args = ''): PodCall<WhereaboutsConf> =>
+const call = (conf: WhereaboutsConf, args = '', document: JsonObject = {}): PodCall<WhereaboutsConf> =>
   ({
     verb: 'ADD',
     conf,
+    document,
     args,
     version: '1.0.0',
     network: 'net-a',
@@ -27,7 +29,8 @@ const call = (conf: WhereaboutsConf, args = ''): PodCall<WhereaboutsConf> =>
     ifName: 'net1',
   }) as Partial<PodCall<WhereaboutsConf>> as PodCall<WhereaboutsConf>;
 
-const settings = (keys: JsonObject, args = '') => readSettings(call({ ipam: ipam(keys) }, args));
+const settings = (keys: JsonObject, args = '', document: JsonObject = {}) =>
+  readSettings(call({ ipam: ipam(keys) }, args, document));
 
 const K8S = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=db-0;K8S_POD_INFRA_CONTAINER_ID=x;K8S_POD_UID=y';
 
@@ -124,6 +127,11 @@ describe('readSettings', () => {
       { ipRanges: [{ range: '10.0.0.0/24', exclude: '10.0.0.1' }] },
       'cannot use "ipam.ipRanges.0.exclude": "10.0.0.1" is not a list',
     ],
+    [{ ip_request_mode: 'range' }, 'cannot use "ipam.ip_request_mode": "range" is not one of "", "static", "pool"'],
+    [{ reuse_policy: 'all' }, 'cannot use "ipam.reuse_policy": "all" is not one of "", "pod", "none"'],
+    [{ reserve_gateway: 1 }, 'cannot use "ipam.reserve_gateway": 1 is not a boolean'],
+    [{ small_subnets: 'yes' }, 'cannot use "ipam.small_subnets": "yes" is not a boolean'],
+    [{ sticky: 'yes' }, 'cannot use "ipam.sticky": "yes" is not a boolean'],
     [{ routes: [{ dst: 'x' }] }, 'cannot read "routes[0].dst": "x" is not a CIDR address'],
   ])('refuses the type of %o', (keys, message) => {
     expect(() => ipam(keys as JsonObject)).toThrow(expect.objectContaining({ code: 7, message }));
@@ -132,6 +140,81 @@ describe('readSettings', () => {
   it('refuses a document without ipam', () => {
     expect(() => readSettings(call({}))).toThrow(
       expect.objectContaining({ code: 7, message: "IPAM config missing 'ipam' key" }),
+    );
+  });
+});
+
+describe('addresses that are asked for', () => {
+  const POOL = { ...FILE, ip_request_mode: 'pool' };
+  const ASKING = { args: { cni: { ips: ['10.0.0.8'] } }, runtimeConfig: { ips: ['10.0.0.7/24'] } };
+
+  it.each([{}, { ip_request_mode: 'static' }])('are static with %o, and those of the configuration ignored', (keys) => {
+    const read = settings({ ...FILE, ...keys }, 'IP=10.0.0.7/16;GATEWAY=10.0.0.1', ASKING);
+    expect(read).toMatchObject({ requested: [], requestedGateways: [] });
+    expect(read.statics).toEqual([{ address: '10.0.0.7/16', gateway: '10.0.0.1' }]);
+  });
+
+  it('are to be reserved in the ranges, with "pool"; static addresses of the configuration stay', () => {
+    const read = settings(
+      { ...POOL, addresses: [{ address: '192.0.2.5/24' }] },
+      'IP=10.0.0.7/16;GATEWAY=10.0.0.1,192.0.2.1',
+      { runtimeConfig: { ips: ['10.0.0.7/24'] } },
+    );
+    expect(read.requested.map(({ ip: one, source }) => [formatIp(one), source])).toEqual([
+      ['10.0.0.7', 'IP of CNI_ARGS'],
+    ]);
+    expect(read.requestedGateways.map(formatIp)).toEqual(['10.0.0.1', '192.0.2.1']);
+    expect(read.statics).toEqual([{ address: '192.0.2.5/24', gateway: '192.0.2.1' }]);
+  });
+
+  it('are none of STATUS and GC', () => {
+    const { args, ...about } = call({ ipam: ipam(POOL) }, '', { runtimeConfig: { ips: ['x'] } });
+    expect(args).toBe('');
+    expect(readSettings({ ...about, verb: 'STATUS' } as never).requested).toEqual([]);
+  });
+
+  it.each([
+    ['IP=10.0.0.300', {}, 4, 'cannot use IP of CNI_ARGS: "10.0.0.300" is not an IP address'],
+    [
+      'IP=10.0.1.1/24',
+      {},
+      4,
+      'cannot give 10.0.1.1, which IP of CNI_ARGS asks for: no range gives it: they have 10.0.0.1 to 10.0.0.254',
+    ],
+    [
+      'IP=10.0.0.7,10.0.0.8',
+      {},
+      4,
+      'cannot give 10.0.0.8, which IP of CNI_ARGS asks for: each range gives one address, and others are asked of "10.0.0.0/24" too',
+    ],
+    ['', { runtimeConfig: { ips: ['x'] } }, 7, 'cannot use "runtimeConfig.ips" "x": it is not an IP address'],
+    [
+      '',
+      { runtimeConfig: { ips: '10.0.0.1' } },
+      7,
+      'cannot use "runtimeConfig.ips": "10.0.0.1" is not a list of strings',
+    ],
+    ['', { args: { cni: { ips: [5] } } }, 7, 'cannot use "args.cni.ips": [5] is not a list of strings'],
+    [
+      '',
+      { args: { cni: { ips: ['fd00::1'] } } },
+      7,
+      'cannot give fd00::1, which "args.cni.ips" asks for: no range gives it: they have 10.0.0.1 to 10.0.0.254',
+    ],
+  ] as const)('are refused: %s %o', (args, document, code, message) => {
+    expect(() => settings(POOL, args, document as JsonObject)).toThrow(expect.objectContaining({ code, message }));
+  });
+
+  it('are refused when they are excluded, also as the gateway', () => {
+    const refused = (keys: JsonObject) => () => settings({ ...POOL, ...keys }, 'IP=10.0.0.7/24');
+    const message = 'cannot give 10.0.0.7, which IP of CNI_ARGS asks for: range "10.0.0.0/24" excludes it';
+    expect(refused({ exclude: ['10.0.0.0/28'] })).toThrow(message);
+    expect(refused({ gateway: '10.0.0.7', reserve_gateway: true })).toThrow(message);
+  });
+
+  it('are refused without a range', () => {
+    expect(() => settings({ ...POOL, range: '' }, 'IP=10.0.0.7/24')).toThrow(
+      'cannot give 10.0.0.7, which IP of CNI_ARGS asks for: no range gives it',
     );
   });
 });

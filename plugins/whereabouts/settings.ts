@@ -13,7 +13,8 @@ import type { LogSettings } from './log.ts';
 import { confFault, placeOf, type StorePlace } from './place.ts';
 import type { Owner } from './plan.ts';
 import { type ConfiguredRange, readRanges } from './ranges.ts';
-import { readStatics } from './statics.ts';
+import { matchRequested, type Requested, readRequested } from './requested.ts';
+import { readGateways, readStatics } from './statics.ts';
 import { suspectsIn } from './suspects.ts';
 
 /** The arguments that the Go plugin knows; any other needs IgnoreUnknown. */
@@ -26,6 +27,12 @@ export interface Settings {
   readonly owner: Owner;
   readonly ranges: readonly ConfiguredRange[];
   readonly protectOverlaps: boolean;
+  /** to be reserved in the ranges: those that are only given are among `statics` */
+  readonly requested: readonly Requested[];
+  /** GATEWAY of CNI_ARGS, for addresses that are requested */
+  readonly requestedGateways: readonly Ip[];
+  readonly isPodForgotten: boolean;
+  readonly isSticky: boolean;
   readonly gateway: Ip | undefined;
   readonly statics: readonly IpConfig[];
   readonly routes: readonly Route[];
@@ -51,7 +58,10 @@ export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<Wherea
   const place = inCluster(storeOf(conf), conf, call);
   refuseKeys(place, conf);
   const gateway = readGateway(conf.gateway);
-  const statics = readStatics(conf.addresses, args, call.version);
+  const isPooled = conf.ip_request_mode === 'pool';
+  const requested = isPooled && 'args' in call ? readRequested(call.document, args) : [];
+  matchRequested(requested, ranges);
+  const statics = readStatics(conf.addresses, isPooled ? { ...args, IP: '' } : args, call.version);
   const foreign = hostLocalIn(conf);
   if (ranges.length === 0 && statics.length === 0) {
     refuseNothing(call, foreign);
@@ -62,6 +72,10 @@ export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<Wherea
     owner: { id: about.containerId, podref: podrefOf(args), ifname: about.ifName, network: call.network },
     ranges,
     protectOverlaps: conf.enable_overlapping_ranges,
+    requested,
+    requestedGateways: isPooled ? readGateways(args) : [],
+    isPodForgotten: conf.reuse_policy === 'none',
+    isSticky: conf.sticky,
     gateway,
     statics,
     routes: conf.routes,

@@ -31,8 +31,10 @@ export function withSlices(store: Datastore, open: () => Promise<Slices>): Datas
   }
   return {
     ...store,
-    reserve: async (request) =>
-      store.reserve({ ...request, ranges: await (await open()).own(request.ranges, 'reserve') }),
+    reserve: async (request, warn) =>
+      store.reserve({ ...request, ranges: await (await open()).own(request.ranges, 'reserve') }, warn),
+    fullness: async (ranges, protectOverlaps) =>
+      store.fullness(await (await open()).own(ranges, 'probe'), protectOverlaps),
     release: async (attachment, ranges) => store.release(attachment, ranges && (await placesOf(attachment, ranges))),
     find: async (attachment, ranges) => {
       const held = await store.held(attachment, await placesOf(attachment, ranges));

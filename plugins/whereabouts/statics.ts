@@ -23,7 +23,7 @@ export function readStatics(
   args: Readonly<Record<string, string>>,
   version: Version,
 ): readonly IpConfig[] {
-  const gateways = listIn(args, 'GATEWAY').map((text) => readArg('GATEWAY', text, parseIpLenient, 'an IP address'));
+  const gateways = readGateways(args);
   const statics = [
     ...addresses.map(readConfigured),
     ...listIn(args, 'IP').map((text) => ({
@@ -37,6 +37,10 @@ export function readStatics(
     ...(gateway === undefined ? {} : { gateway: formatIp(gateway) }),
   }));
 }
+
+/** @throws CniError badEnv */
+export const readGateways = (args: Readonly<Record<string, string>>): readonly Ip[] =>
+  listIn(args, 'GATEWAY').map((text) => readArg('GATEWAY', text, parseIpLenient, 'an IP address'));
 
 function readConfigured(entry: IpamConf['addresses'][number], index: number): Static {
   const key = `ipam.addresses[${index}]`;

@@ -57,7 +57,7 @@ function exposedIn({ cidr, window, excluded }: ConfiguredRange, given: Given): r
     .filter(([, { ip }]) => includes(window, ip) && !excluded.some((part) => includes(part, ip)))
     .map(([text, { what }]) => ({
       text: `${what} ${text} may be given to a pod: range ${formatCidr(cidr)} does not exclude it`,
-      fix: `add "${text}" to "exclude" of that range`,
+      fix: `add "${text}" to "exclude" of that range${text === given.gateway ? ', or set "reserve_gateway"' : ''}`,
     }));
 }
 

@@ -148,6 +148,12 @@ export const BAD: readonly Row[] = [
     ['leader_lease_duration', '1500'],
     ['kubernetes', 'x'],
     ['log_level', 7],
+    ['small_subnets', 'yes'],
+    ['reserve_gateway', 1],
+    ['ip_request_mode', 'range'],
+    ['ip_request_mode', true],
+    ['reuse_policy', 'all'],
+    ['sticky', 'yes'],
   ].map(
     ([key, value]): Row => ({
       title: `"${key}" ${JSON.stringify(value)}`,

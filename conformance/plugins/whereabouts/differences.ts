@@ -136,6 +136,20 @@ export const DIFFERENCES = [
     shownBy: 'conformance',
   },
   {
+    id: 'options',
+    ours: '`small_subnets`, `reserve_gateway`, `ip_request_mode`, `reuse_policy` and `sticky`, off by default',
+    go: 'has no such keys and ignores them',
+    reason: 'asked for by many',
+    shownBy: 'conformance',
+  },
+  {
+    id: 'nearly-full',
+    ours: 'a range with few addresses left is told of on stderr, and in STATUS',
+    go: 'nothing is said',
+    reason: 'a full range stops pods',
+    shownBy: 'conformance',
+  },
+  {
     id: 'silent',
     ours: 'stderr is empty when nothing is wrong',
     go: 'each step is on stderr',

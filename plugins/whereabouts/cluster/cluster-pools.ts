@@ -1,6 +1,6 @@
 import { CniError } from '../../../lib/cni/errors.ts';
 import { formatIp, type Ip, sameIp } from '../../../lib/net/ip.ts';
-import { includes, lowestFree, type Range } from '../../../lib/net/range.ts';
+import { includes, lowestFree, type Range, rangeFrom } from '../../../lib/net/range.ts';
 import { NotYet } from '../engine.ts';
 import { LARGEST_KEY } from '../names.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type Pools,
   type Search,
 } from '../pool.ts';
+import { sizeRemarks } from './pool-size.ts';
 import type { PoolState } from './pool-state.ts';
 import { isInside, type Stored } from './stored-pool.ts';
 
@@ -86,8 +87,8 @@ export class ClusterPools implements Pools {
   }
 
   holdersIn({ range, window, isAcross }: Pick<Search, 'range' | 'window' | 'isAcross'>, most: number): Holders {
-    const all = this.matching(({ held }) => includes(window, held.ip), isAcross ? undefined : range);
-    return { some: all.slice(0, most), count: all.length };
+    const all = this.unsorted(({ held }) => includes(window, held.ip), isAcross ? undefined : range);
+    return { some: most === 0 ? [] : all.sort(byAddress).slice(0, most), count: all.length };
   }
 
   lowestFree(search: Search): Ip | undefined {
@@ -109,12 +110,17 @@ export class ClusterPools implements Pools {
       return claimed;
     }
     const from = { ...readable, first: this.firstNotHeld(search, readable, isHeld) };
-    const start = this.startIn(from);
-    const value = lowestFree({ ...from, first: start }, excluded, isTaken) ?? lowestFree(from, excluded, isTaken);
+    const start = rangeFrom(from, search.from ?? this.startIn(from));
+    const value = lowestFree(start, excluded, isTaken) ?? lowestFree(from, excluded, isTaken);
     if (value === undefined && isAcross && this.findings.mayChange()) {
       throw new NotYet();
     }
     return value === undefined ? undefined : { family, value };
+  }
+
+  remarks(range: string): readonly string[] {
+    const state = this.states.get(range);
+    return state === undefined ? [] : sizeRemarks(state.pool);
   }
 
   /** What is asked next takes these as recorded. */
@@ -176,14 +182,17 @@ export class ClusterPools implements Pools {
   }
 
   private matching(matches: (stored: Stored) => boolean, range?: string): readonly Held[] {
+    return this.unsorted(matches, range).sort(byAddress);
+  }
+
+  private unsorted(matches: (stored: Stored) => boolean, range?: string): Held[] {
     const own = range === undefined ? undefined : this.states.get(range);
     const states = range === undefined ? [...this.states.values()] : own === undefined ? [] : [own];
     return states
       .flatMap((state) =>
         [...state.stored].filter((one) => matches(one) && (range === undefined || isInside(state.pool, one))),
       )
-      .map(({ held }) => held)
-      .sort(byAddress);
+      .map(({ held }) => held);
   }
 }
 

@@ -26,7 +26,7 @@ export function faultOf(error: unknown): unknown {
     : error;
 }
 
-export const poolTooLarge = (name: string, entries: number, cause: unknown): CniError =>
+export const poolTooLarge = (name: string, entries: number, cause?: unknown): CniError =>
   new CniError(
     POOL_TOO_LARGE,
     `cannot reserve in pool "${name}": its object has ${entries} addresses and cannot hold more: ` +

@@ -4,6 +4,7 @@ import { bitsOf, type Ip } from '../../../lib/net/ip.ts';
 import { LARGEST_KEY, poolKey } from '../names.ts';
 import type { Entry, Held } from '../pool.ts';
 import type { IpPool, RawEntry } from './objects.ts';
+import { bytesOf } from './pool-size.ts';
 
 /** A reservation as it is stored. */
 export interface Stored {
@@ -31,6 +32,8 @@ export interface StoredPool {
   readonly hasAllocations: boolean;
   /** those whose address can be told */
   readonly stored: readonly Stored[];
+  /** of the object; undefined for one that is far from large */
+  readonly bytes: number | undefined;
 }
 
 /** A pool that nobody has used yet. */
@@ -44,6 +47,7 @@ export const emptyPool = (name: string, cidr: Cidr, node = ''): StoredPool => ({
   isThere: false,
   hasAllocations: false,
   stored: [],
+  bytes: undefined,
 });
 
 /**
@@ -67,7 +71,8 @@ export function storedPool(object: IpPool, cidr: Cidr, node = ''): StoredPool {
     return ip === undefined ? [] : [{ key, raw, held: { range, ip, entry: entryOf(raw) } }];
   });
   const head = { name, range, cidr, rangeText: text, base: own.ip.value, version: resourceVersion };
-  return { ...head, isThere: true, hasAllocations: allocations !== undefined, stored };
+  const bytes = bytesOf(object, stored.length);
+  return { ...head, isThere: true, hasAllocations: allocations !== undefined, stored, bytes };
 }
 
 /** The range of a pool object; host bits, which keys count from, are kept. */

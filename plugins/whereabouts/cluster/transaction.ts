@@ -6,6 +6,7 @@ import { inParallel, isReserving, type Staged, type Try } from './context.ts';
 import { attachmentKey } from './journal.ts';
 import type { LoadedPools } from './load-pools.ts';
 import { changePool } from './pool-change.ts';
+import { refuseTooLarge } from './pool-size.ts';
 import { claimAll, confirmAdopted, releaseFreed, releaseUnused, unprotected } from './protection.ts';
 import { freedRows, intendedRows, outcomeOf } from './remembered.ts';
 import { takeBack } from './take-back.ts';
@@ -48,6 +49,9 @@ export class Transaction implements Loaded {
     const changed = [...one.states].flatMap(([networkName, states]) =>
       [...states.values()].flatMap((state) => (state.diffs().length > 0 ? [{ networkName, state }] : [])),
     );
+    for (const { state } of changed) {
+      refuseTooLarge(state);
+    }
     await this.intend();
     const wanted = unprotected(one, staged);
     const [areClaimed = false] = await inParallel(

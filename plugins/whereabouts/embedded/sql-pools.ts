@@ -1,5 +1,5 @@
 import type { Family, Ip } from '../../../lib/net/ip.ts';
-import type { Range } from '../../../lib/net/range.ts';
+import { type Range, rangeFrom } from '../../../lib/net/range.ts';
 import type { SqlRow } from '../../../lib/sys/database.ts';
 import {
   type AttachmentId,
@@ -106,9 +106,10 @@ export class SqlPools implements Pools {
 
   /** What is free by one table must be held by nobody in the other. */
   lowestFree(search: Search): Ip | undefined {
-    const { range, window, excluded, isAcross, besides } = search;
+    const { range, window, excluded, isAcross, besides, from = window.first } = search;
     const { family } = window;
-    const value = this.runs(isAcross ? ACROSS : range, family).lowest(window, excluded, besides);
+    const runs = this.runs(isAcross ? ACROSS : range, family);
+    const value = runs.lowest(rangeFrom(window, from), excluded, besides) ?? runs.lowest(window, excluded, besides);
     if (value === undefined) {
       this.mustBeFull(search);
       return undefined;

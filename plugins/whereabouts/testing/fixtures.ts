@@ -11,6 +11,7 @@ import { addressOf, storedRange } from '../names.ts';
 import type { Owner } from '../plan.ts';
 import type { Entry } from '../pool.ts';
 import { type ConfiguredRange, readRanges } from '../ranges.ts';
+import type { Requested } from '../requested.ts';
 
 export const ip = (text: string): Ip => parseIp(text) as Ip;
 
@@ -27,6 +28,10 @@ export function owner(text: string): Owner {
 }
 
 export const entry = (text: string): Entry => owner(text);
+
+/** Addresses that CNI_ARGS ask for. */
+export const requested = (...texts: readonly string[]): readonly Requested[] =>
+  texts.map((text) => ({ ip: ip(text), source: 'IP of CNI_ARGS' }));
 
 /** Pools that hold, for each range, these entries by key. */
 export const poolsWith = (pools: Readonly<Record<string, Readonly<Record<string, string>>>>): LoadedPools =>

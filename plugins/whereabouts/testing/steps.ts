@@ -2,7 +2,7 @@ import type { JsonObject } from '../../../lib/cni/json.ts';
 import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { formatIp } from '../../../lib/net/ip.ts';
 import type { Asked, Caller, Step } from '../engine.ts';
-import { planRelease, planReservation } from '../plan.ts';
+import { planRelease, planReservation, type Reservation } from '../plan.ts';
 import { owner, rangesOf } from './fixtures.ts';
 
 /** Its waits pass at once. */
@@ -15,16 +15,17 @@ interface StepOptions {
   readonly networkName?: string;
   readonly protectOverlaps?: boolean;
   readonly caller?: Caller;
+  readonly more?: Partial<Reservation>;
 }
 
 /** A step that reserves, and what it was given the last time that it was planned. */
 export function reserving(
   who: string,
   ranges: readonly Wanted[],
-  { networkName = '', protectOverlaps = true, caller = CALLER }: StepOptions = {},
+  { networkName = '', protectOverlaps = true, caller = CALLER, more = {} }: StepOptions = {},
 ) {
   const given: string[] = [];
-  const request = { owner: owner(who), ranges: rangesOf(...ranges), protectOverlaps };
+  const request = { owner: owner(who), ranges: rangesOf(...ranges), protectOverlaps, ...more };
   const step: Step = {
     caller,
     networkName,
