@@ -7,9 +7,14 @@ const PLACES = [
   ['--conf-dir FOLDER', 'network configurations (default /etc/cni/net.d)'],
   ['--cache-dir FOLDER', 'libcni\'s cache, which holds "results" (default /var/lib/cni)'],
 ] as const;
+const CLUSTERS = [
+  ['--kubeconfig FILE', 'also the pools of this cluster, besides those of configured ones; repeatable'],
+  ['--in-cluster', 'also those of the cluster that this pod runs in'],
+  ['--namespace NAME', "where the clusters' pools are (default: that of the kubeconfig's context, else kube-system)"],
+] as const;
 const AS_JSON = ['--json', 'print JSON'] as const;
 
-/** What people ask of the "file" datastore. What a command needs is loaded when it runs. */
+/** What people ask of pools. What a command needs is loaded when it runs. */
 export const commands: readonly Command[] = [
   importCommand,
   {
@@ -22,14 +27,15 @@ export const commands: readonly Command[] = [
   {
     name: 'ipam show',
     usage: 'braid ipam show [POOL] [--svg FILE]',
-    about: 'show the address pools of this node: taken, free and excluded addresses',
+    about: 'show the address pools of this node and of clusters: taken, free and excluded addresses',
     options: [
       ['POOL', 'a pool, by name or range (default: all)'],
       ['--svg FILE', 'also draw the pools as an SVG file'],
       ...PLACES,
+      ...CLUSTERS,
       AS_JSON,
     ],
-    run: async (args, scope, print) => (await import('./show.ts')).show(args, scope, print),
+    run: async (args, scope, print, env) => (await import('./show.ts')).show(args, scope, print, env),
   },
   {
     name: 'ipam check',
@@ -40,8 +46,9 @@ export const commands: readonly Command[] = [
       ['--cri SOCKET', 'the runtime\'s CRI socket (default: detected); "none" asks no runtime'],
       ['--wait SECONDS', 'pause before the second scan, where one is needed (default 30)'],
       ...PLACES,
+      ...CLUSTERS,
       AS_JSON,
     ],
-    run: async (args, scope, print) => (await import('./check.ts')).check(args, scope, print),
+    run: async (args, scope, print, env) => (await import('./check.ts')).check(args, scope, print, env),
   },
 ];
