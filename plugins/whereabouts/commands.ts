@@ -1,5 +1,5 @@
 import type { Command } from '../../lib/cni/command.ts';
-import { importCommand } from './import.ts';
+import { importCommand } from './import-command.ts';
 import { DEFAULT_DATA_DIR } from './place.ts';
 
 const PLACES = [
@@ -7,10 +7,14 @@ const PLACES = [
   ['--conf-dir FOLDER', 'network configurations (default /etc/cni/net.d)'],
   ['--cache-dir FOLDER', 'libcni\'s cache, which holds "results" (default /var/lib/cni)'],
 ] as const;
+const NAMESPACE = [
+  '--namespace NAME',
+  "where a cluster's pools are (default: that of the kubeconfig's context, else kube-system)",
+] as const;
 const CLUSTERS = [
   ['--kubeconfig FILE', 'also the pools of this cluster, besides those of configured ones; repeatable'],
   ['--in-cluster', 'also those of the cluster that this pod runs in'],
-  ['--namespace NAME', "where the clusters' pools are (default: that of the kubeconfig's context, else kube-system)"],
+  NAMESPACE,
 ] as const;
 const AS_JSON = ['--json', 'print JSON'] as const;
 
@@ -19,10 +23,15 @@ export const commands: readonly Command[] = [
   importCommand,
   {
     name: 'ipam export',
-    usage: 'braid ipam export [--data-dir FOLDER]',
-    about: 'print all reservations of the "file" datastore as JSON, for "braid ipam import"',
-    options: [['--data-dir FOLDER', `the folder of the store (default ${DEFAULT_DATA_DIR})`]],
-    run: async (args, host, print) => (await import('./export.ts')).exportStore(args, host, print),
+    usage: 'braid ipam export [--data-dir FOLDER | --kubeconfig FILE]',
+    about: 'print all reservations of a datastore as JSON, for "braid ipam import"',
+    options: [
+      ['--data-dir FOLDER', `the folder of the "file" datastore (default ${DEFAULT_DATA_DIR})`],
+      ['--kubeconfig FILE', 'instead, the pools of this cluster'],
+      ['--in-cluster', 'or those of the cluster that this pod runs in'],
+      NAMESPACE,
+    ],
+    run: async (args, scope, print, env) => (await import('./export.ts')).exportStore(args, scope, print, env),
   },
   {
     name: 'ipam show',

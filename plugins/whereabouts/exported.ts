@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { contains, formatCidr, networkOf, parseCidr } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp, sameIp } from '../../lib/net/ip.ts';
-import { ioError } from '../../lib/sys/io-error.ts';
 import { parseForm } from '../../lib/sys/json-form.ts';
 import type { ImportedAddress } from './import-plan.ts';
 import type { Pool } from './pool.ts';
@@ -19,6 +17,7 @@ const Exported = z.object({
       pools: z.array(
         z.object({
           range: z.string(),
+          node: z.optional(z.string()),
           reservations: z.array(
             z.object({
               address: z.string(),
@@ -40,12 +39,20 @@ type Network = Exported['networks'][number];
 export interface ImportedNetwork {
   readonly networkName: string;
   readonly addresses: readonly ImportedAddress[];
+  /** those whose slices of ranges are among the pools */
+  readonly nodes: readonly string[];
 }
 
-export const exportedNetwork = (networkName: string, pools: readonly Pool[]): Network => ({
+/** A pool, and whose slice it is. */
+export interface ExportedPool extends Pool {
+  readonly node?: string;
+}
+
+export const exportedNetwork = (networkName: string, pools: readonly ExportedPool[]): Network => ({
   networkName,
-  pools: pools.map(({ range, held }) => ({
+  pools: pools.map(({ range, node = '', held }) => ({
     range,
+    ...(node === '' ? {} : { node }),
     reservations: held.map(({ ip, entry }) => ({
       address: formatIp(ip),
       containerId: entry.id,
@@ -59,14 +66,8 @@ export const exportedNetwork = (networkName: string, pools: readonly Pool[]): Ne
 export const formatExported = (networks: readonly Network[]): string =>
   JSON.stringify({ format: FORMAT, networks }, null, 2);
 
-/** @throws CniError ioFailure when it cannot be read, or is not what an export wrote */
-export function readExported(path: string): readonly ImportedNetwork[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw ioError('read', path, error);
-  }
+/** @throws CniError ioFailure when it is not what an export wrote */
+export function readExported(path: string, text: string): readonly ImportedNetwork[] {
   try {
     return parseForm(Exported, text).networks.map(importedNetwork);
   } catch (error) {
@@ -76,6 +77,7 @@ export function readExported(path: string): readonly ImportedNetwork[] {
 
 const importedNetwork = ({ networkName, pools }: Network): ImportedNetwork => ({
   networkName,
+  nodes: pools.flatMap(({ node = '' }) => (node === '' ? [] : [node])),
   addresses: pools.flatMap(({ range, reservations }) =>
     reservations.map((one) => ({
       range: canonical(range),

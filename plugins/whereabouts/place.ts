@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { CniError } from '../../lib/cni/errors.ts';
+import type { Env } from '../../lib/sys/execute.ts';
 
 export const DEFAULT_DATA_DIR = '/var/lib/cni/whereabouts';
 
@@ -26,6 +27,10 @@ export interface ClusterPlace {
   readonly dataDir: string;
   readonly networkName: string;
   readonly concurrency: Concurrency;
+  /** of the pools; undefined: that of the kubeconfig's context */
+  readonly namespace?: string;
+  /** variables of the program, which runs in a pod of the cluster: then no kubeconfig is read */
+  readonly inCluster?: Env;
 }
 
 /** How writers of one pool keep out of each other's way. */

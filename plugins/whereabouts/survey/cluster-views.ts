@@ -4,7 +4,7 @@ import { isInside, type StoredPool } from '../cluster/stored-pool.ts';
 import { poolName } from '../names.ts';
 import { byAddress, type Pool } from '../pool.ts';
 import { type PoolView, viewOf } from '../pool-view.ts';
-import type { Survey } from './survey.ts';
+import type { Survey, SurveyedPool } from './survey.ts';
 
 /** The pools of a cluster: those that there are, and those that are only configured yet. */
 export function clusterViews({ cluster, pools, configured }: Survey): readonly PoolView[] {
@@ -36,6 +36,8 @@ const heldIn = (pool: StoredPool): Pool => ({
     .map(({ held }) => held)
     .sort(byAddress),
 });
+
+export const exportedPool = ({ node, stored }: SurveyedPool) => ({ ...heldIn(stored), node });
 
 /** How ranges are divided among nodes: one line for each table. */
 export const sliceLines = ({ tables }: Survey): readonly string[] =>

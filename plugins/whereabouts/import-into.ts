@@ -1,0 +1,110 @@
+import { readNode } from '../../lib/cli/node.ts';
+import { CACHE_FOLDER, CONF_FOLDER } from '../../lib/cli/program.ts';
+import { CniError, messageOf } from '../../lib/cni/errors.ts';
+import type { Scope } from '../../lib/cni/scope.ts';
+import { formatIp } from '../../lib/net/ip.ts';
+import { openDatastore } from './datastore.ts';
+import { type ImportedAddress, planImport } from './import-plan.ts';
+import { LoadedPools } from './loaded-pools.ts';
+import { LARGEST_KEY, storedRange } from './names.ts';
+import type { StorePlace } from './place.ts';
+
+export interface Taken {
+  readonly added: number;
+  readonly present: number;
+}
+
+export interface Origin {
+  /** an address is taken when another range of the network holds it */
+  readonly isAcross: boolean;
+  /** the attachments are this node's, which is to remember them */
+  readonly isOfNode: boolean;
+}
+
+/** The server takes 10,000 operations in one patch, and the addresses of one are reserved across ranges before it. */
+const AT_ONCE = 500;
+
+/**
+ * Takes addresses into a store. One that has another owner there is refused, and then nothing is changed; a cluster whose
+ * pools change meanwhile may have got a part, and the same import goes on from there.
+ *
+ * @throws CniError
+ */
+export async function importInto(
+  place: StorePlace,
+  addresses: readonly ImportedAddress[],
+  { isAcross, isOfNode }: Origin,
+  scope: Scope,
+): Promise<Taken> {
+  if (addresses.length === 0) {
+    return { added: 0, present: 0 };
+  }
+  const store = openDatastore(place, scope);
+  if (place.kind === 'file') {
+    return store.add(rangesOf(addresses), (pools) => planImport(addresses, pools, isAcross));
+  }
+  addresses.forEach(refuseUnwritable);
+  const held = (await store.pools()).flatMap((pool) => pool.held);
+  const { answer } = planImport(addresses, new LoadedPools(held), isAcross);
+  for (const { part, protectOverlaps } of partsOf(addresses)) {
+    const owners = isOfNode ? part.map(({ entry }) => entry) : [];
+    const plan: Parameters<typeof store.add<Taken>>[1] = (pools) => planImport(part, pools, isAcross);
+    await store.add(rangesOf(part), plan, { owners, protectOverlaps });
+  }
+  return answer;
+}
+
+const rangesOf = (addresses: readonly ImportedAddress[]): readonly string[] => [
+  ...new Set(addresses.map(({ range }) => range)),
+];
+
+/** An address that two ranges hold can be kept from all ranges for one of them only. */
+function partsOf(addresses: readonly ImportedAddress[]) {
+  const seen = new Set<string>();
+  const [first, again]: [ImportedAddress[], ImportedAddress[]] = [[], []];
+  for (const one of addresses) {
+    const text = formatIp(one.ip);
+    (seen.has(text) ? again : first).push(one);
+    seen.add(text);
+  }
+  return [
+    ...chunksOf(first).map((part) => ({ part, protectOverlaps: true })),
+    ...chunksOf(again).map((part) => ({ part, protectOverlaps: false })),
+  ];
+}
+
+const chunksOf = <T>(all: readonly T[]): readonly (readonly T[])[] =>
+  Array.from({ length: Math.ceil(all.length / AT_ONCE) }, (_, at) => all.slice(at * AT_ONCE, (at + 1) * AT_ONCE));
+
+/** @throws CniError for an address that no other plugin could read: it would be lost, and given twice */
+function refuseUnwritable({ range, ip, entry }: ImportedAddress): void {
+  if (ip.value - storedRange(range).ip.value > LARGEST_KEY) {
+    const why = 'it is too far from the beginning of its range for the pools of a cluster';
+    throw new CniError('internal', `cannot import ${formatIp(ip)} of container ${entry.id}: ${why}`);
+  }
+}
+
+/**
+ * The same addresses with the pods of their containers, as far as this node knows them: who cleans up in a cluster asks
+ * whether a pod is there, and leaves alone what names none.
+ */
+export async function withPods(
+  addresses: readonly ImportedAddress[],
+  scope: Scope,
+): Promise<readonly ImportedAddress[]> {
+  const pods = await podsOf(scope);
+  return addresses.map((one) => {
+    const podref = one.entry.podref || pods.get(one.entry.id) || '';
+    return { ...one, entry: { ...one.entry, podref } };
+  });
+}
+
+async function podsOf(scope: Scope): Promise<ReadonlyMap<string, string>> {
+  try {
+    const { records } = await readNode(scope, { confDir: CONF_FOLDER, cacheDir: CACHE_FOLDER });
+    return new Map(records.flatMap(({ containerId, pod }) => (pod === '' ? [] : [[containerId, pod] as const])));
+  } catch (error) {
+    scope.log(`${messageOf(error)}: pods of containers are not known`);
+    return new Map();
+  }
+}
