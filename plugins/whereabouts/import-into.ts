@@ -8,6 +8,7 @@ import { type ImportedAddress, planImport } from './import-plan.ts';
 import { LoadedPools } from './loaded-pools.ts';
 import { LARGEST_KEY, storedRange } from './names.ts';
 import type { StorePlace } from './place.ts';
+import type { Entry } from './pool.ts';
 
 export interface Taken {
   readonly added: number;
@@ -17,8 +18,8 @@ export interface Taken {
 export interface Origin {
   /** an address is taken when another range of the network holds it */
   readonly isAcross: boolean;
-  /** the attachments are this node's, which is to remember them */
-  readonly isOfNode: boolean;
+  /** Is the attachment this node's, which is to remember it? */
+  readonly isOfNode: (entry: Entry) => boolean;
 }
 
 /** The server takes 10,000 operations in one patch, and the addresses of one are reserved across ranges before it. */
@@ -47,7 +48,7 @@ export async function importInto(
   const held = (await store.pools()).flatMap((pool) => pool.held);
   const { answer } = planImport(addresses, new LoadedPools(held), isAcross);
   for (const { part, protectOverlaps } of partsOf(addresses)) {
-    const owners = isOfNode ? part.map(({ entry }) => entry) : [];
+    const owners = part.map(({ entry }) => entry).filter(isOfNode);
     const plan: Parameters<typeof store.add<Taken>>[1] = (pools) => planImport(part, pools, isAcross);
     await store.add(rangesOf(part), plan, { owners, protectOverlaps });
   }
@@ -84,27 +85,22 @@ function refuseUnwritable({ range, ip, entry }: ImportedAddress): void {
   }
 }
 
-/**
- * The same addresses with the pods of their containers, as far as this node knows them: who cleans up in a cluster asks
- * whether a pod is there, and leaves alone what names none.
- */
-export async function withPods(
-  addresses: readonly ImportedAddress[],
-  scope: Scope,
-): Promise<readonly ImportedAddress[]> {
-  const pods = await podsOf(scope);
-  return addresses.map((one) => {
-    const podref = one.entry.podref || pods.get(one.entry.id) || '';
-    return { ...one, entry: { ...one.entry, podref } };
-  });
-}
-
-async function podsOf(scope: Scope): Promise<ReadonlyMap<string, string>> {
+/** Containers that this node has records of, and their pods; '' where that is not known. */
+export async function containersHere(scope: Scope): Promise<ReadonlyMap<string, string>> {
+  const pods = new Map<string, string>();
   try {
     const { records } = await readNode(scope, { confDir: CONF_FOLDER, cacheDir: CACHE_FOLDER });
-    return new Map(records.flatMap(({ containerId, pod }) => (pod === '' ? [] : [[containerId, pod] as const])));
+    for (const { containerId, pod } of records) {
+      pods.set(containerId, pods.get(containerId) || pod);
+    }
   } catch (error) {
-    scope.log(`${messageOf(error)}: pods of containers are not known`);
-    return new Map();
+    scope.log(`${messageOf(error)}: containers of this node are not known`);
   }
+  return pods;
+}
+
+/** The same address with the pod of its container: who cleans up in a cluster leaves alone what names none. */
+export function withPod(one: ImportedAddress, pods: ReadonlyMap<string, string>): ImportedAddress {
+  const podref = one.entry.podref || pods.get(one.entry.id) || '';
+  return { ...one, entry: { ...one.entry, podref } };
 }

@@ -1,15 +1,16 @@
-import { readFileSync, statSync } from 'node:fs';
-import { readOptions, WrongUsage } from '../../lib/cli/options.ts';
+import { readFileSync } from 'node:fs';
 import { count } from '../../lib/cli/table.ts';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
-import { type Cidr, formatCidr, masked, parseCidrLenient } from '../../lib/net/cidr.ts';
+import { formatCidr } from '../../lib/net/cidr.ts';
 import type { Env } from '../../lib/sys/execute.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { readExported } from './exported.ts';
 import { readHostLocal, type Skipped } from './import-host-local.ts';
-import { importInto, withPods } from './import-into.ts';
-import { placeOf, type StorePlace } from './place.ts';
+import { containersHere, importInto, withPod } from './import-into.ts';
+import { type OfFile, type OfRange, readWanted, type Wanted } from './import-wanted.ts';
+
+import type { Entry } from './pool.ts';
 
 type Print = (line: string) => void;
 
@@ -25,100 +26,6 @@ export async function runImport(args: readonly string[], scope: Scope, print: Pr
   await importFolder({ ...wanted, source: wanted.source, cidr: wanted.cidr }, scope, print);
   return 0;
 }
-
-interface Wanted {
-  /** folder or file; undefined for pools in the cluster */
-  readonly source: string | undefined;
-  /** undefined for a file */
-  readonly cidr: Cidr | undefined;
-  readonly reservations: string | undefined;
-  readonly place: StorePlace;
-  readonly asJson: boolean;
-}
-
-type OfFile = Wanted & { readonly source: string };
-type OfRange = OfFile & { readonly cidr: Cidr };
-
-/** @throws WrongUsage */
-function readWanted(args: readonly string[], env: Env = {}): Wanted {
-  const { values, positionals } = readOptions(
-    args,
-    {
-      range: { type: 'string' },
-      'network-name': { type: 'string', default: '' },
-      reservations: { type: 'string' },
-      'nv-ipam': { type: 'boolean', default: false },
-      'data-dir': { type: 'string', default: '' },
-      kubeconfig: { type: 'string' },
-      'in-cluster': { type: 'boolean', default: false },
-      namespace: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    },
-    1,
-  );
-  const [source] = positionals;
-  const { range, reservations, 'network-name': networkName } = values;
-  const place = placeIn(values, env);
-  const common = { source, reservations, place, asJson: values.json };
-  if (values['nv-ipam']) {
-    if (source !== undefined || place.kind === 'file') {
-      throw new WrongUsage('expected --kubeconfig or --in-cluster with --nv-ipam, and no file');
-    }
-    return { ...common, source: undefined, cidr: undefined };
-  }
-  if (source === undefined) {
-    throw new WrongUsage("expected the folder of host-local's network, or the file of an export or of NV-IPAM's pools");
-  }
-  if (isFile(source)) {
-    if (range !== undefined || networkName !== '') {
-      throw new WrongUsage(`cannot use --range and --network-name with the file "${source}": it names them`);
-    }
-    return { ...common, cidr: undefined };
-  }
-  if (range === undefined) {
-    throw new WrongUsage('expected --range: the range that the addresses are in');
-  }
-  const cidr = parseCidrLenient(range);
-  if (cidr === undefined) {
-    throw new WrongUsage(`cannot use --range "${range}": it is not a CIDR`);
-  }
-  return { ...common, cidr: masked(cidr) };
-}
-
-interface PlaceWords {
-  readonly 'network-name': string;
-  readonly 'data-dir': string;
-  readonly kubeconfig?: string | undefined;
-  readonly 'in-cluster': boolean;
-  readonly namespace?: string | undefined;
-}
-
-/** @throws WrongUsage */
-function placeIn(words: PlaceWords, env: Env): StorePlace {
-  const { kubeconfig, namespace } = words;
-  const isInside = words['in-cluster'];
-  if (kubeconfig !== undefined && isInside) {
-    throw new WrongUsage('expected one place: --kubeconfig or --in-cluster');
-  }
-  try {
-    const place = placeOf(words['data-dir'], words['network-name']);
-    if (kubeconfig === undefined && !isInside) {
-      return place;
-    }
-    return {
-      ...place,
-      kind: 'kubernetes',
-      kubeconfig: kubeconfig ?? 'in-cluster',
-      concurrency: 'cas',
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(isInside ? { inCluster: env } : {}),
-    };
-  } catch (error) {
-    throw new WrongUsage(messageOf(error), { cause: error });
-  }
-}
-
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 function textOf(path: string): string {
   try {
@@ -143,8 +50,9 @@ async function importFile(wanted: OfFile, scope: Scope, print: Print): Promise<n
     const why = `it has slices of ranges for nodes ("${node}"), which a cluster divides by itself`;
     throw new CniError('internal', `cannot import "${source}": ${why}`);
   }
+  const here = place.kind === 'file' ? new Map<string, string>() : await containersHere(scope);
+  const origin = { isAcross: false, isOfNode: ({ id }: Entry): boolean => here.has(id) };
   for (const { networkName, addresses } of networks) {
-    const origin = { isAcross: false, isOfNode: false };
     const done = await importInto({ ...place, networkName }, addresses, origin, scope);
     all.push({ networkName, ...done });
     if (!asJson) {
@@ -201,8 +109,9 @@ async function importFromCluster(wanted: Wanted, scope: Scope, print: Print): Pr
 async function importFolder({ source, cidr, place, asJson }: OfRange, scope: Scope, print: Print): Promise<void> {
   const range = formatCidr(cidr);
   const { addresses, skipped } = readHostLocal(source, cidr);
-  const own = place.kind === 'file' ? addresses : await withPods(addresses, scope);
-  const taken = await importInto(place, own, { isAcross: true, isOfNode: true }, scope);
+  const pods = place.kind === 'file' ? new Map<string, string>() : await containersHere(scope);
+  const own = addresses.map((one) => withPod(one, pods));
+  const taken = await importInto(place, own, { isAcross: true, isOfNode: () => true }, scope);
   if (asJson) {
     print(JSON.stringify({ range, ...taken, skipped }, null, 2));
     return;

@@ -86,7 +86,12 @@ async function take({ pools, reservations: path, place }: NvWanted, scope: Scope
   const { networks, skipped } = readReservations(path, textOf(path), pools);
   const imported: ImportedNetwork[] = [];
   for (const [networkName, addresses] of networks) {
-    const taken = await importInto({ ...place, networkName }, addresses, { isAcross: true, isOfNode: true }, scope);
+    const taken = await importInto(
+      { ...place, networkName },
+      addresses,
+      { isAcross: true, isOfNode: () => true },
+      scope,
+    );
     imported.push({ networkName, ...taken });
   }
   return { imported, skipped };
