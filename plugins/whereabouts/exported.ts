@@ -1,9 +1,10 @@
 import * as z from 'zod/mini';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
-import { contains, formatCidr, networkOf, parseCidr } from '../../lib/net/cidr.ts';
+import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp, sameIp } from '../../lib/net/ip.ts';
 import { parseForm } from '../../lib/sys/json-form.ts';
 import type { ImportedAddress } from './import-plan.ts';
+import { poolKey } from './names.ts';
 import type { Pool } from './pool.ts';
 
 const FORMAT = 1;
@@ -39,8 +40,6 @@ type Network = Exported['networks'][number];
 export interface ImportedNetwork {
   readonly networkName: string;
   readonly addresses: readonly ImportedAddress[];
-  /** those whose slices of ranges are among the pools */
-  readonly nodes: readonly string[];
 }
 
 /** A pool, and whose slice it is. */
@@ -77,10 +76,9 @@ export function readExported(path: string, text: string): readonly ImportedNetwo
 
 const importedNetwork = ({ networkName, pools }: Network): ImportedNetwork => ({
   networkName,
-  nodes: pools.flatMap(({ node = '' }) => (node === '' ? [] : [node])),
-  addresses: pools.flatMap(({ range, reservations }) =>
+  addresses: pools.flatMap(({ range, node = '', reservations }) =>
     reservations.map((one) => ({
-      range: canonical(range),
+      range: poolKey({ cidr: canonical(range), node }),
       ip: addressIn(range, one.address),
       entry: { id: one.containerId, ifname: one.interface, podref: one.pod, network: one.network },
     })),
@@ -88,12 +86,12 @@ const importedNetwork = ({ networkName, pools }: Network): ImportedNetwork => ({
 });
 
 /** A pool is found by the text of its range. */
-function canonical(range: string): string {
+function canonical(range: string): Cidr {
   const cidr = parseCidr(range);
   if (cidr === undefined || !sameIp(cidr.ip, networkOf(cidr)) || formatCidr(cidr) !== range) {
     throw new Error(`"${range}" is not a range in canonical form`);
   }
-  return range;
+  return cidr;
 }
 
 function addressIn(range: string, address: string) {

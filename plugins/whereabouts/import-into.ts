@@ -2,6 +2,7 @@ import { readNode } from '../../lib/cli/node.ts';
 import { CACHE_FOLDER, CONF_FOLDER } from '../../lib/cli/program.ts';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
+import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { openDatastore } from './datastore.ts';
 import { type ImportedAddress, planImport } from './import-plan.ts';
@@ -42,18 +43,26 @@ export async function importInto(
   }
   const store = openDatastore(place, scope);
   if (place.kind === 'file') {
-    return store.add(rangesOf(addresses), (pools) => planImport(addresses, pools, isAcross));
+    const whole = addresses.map(withoutNode);
+    return store.add(rangesOf(whole), (pools) => planImport(whole, pools, isAcross));
   }
   addresses.forEach(refuseUnwritable);
   const held = (await store.pools()).flatMap((pool) => pool.held);
-  const { answer } = planImport(addresses, new LoadedPools(held), isAcross);
+  planImport(addresses, new LoadedPools(held), isAcross);
+  const taken: Taken[] = [];
   for (const { part, protectOverlaps } of partsOf(addresses)) {
     const owners = part.map(({ entry }) => entry).filter(isOfNode);
     const plan: Parameters<typeof store.add<Taken>>[1] = (pools) => planImport(part, pools, isAcross);
-    await store.add(rangesOf(part), plan, { owners, protectOverlaps });
+    taken.push(await store.add(rangesOf(part), plan, { owners, protectOverlaps }));
   }
-  return answer;
+  return {
+    added: taken.reduce((sum, { added }) => sum + added, 0),
+    present: taken.reduce((sum, { present }) => sum + present, 0),
+  };
 }
+
+/** A node's own store has no slices: theirs are ranges like others. */
+const withoutNode = (one: ImportedAddress): ImportedAddress => ({ ...one, range: formatCidr(storedRange(one.range)) });
 
 const rangesOf = (addresses: readonly ImportedAddress[]): readonly string[] => [
   ...new Set(addresses.map(({ range }) => range)),

@@ -45,11 +45,6 @@ async function importFile(wanted: OfFile, scope: Scope, print: Print): Promise<n
   }
   const all: { readonly networkName: string; readonly added: number; readonly present: number }[] = [];
   const networks = readExported(source, text);
-  const [node] = networks.flatMap(({ nodes }) => nodes);
-  if (place.kind === 'kubernetes' && node !== undefined) {
-    const why = `it has slices of ranges for nodes ("${node}"), which a cluster divides by itself`;
-    throw new CniError('internal', `cannot import "${source}": ${why}`);
-  }
   const here = place.kind === 'file' ? new Map<string, string>() : await containersHere(scope);
   const origin = { isAcross: false, isOfNode: ({ id }: Entry): boolean => here.has(id) };
   for (const { networkName, addresses } of networks) {

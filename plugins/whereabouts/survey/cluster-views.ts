@@ -29,7 +29,7 @@ export function clusterViews({ cluster, pools, configured }: Survey): readonly P
 }
 
 const heldIn = (pool: StoredPool): Pool => ({
-  range: pool.range,
+  range: formatCidr(pool.cidr),
   cidr: pool.cidr,
   held: pool.stored
     .filter((one) => isInside(pool, one))

@@ -4,6 +4,7 @@ import { NEWEST } from '../../../lib/cni/versions.ts';
 import { parseCidr } from '../../../lib/net/cidr.ts';
 import { formatIp } from '../../../lib/net/ip.ts';
 import type { JournalRow } from '../cluster/journal.ts';
+import { parsePoolKey } from '../names.ts';
 import { type NodeJournal, readJournals } from './node-journals.ts';
 
 /**
@@ -44,7 +45,7 @@ const recordOf = (journal: NodeJournal, first: JournalRow, rows: readonly Journa
       kubernetes: { kubeconfig: journal.kubeconfig },
       data_dir: journal.dataDir,
       network_name: first.networkName,
-      ipRanges: rows.map(({ range }) => ({ range })),
+      ipRanges: rows.filter(({ range }) => parsePoolKey(range)?.node === '').map(({ range }) => ({ range })),
     },
   },
 });

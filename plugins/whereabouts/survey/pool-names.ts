@@ -43,9 +43,14 @@ export function identify(
   );
 }
 
-/** The table of a network without a name bears that of the configuration, which pools do not. */
+/**
+ * The table of a network without a name bears that of the configuration, which pools do not; those of further ranges have
+ * the range in their names.
+ */
 function inTables(prefix: string, range: string, tables: readonly SliceTable[]): PoolIdentity | undefined {
-  for (const { metadata, status } of tables) {
+  for (const { metadata, spec, status } of tables) {
+    const whole = parseCidr(spec?.range ?? '');
+    const base = (whole && networkNameOf(metadata.name, masked(whole))) || metadata.name;
     for (const { nodeName: node = '', sliceRange = '' } of status?.allocations ?? []) {
       const slice = parseCidr(sliceRange);
       if (node === '' || slice === undefined || formatCidr(masked(slice)) !== range) {
@@ -54,8 +59,8 @@ function inTables(prefix: string, range: string, tables: readonly SliceTable[]):
       if (prefix === node) {
         return { networkName: '', node };
       }
-      if (prefix === `${metadata.name}-${node}`) {
-        return { networkName: metadata.name, node };
+      if (prefix === `${base}-${node}`) {
+        return { networkName: base, node };
       }
     }
   }

@@ -85,8 +85,9 @@ describe('the pools of a cluster', () => {
 
 describe('identify', () => {
   const slice = storedRange('10.40.3.0/26');
-  const table = (name: string, nodeName: string) => ({
+  const table = (name: string, nodeName: string, range = '10.40.0.0/16') => ({
     metadata: { name },
+    spec: { range },
     status: { allocations: [{ nodeName, sliceRange: '10.40.3.0/26' }] },
   });
   it.each([
@@ -94,6 +95,7 @@ describe('identify', () => {
     ['blue-10.40.3.0-26', [], { networkName: 'blue', node: '' }],
     ['w-7-10.40.3.0-26', [table('conf', 'w-7')], { networkName: '', node: 'w-7' }],
     ['blue-w-7-10.40.3.0-26', [table('blue', 'w-7')], { networkName: 'blue', node: 'w-7' }],
+    ['blue-w-7-10.40.3.0-26', [table('blue-10.40.0.0-16', 'w-7')], { networkName: 'blue', node: 'w-7' }],
     ['blue-w-7-10.40.3.0-26', [table('red', 'w-7')], { networkName: 'blue-w-7', node: '' }],
     ['blue-10.40.3.0-24', [], undefined],
   ])('knows whose pool %s is', (name, tables, whose) => {

@@ -117,7 +117,7 @@ function readPools(
         text: `pool "${name}" is used by nobody: its range is "${object.spec.range}", ${why}`,
       });
     } else {
-      const stored = storedPool(object, range);
+      const stored = storedPool(object, range, identity.node);
       pools.push({ ...identity, stored });
       unreadable.push(...strangersIn(object, stored));
     }
