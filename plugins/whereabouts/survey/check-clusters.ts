@@ -11,7 +11,7 @@ import { allDataDirs } from '../views.ts';
 import { clusterViews } from './cluster-views.ts';
 import { type Cluster, type ClusterOptions, closing, openClusters } from './clusters.ts';
 import { freeInCluster } from './free.ts';
-import { judge, type Suspicion } from './judge.ts';
+import { judge, podrefsIn, type Suspicion } from './judge.ts';
 import { forget, type NodeJournal, readJournals } from './node-journals.ts';
 import { listPods, lookAtPods } from './read-pods.ts';
 import { type Survey, type SurveyedPool, survey } from './survey.ts';
@@ -104,9 +104,6 @@ async function checkCluster(
     return { survey: second, confirmed: seen.filter(({ key }: Suspicion) => keys.has(key)), unasked: asked.unasked };
   }
 }
-
-const podrefsIn = ({ pools }: Survey): ReadonlySet<string> =>
-  new Set(pools.flatMap(({ stored }) => stored.stored.map(({ held }) => held.entry.podref)));
 
 /** What is found by comparing with this node is freed in the cluster. */
 const inCluster =

@@ -58,14 +58,17 @@ async function freeEntries(
   wanted: readonly Stored[],
   requests: Requests,
 ): Promise<readonly Stored[]> {
-  const { name, cidr } = pool.stored;
+  const { name, cidr, rangeText } = pool.stored;
   let asked: readonly Stored[] = [];
   for (let tries = 0; tries < TRIES; tries++) {
     const object = await requests.readPool(name);
     if (object === undefined) {
       return wanted; // the pool is gone, and its entries with it
     }
-    const state = new PoolState(storedPool(object, cidr));
+    if (object.spec.range !== rangeText) {
+      return []; // the same keys are other addresses by now
+    }
+    const state = new PoolState(storedPool(object, cidr, pool.node));
     const now = new Map(state.pool.stored.map((one) => [one.key, one]));
     const there = wanted.filter((stored) => isSameEntry(stored, now.get(stored.key)));
     // What was asked for, and is not there any more, is gone: an answer was lost.

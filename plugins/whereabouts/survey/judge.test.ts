@@ -5,7 +5,7 @@ import type { IpPool } from '../cluster/objects.ts';
 import { FakeKube } from '../testing/fake-kube.ts';
 import { clusterAt, putNad, putPod, putPool, putReservation } from '../testing/surveyed.ts';
 import { freeInCluster } from './free.ts';
-import { judge } from './judge.ts';
+import { judge, podrefsIn } from './judge.ts';
 import { listPods, lookAtPods } from './read-pods.ts';
 import { survey } from './survey.ts';
 
@@ -15,8 +15,7 @@ const SCOPE = fakeScope({ sleep: async () => undefined });
 
 async function seen(kube: FakeKube, here: readonly string[] = []) {
   const all = await survey(clusterAt(kube), []);
-  const podrefs = all.pools.flatMap(({ stored }) => stored.stored.map(({ held }) => held.entry.podref));
-  const pods = await listPods(kube, podrefs);
+  const pods = await listPods(kube, podrefsIn(all));
   return {
     survey: all,
     troubles: judge({ survey: all, pods, isKnownHere: (id) => here.includes(id), nowMs: Date.now() }),
@@ -51,19 +50,24 @@ describe('judge', () => {
 
   it('finds reservations that nobody or somebody else holds, and waits for those that are on their way', async () => {
     const kube = new FakeKube();
-    for (const pod of ['lab/a', 'lab/b']) {
+    for (const pod of ['lab/a', 'lab/b', 'lab/young']) {
       putPod(kube, pod);
     }
+    putPod(kube, 'lab/has-it', '10.0.0.4');
     putPool(kube, NAME, RANGE, { 1: 'lab/a net1 idA' });
     putPool(kube, `blue-${NAME}`, RANGE, { 2: 'lab/b net1 idB' });
     putReservation(kube, '10.0.0.1', 'lab/other');
     putReservation(kube, 'blue-10.0.0.2', 'lab/b');
     putReservation(kube, '10.0.0.3', 'lab/gone');
     putReservation(kube, 'blue-10.0.0.3', 'lab/young', 1000);
+    putReservation(kube, 'blue-10.0.0.4', 'lab/has-it');
+    putReservation(kube, '10.0.0.5', 'lab/a');
     expect(await kindsOf(kube)).toEqual([
       'duplicate: 10.0.0.1 is kept from all ranges for lab/other net1, but held by lab/a',
       'orphan: 10.0.0.3 is kept from all ranges for lab/gone net1, but no pool has it',
-      'unclear: blue-10.0.0.3 is kept from all ranges for lab/young net1, and no pool has it yet: it may be on its way',
+      'unclear: blue-10.0.0.3 is kept from all ranges for lab/young net1, and no pool has it: the pod may have it, or be about to',
+      'unclear: blue-10.0.0.4 is kept from all ranges for lab/has-it net1, and no pool has it: the pod may have it, or be about to',
+      'orphan: 10.0.0.5 is kept from all ranges for lab/a net1, but no pool has it',
     ]);
   });
 
@@ -118,7 +122,7 @@ describe('what is repaired', () => {
 
   function leaking(): FakeKube {
     const kube = new FakeKube();
-    putPod(kube, 'lab/a');
+    putPod(kube, 'lab/a', '10.0.0.1');
     putPool(kube, NAME, RANGE, { 1: 'lab/a net1 idA', 2: 'lab/gone net1 idG', 3: 'lab/back net1 idOld' });
     putReservation(kube, '10.0.0.1', 'lab/a');
     putReservation(kube, '10.0.0.2', 'lab/gone');

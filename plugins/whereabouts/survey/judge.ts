@@ -2,15 +2,13 @@ import { formatIp } from '../../../lib/net/ip.ts';
 import type { Trouble } from '../audit.ts';
 import type { IpReservation } from '../cluster/objects.ts';
 import { isInside, type Stored } from '../cluster/stored-pool.ts';
-import { orphaned } from '../sweep/entries.ts';
+import { type Judgement, orphaned } from '../sweep/entries.ts';
 import { holdersIn } from '../sweep/pools.ts';
-import { reservationState, unprotectedIn } from '../sweep/reservations.ts';
+import { isAbandoned, reservationState, unprotectedIn } from '../sweep/reservations.ts';
 import type { Pods } from './read-pods.ts';
 import type { Survey, SurveyedPool } from './survey.ts';
 
-/** Longer than an ADD of any plugin: what it is about to do looks like a trouble until then. */
-const LONGEST_ADD_MS = 150_000;
-/** How old a pod must be before its addresses are compared with what multus says it has. */
+/** How old pods and reservations must be before they are compared with what multus says that pods have. */
 const GRACE_MS = 300_000;
 
 export interface Seen {
@@ -40,8 +38,10 @@ export function judge(seen: Seen): readonly Suspicion[] {
   ];
 }
 
+const judgementAt = (nowMs: number): Judgement => ({ nowMs, graceMs: GRACE_MS, isEndEnough: false });
+
 function entriesOf(pool: SurveyedPool, { survey, pods, isKnownHere, nowMs }: Seen): readonly Suspicion[] {
-  const judgement = { nowMs, graceMs: GRACE_MS, isEndEnough: false };
+  const judgement = judgementAt(nowMs);
   return pool.stored.stored.flatMap((stored): readonly Suspicion[] => {
     const { podref, ifname, id } = stored.held.entry;
     const pod = pods.of(podref);
@@ -81,13 +81,20 @@ function entriesOf(pool: SurveyedPool, { survey, pods, isKnownHere, nowMs }: See
   });
 }
 
+/** Of entries, and of reservations that may be nobody's. */
+export const podrefsIn = ({ pools, reservations = [] }: Survey): ReadonlySet<string> =>
+  new Set([
+    ...pools.flatMap(({ stored }) => stored.stored.map(({ held }) => held.entry.podref)),
+    ...reservations.map(({ spec }) => spec.podref),
+  ]);
+
 const keyOf = (why: string, { stored: { name } }: SurveyedPool, { key, raw }: Stored): string =>
   JSON.stringify([why, name, key, raw.id, raw.podref, raw.ifname]);
 
-function reservationsOf(reservations: readonly IpReservation[], { survey, nowMs }: Seen): readonly Suspicion[] {
+function reservationsOf(reservations: readonly IpReservation[], { survey, pods, nowMs }: Seen): readonly Suspicion[] {
   const holders = holdersIn(survey.pools.map(({ stored }) => stored));
   return reservations.flatMap((reservation): readonly Suspicion[] => {
-    const { name: address, uid = '', creationTimestamp = '' } = reservation.metadata;
+    const { name: address, uid = '' } = reservation.metadata;
     const { podref, ifname = '' } = reservation.spec;
     const state = reservationState(reservation, holders);
     const what = { address, pool: '' };
@@ -100,11 +107,13 @@ function reservationsOf(reservations: readonly IpReservation[], { survey, nowMs 
       const others = [...(holders.get(address) ?? [])].join(' and ');
       return [{ key, podref: '', trouble: { ...what, kind: 'duplicate', text: `${text}, but held by ${others}` } }];
     }
-    const isOld = nowMs - Date.parse(creationTimestamp) >= LONGEST_ADD_MS;
-    const trouble: Trouble = isOld
+    const pod = pods.of(podref);
+    const isFree =
+      pod !== 'unknown' && isAbandoned(reservation, pod === 'absent' ? undefined : pod, judgementAt(nowMs));
+    const trouble: Trouble = isFree
       ? { ...what, kind: 'orphan', text: `${text}, but no pool has it`, inCluster: { survey, reservation } }
-      : { ...what, kind: 'unclear', text: `${text}, and no pool has it yet: it may be on its way` };
-    return [{ key, podref: '', trouble }];
+      : { ...what, kind: 'unclear', text: `${text}, and no pool has it: the pod may have it, or be about to` };
+    return [{ key, podref, trouble }];
   });
 }
 

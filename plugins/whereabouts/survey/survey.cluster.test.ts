@@ -102,17 +102,6 @@ const checked = (range: string, mayRepair = false, containers: readonly Containe
   return checkClusters({ confs, known, options, env: {}, waitMs: 0, mayRepair }, fakeScope(), () => undefined);
 };
 
-/** Later, as far as ages of objects go. */
-async function later<T>(work: () => Promise<T>): Promise<T> {
-  const now = vi.spyOn(Date, 'now');
-  now.mockReturnValue(Date.now() + 600_000);
-  try {
-    return await work();
-  } finally {
-    now.mockRestore();
-  }
-}
-
 describe('braid ipam check in a cluster', () => {
   it('finds what Go nodes and ours have left behind, frees it, and leaves the living alone', async () => {
     const range = '10.20.0.0/24';
@@ -126,21 +115,20 @@ describe('braid ipam check in a cluster', () => {
       await createPod(cluster, { name, namespace: 'lab' });
     }
     await deletePod(cluster, { name: 'ours-gone', namespace: 'lab' });
-    const young = await checked(range, true);
-    expect(young.troubles.map(({ kind, address }) => [kind, address])).toEqual([
+    await goReserves('10.20.0.8', 'lab/go-alive');
+    const found = await checked(range, true);
+    expect(found.troubles.map(({ kind, address }) => [kind, address])).toEqual([
       ['leak', '10.20.0.2'],
       ['leak', '10.20.0.4'],
-      ['unclear', '10.20.0.9'],
+      ['unclear', '10.20.0.8'],
+      ['orphan', '10.20.0.9'],
     ]);
-    expect([young.faults, young.unasked, young.repaired.size]).toEqual([[], [], 2]);
+    expect([found.faults, found.unasked, found.repaired.size]).toEqual([[], [], 3]);
     expect([await keysOf(range), await reservedIn('10.20.0.')]).toEqual([
       ['1', '3'],
-      ['10.20.0.1', '10.20.0.3', '10.20.0.9'],
+      ['10.20.0.1', '10.20.0.3', '10.20.0.8'],
     ]);
-    const old = await later(() => checked(range, true));
-    expect(old.troubles.map(({ kind, address }) => [kind, address])).toEqual([['orphan', '10.20.0.9']]);
-    expect(await reservedIn('10.20.0.')).toEqual(['10.20.0.1', '10.20.0.3']);
-    expect((await checked(range)).troubles).toEqual([]);
+    expect((await checked(range)).troubles.map(({ kind }) => kind)).toEqual(['unclear']);
   });
 
   it('frees what containers of this node have left that are dead, and believes it that others live', async () => {
