@@ -181,7 +181,7 @@ function report(
     print('');
   }
   const leaks = troubles.filter(isRepairable).length;
-  const hint = leaks > repaired.size ? '; --repair frees what is reserved for containers that are gone' : '';
+  const hint = leaks > repaired.size ? '; --repair frees what is reserved for those that are gone' : '';
   const taken = views.reduce((sum, view) => sum + view.taken.size, 0);
   print(
     `${count(taken, 'reservation')} in ${count(views.length, 'pool')}: ` +

@@ -49,9 +49,9 @@ export const commands: readonly Command[] = [
   {
     name: 'ipam check',
     usage: 'braid ipam check [--repair]',
-    about: 'check reservations against records and namespaces: leaked, duplicate and unreserved addresses',
+    about: 'check reservations against records, namespaces and pods: leaked, duplicate and unreserved addresses',
     options: [
-      ['--repair', 'free the addresses of dead containers, and rebuild a damaged store from what can be proved'],
+      ['--repair', 'free what dead containers and pods hold, and rebuild a damaged store from what can be proved'],
       ['--cri SOCKET', 'the runtime\'s CRI socket (default: detected); "none" asks no runtime'],
       ['--wait SECONDS', 'pause before the second scan, where one is needed (default 30)'],
       ...PLACES,

@@ -182,6 +182,7 @@ describe('braid doctor', () => {
     [{ everything: 401 }, 'has expired', 'write a valid token'],
     [{ 'list ippools': 403 }, 'ippools is refused', 'whereabouts-rbac.yaml'],
     [{ 'list ippools': 404 }, 'ippools is refused', 'whereabouts-crds.yaml'],
+    [{ 'list overlappingrangeipreservations': 404 }, 'does not know overlappingrange', 'whereabouts-crds.yaml'],
     [{ 'list ippools': 500 }, 'ippools is refused', "API server's log"],
     [
       { 'patch ippools': 403, 'delete overlappingrangeipreservations': 403 },
@@ -210,6 +211,15 @@ describe('braid doctor', () => {
       const claims = Buffer.from(JSON.stringify({ exp: 1 })).toString('base64url');
       kubeconfigTo('http://127.0.0.1:1', folder, `e30.${claims}.x`);
       expect((await findings(conf))[0]?.text).toContain('has expired (1970-01-01T00:00:01.000Z)');
+    }));
+
+  it('says that nodes of another namespace give the same addresses', () =>
+    withCluster(async ({ conf, kube }) => {
+      kube.put('ippools', { metadata: { name: 'x', namespace: 'other' }, spec: { range: RANGE } } as never);
+      const found = await findings(conf);
+      expect(found.map(({ text }) => text)).toContainEqual(
+        expect.stringContaining('there are pools in namespace "other" as well as in "kube-system"'),
+      );
     }));
 
   it('says what is still to be given back, and which pool is full', () =>

@@ -6,13 +6,14 @@ import type { Scope } from '../../../lib/cni/scope.ts';
 import { ApiError, type KubeApi, type KubeObject } from '../../../lib/kube/api.ts';
 import { readKubeconfig } from '../../../lib/kube/kubeconfig.ts';
 import { inParallel } from '../cluster/context.ts';
+import { poolsIn } from '../cluster/objects.ts';
 import { clusterConfiguredIn } from '../configured.ts';
 import type { PoolView } from '../pool-view.ts';
 import { allDataDirs } from '../views.ts';
 import { clusterViews } from './cluster-views.ts';
 import { type Cluster, closing, openClusters } from './clusters.ts';
 import { readJournals } from './node-journals.ts';
-import { survey } from './survey.ts';
+import { type Survey, survey } from './survey.ts';
 import { expiryOf } from './token.ts';
 
 export interface ExaminedClusters {
@@ -42,6 +43,8 @@ export async function examineClusters(scope: Scope, confs: readonly JsonObject[]
           fix: 'look at it with "braid ipam check"',
         })),
         ...(await forbidden(cluster.api)),
+        ...kindFindings(seen),
+        ...(await elsewhere(cluster.api)),
       );
     } catch (error) {
       findings.push(findingOf(error, cluster));
@@ -90,6 +93,36 @@ function findingOf(error: unknown, { name, server }: Cluster): Finding {
       return { level: 'fault', text, fix: 'apply whereabouts-crds.yaml' };
     default:
       return { level: 'fault', text, fix: "look at the API server's log" };
+  }
+}
+
+const kindFindings = ({ lacksReservations, configured }: Survey): readonly Finding[] =>
+  lacksReservations && configured.some(({ protectOverlaps }) => protectOverlaps)
+    ? [
+        {
+          level: 'fault',
+          text: 'the cluster does not know overlappingrangeipreservations: no address can be given',
+          fix: 'apply whereabouts-crds.yaml',
+        },
+      ]
+    : [];
+
+/** Nodes whose kubeconfigs name different namespaces know nothing of each other. */
+async function elsewhere(api: KubeApi): Promise<readonly Finding[]> {
+  try {
+    const pools = await api.list({ ...poolsIn(api.namespace), namespace: undefined });
+    const others = new Set(pools.map(({ metadata: { namespace = '' } }) => namespace));
+    others.delete(api.namespace);
+    return [...others].map((other) => ({
+      level: 'warning',
+      text: `there are pools in namespace "${other}" as well as in "${api.namespace}": nodes that use the one give the addresses of the other again`,
+      fix: 'let the kubeconfigs of all nodes name one namespace, or delete pools that nobody uses',
+    }));
+  } catch (error) {
+    if (error instanceof ApiError) {
+      return []; // who may not look elsewhere has no finding there
+    }
+    throw error;
   }
 }
 

@@ -16,6 +16,8 @@ export interface Survey {
   readonly pools: readonly SurveyedPool[];
   /** of addresses across ranges; undefined when they cannot be read */
   readonly reservations: readonly IpReservation[] | undefined;
+  /** the cluster does not know reservations across ranges at all */
+  readonly lacksReservations: boolean;
   readonly tables: readonly SliceTable[];
   /** of the node, and of the cluster's own objects */
   readonly configured: readonly ClusterConfigured[];
@@ -54,7 +56,7 @@ export async function survey(cluster: Cluster, configured: readonly ClusterConfi
   const unasked: string[] = [];
   const objects = await api.list<IpPool>(poolsIn(api.namespace));
   const [reservations, tables, nads] = await Promise.all([
-    asked(api.list<IpReservation>(reservationsIn(api.namespace)), unasked, 'reservations across ranges are not known'),
+    asked(api.list<IpReservation>(reservationsIn(api.namespace)), unasked, NO_RESERVATIONS),
     asked(api.list<SliceTable>(tablesIn(api.namespace)), unasked, 'slices are known by their pools only'),
     asked(api.list<Nad>(NADS), unasked, 'what is excluded is known from configurations of this machine only'),
   ]);
@@ -62,7 +64,8 @@ export async function survey(cluster: Cluster, configured: readonly ClusterConfi
     ...configured.filter(({ kubeconfig }) => kubeconfigs.includes(kubeconfig)),
     ...configuredInCluster((nads ?? []).flatMap(confsIn), () => undefined),
   ];
-  const known = { cluster, reservations, tables: tables ?? [], configured: all, unasked };
+  const lacksReservations = reservations === undefined && !unasked.some((text) => text.includes(NO_RESERVATIONS));
+  const known = { cluster, reservations, lacksReservations, tables: tables ?? [], configured: all, unasked };
   return { ...known, ...readPools(objects, known.tables, all) };
 }
 
@@ -72,6 +75,7 @@ const tablesIn = (namespace: string): CollectionPath => ({
 });
 
 const NOT_FOUND = 404;
+const NO_RESERVATIONS = 'reservations across ranges are not known';
 
 /** A kind that the cluster does not have is nothing that is missing. */
 async function asked<T>(answer: Promise<readonly T[]>, unasked: string[], what: string) {

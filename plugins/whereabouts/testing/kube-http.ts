@@ -20,7 +20,7 @@ export const serveKube = (kube: FakeKube, refusals: Refusals = {}): Promise<Fake
       reply(answer, 201, {
         kind: 'SelfSubjectAccessReview',
         spec,
-        status: { allowed: refusals[`${verb} ${resource}`] === undefined },
+        status: { allowed: refusals[`${verb} ${resource}`] !== 403 },
       });
     } else {
       reply(answer, 200, { kind: 'List', metadata: {}, items: kube.all<KubeObject>(plural) });
