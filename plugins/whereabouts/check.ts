@@ -1,7 +1,7 @@
 import { CRI_OPTION } from '../../lib/cli/cri.ts';
 import { NODE_OPTIONS, placesIn } from '../../lib/cli/node.ts';
 import { readOptions } from '../../lib/cli/options.ts';
-import { type Container, scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/scan.ts';
+import { type Container, type ScanOptions, scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/scan.ts';
 import { count, table } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
@@ -34,7 +34,8 @@ export async function check(args: readonly string[], scope: Scope, print: Print,
   const tell: Print = values.json ? () => undefined : print;
   const places = { ...placesIn(values), confs: confsFor(values['data-dir']) };
   const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
-  const { node, containers, evidence } = await scanTwice(scope, options, tell);
+  const isNodeOptional = values.kubeconfig.length > 0 || values['in-cluster'];
+  const { node, containers, evidence } = await scanned(scope, options, tell, isNodeOptional);
   const stores = await checkStores(scope, node.confs, values.repair ? containers : undefined);
   const look = () => viewsOf(scope, node.confs, stores.damaged);
   const { views, faults } = await look();
@@ -72,6 +73,25 @@ export async function check(args: readonly string[], scope: Scope, print: Print,
     report([...views, ...clusters.views], [...troubles, ...clusters.troubles], done, print);
   }
   return left.every(({ kind }) => kind === 'unclear') && allFaults.length === 0 ? 0 : 1;
+}
+
+const NOTHING = {
+  node: { confs: [] },
+  containers: [],
+  evidence: { namespaces: [], located: [] },
+} satisfies { readonly node: object; readonly containers: readonly Container[]; readonly evidence: object };
+
+/** Who asks about a cluster may do so on a machine that is no node, or without being root. */
+async function scanned(scope: Scope, options: ScanOptions, tell: Print, isOptional: boolean) {
+  try {
+    return await scanTwice(scope, options, tell);
+  } catch (error) {
+    if (!isOptional) {
+      throw error;
+    }
+    scope.log(`${messageOf(error)}: this machine itself is not checked`);
+    return NOTHING;
+  }
 }
 
 /**
