@@ -13,7 +13,7 @@ import { type Cluster, type ClusterOptions, closing, openClusters } from './clus
 import { freeInCluster } from './free.ts';
 import { judge, podrefsIn, type Suspicion } from './judge.ts';
 import { forget, type NodeJournal, readJournals } from './node-journals.ts';
-import { listPods, lookAtPods } from './read-pods.ts';
+import { listPods, lookAtPods, type Pods } from './read-pods.ts';
 import { type Survey, type SurveyedPool, survey } from './survey.ts';
 
 export interface CheckWanted {
@@ -73,36 +73,44 @@ async function checkCluster(
   const journals = (await readJournals(scope, allDataDirs(confs))).filter(({ kubeconfig }) =>
     cluster.kubeconfigs.includes(kubeconfig),
   );
-  const states = new Map(known.containers.map(({ containerId, state }) => [containerId, state]));
-  const isKnownHere = (id: string): boolean => states.has(id);
-  const first = await survey(cluster, configured);
-  const pods = await listPods(cluster.api, podrefsIn(first));
-  const before = judge({ survey: first, pods, isKnownHere, nowMs: Date.now() });
-  const after = before.length === 0 ? undefined : await lookAgain();
-  const now = after?.survey ?? first;
-  const views = clusterViews(now);
-  const troubles = [
-    ...audit(views, known).map(inCluster(now)),
-    ...(after?.confirmed ?? []).map(({ trouble }) => trouble),
-  ];
-  const unasked = [...new Set([...now.unasked, ...pods.unasked, ...(after?.unasked ?? [])])];
-  const repaired = mayRepair ? await repair(now, troubles, journals, scope) : { done: [], faults: [] };
-  return { views, troubles, repaired: new Set(repaired.done), faults: repaired.faults, unasked };
-
-  async function lookAgain() {
-    if (waitMs > 0) {
-      tell(`${count(before.length, 'trouble')} may pass: looking again in ${waitMs / 1000} s (--wait)`);
-      await scope.sleep(waitMs);
-    }
-    const second = await survey(cluster, configured);
-    const asked = await lookAtPods(
-      cluster.api,
-      before.map(({ podref }) => podref).filter((podref) => podref !== ''),
-    );
-    const keys = new Set(before.map(({ key }) => key));
-    const seen = judge({ survey: second, pods: asked, isKnownHere, nowMs: Date.now() });
-    return { survey: second, confirmed: seen.filter(({ key }: Suspicion) => keys.has(key)), unasked: asked.unasked };
+  const here = new Set(known.containers.map(({ containerId }) => containerId));
+  const look = (podsOf: PodsOf) => lookAt(cluster, configured, here, podsOf);
+  const first = await look((seen) => listPods(cluster.api, podrefsIn(seen)));
+  const { suspicions } = first;
+  if (suspicions.length > 0 && waitMs > 0) {
+    tell(`${count(suspicions.length, 'trouble')} may pass: looking again in ${waitMs / 1000} s (--wait)`);
+    await scope.sleep(waitMs);
   }
+  const pods = new Set(suspicions.map(({ podref }) => podref));
+  const last = suspicions.length === 0 ? first : await look(() => lookAtPods(cluster.api, pods));
+  const keys = new Set(suspicions.map(({ key }) => key));
+  const confirmed = last.suspicions.filter(({ key }) => keys.has(key));
+  const views = clusterViews(last.survey);
+  const troubles = [...audit(views, known).map(inCluster(last.survey)), ...confirmed.map(({ trouble }) => trouble)];
+  const repaired = mayRepair ? await repair(last.survey, troubles, journals, scope) : { done: [], faults: [] };
+  const unasked = [...new Set([...first.unasked, ...last.unasked])];
+  return { views, troubles, repaired: new Set(repaired.done), faults: repaired.faults, unasked };
+}
+
+type PodsOf = (seen: Survey) => Promise<Pods>;
+
+interface Look {
+  readonly survey: Survey;
+  readonly suspicions: readonly Suspicion[];
+  readonly unasked: readonly string[];
+}
+
+/** Pools first: who has been given an address since is asked for then. */
+async function lookAt(
+  cluster: Cluster,
+  configured: readonly ClusterConfigured[],
+  here: ReadonlySet<string>,
+  podsOf: PodsOf,
+): Promise<Look> {
+  const seen = await survey(cluster, configured);
+  const pods = await podsOf(seen);
+  const suspicions = judge({ survey: seen, pods, isKnownHere: (id) => here.has(id), nowMs: Date.now() });
+  return { survey: seen, suspicions, unasked: [...seen.unasked, ...pods.unasked] };
 }
 
 /** What is found by comparing with this node is freed in the cluster. */
