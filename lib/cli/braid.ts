@@ -33,7 +33,7 @@ export async function runCommandLine(
     const plugins = await Promise.all(Object.values(scope.suite.registry).map((load) => load()));
     const { command, rest } = chosen(aliased(args), commandsOf(program, plugins));
     usage = command.usage;
-    return await command.run(rest, own, print);
+    return await command.run(rest, own, print, program.env);
   } catch (error) {
     const isWrongUsage = error instanceof WrongUsage;
     own.log(messageOf(error));

@@ -14,12 +14,34 @@ export async function parseYaml(text: string): Promise<unknown> {
       // flow style of YAML begins like this too
     }
   }
-  const { FAILSAFE_SCHEMA, load, nullCoreTag, YAMLException } = await import('js-yaml');
+  const { FAILSAFE_SCHEMA, load, nullCoreTag } = await import('js-yaml');
   try {
     return load(text, { schema: FAILSAFE_SCHEMA.withTags(nullCoreTag) });
   } catch (error) {
-    const line = error instanceof YAMLException ? error.mark?.line : undefined;
-    const why = error instanceof YAMLException ? error.reason : messageOf(error);
-    throw new CniError('decodeFailure', line === undefined ? why : `line ${line + 1}: ${why}`);
+    throw await yamlFault(error);
   }
+}
+
+/**
+ * The same for a file of several documents.
+ *
+ * @throws CniError as above
+ */
+export async function parseYamlDocuments(text: string): Promise<readonly unknown[]> {
+  if (/^\s*[{[]/.test(text)) {
+    return [await parseYaml(text)];
+  }
+  const { FAILSAFE_SCHEMA, loadAll, nullCoreTag } = await import('js-yaml');
+  try {
+    return loadAll(text, { schema: FAILSAFE_SCHEMA.withTags(nullCoreTag) });
+  } catch (error) {
+    throw await yamlFault(error);
+  }
+}
+
+async function yamlFault(error: unknown): Promise<CniError> {
+  const { YAMLException } = await import('js-yaml');
+  const why = error instanceof YAMLException ? error.reason : messageOf(error);
+  const line = error instanceof YAMLException ? error.mark?.line : undefined;
+  return new CniError('decodeFailure', line === undefined ? why : `line ${line + 1}: ${why}`);
 }

@@ -3,16 +3,28 @@ import type { SeenNetns } from '../../lib/cli/namespaces.ts';
 import type { Container } from '../../lib/cli/scan.ts';
 import { contains } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp } from '../../lib/net/ip.ts';
-import { placeKey } from './place.ts';
+import type { IpReservation } from './cluster/objects.ts';
+import type { Stored } from './cluster/stored-pool.ts';
 import type { Held } from './pool.ts';
-import type { PoolView } from './pool-view.ts';
+import { type PoolView, viewKey } from './pool-view.ts';
 import { covers } from './spans.ts';
+import type { Survey, SurveyedPool } from './survey/survey.ts';
 
 /**
- * `leak`: reserved for a dead container; `duplicate`: two containers have it; `unreserved`: in use, and the next pod may
- * get it too; `exposed`: a configured address that a pod may get; `unclear`: reserved for a container that may be dead.
+ * `leak`: reserved for a dead container, or a pod that is gone; `duplicate`: two containers have it; `unreserved`: in use,
+ * and the next pod may get it too; `exposed`: a configured address that a pod may get; `unclear`: reserved for a container
+ * that may be dead. Of a cluster only: `orphan`: kept from all ranges of a network, but no pool has it; `unprotected`: held,
+ * but not kept from them; `unreadable`: not what plugins write.
  */
-export type Kind = 'leak' | 'duplicate' | 'unreserved' | 'exposed' | 'unclear';
+export type Kind =
+  | 'leak'
+  | 'duplicate'
+  | 'unreserved'
+  | 'exposed'
+  | 'unclear'
+  | 'orphan'
+  | 'unprotected'
+  | 'unreadable';
 
 /** An inconsistency. */
 export interface Trouble {
@@ -23,7 +35,18 @@ export interface Trouble {
   readonly text: string;
   /** the reservation to free, since its container is dead */
   readonly dead?: { readonly view: PoolView; readonly held: Held };
+  /** what --repair frees in a cluster */
+  readonly inCluster?: ClusterFree;
 }
+
+/** Of one pool of a cluster, or of none. */
+export interface ClusterFree {
+  readonly survey: Survey;
+  readonly entry?: { readonly pool: SurveyedPool; readonly stored: Stored };
+  readonly reservation?: IpReservation;
+}
+
+export const isRepairable = ({ dead, inCluster }: Trouble): boolean => dead !== undefined || inCluster !== undefined;
 
 export interface Known {
   readonly containers: readonly Container[];
@@ -69,7 +92,7 @@ function leaksIn(view: PoolView, containers: readonly Container[]): readonly Tro
 /** The same address in two pools of a network: possible with `enable_overlapping_ranges` off. */
 function reservedTwice(views: readonly PoolView[]): readonly Trouble[] {
   const all = views.flatMap((view) => heldOf(view).map((held) => ({ view, held })));
-  const groups = Map.groupBy(all, ({ view, held }) => `${placeKey(view.place)} ${formatIp(held.ip)}`);
+  const groups = Map.groupBy(all, ({ view, held }) => `${viewKey(view.place)} ${formatIp(held.ip)}`);
   return [...groups.values()].flatMap((group): readonly Trouble[] => {
     const owners = new Set(group.map(({ held }) => `${held.entry.id} ${held.entry.ifname}`));
     const [first] = group;
@@ -95,22 +118,31 @@ function usedTwice(views: readonly PoolView[], known: Known): readonly Trouble[]
   const isOfOther = (view: PoolView, { value }: Held['ip'], { identity }: SeenNetns): boolean => {
     const ids = new Set(inhabitants.get(identity)?.map(({ containerId }) => containerId));
     const holds = ({ taken }: PoolView): boolean => ids.has(taken.get(value)?.id ?? '');
-    return !holds(view) && views.some((other) => placeKey(other.place) !== placeKey(view.place) && holds(other));
+    return !holds(view) && views.some((other) => viewKey(other.place) !== viewKey(view.place) && holds(other));
   };
-  const own = known.namespaces.filter(({ isHost, identity }) => isHost || inhabitants.has(identity));
+  const users = usersIn(known.namespaces.filter(({ isHost, identity }) => isHost || inhabitants.has(identity)));
   return views.flatMap((view) =>
     heldOf(view).flatMap(({ ip }): readonly Trouble[] => {
       const address = formatIp(ip);
-      const users = own
-        .filter(({ addresses }) => addresses.some(({ text }) => text === address))
-        .filter((netns) => !isOfOther(view, ip, netns));
-      if (users.length < 2) {
+      const own = (users.get(address) ?? []).filter((netns) => !isOfOther(view, ip, netns));
+      if (own.length < 2) {
         return [];
       }
-      const where = users.map(({ path, isHost }) => (isHost ? 'on the node itself' : `in "${path}"`)).join(' and ');
+      const where = own.map(({ path, isHost }) => (isHost ? 'on the node itself' : `in "${path}"`)).join(' and ');
       return [{ kind: 'duplicate', address, pool: view.name, text: `${address} is in use twice: ${where}` }];
     }),
   );
+}
+
+/** Namespaces by the addresses that they have. */
+function usersIn(namespaces: readonly SeenNetns[]): ReadonlyMap<string, readonly SeenNetns[]> {
+  const users = new Map<string, SeenNetns[]>();
+  for (const netns of namespaces) {
+    for (const text of new Set(netns.addresses.map((address) => address.text))) {
+      users.set(text, [...(users.get(text) ?? []), netns]);
+    }
+  }
+  return users;
 }
 
 /** Addresses of live attachments to networks of our pools. */
@@ -149,6 +181,7 @@ function isFrom({ pool, allowed, place }: PoolView, address: string, list: strin
     contains(pool.cidr, ip) &&
     covers(allowed, ip.value) &&
     list.includes('"whereabouts"') &&
+    !list.includes(place.kind === 'file' ? '"kubeconfig"' : '"datastore":"file"') &&
     (place.networkName === '' || list.includes(JSON.stringify(place.networkName)))
   );
 }

@@ -57,7 +57,7 @@ export interface Datastore {
   free<T>(plan: (pools: Pools) => Plan<T>): Promise<T>;
 
   /** Carries out a plan that adds to the ranges. */
-  add<T>(ranges: readonly string[], plan: (pools: Pools) => Plan<T>): Promise<T>;
+  add<T>(ranges: readonly string[], plan: (pools: Pools) => Plan<T>, addition?: Addition): Promise<T>;
 
   /** @throws CniError when a reservation in the ranges could not be made now */
   probe(ranges?: readonly ConfiguredRange[]): Promise<void>;
@@ -68,6 +68,14 @@ export interface Datastore {
    * @throws CniError when it is not what was written
    */
   inspect(): Promise<void>;
+}
+
+/** What is added, as far as it is not what an ADD would. */
+export interface Addition {
+  /** attachments of this node, which it is to remember; default: none */
+  readonly owners?: Asked['owners'];
+  /** is it to be kept from all ranges of the network? default: yes */
+  readonly protectOverlaps?: boolean;
 }
 
 const EVERYTHING = {
@@ -154,8 +162,8 @@ export function datastoreOn({ store, joiner }: Open, place: StorePlace, scope: S
     pools: async () => poolsOf(await look((pools) => pools.all())),
     networks: () => look((pools) => pools.networks()),
     free: (plan) => ask({ ...EVERYTHING, isLook: false, isRelease: true, plan }),
-    add: (ranges, plan) => {
-      const asked = { ranges, owners: [], protectOverlaps: true };
+    add: (ranges, plan, { owners = [], protectOverlaps = true } = {}) => {
+      const asked = { ranges, owners, protectOverlaps };
       return ask({ asked, isLook: false, isRelease: false, plan });
     },
     inspect: () => look((pools) => pools.verify(true)),

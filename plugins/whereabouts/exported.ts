@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
-import { contains, formatCidr, networkOf, parseCidr } from '../../lib/net/cidr.ts';
+import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp, sameIp } from '../../lib/net/ip.ts';
-import { ioError } from '../../lib/sys/io-error.ts';
 import { parseForm } from '../../lib/sys/json-form.ts';
 import type { ImportedAddress } from './import-plan.ts';
+import { poolKey } from './names.ts';
 import type { Pool } from './pool.ts';
 
 const FORMAT = 1;
@@ -19,6 +18,7 @@ const Exported = z.object({
       pools: z.array(
         z.object({
           range: z.string(),
+          node: z.optional(z.string()),
           reservations: z.array(
             z.object({
               address: z.string(),
@@ -42,10 +42,16 @@ export interface ImportedNetwork {
   readonly addresses: readonly ImportedAddress[];
 }
 
-export const exportedNetwork = (networkName: string, pools: readonly Pool[]): Network => ({
+/** A pool, and whose slice it is. */
+export interface ExportedPool extends Pool {
+  readonly node?: string;
+}
+
+export const exportedNetwork = (networkName: string, pools: readonly ExportedPool[]): Network => ({
   networkName,
-  pools: pools.map(({ range, held }) => ({
+  pools: pools.map(({ range, node = '', held }) => ({
     range,
+    ...(node === '' ? {} : { node }),
     reservations: held.map(({ ip, entry }) => ({
       address: formatIp(ip),
       containerId: entry.id,
@@ -59,14 +65,8 @@ export const exportedNetwork = (networkName: string, pools: readonly Pool[]): Ne
 export const formatExported = (networks: readonly Network[]): string =>
   JSON.stringify({ format: FORMAT, networks }, null, 2);
 
-/** @throws CniError ioFailure when it cannot be read, or is not what an export wrote */
-export function readExported(path: string): readonly ImportedNetwork[] {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw ioError('read', path, error);
-  }
+/** @throws CniError ioFailure when it is not what an export wrote */
+export function readExported(path: string, text: string): readonly ImportedNetwork[] {
   try {
     return parseForm(Exported, text).networks.map(importedNetwork);
   } catch (error) {
@@ -76,9 +76,9 @@ export function readExported(path: string): readonly ImportedNetwork[] {
 
 const importedNetwork = ({ networkName, pools }: Network): ImportedNetwork => ({
   networkName,
-  addresses: pools.flatMap(({ range, reservations }) =>
+  addresses: pools.flatMap(({ range, node = '', reservations }) =>
     reservations.map((one) => ({
-      range: canonical(range),
+      range: poolKey({ cidr: canonical(range), node }),
       ip: addressIn(range, one.address),
       entry: { id: one.containerId, ifname: one.interface, podref: one.pod, network: one.network },
     })),
@@ -86,12 +86,12 @@ const importedNetwork = ({ networkName, pools }: Network): ImportedNetwork => ({
 });
 
 /** A pool is found by the text of its range. */
-function canonical(range: string): string {
+function canonical(range: string): Cidr {
   const cidr = parseCidr(range);
   if (cidr === undefined || !sameIp(cidr.ip, networkOf(cidr)) || formatCidr(cidr) !== range) {
     throw new Error(`"${range}" is not a range in canonical form`);
   }
-  return range;
+  return cidr;
 }
 
 function addressIn(range: string, address: string) {

@@ -31,7 +31,7 @@ export function planImport(
       throw new CniError(
         'internal',
         `cannot import ${address} of container ${entry.id}: ` +
-          (other === undefined ? 'it is named twice' : `container ${other.id} ${other.ifname} holds it`),
+          (other === undefined ? 'it is named twice' : `${ownerOf(other)} ${other.ifname} holds it`),
       );
     }
     if (holders.length === 0) {
@@ -45,3 +45,6 @@ export function planImport(
 }
 
 const isSameOwner = (a: Entry, b: Entry): boolean => a.id === b.id && a.ifname === b.ifname;
+
+/** Who keeps an address from all ranges of a cluster's network is known by the pod alone. */
+const ownerOf = ({ id, podref }: Entry): string => (id === '' ? podref : `container ${id}`);

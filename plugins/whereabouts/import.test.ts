@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { WrongUsage } from '../../lib/cli/options.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { exportStore } from './export.ts';
-import { importCommand } from './import.ts';
+import { importCommand } from './import-command.ts';
 import { rangesOf, reserved, storeHost, storeIn } from './testing/fixtures.ts';
 
 /** A host-local folder of these files, and the command on it. */
@@ -116,7 +116,19 @@ describe('braid ipam import', () => {
 
   it('documents every option that it takes', () => {
     const documented = importCommand.options?.map(([option]) => option.split(' ')[0]);
-    expect(documented).toEqual(['FOLDER', 'FILE', '--range', '--network-name', '--data-dir', '--json']);
+    expect(documented).toEqual([
+      'FOLDER',
+      'FILE',
+      '--range',
+      '--network-name',
+      '--reservations',
+      '--nv-ipam',
+      '--data-dir',
+      '--kubeconfig',
+      '--in-cluster',
+      '--namespace',
+      '--json',
+    ]);
   });
 
   it.each([

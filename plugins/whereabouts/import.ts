@@ -1,134 +1,54 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
-import { readOptions, WrongUsage } from '../../lib/cli/options.ts';
+import { readFileSync } from 'node:fs';
 import { count } from '../../lib/cli/table.ts';
-import type { Command } from '../../lib/cni/command.ts';
-import { messageOf } from '../../lib/cni/errors.ts';
+import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
-import { type Cidr, contains, formatCidr, masked, parseCidrLenient } from '../../lib/net/cidr.ts';
-import { parseIp } from '../../lib/net/ip.ts';
+import { formatCidr } from '../../lib/net/cidr.ts';
+import type { Env } from '../../lib/sys/execute.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
-import { openDatastore } from './datastore.ts';
 import { readExported } from './exported.ts';
-import { type ImportedAddress, planImport } from './import-plan.ts';
-import { DEFAULT_DATA_DIR, type FilePlace, placeOf } from './place.ts';
+import { readHostLocal, type Skipped } from './import-host-local.ts';
+import { containersHere, importInto, withPod } from './import-into.ts';
+import { type OfFile, type OfRange, readWanted, type Wanted } from './import-wanted.ts';
+
+import type { Entry } from './pool.ts';
 
 type Print = (line: string) => void;
 
-/**
- * Takes over the reservations of a host-local folder, for a node that changes over with running pods on it, or those of an
- * export.
- */
-export const importCommand: Command = {
-  name: 'ipam import',
-  usage:
-    'braid ipam import FOLDER --range CIDR [--network-name NAME] [--data-dir FOLDER] | braid ipam import FILE [--data-dir FOLDER]',
-  about:
-    'import what host-local has given out, or an export, into the "file" datastore; running pods keep their addresses',
-  options: [
-    ['FOLDER', "host-local's folder of one network, usually /var/lib/cni/networks/<network>"],
-    ['FILE', 'what "braid ipam export" has printed; network names and ranges are in it'],
-    [
-      '--range CIDR',
-      'of FOLDER only addresses in this range; one range of the new configuration, as it is written there',
-    ],
-    ['--network-name NAME', '"ipam.network_name" of the new configuration, if it has one'],
-    ['--data-dir FOLDER', `"ipam.data_dir" of the new configuration (default ${DEFAULT_DATA_DIR})`],
-    ['--json', 'print JSON'],
-  ],
-  run: async (args, scope, print) => {
-    const wanted = readWanted(args);
-    if (wanted.cidr === undefined) {
-      await importFile(wanted, scope, print);
-      return 0;
-    }
-    const folder = { ...wanted, cidr: wanted.cidr };
-    const imported = await importFolder(folder, scope);
-    if (wanted.asJson) {
-      print(JSON.stringify(imported, null, 2));
-    } else {
-      report(folder, imported, print);
-    }
-    return 0;
-  },
-};
-
-interface Wanted {
-  readonly folder: string;
-  /** undefined for a file */
-  readonly cidr: Cidr | undefined;
-  readonly place: FilePlace;
-  readonly asJson: boolean;
+/** `braid ipam import` */
+export async function runImport(args: readonly string[], scope: Scope, print: Print, env?: Env): Promise<number> {
+  const wanted = readWanted(args, env);
+  if (wanted.source === undefined) {
+    return importFromCluster(wanted, scope, print);
+  }
+  if (wanted.cidr === undefined) {
+    return importFile({ ...wanted, source: wanted.source }, scope, print);
+  }
+  await importFolder({ ...wanted, source: wanted.source, cidr: wanted.cidr }, scope, print);
+  return 0;
 }
 
-type OfRange = Wanted & { readonly cidr: Cidr };
-
-interface Imported {
-  readonly range: string;
-  readonly added: number;
-  readonly present: number;
-  readonly skipped: readonly Skipped[];
-}
-
-interface Skipped {
-  readonly file: string;
-  readonly reason: string;
-}
-
-/** @throws WrongUsage */
-function readWanted(args: readonly string[]): Wanted {
-  const { values, positionals } = readOptions(
-    args,
-    {
-      range: { type: 'string' },
-      'network-name': { type: 'string', default: '' },
-      'data-dir': { type: 'string', default: '' },
-      json: { type: 'boolean', default: false },
-    },
-    1,
-  );
-  const [folder] = positionals;
-  if (folder === undefined) {
-    throw new WrongUsage("expected the folder of host-local's network, or the file of an export");
-  }
-  const place = placeIn(values['data-dir'], values['network-name']);
-  if (isFile(folder)) {
-    if (values.range !== undefined || values['network-name'] !== '') {
-      throw new WrongUsage(`cannot use --range and --network-name with the file "${folder}": it names them`);
-    }
-    return { folder, cidr: undefined, place, asJson: values.json };
-  }
-  if (values.range === undefined) {
-    throw new WrongUsage('expected --range: the range that the addresses are in');
-  }
-  const cidr = parseCidrLenient(values.range);
-  if (cidr === undefined) {
-    throw new WrongUsage(`cannot use --range "${values.range}": it is not a CIDR`);
-  }
-  return { folder, cidr: masked(cidr), place, asJson: values.json };
-}
-
-/** @throws WrongUsage */
-function placeIn(dataDir: string, networkName: string): FilePlace {
+function textOf(path: string): string {
   try {
-    return placeOf(dataDir, networkName);
+    return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new WrongUsage(messageOf(error), { cause: error });
+    throw ioError('read', path, error);
   }
 }
 
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-
-/** All of a network or nothing of it. */
-async function importFile({ folder, place, asJson }: Wanted, scope: Scope, print: Print): Promise<void> {
+/** An export, or pools of NVIDIA's plugin: the modules about these are loaded when it is no export. */
+async function importFile(wanted: OfFile, scope: Scope, print: Print): Promise<number> {
+  const { source, place, asJson } = wanted;
+  const text = textOf(source);
+  const pools = isExport(text) ? undefined : await nvPoolsInText(source, text);
+  if (pools !== undefined) {
+    return (await import('./nv-ipam/import.ts')).importNvIpam({ ...wanted, pools }, scope, print);
+  }
   const all: { readonly networkName: string; readonly added: number; readonly present: number }[] = [];
-  for (const { networkName, addresses } of readExported(folder)) {
-    const ranges = [...new Set(addresses.map(({ range }) => range))];
-    const store = openDatastore({ ...place, networkName }, scope);
-    const done =
-      addresses.length === 0
-        ? { added: 0, present: 0 }
-        : await store.add(ranges, (pools) => planImport(addresses, pools, false));
+  const networks = readExported(source, text);
+  const here = place.kind === 'file' ? new Map<string, string>() : await containersHere(scope);
+  const origin = { isAcross: false, isOfNode: ({ id }: Entry): boolean => here.has(id) };
+  for (const { networkName, addresses } of networks) {
+    const done = await importInto({ ...place, networkName }, addresses, origin, scope);
     all.push({ networkName, ...done });
     if (!asJson) {
       print(
@@ -140,67 +60,78 @@ async function importFile({ folder, place, asJson }: Wanted, scope: Scope, print
   if (asJson) {
     print(JSON.stringify(all, null, 2));
   }
+  return 0;
 }
 
-/** All of it or nothing. No store is made when there is nothing to import. */
-async function importFolder({ folder, cidr, place }: OfRange, scope: Scope): Promise<Imported> {
-  const range = formatCidr(cidr);
-  const { addresses, skipped } = readHostLocal(folder, cidr);
-  if (addresses.length === 0) {
-    return { range, added: 0, present: 0, skipped };
+function isExport(text: string): boolean {
+  try {
+    const document: unknown = JSON.parse(text);
+    return typeof document === 'object' && document !== null && 'format' in document;
+  } catch {
+    return false;
   }
-  const store = openDatastore(place, scope);
-  return { range, ...(await store.add([range], (pools) => planImport(addresses, pools))), skipped };
 }
 
-function report({ folder }: OfRange, { range, added, present, skipped }: Imported, print: Print): void {
+/** @returns undefined when there are none, or it is no YAML */
+async function nvPoolsInText(path: string, text: string) {
+  const { parseYamlDocuments } = await import('../../lib/kube/yaml.ts');
+  const { nvPoolsIn } = await import('./nv-ipam/objects.ts');
+  let documents: readonly unknown[];
+  try {
+    documents = await parseYamlDocuments(text);
+  } catch {
+    return undefined;
+  }
+  try {
+    return nvPoolsIn(documents);
+  } catch (error) {
+    throw new CniError('ioFailure', `cannot import "${path}": ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function importFromCluster(wanted: Wanted, scope: Scope, print: Print): Promise<number> {
+  const { KubeAccess } = await import('./cluster/kube-access.ts');
+  const { importNvIpam, nvPoolsOf } = await import('./nv-ipam/import.ts');
+  const { place } = wanted;
+  if (place.kind === 'file') {
+    throw new TypeError('a folder has no objects');
+  }
+  using access = new KubeAccess(place);
+  return importNvIpam({ ...wanted, pools: await nvPoolsOf(await access.open()) }, scope, print);
+}
+
+/** No store is made when there is nothing to import. */
+async function importFolder({ source, cidr, place, asJson }: OfRange, scope: Scope, print: Print): Promise<void> {
+  const range = formatCidr(cidr);
+  const { addresses, skipped } = readHostLocal(source, cidr);
+  const pods = place.kind === 'file' ? new Map<string, string>() : await containersHere(scope);
+  const own = addresses.map((one) => withPod(one, pods));
+  const taken = await importInto(place, own, { isAcross: true, isOfNode: () => true }, scope);
+  if (asJson) {
+    print(JSON.stringify({ range, ...taken, skipped }, null, 2));
+    return;
+  }
+  reportFolder(source, { range, ...taken, skipped }, print);
+  const nameless = own.filter(({ entry }) => entry.podref === '').length;
+  if (place.kind === 'kubernetes' && nameless > 0) {
+    print(`the pods of ${count(nameless, 'address', 'addresses')} are not known: only their own DEL frees them`);
+  }
+}
+
+interface Imported {
+  readonly range: string;
+  readonly added: number;
+  readonly present: number;
+  readonly skipped: readonly Skipped[];
+}
+
+function reportFolder(source: string, { range, added, present, skipped }: Imported, print: Print): void {
   for (const { file, reason } of skipped) {
     print(`skipped "${file}": ${reason}`);
   }
   print(
     added + present === 0
-      ? `nothing to import from "${folder}"`
+      ? `nothing to import from "${source}"`
       : `imported ${count(added, 'address', 'addresses')} of range ${range}; ${present} already there`,
   );
-}
-
-/** host-local keeps a file for each address, named after it: the container ID, and since 2018 the interface name. */
-function readHostLocal(folder: string, cidr: Cidr) {
-  const network = basename(resolve(folder));
-  const addresses: ImportedAddress[] = [];
-  const skipped: Skipped[] = [];
-  for (const file of namesIn(folder).filter((name) => !isOwnFile(name))) {
-    const ip = parseIp(file);
-    const isWanted = ip !== undefined && contains(cidr, ip);
-    const [id = '', ifname = ''] = isWanted ? readLines(join(folder, file)) : [];
-    if (!isWanted) {
-      skipped.push({ file, reason: ip === undefined ? 'not an address' : `not in range ${formatCidr(cidr)}` });
-    } else if (id === '') {
-      skipped.push({ file, reason: 'names no container' });
-    } else {
-      addresses.push({ range: formatCidr(cidr), ip, entry: { id, podref: '', ifname, network } });
-    }
-  }
-  return { addresses, skipped };
-}
-
-/** What host-local keeps beside addresses. */
-const isOwnFile = (name: string): boolean => name === 'lock' || name.startsWith('last_reserved_ip.');
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    throw ioError('read folder', folder, error);
-  }
-}
-
-function readLines(path: string): readonly string[] {
-  try {
-    return readFileSync(path, 'utf8')
-      .split(/\r?\n/)
-      .map((line) => line.trim());
-  } catch (error) {
-    throw ioError('read', path, error);
-  }
 }

@@ -1,5 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { CniError } from '../../lib/cni/errors.ts';
+import type { Env } from '../../lib/sys/execute.ts';
 
 export const DEFAULT_DATA_DIR = '/var/lib/cni/whereabouts';
 
@@ -28,6 +29,10 @@ export interface ClusterPlace {
   readonly concurrency: Concurrency;
   /** of `lease` only */
   readonly lease?: LeaseTiming;
+  /** of the pools; undefined: that of the kubeconfig's context */
+  readonly namespace?: string;
+  /** variables of the program, which runs in a pod of the cluster: then no kubeconfig is read */
+  readonly inCluster?: Env;
   /** Each node has a slice of each range; absent: ranges are for all nodes. */
   readonly slices?: Slicing;
 }

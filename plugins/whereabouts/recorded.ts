@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { AttachmentRecord } from '../../lib/cni/records.ts';
@@ -8,8 +10,15 @@ import { openDatastore } from './datastore.ts';
 import type { FilePlace } from './place.ts';
 import type { Held, Pool } from './pool.ts';
 import { dataDirsIn, networksIn } from './stores.ts';
+import { allDataDirs } from './views.ts';
 
-/** The reservations of every network's store. One that cannot be read is told. */
+/** Of this node's journal of what it has in clusters. */
+const JOURNAL = 'cluster.db';
+
+/**
+ * The reservations of every network's store, and what this node has in the pools of clusters. One that cannot be read is
+ * told.
+ */
 export async function listRecords(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
   const found: AttachmentRecord[] = [];
   for (const dataDir of dataDirsIn(confs)) {
@@ -21,7 +30,21 @@ export async function listRecords(scope: Scope, confs: readonly JsonObject[]): P
       scope.log(messageOf(error));
     }
   }
-  return found;
+  return [...found, ...(await inClusters(scope, confs))];
+}
+
+/** The modules of journals are loaded where there is one. */
+async function inClusters(scope: Scope, confs: readonly JsonObject[]): Promise<readonly AttachmentRecord[]> {
+  const dataDirs = allDataDirs(confs).filter((folder) => existsSync(join(folder, JOURNAL)));
+  if (dataDirs.length === 0) {
+    return [];
+  }
+  try {
+    return await (await import('./survey/journal-records.ts')).journalRecords(scope, dataDirs);
+  } catch (error) {
+    scope.log(messageOf(error));
+    return [];
+  }
 }
 
 /** One for each interface: its addresses together. */

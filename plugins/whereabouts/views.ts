@@ -2,7 +2,7 @@ import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
-import { type Configured, configuredIn } from './configured.ts';
+import { type Configured, clusterConfiguredIn, configuredIn } from './configured.ts';
 import { openDatastore } from './datastore.ts';
 import { type FilePlace, placeKey } from './place.ts';
 import type { Pool } from './pool.ts';
@@ -20,7 +20,11 @@ type Except = ReadonlySet<string>;
 
 /** Data directories of the node: the usual one, and those that are configured, also by a flat file. */
 export const allDataDirs = (confs: readonly JsonObject[], configured = configuredIn(confs, () => undefined)) => [
-  ...new Set([...dataDirsIn(confs), ...configured.map(({ place }) => place.dataDir)]),
+  ...new Set([
+    ...dataDirsIn(confs),
+    ...configured.map(({ place }) => place.dataDir),
+    ...clusterConfiguredIn(confs, () => undefined).map(({ dataDir }) => dataDir),
+  ]),
 ];
 
 /** Every pool of the node: those that have reservations, and those that are only configured yet. */

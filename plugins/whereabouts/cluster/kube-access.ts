@@ -1,6 +1,8 @@
+import type { ReadAccess } from '../../../lib/kube/access.ts';
 import type { KubeApi } from '../../../lib/kube/api.ts';
 import { type KubeClient, openClient } from '../../../lib/kube/client.ts';
 import { readKubeconfig } from '../../../lib/kube/kubeconfig.ts';
+import type { Env } from '../../../lib/sys/execute.ts';
 import type { ClusterPlace } from '../place.ts';
 
 /** Where the Go plugin's installer puts everything, when the context names no namespace. */
@@ -14,17 +16,18 @@ const TIMEOUT_MS = 10_000;
 
 /** The API server of a kubeconfig, which is read when something is asked of it. */
 export class KubeAccess implements Disposable {
-  private readonly kubeconfig: string;
+  private readonly readAccess: ReadAccess;
   private client: Promise<KubeClient> | undefined;
 
-  constructor({ kubeconfig }: Pick<ClusterPlace, 'kubeconfig'>) {
-    this.kubeconfig = kubeconfig;
+  constructor({ kubeconfig, namespace, inCluster }: Pick<ClusterPlace, 'kubeconfig' | 'namespace' | 'inCluster'>) {
+    const read: ReadAccess =
+      inCluster === undefined ? () => readKubeconfig(kubeconfig) : () => readInClusterOf(inCluster);
+    this.readAccess = namespace === undefined ? read : async () => ({ ...(await read()), namespace });
   }
 
   /** @throws CniError when the kubeconfig cannot be used: the next call reads it again */
   async open(): Promise<KubeApi> {
-    const path = this.kubeconfig;
-    this.client ??= openClient(() => readKubeconfig(path), {
+    this.client ??= openClient(this.readAccess, {
       namespace: NAMESPACE,
       connections: CONNECTIONS,
       timeoutMs: TIMEOUT_MS,
@@ -44,3 +47,6 @@ export class KubeAccess implements Disposable {
     );
   }
 }
+
+/** Nothing on a node needs it. */
+const readInClusterOf = async (env: Env) => (await import('../../../lib/kube/in-cluster.ts')).readInCluster(env);

@@ -20,10 +20,12 @@ import {
 import { columnsOf, rangesOf, rowOf } from './journal-rows.ts';
 import { APPLICATION_ID, FORMAT, SCHEMA } from './journal-schema.ts';
 
-const FILE = 'cluster.db';
+export const JOURNAL_FILE = 'cluster.db';
 
 const HELD_BY = 'SELECT * FROM held WHERE cluster = ? AND network = ? AND container = ? AND interface = ?';
 const HELD = 'SELECT * FROM held WHERE cluster = ? AND network = ?';
+const ALL_HELD = 'SELECT * FROM held WHERE cluster = ?';
+const CLUSTERS = 'SELECT cluster FROM held UNION SELECT cluster FROM deleted WHERE done = 0';
 const HOLD = 'INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
 const FORGET =
   'DELETE FROM held WHERE cluster = ? AND network = ? AND container = ? AND interface = ? AND range = ? AND key = ?';
@@ -82,6 +84,16 @@ export class SqliteJournal implements NodeJournal, Disposable {
 
   all(networkName: string): Promise<readonly JournalRow[]> {
     return this.read([], (store) => store.all(HELD, this.cluster, networkName).flatMap((row) => rowOf(row)));
+  }
+
+  /** What all have, whatever the network. */
+  everything(): Promise<readonly JournalRow[]> {
+    return this.read([], (store) => store.all(ALL_HELD, this.cluster).flatMap((row) => rowOf(row)));
+  }
+
+  /** Kubeconfigs of all clusters that it knows of. */
+  clusters(): Promise<readonly string[]> {
+    return this.read([], (store) => store.all(CLUSTERS).map(({ cluster }) => String(cluster)));
   }
 
   record({ remove, write }: JournalChange): Promise<void> {
@@ -208,7 +220,7 @@ export class SqliteJournal implements NodeJournal, Disposable {
   }
 
   private get path(): string {
-    return join(this.folder, FILE);
+    return join(this.folder, JOURNAL_FILE);
   }
 
   private async transacted<T>(work: (store: Connection) => T): Promise<T> {
