@@ -1,21 +1,10 @@
 /** braid gc collects what belongs to a sandbox that the runtime has forgotten. */
-import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { filesIn } from '../lab/state.ts';
 import { makeRails, multus } from './networks.ts';
 import { RUNTIMES, Site } from './site.ts';
 import { placeScript } from './tap.ts';
-
-const HOUR_S = 3600;
-
-/** As if it had happened some time ago: what is young may be on its way. */
-function age(folder: string): void {
-  const then = Date.now() / 1000 - HOUR_S;
-  for (const name of Object.keys(filesIn(folder)).filter((path) => !path.endsWith('/'))) {
-    utimesSync(join(folder, name), then, then);
-  }
-}
 
 async function collect(site: Site): Promise<string> {
   const { exitCode, stdout, stderr } = await site.braidAsking('gc', '--bin', site.bin);
@@ -43,8 +32,7 @@ describe.each(RUNTIMES)('$name', (programs) => {
       // containerd 1 keeps the sandbox, and will call DEL again; containerd 2 has forgotten it
       const isForgotten = Object.keys(await site.cri.list()).length === 0;
       expect(isForgotten).toBe(programs.name === 'containerd 2');
-      expect(await collect(site)).toMatch(/collected 0 attachments/);
-      age(site.node.stateDir);
+      // Its records say where it was: a namespace that is gone proves enough, however young they are.
       expect(await collect(site)).toMatch(isForgotten ? /3 attachments of 1 container/ : /0 attachments/);
       await site.removeAll();
     });

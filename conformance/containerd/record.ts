@@ -47,8 +47,14 @@ export async function record(programs: RuntimePrograms): Promise<Recording> {
   const runtime = await site.cri.version();
   await site.cri.status();
   const text = JSON.stringify(tap.calls()).replaceAll(site.lab.dir, '/lab').replaceAll(site.lab.node, 'lab');
-  return { runtime, calls: firstOfEach(JSON.parse(text) as readonly RecordedCall[]) };
+  return { runtime, calls: firstOfEach(JSON.parse(text) as readonly RecordedCall[]).map(withoutMark) };
 }
+
+/** The mark by which a site tells its configurations apart is not the runtime's. */
+const withoutMark = ({ stdin, ...call }: RecordedCall): RecordedCall => {
+  const { args: _, ...own } = stdin as Readonly<Record<string, unknown>>;
+  return { ...call, stdin: own };
+};
 
 /** Statuses come as often as somebody asks. */
 const firstOfEach = (calls: readonly RecordedCall[]): readonly RecordedCall[] => {
