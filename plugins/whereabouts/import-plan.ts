@@ -23,7 +23,8 @@ export function planImport(
   const changes = new Map<string, Change>();
   for (const { range, ip, entry } of addresses) {
     const address = formatIp(ip);
-    const held = pools.holdersOf(ip).filter((one) => isAcross || one.range === range);
+    // Who keeps it from all ranges of a cluster's network is in none of them.
+    const held = pools.holdersOf(ip).filter((one) => isAcross || [range, ''].includes(one.range));
     const holders = held.map((one) => one.entry);
     const place = isAcross ? address : `${address} ${range}`;
     const other = holders.find((holder) => !isSameOwner(holder, entry));

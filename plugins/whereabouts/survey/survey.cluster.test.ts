@@ -141,7 +141,8 @@ describe('braid ipam check in a cluster', () => {
       reason: 'r',
     });
     const { troubles } = await checked(range, true, [container('deadHere', 'dead'), container('aliveHere', 'live')]);
-    expect(troubles.map(({ kind, address, text }) => [kind, address, text])).toEqual([
+    const own = troubles.filter(({ address }) => address.startsWith('10.21.'));
+    expect(own.map(({ kind, address, text }) => [kind, address, text])).toEqual([
       ['leak', '10.21.0.1', '10.21.0.1 is reserved for lab/none net1, which is dead: r'],
     ]);
     expect([await keysOf(range), await reservedIn('10.21.0.')]).toEqual([['2'], ['10.21.0.2']]);
@@ -230,7 +231,7 @@ describe('braid ipam import into a cluster', () => {
     await expect(run(file)).rejects.toThrow('cannot import 10.31.0.1 of container mine: container other net1 holds it');
     expect([await keysOf('10.31.0.0/24'), await reservedIn('10.31.0.')]).toEqual([['1'], ['10.31.0.1']]);
     const across = exportOf([{ networkName: '', pools: [{ range: '10.31.0.0/16', reservations }] }]);
-    await expect(run(across)).rejects.toThrow(/10\.31\.0\.1 of container mine/);
+    await expect(run(across)).rejects.toThrow('cannot import 10.31.0.1 of container mine: lab/other net1 holds it');
     expect(await reservedIn('10.31.0.')).toEqual(['10.31.0.1']);
   });
 

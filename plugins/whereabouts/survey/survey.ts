@@ -53,20 +53,25 @@ interface Nad extends KubeObject {
  */
 export async function survey(cluster: Cluster, configured: readonly ClusterConfigured[]): Promise<Survey> {
   const { api, kubeconfigs } = cluster;
-  const unasked: string[] = [];
   const objects = await api.list<IpPool>(poolsIn(api.namespace));
   const [reservations, tables, nads] = await Promise.all([
-    asked(api.list<IpReservation>(reservationsIn(api.namespace)), unasked, NO_RESERVATIONS),
-    asked(api.list<SliceTable>(tablesIn(api.namespace)), unasked, 'slices are known by their pools only'),
-    asked(api.list<Nad>(NADS), unasked, 'what is excluded is known from configurations of this machine only'),
+    asked(api.list<IpReservation>(reservationsIn(api.namespace)), 'reservations across ranges are not known'),
+    asked(api.list<SliceTable>(tablesIn(api.namespace)), 'slices are known by their pools only'),
+    asked(api.list<Nad>(NADS), 'what is excluded is known from configurations of this machine only'),
   ]);
   const all = [
     ...configured.filter(({ kubeconfig }) => kubeconfigs.includes(kubeconfig)),
-    ...configuredInCluster((nads ?? []).flatMap(confsIn), () => undefined),
+    ...configuredInCluster((nads.found ?? []).flatMap(confsIn), () => undefined),
   ];
-  const lacksReservations = reservations === undefined && !unasked.some((text) => text.includes(NO_RESERVATIONS));
-  const known = { cluster, reservations, lacksReservations, tables: tables ?? [], configured: all, unasked };
-  return { ...known, ...readPools(objects, known.tables, all) };
+  return {
+    cluster,
+    reservations: reservations.found,
+    lacksReservations: reservations.isUnknownKind,
+    tables: tables.found ?? [],
+    configured: all,
+    unasked: [reservations, tables, nads].flatMap(({ refusal }) => refusal),
+    ...readPools(objects, tables.found ?? [], all),
+  };
 }
 
 const tablesIn = (namespace: string): CollectionPath => ({
@@ -75,20 +80,17 @@ const tablesIn = (namespace: string): CollectionPath => ({
 });
 
 const NOT_FOUND = 404;
-const NO_RESERVATIONS = 'reservations across ranges are not known';
 
-/** A kind that the cluster does not have is nothing that is missing. */
-async function asked<T>(answer: Promise<readonly T[]>, unasked: string[], what: string) {
+/** A kind that the cluster does not have is nothing that could not be asked. */
+async function asked<T>(answer: Promise<readonly T[]>, what: string) {
   try {
-    return await answer;
+    return { found: await answer, refusal: [], isUnknownKind: false };
   } catch (error) {
     if (!(error instanceof ApiError)) {
       throw error;
     }
-    if (error.status !== NOT_FOUND) {
-      unasked.push(`${messageOf(error)}: ${what}`);
-    }
-    return undefined;
+    const isUnknownKind = error.status === NOT_FOUND;
+    return { found: undefined, refusal: isUnknownKind ? [] : [`${messageOf(error)}: ${what}`], isUnknownKind };
   }
 }
 
