@@ -41,15 +41,19 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   free: ['network', 'range', 'first', 'last', 'checksum'],
 };
 
-/** `column = ?`, `column <= ?` and the like, all of them true; in the order that is asked for. */
+/** `column = ?`, `column <= ?` and the like, all of them true; in the order that is asked for, or counted. */
 function select(sql: string, table: Table, values: readonly SqlValue[]): readonly SqlRow[] {
-  const conditions = [...sql.matchAll(/(\w+) (=|<=|>) \?/g)];
+  const plain = sql.replace(/(\w+) BETWEEN \? AND \?/g, '$1 >= ? AND $1 <= ?');
+  const conditions = [...plain.matchAll(/(\w+) (=|<=|>=|>) \?/g)];
   const found = table.filter((row) =>
     conditions.every(([, column = '', sign], index) => {
       const [own, other] = [row[column] ?? '', values[index] ?? ''];
-      return sign === '=' ? own === other : sign === '>' ? own > other : own <= other;
+      return sign === '=' ? own === other : sign === '>' ? own > other : sign === '>=' ? own >= other : own <= other;
     }),
   );
+  if (sql.startsWith('SELECT count(*)')) {
+    return [{ count: found.length }];
+  }
   const [, by, direction] = /ORDER BY (\w+)( DESC)?/.exec(sql) ?? [];
   if (by !== undefined) {
     found.sort((a, b) => ((a[by] ?? '') < (b[by] ?? '') ? -1 : 1) * (direction === undefined ? 1 : -1));

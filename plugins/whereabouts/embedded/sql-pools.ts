@@ -98,10 +98,11 @@ export class SqlPools implements Pools {
   holdersIn({ range, window, isAcross }: Pick<Search, 'range' | 'window' | 'isAcross'>, most: number): Holders {
     const { family, first, last } = window;
     const between = [this.network, keyOf({ family, value: first }), keyOf({ family, value: last })];
-    const [some, count] = isAcross
-      ? [this.store.all(HOLDERS_ACROSS, ...between, most), this.store.get(COUNT_ACROSS, ...between)]
-      : [this.store.all(HOLDERS, ...between, range, most), this.store.get(COUNT, ...between, range)];
-    return { some: this.checked(some), count: Number(count?.['count']) };
+    const [holders, count, asked] = isAcross
+      ? [HOLDERS_ACROSS, COUNT_ACROSS, between]
+      : [HOLDERS, COUNT, [...between, range]];
+    const some = most === 0 ? [] : this.checked(this.store.all(holders, ...asked, most));
+    return { some, count: Number(this.store.get(count, ...asked)?.['count']) };
   }
 
   /** What is free by one table must be held by nobody in the other. */
