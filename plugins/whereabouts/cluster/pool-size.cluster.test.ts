@@ -48,7 +48,7 @@ describe.each<Variant>(['ours', 'go'])('a pool of a cluster with CRDs of kind %s
     await api.patch<IpPool>(poolAt(api.namespace, NAME), { type: 'json', body });
   };
 
-  it('is refused where etcd would refuse it, and not before', async () => {
+  it('is refused where etcd would refuse it, and not before', { timeout: 300_000 }, async () => {
     await api.create(poolsIn(api.namespace), poolObject(api.namespace, NAME, { range: RANGE, allocations: {} }));
     for (let room = MOST_BYTES; room > ENTRY_BYTES + FIELDS_BYTES; ) {
       await fill(Math.min(3000, Math.max(1, Math.floor(room / (ENTRY_BYTES + FIELDS_BYTES)))));
