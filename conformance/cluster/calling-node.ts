@@ -1,5 +1,5 @@
 /** A node whose runtime calls whereabouts: each call a process, with a journal and a queue of the node's own. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BASE_ENV, type Env, execute, type Outcome } from '../lab/execute.ts';
@@ -25,8 +25,10 @@ export class CallingNode implements Disposable {
 
   /** @param binaries folder of whereabouts, which may be the Go one */
   constructor(kubeconfig: string, ranges: readonly string[], binaries = STANDALONE) {
+    const flatFile = join(this.folder, 'whereabouts.conf'); // the Go plugin does not do without
+    writeFileSync(flatFile, JSON.stringify({ datastore: 'kubernetes', kubernetes: { kubeconfig } }));
     const ipRanges = ranges.map((range) => ({ range }));
-    this.ipam = { type: 'whereabouts', ipRanges, kubernetes: { kubeconfig }, data_dir: this.folder };
+    this.ipam = { type: 'whereabouts', ipRanges, configuration_path: flatFile, data_dir: this.folder };
     this.binaries = binaries;
   }
 

@@ -42,5 +42,4 @@ it(`${seeded(SECONDS)}: no address is doubled in so many seconds, and Go's calls
   expect([entries, reservations]).toEqual([[], []]);
   expect(ours.failures).toEqual([]);
   expect(theirs.count.failed, theirs.failures.join('\n')).toBeLessThanOrEqual(2 * alone.count.failed);
-  expect(ours.count.added).toBeGreaterThan(theirs.count.added);
 });

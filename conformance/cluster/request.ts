@@ -1,5 +1,6 @@
 /** Requests of the tests themselves: the programs under test have a client of their own. */
 import { Agent, request as httpsRequest } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Target {
   readonly url: string;
@@ -21,12 +22,17 @@ export interface Answer {
 
 const TIMEOUT_MS = 30_000;
 
+/** A server that has just begun, or has too much to do, asks to be asked again. */
+const TOO_MANY = 429;
+const BUSY_TRIES = 30;
+const BUSY_PAUSE_MS = 1000;
+
 export type Send = (path: string, asked?: Asked) => Promise<Answer>;
 
 /** A sender with connections of its own. */
 export function senderTo({ url, ca, token }: Target): Send & Disposable {
   const agent = new Agent({ keepAlive: true, maxSockets: 16, ca });
-  const send: Send = (path, { method = 'GET', body, contentType = 'application/json' } = {}) =>
+  const once: Send = (path, { method = 'GET', body, contentType = 'application/json' } = {}) =>
     new Promise((resolve, reject) => {
       const request = httpsRequest(
         `${url}${path}`,
@@ -52,6 +58,15 @@ export function senderTo({ url, ca, token }: Target): Send & Disposable {
       request.on('error', reject);
       request.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
     });
+  const send: Send = async (path, asked) => {
+    for (let tries = 1; ; tries++) {
+      const answer = await once(path, asked);
+      if (answer.status !== TOO_MANY || tries === BUSY_TRIES) {
+        return answer;
+      }
+      await sleep(BUSY_PAUSE_MS);
+    }
+  };
   return Object.assign(send, { [Symbol.dispose]: () => agent.destroy() });
 }
 

@@ -122,6 +122,23 @@ describe('requests', () => {
 });
 
 describe('ADD', () => {
+  it.each([
+    ['whereabouts', 0, false],
+    ['whereabouts', 60_000, true],
+    ['braid', 0, true],
+  ])('beside %s that wrote %i ms ago takes the lowest address: %s', async (manager, agoMs, isLowest) => {
+    const lowest = new Set<boolean>();
+    for (let tries = 0; tries < 8; tries++) {
+      const { kube, add } = cluster();
+      const pool = poolWith({ '1': 'lab/other net1 idO' });
+      const time = new Date(Date.now() - agoMs).toISOString();
+      kube.put('ippools', { ...pool, metadata: { ...pool.metadata, managedFields: [{ manager, time }] } });
+      const given = await add('lab/p net1 id');
+      lowest.add(given[0] === '10.0.0.2');
+    }
+    expect(lowest.has(false)).toBe(!isLowest);
+  });
+
   it('does not touch what another network has', async () => {
     const { add, reservations } = cluster();
     await add('a/b net1 id');

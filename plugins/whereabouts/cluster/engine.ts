@@ -54,7 +54,7 @@ export class KubernetesEngine implements Engine {
     const loaded =
       before instanceof Transaction && before.arePoolsFresh
         ? before.loaded
-        : await loadPools(steps, { progress, requests, remembered, isStrict });
+        : await loadPools(steps, { progress, requests, remembered, isStrict, go: recents('go') });
     const one: Try = {
       states: statesOf(loaded.pools, [...progress.intended, ...remembered], confsFor(steps, remembered)),
       progress,

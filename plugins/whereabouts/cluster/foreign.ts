@@ -26,10 +26,20 @@ export class Foreign {
   private lostTries = 0;
   private isLost = false;
   private readonly wasContended: boolean;
+  private isBesideGo: boolean;
 
-  /** @param wasContended other calls of this node have seen it a moment ago */
-  constructor(wasContended: boolean) {
-    this.wasContended = wasContended;
+  /** @param was what other calls of this node have seen a moment ago */
+  constructor(was: { readonly contended: boolean; readonly besideGo: boolean }) {
+    this.wasContended = was.contended;
+    this.isBesideGo = was.besideGo;
+  }
+
+  /**
+   * The Go plugin changes these pools too. It takes the lowest address, and makes the reservation afterwards: its call
+   * fails if somebody else has claimed the address meanwhile.
+   */
+  meetGo(): void {
+    this.isBesideGo = true;
   }
 
   get(name: string): Holder | undefined {
@@ -70,7 +80,7 @@ export class Foreign {
 
   /** How far from the lowest address a search may begin. */
   spread(wanted: number): number {
-    return this.isContended ? SPREAD * wanted : 1;
+    return this.isContended || this.isBesideGo ? SPREAD * wanted : 1;
   }
 
   /** Might a range that seems full not be so a moment later? Then all are read again. */

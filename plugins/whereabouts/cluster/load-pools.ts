@@ -8,6 +8,7 @@ import type { JournalRow } from './journal.ts';
 import type { IpPool } from './objects.ts';
 import { isExplained } from './patch.ts';
 import type { Progress } from './progress.ts';
+import type { Recent } from './recent.ts';
 import { rememberedPools } from './remembered.ts';
 import type { Requests } from './requests.ts';
 import { cidrIn, emptyPool, type StoredPool, storedPool } from './stored-pool.ts';
@@ -22,6 +23,7 @@ export interface Loading {
   readonly requests: Requests;
   readonly remembered: readonly JournalRow[];
   readonly isStrict: boolean;
+  readonly go: Recent;
 }
 
 export interface LoadedPools {
@@ -53,6 +55,10 @@ export async function loadPools(steps: readonly Step[], loading: Loading): Promi
   });
   const read = async ({ networkName, name, cidr, node }: (typeof wanted)[number]): Promise<LoadedPool> => {
     const object = isAll ? objects.find(({ metadata }) => metadata.name === name) : await requests.readPool(name);
+    if (object !== undefined && isWrittenByGo(object)) {
+      progress.foreign.meetGo();
+      loading.go.remember();
+    }
     return { networkName, pool: object === undefined ? emptyPool(name, cidr, node) : storedPool(object, cidr, node) };
   };
   pools.push(
@@ -70,6 +76,13 @@ export async function loadPools(steps: readonly Step[], loading: Loading): Promi
   }
   return { pools, networks: [...new Set(listed.map(({ networkName }) => networkName))] };
 }
+
+const GO = 'whereabouts';
+/** By the clocks of this node and of the server, which may differ: then pools are only shared less politely. */
+const RECENT_MS = 10_000;
+
+const isWrittenByGo = ({ metadata: { managedFields = [] } }: IpPool): boolean =>
+  managedFields.some(({ manager, time = '' }) => manager === GO && Math.abs(Date.now() - Date.parse(time)) < RECENT_MS);
 
 interface Need {
   readonly ranges: readonly string[] | 'all';

@@ -66,7 +66,7 @@ export class Progress {
   private readonly wanted: number;
 
   constructor(steps: readonly Step[], caller: Caller, recents: Recents) {
-    this.foreign = new Foreign(recents('contended').isRecent());
+    this.foreign = new Foreign({ contended: recents('contended').isRecent(), besideGo: recents('go').isRecent() });
     this.wanted = steps.filter(isReserving).length;
     this.patience = patienceFor(steps.every(({ isRelease }) => isRelease) ? 'release' : 'other', caller, recents);
   }

@@ -13,9 +13,10 @@ export interface Recent {
 /**
  * What the calls of a node have seen lately, and the next ones should know.
  *
- * `contended`: many are after the same addresses; `slow`: changes of a pool take long; `silent`: the server does not answer
+ * `contended`: many are after the same addresses; `slow`: changes of a pool take long; `silent`: the server does not answer;
+ * `go`: the Go plugin changes pools too
  */
-export type Recents = (what: 'contended' | 'slow' | 'silent') => Recent;
+export type Recents = (what: 'contended' | 'slow' | 'silent' | 'go') => Recent;
 
 /** A file for each, whose time says when it was last so. */
 export const recentsIn =
