@@ -4,6 +4,7 @@ import type { Scope } from '../../lib/cni/scope.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { type Configured, clusterConfiguredIn, configuredIn } from './configured.ts';
 import { openDatastore } from './datastore.ts';
+import { poolKey } from './names.ts';
 import { type FilePlace, placeKey } from './place.ts';
 import type { Pool } from './pool.ts';
 import { type PoolView, viewOf } from './pool-view.ts';
@@ -57,7 +58,7 @@ async function viewsAt(place: FilePlace, all: readonly Configured[], scope: Scop
  * @throws CniError when there is none of them
  */
 export function selectViews(views: readonly PoolView[], wanted: string | undefined): readonly PoolView[] {
-  const found = views.filter(({ name, pool }) => wanted === undefined || name === wanted || pool.range === wanted);
+  const found = views.filter((view) => wanted === undefined || namesOf(view).includes(wanted));
   if (wanted !== undefined && found.length === 0) {
     const known = views.map(({ name }) => `"${name}"`).join(', ');
     throw new CniError(
@@ -67,6 +68,13 @@ export function selectViews(views: readonly PoolView[], wanted: string | undefin
   }
   return found;
 }
+
+/** A slice is also called as messages call it: `10.40.3.0/26@w-7`. */
+const namesOf = ({ name, pool, place }: PoolView): readonly string[] => [
+  name,
+  pool.range,
+  ...(place.kind === 'kubernetes' ? [poolKey({ cidr: pool.cidr, node: place.node })] : []),
+];
 
 async function allPools(scope: Scope, place: FilePlace, cidrs: readonly Pool['cidr'][]): Promise<readonly Pool[]> {
   const stored = await openDatastore(place, scope).pools();

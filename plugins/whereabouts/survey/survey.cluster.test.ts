@@ -224,6 +224,31 @@ describe('braid ipam import into a cluster', () => {
     expect(await reservedIn('many-10.30.')).toHaveLength(1100);
   });
 
+  it('takes in slices of nodes, and check frees what is in them', async () => {
+    const pools = [{ range: '10.34.0.64/26', node: 'w-7', reservations: [reservation('10.34.0.65', 'gone')] }];
+    const spec = { range: '10.34.0.0/24', sliceSize: '/26' };
+    const status = { allocations: [{ nodeName: 'w-7', sliceRange: '10.34.0.64/26' }] };
+    await post(`${API}/nodeslicepools`, {
+      apiVersion: GROUP,
+      kind: 'NodeSlicePool',
+      metadata: { name: 'sliced' },
+      spec,
+      status,
+    });
+    expect(await run(exportOf([{ networkName: 'sliced', pools }]))).toEqual([
+      'imported 1 address of network "sliced"; 0 already there',
+    ]);
+    expect(await expectSuccess(cluster.send(`${API}/ippools/sliced-w-7-10.34.0.64-26`))).toMatchObject({
+      spec: { allocations: { 1: { id: 'gone', podref: 'lab/gone', ifname: 'net1' } } },
+    });
+    expect(await reservedIn('sliced-')).toEqual(['sliced-10.34.0.65']);
+    const { troubles } = await checked('10.34.0.0/24', true);
+    expect(troubles).toContainEqual(
+      expect.objectContaining({ kind: 'leak', address: '10.34.0.65', pool: 'sliced-w-7-10.34.0.64-26' }),
+    );
+    expect(await reservedIn('sliced-')).toEqual([]);
+  });
+
   it('changes nothing when an address has another owner', async () => {
     await goAdds('10.31.0.0/24', { 1: 'lab/other other' });
     const reservations = [reservation('10.31.0.2', 'new'), reservation('10.31.0.1', 'mine')];
