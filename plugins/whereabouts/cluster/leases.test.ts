@@ -6,7 +6,7 @@ import type { Caller, Step } from '../engine.ts';
 import { FakeKube, type Request } from '../testing/fake-kube.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
 import { NO_CONTENTION } from './contention.ts';
-import type { LeaseObject } from './lease.ts';
+import type { LeaseObject } from './lease-object.ts';
 import { type IpPool, poolObject } from './objects.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { ClusterStore } from './store.ts';
