@@ -7,7 +7,8 @@ import { expectSuccess } from '../../../conformance/cluster/request.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { ClusterNode } from '../testing/cluster-node.ts';
 import { KubeAccess } from './kube-access.ts';
-import { Lease, type LeaseObject } from './lease.ts';
+import { Lease } from './lease.ts';
+import type { LeaseObject } from './lease-object.ts';
 
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases';
 const POOL = '/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/ippools/10.1.0.0-24';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../../../lib/kube/api.ts';
 import { FakeKube, type FakeKubeOptions, type Mishap } from '../testing/fake-kube.ts';
-import { Lease, type LeaseObject } from './lease.ts';
+import { Lease } from './lease.ts';
+import type { LeaseObject } from './lease-object.ts';
 
 const TIMING = { durationMs: 1500, renewMs: 1000, retryMs: 500 };
 const PATIENT = { deadline: 60_000, silenceMs: 30_000 };
@@ -105,6 +106,19 @@ describe('a lease', () => {
     expect(stored()?.spec).toMatchObject({ holderIdentity: 'lab/a', leaseTransitions: 0 });
     expect(stored()?.spec?.renewTime).not.toBe(stored()?.spec?.acquireTime);
     await first.confirm();
+  });
+
+  it('is renewed at each tick of a timer that has begun before it was had', async () => {
+    const { kube, clock, lease } = cluster();
+    const one = lease('lab/a');
+    clock.ms = 20;
+    await one.acquire(PATIENT);
+    kube.counted();
+    for (clock.ms = 500; clock.ms <= 2000; clock.ms += 500) {
+      await one.keep();
+      await one.keep();
+    }
+    expect(kube.counted()).toBe('PATCH 4');
   });
 
   it('that somebody else has taken is not confirmed, and is not given back', async () => {

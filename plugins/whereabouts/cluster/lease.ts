@@ -1,23 +1,10 @@
 import { CniError, messageOf } from '../../../lib/cni/errors.ts';
-import { ApiError, type CollectionPath, type KubeApi, type KubeObject } from '../../../lib/kube/api.ts';
+import { ApiError, type KubeApi } from '../../../lib/kube/api.ts';
 import type { Caller } from '../engine.ts';
 import { JITTER, type LeaseTiming } from '../place.ts';
 import { faultOf, isTransient } from './faults.ts';
+import { changeLease, createLease, type LeaseObject, type LeaseSpec, microTime, readLease } from './lease-object.ts';
 import type { Patience } from './requests.ts';
-
-/** coordination.k8s.io/v1. Times have six digits after the second, which others demand. */
-export interface LeaseObject extends KubeObject {
-  readonly spec?: LeaseSpec;
-}
-
-interface LeaseSpec {
-  /** absent: nobody */
-  readonly holderIdentity?: string;
-  readonly leaseDurationSeconds?: number;
-  readonly acquireTime?: string;
-  readonly renewTime?: string;
-  readonly leaseTransitions?: number;
-}
 
 export interface LeaseParts {
   readonly api: KubeApi;
@@ -32,18 +19,12 @@ export interface LeaseParts {
 }
 
 const SECOND_MS = 1000;
-const [NOT_FOUND, CONFLICT, INVALID] = [404, 409, 422];
 
 /** It is a number of 32 bits. */
 const MOST_TRANSITIONS = 2 ** 31;
 
 /** A Lease has whole seconds: what is beyond is cut off. */
 const secondsOf = ({ durationMs }: LeaseTiming): number => Math.floor(durationMs / SECOND_MS);
-
-const leasesIn = (namespace: string): CollectionPath => ({
-  resource: { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' },
-  namespace,
-});
 
 /**
  * One Lease object, by the rules of client-go, which the Go plugin obeys: whoever has not been seen to renew it for its
@@ -93,9 +74,9 @@ export class Lease {
     }
   }
 
-  /** Renews it if it is time to: who holds it calls this again and again. Never throws. */
+  /** Renews it, unless that was just done: who holds it calls this once in each `retryMs`. Never throws. */
   async keep(): Promise<void> {
-    if (this.held !== undefined && this.age() >= this.parts.timing.retryMs) {
+    if (this.held !== undefined && this.age() >= this.parts.timing.retryMs / 2) {
       await this.renew().catch(() => undefined); // as long as it is good, the next time may do
     }
   }
@@ -133,18 +114,11 @@ export class Lease {
 
   private async isAcquired(): Promise<boolean> {
     const { api, name, identity } = this.parts;
-    const before = await this.read();
+    const before = await readLease(api, name);
     if (before === undefined) {
       const spec = { ...this.own({}), leaseTransitions: 0 };
       const started = this.parts.caller.now();
-      const created = await refusable([CONFLICT], () =>
-        api.create<LeaseObject>(leasesIn(api.namespace), {
-          apiVersion: 'coordination.k8s.io/v1',
-          kind: 'Lease',
-          metadata: { name, namespace: api.namespace },
-          spec,
-        }),
-      );
+      const created = await createLease(api, name, spec);
       return this.hold(created, spec, started);
     }
     const { spec = {} } = before;
@@ -193,7 +167,7 @@ export class Lease {
       return;
     }
     // Somebody has changed it: another holder, or an answer was lost, or it has got a label.
-    const now = await this.read();
+    const now = await readLease(this.parts.api, this.parts.name);
     const current = now?.spec;
     if (now !== undefined && current?.holderIdentity === this.parts.identity) {
       this.hold(await this.write(now.metadata.resourceVersion ?? '', spec), spec, started);
@@ -202,32 +176,8 @@ export class Lease {
     }
   }
 
-  private async read(): Promise<LeaseObject | undefined> {
-    const { api, name } = this.parts;
-    try {
-      return await api.get<LeaseObject>({ ...leasesIn(api.namespace), name });
-    } catch (error) {
-      if (error instanceof ApiError && error.status === NOT_FOUND) {
-        return undefined;
-      }
-      throw error;
-    }
-  }
-
   private write(version: string, spec: LeaseSpec): Promise<LeaseObject | undefined> {
-    const { api, name } = this.parts;
-    return refusable([NOT_FOUND, CONFLICT, INVALID], () =>
-      api.patch<LeaseObject>(
-        { ...leasesIn(api.namespace), name },
-        {
-          type: 'json',
-          body: [
-            { op: 'test', path: '/metadata/resourceVersion', value: version },
-            { op: 'add', path: '/spec', value: spec },
-          ],
-        },
-      ),
-    );
+    return changeLease(this.parts.api, this.parts.name, version, spec);
   }
 
   private own({ holderIdentity, acquireTime, leaseTransitions = 0 }: LeaseSpec): LeaseSpec {
@@ -247,25 +197,12 @@ export class Lease {
     return this.parts.caller.now() - (this.held?.renewedAt ?? 0);
   }
 
-  /** RFC 3339 with microseconds. */
   private time(): string {
-    return new Date(this.parts.wallClock()).toISOString().replace('Z', '000Z');
+    return microTime(this.parts.wallClock());
   }
 
   private holder(): string {
     const { holderIdentity = '' } = this.seen.text === '' ? {} : (JSON.parse(this.seen.text) as LeaseSpec);
     return holderIdentity === '' ? 'others' : `"${holderIdentity}"`;
-  }
-}
-
-/** @returns undefined when somebody else was faster */
-async function refusable<T>(statuses: readonly number[], work: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (error instanceof ApiError && statuses.includes(error.status ?? 0)) {
-      return undefined;
-    }
-    throw error;
   }
 }

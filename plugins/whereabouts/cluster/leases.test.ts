@@ -5,7 +5,7 @@ import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 import type { Caller, Step } from '../engine.ts';
 import { FakeKube, type Request } from '../testing/fake-kube.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
-import type { LeaseObject } from './lease.ts';
+import type { LeaseObject } from './lease-object.ts';
 import { type IpPool, poolObject } from './objects.ts';
 import { NOTHING_RECENT } from './recent.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
