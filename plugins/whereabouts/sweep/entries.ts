@@ -29,19 +29,30 @@ export interface Judgement {
  * @returns undefined when somebody uses it, or may
  */
 export function orphaned({ held }: Stored, pod: PodFacts | undefined, judgement: Judgement): Orphaned | undefined {
-  const { podref } = held.entry;
+  const known = withoutPod(held.entry.podref, pod, judgement);
+  if (known !== undefined || pod === undefined) {
+    return known === 'unknown' ? undefined : known;
+  }
+  const isOther = pod.networks !== undefined && !hasAddress(pod, held.ip);
+  return isOther && !isYoung(pod.createdMs, judgement) ? 'unused' : undefined;
+}
+
+/** What can be told without looking at addresses. */
+export function withoutPod(
+  podref: string,
+  pod: PodFacts | undefined,
+  { isEndEnough }: Judgement,
+): 'unknown' | 'absent' | 'ended' | undefined {
   if (podNamed(podref) === undefined) {
-    return undefined; // nobody can tell
+    return 'unknown'; // nobody can tell
   }
   if (pod === undefined) {
     return 'absent';
   }
-  if (judgement.isEndEnough && pod.hasEnded) {
-    return 'ended';
-  }
-  const isOld = judgement.nowMs - pod.createdMs >= judgement.graceMs;
-  return isOld && pod.networks !== undefined && !hasAddress(pod, held.ip) ? 'unused' : undefined;
+  return isEndEnough && pod.hasEnded ? 'ended' : undefined;
 }
+
+export const isYoung = (createdMs: number, { nowMs, graceMs }: Judgement): boolean => nowMs - createdMs < graceMs;
 
 /** An entry that nobody seems to use. */
 export interface Suspect {
