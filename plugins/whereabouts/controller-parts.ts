@@ -22,4 +22,9 @@ export const controllerParts: readonly ControllerPart[] = [
     },
     run: async (host) => (await import('./controller/reconciler.ts')).reconcile(host),
   },
+  {
+    name: 'pods',
+    about: 'free the addresses of deleted pods soon after they have gone',
+    run: async (host) => (await import('./controller/pods.ts')).followPods(host),
+  },
 ];
