@@ -72,7 +72,9 @@ const ipam = {
     'never give out an address that another range of the same network_name holds; a flat file cannot set it',
     true,
   ),
-  node_slice_size: text('size of a node\'s slice of the range ("/26"); only with the "kubernetes" datastore'),
+  node_slice_size: text(
+    'length of the prefix of a slice ("/26"): each node gives addresses of its own slice of the range only; with the "kubernetes" datastore',
+  ),
   leader_lease_duration: integer('milliseconds; accepted, not used by the "file" datastore'),
   leader_renew_deadline: integer('milliseconds; accepted, not used by the "file" datastore'),
   leader_retry_period: integer('milliseconds; accepted, not used by the "file" datastore'),

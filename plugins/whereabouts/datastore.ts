@@ -1,14 +1,16 @@
 import type { Scope } from '../../lib/cni/scope.ts';
-import { formatCidr } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
 import { Joiner } from '../../lib/sys/joiner.ts';
 import type { Slot } from '../../lib/sys/shared.ts';
+import type { ClusterStore } from './cluster/store.ts';
 import { EmbeddedStore } from './embedded/store.ts';
 import type { Asked, Step, Store } from './engine.ts';
+import { poolKey } from './names.ts';
 import type { ClusterPlace, StorePlace } from './place.ts';
 import { findHeld, type Plan, planCollection, planRelease, planReservation, type Reservation } from './plan.ts';
 import { type AttachmentId, type Held, type Pool, type Pools, poolsOf } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
+import { withSlices } from './sliced.ts';
 
 /** Where the reservations of one network are kept. Every answer is durable when it is given. */
 export interface Datastore {
@@ -25,6 +27,9 @@ export interface Datastore {
    * @param ranges where that can be; undefined when nobody knows any more
    */
   release(attachment: AttachmentId, ranges?: readonly ConfiguredRange[]): Promise<readonly Held[]>;
+
+  /** What the attachment holds. @param ranges as of `release` */
+  held(attachment: AttachmentId, ranges?: readonly ConfiguredRange[]): Promise<readonly Held[]>;
 
   /** The address that the attachment holds in each of the ranges. */
   find(attachment: AttachmentId, ranges: readonly ConfiguredRange[]): Promise<readonly (Ip | undefined)[]>;
@@ -48,8 +53,8 @@ export interface Datastore {
   /** Carries out a plan that adds to the ranges. */
   add<T>(ranges: readonly string[], plan: (pools: Pools) => Plan<T>): Promise<T>;
 
-  /** @throws CniError when a reservation could not be made now */
-  probe(): Promise<void>;
+  /** @throws CniError when a reservation in the ranges could not be made now */
+  probe(ranges?: readonly ConfiguredRange[]): Promise<void>;
 
   /**
    * Looks at every row of the store.
@@ -79,7 +84,7 @@ class Stores implements Disposable {
   private readonly stores = new Map<string, Open>();
 
   at(place: StorePlace, scope: Scope): Open {
-    const key = JSON.stringify({ ...place, networkName: '' });
+    const key = JSON.stringify({ ...place, networkName: '', slices: undefined });
     const open = this.stores.get(key) ?? makeOpen(place, scope);
     this.stores.set(key, open);
     return open;
@@ -94,15 +99,18 @@ class Stores implements Disposable {
 
 const STORES: Slot<Stores> = { make: () => new Stores() };
 
-export function openDatastore(place: StorePlace, scope: Scope): Datastore {
-  const { store, joiner } = scope.node.shared(STORES).at(place, scope);
+export const openDatastore = (place: StorePlace, scope: Scope): Datastore =>
+  datastoreOn(scope.node.shared(STORES).at(place, scope), place, scope);
+
+/** A datastore of this store, for one call. */
+export function datastoreOn({ store, joiner }: Open, place: StorePlace, scope: Scope): Datastore {
   // Others may be served with it: that its call is to end does not end them.
   const known = { caller: scope.unending, networkName: place.networkName };
   const ask = <T>(step: Omit<Question<T>, keyof typeof known>): Promise<T> =>
     answerOf({ ...step, ...known }, (one) => scope.span('store', () => scope.join(joiner, one)));
   const look = <T>(question: (pools: Pools) => T): Promise<T> =>
     ask({ ...EVERYTHING, plan: (pools) => ({ changes: [], answer: question(pools) }) });
-  return {
+  const datastore: Datastore = {
     reserve: (request) => {
       const { owner, protectOverlaps } = request;
       const asked = { ranges: namesOf(request.ranges), owners: [owner], protectOverlaps };
@@ -111,6 +119,11 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
     release: (attachment, ranges) => {
       const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
       return ask({ asked, isLook: false, isRelease: true, plan: (pools) => planRelease(attachment, pools) });
+    },
+    held: (attachment, ranges) => {
+      const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
+      const plan = (pools: Pools) => ({ changes: [], answer: planRelease(attachment, pools).answer });
+      return ask({ asked, isLook: true, isRelease: false, plan });
     },
     find: (attachment, ranges) => {
       const asked = lookingFor(attachment, namesOf(ranges));
@@ -132,24 +145,35 @@ export function openDatastore(place: StorePlace, scope: Scope): Datastore {
     inspect: () => look((pools) => pools.verify(true)),
     probe: () => store.probe(known.caller, () => look((pools) => pools.verify(false))),
   };
+  const slices = store.slices?.bind(store);
+  return slices !== undefined && place.kind === 'kubernetes' && place.slices !== undefined
+    ? withSlices(datastore, () => slices(place, known.caller))
+    : datastore;
 }
 
 function makeOpen(place: StorePlace, scope: Scope): Open {
   const store = place.kind === 'file' ? new EmbeddedStore(place.dataDir, scope.node) : clusterStore(place, scope);
-  return { store, joiner: new Joiner((steps) => measured(steps, () => store.serve(steps)), MOST_STEPS) };
+  return opened(store);
 }
+
+/** Whoever waits for the store is served with others. */
+export const opened = (store: Store): Open => ({
+  store,
+  joiner: new Joiner((steps) => measured(steps, () => store.serve(steps)), MOST_STEPS),
+});
 
 /** Its modules, and those of its client, are loaded by the first call that needs a cluster. */
 function clusterStore(place: ClusterPlace, scope: Scope): Store {
-  let opened: Promise<Store> | undefined;
-  const open = (): Promise<Store> => {
-    opened ??= import('./cluster/store.ts').then(({ openClusterStore }) => openClusterStore(place, scope.unending));
-    return opened;
+  let opening: Promise<ClusterStore> | undefined;
+  const open = (): Promise<ClusterStore> => {
+    opening ??= import('./cluster/store.ts').then(({ openClusterStore }) => openClusterStore(place, scope.unending));
+    return opening;
   };
   return {
     serve: async (steps) => (await open()).serve(steps),
-    probe: async (caller, look) => (await open()).probe(caller, look),
-    [Symbol.dispose]: () => void opened?.then((store) => store[Symbol.dispose]()),
+    probe: async (caller) => (await open()).probe(caller),
+    slices: async (where, caller) => (await open()).slices(where, caller),
+    [Symbol.dispose]: () => void opening?.then((store) => store[Symbol.dispose]()),
   };
 }
 
@@ -178,4 +202,4 @@ const lookingFor = (attachment: AttachmentId, ranges: Asked['ranges']): Asked =>
   protectOverlaps: false,
 });
 
-const namesOf = (ranges: readonly ConfiguredRange[]): readonly string[] => ranges.map(({ cidr }) => formatCidr(cidr));
+const namesOf = (ranges: readonly ConfiguredRange[]): readonly string[] => ranges.map(poolKey);

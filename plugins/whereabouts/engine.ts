@@ -1,9 +1,11 @@
 import type { Scope } from '../../lib/cni/scope.ts';
+import type { ClusterPlace } from './place.ts';
 import type { AttachmentId, Change, Pools } from './pool.ts';
+import type { ConfiguredRange } from './ranges.ts';
 
 /** What a plan will ask about. An engine that must fetch whole pools fetches these, and no others. */
 export interface Asked {
-  /** canonical texts of ranges, or those in which one of the owners holds something, or the whole network */
+  /** canonical texts of ranges (see poolKey), or those in which one of the owners holds something, or the whole network */
   readonly ranges: readonly string[] | 'held' | 'all';
   /** attachments that may hold something there */
   readonly owners: readonly AskingOwner[];
@@ -73,6 +75,18 @@ export class OutcomeUnknown extends Error {
   override readonly name = 'OutcomeUnknown';
 }
 
+/** Which part of its ranges a node has, where each node has a slice of its own. */
+export interface Slices {
+  /**
+   * This node's slice of each range, in their order.
+   *
+   * @throws CniError tryAgainLater when it has none yet, internal when what it has cannot be used
+   */
+  own(ranges: readonly ConfiguredRange[], why: 'reserve' | 'release' | 'probe'): Promise<readonly ConfiguredRange[]>;
+  /** Where in the ranges this node's attachments, or one of them, hold something as far as is remembered. */
+  remembered(ranges: readonly ConfiguredRange[], attachment?: AttachmentId): Promise<readonly ConfiguredRange[]>;
+}
+
 /** An engine, and what to do when it fails. */
 export interface Store extends Disposable {
   /**
@@ -85,4 +99,6 @@ export interface Store extends Disposable {
    * @throws CniError when a reservation could not be made now
    */
   probe(caller: Caller, look: () => Promise<void>): Promise<void>;
+  /** Only where ranges have slices. */
+  slices?(place: ClusterPlace, caller: Caller): Promise<Slices>;
 }

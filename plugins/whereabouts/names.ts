@@ -1,9 +1,30 @@
-import { type Cidr, contains, formatCidr, networkOf, parseCidr } from '../../lib/net/cidr.ts';
+import { type Cidr, contains, formatCidr, masked, networkOf, parseCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip } from '../../lib/net/ip.ts';
 
-/** The name of a range's pool, as Kubernetes objects bear it: `blue-2001-db8---116`. */
-export function poolName(networkName: string, cidr: Cidr): string {
-  return named(networkName, formatCidr(cidr).replaceAll(':', '-').replace('/', '-'));
+/**
+ * The name of a range's pool, as Kubernetes objects bear it: `blue-2001-db8---116`; that of a slice has the name of its
+ * node too: `blue-w-7-10.40.3.0-26`.
+ */
+export function poolName(networkName: string, cidr: Cidr, node = ''): string {
+  return named(networkName, named(node, formatCidr(cidr).replaceAll(':', '-').replace('/', '-')));
+}
+
+/** What tells the pools of one network apart: the range, or the slice of one that a node has, `10.40.3.0/26@w-7`. */
+export const poolKey = ({ cidr, node = '' }: PoolId): string =>
+  node === '' ? formatCidr(cidr) : `${formatCidr(cidr)}@${node}`;
+
+export interface PoolId {
+  readonly cidr: Cidr;
+  /** whose slice it is; absent: a whole range, for all nodes */
+  readonly node?: string;
+}
+
+/** @returns undefined when the text is no key of a pool */
+export function parsePoolKey(text: string): Required<PoolId> | undefined {
+  const at = text.indexOf('@');
+  const cidr = parseCidr(at < 0 ? text : text.slice(0, at));
+  const id = cidr && { cidr: masked(cidr), node: at < 0 ? '' : text.slice(at + 1) };
+  return id !== undefined && poolKey(id) === text ? id : undefined;
 }
 
 /**
@@ -14,6 +35,25 @@ export function poolName(networkName: string, cidr: Cidr): string {
 export function networkNameOf(name: string, cidr: Cidr): string | undefined {
   const plain = poolName('', cidr);
   return name === plain ? '' : name.endsWith(`-${plain}`) ? name.slice(0, -plain.length - 1) : undefined;
+}
+
+/**
+ * The node whose slice a pool of the network is, by the pool's name.
+ *
+ * @returns undefined when it is not one of a slice of this network
+ */
+export function sliceNodeOf(name: string, networkName: string, cidr: Cidr): string | undefined {
+  const prefix = networkNameOf(name, cidr) ?? '';
+  const own = networkName === '' ? '' : `${networkName}-`;
+  return prefix.startsWith(own) && prefix.length > own.length ? prefix.slice(own.length) : undefined;
+}
+
+/**
+ * The name of the NodeSlicePool that says which slice of a range each node has. That of the first range is the Go
+ * plugin's: `network_name`, else `name` of the configuration. It knows no other; theirs have the range in it too.
+ */
+export function slicePoolName(base: string, cidr: Cidr, first: Cidr): string {
+  return formatCidr(cidr) === formatCidr(first) ? base : poolName(base, cidr);
 }
 
 /** The name of the object that protects an address across the ranges of a network: `blue-fd00-0-0-10--5`. */
@@ -44,11 +84,11 @@ export function addressOf(cidr: Cidr, key: string): Ip | undefined {
   return contains(cidr, ip) ? ip : undefined;
 }
 
-/** The range of a stored pool, which is written in canonical form. */
-export function storedRange(text: string): Cidr {
-  const cidr = parseCidr(text);
-  if (cidr === undefined) {
-    throw new TypeError(`"${text}" is not a range`);
+/** The range of a pool, by its key. */
+export function storedRange(key: string): Cidr {
+  const id = parsePoolKey(key);
+  if (id === undefined) {
+    throw new TypeError(`"${key}" is not a range`);
   }
-  return cidr;
+  return id.cidr;
 }

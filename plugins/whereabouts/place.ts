@@ -26,6 +26,22 @@ export interface ClusterPlace {
   readonly dataDir: string;
   readonly networkName: string;
   readonly concurrency: Concurrency;
+  /** Each node has a slice of each range; absent: ranges are for all nodes. */
+  readonly slices?: Slicing;
+}
+
+/** How a node knows which slices are its own. */
+export interface Slicing {
+  /** name of the NodeSlicePool of the first range */
+  readonly pool: string;
+  readonly nodeName: NodeNameSources;
+}
+
+export interface NodeNameSources {
+  /** NODENAME of the environment, or '' */
+  readonly env: string;
+  /** that may have a file `nodename`, or '' */
+  readonly folder: string;
 }
 
 /** How writers of one pool keep out of each other's way. */
@@ -36,11 +52,13 @@ export function placeOf(dataDir: string, networkName: string): FilePlace {
   if (dataDir !== '' && !isAbsolute(dataDir)) {
     throw confFault('ipam.data_dir', dataDir, 'it is not an absolute path');
   }
-  if (networkName !== '' && (networkName.length > LONGEST_NAME || !OBJECT_NAME.test(networkName))) {
+  if (networkName !== '' && !isObjectName(networkName)) {
     throw confFault('ipam.network_name', networkName, 'it is not a lower case RFC 1123 name');
   }
   return { kind: 'file', dataDir: dataDir === '' ? DEFAULT_DATA_DIR : dataDir, networkName };
 }
+
+export const isObjectName = (name: string): boolean => name.length <= LONGEST_NAME && OBJECT_NAME.test(name);
 
 /** The same for two places that are one. */
 export const placeKey = ({ dataDir, networkName }: FilePlace): string => `${dataDir} ${networkName}`;

@@ -1,7 +1,7 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import { formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { includes } from '../../lib/net/range.ts';
+import { poolKey } from './names.ts';
 import {
   type AttachmentId,
   type Change,
@@ -44,7 +44,7 @@ export function planReservation(request: Reservation, pools: Pools): Plan<readon
   const changes: Change[] = [];
   const given: Ip[] = [];
   for (const range of request.ranges) {
-    const name = formatCidr(range.cidr);
+    const name = poolKey(range);
     const held = reusable(request.owner, range, pools).filter(({ ip }) => !given.some((other) => sameIp(other, ip)));
     const stays = held.find((one) => !request.protectOverlaps || !isContested(one, pools, request.owner));
     if (stays !== undefined) {
@@ -80,7 +80,7 @@ export function findHeld(
 ): readonly (Ip | undefined)[] {
   const found: Ip[] = [];
   return ranges.map((range) => {
-    const name = formatCidr(range.cidr);
+    const name = poolKey(range);
     const held = [...pools.ofAttachment(attachment, name), ...pools.ofAttachment(legacy(attachment), name)];
     const next = inWindowFirst(held, range).find(({ ip }) => !found.some((other) => sameIp(other, ip)));
     if (next !== undefined) {
@@ -102,7 +102,7 @@ export function planCollection(
     new Set(valid.map(({ id }) => id)),
   ];
   const isValid = ({ id, ifname }: Entry) => (ifname === '' ? containers.has(id) : attachments.has(`${id} ${ifname}`));
-  const names = new Set(ranges.map(({ cidr }) => formatCidr(cidr)));
+  const names = new Set(ranges.map(poolKey));
   const held = [...names].flatMap((name) => pools.ofNetwork(network, name).filter(({ entry }) => !isValid(entry)));
   return { changes: held.map(removal), answer: held };
 }
@@ -112,7 +112,7 @@ export function planCollection(
  * twice has one for each of its windows.
  */
 function reusable(owner: Owner, range: ConfiguredRange, pools: Pools): readonly Held[] {
-  const name = formatCidr(range.cidr);
+  const name = poolKey(range);
   const own = pools.ofAttachment(owner, name);
   const ofPod = owner.podref === '' ? [] : pools.ofPod(owner.podref, owner.ifname, name);
   return inWindowFirst([...own, ...ofPod.filter((held) => !own.some((other) => sameHeld(other, held)))], range);
@@ -144,7 +144,7 @@ function lowestFree(
   given: readonly Ip[],
 ): Ip {
   const { window, excluded, excludedTexts } = range;
-  const name = formatCidr(range.cidr);
+  const name = poolKey(range);
   const search = { range: name, window, excluded, isAcross: protectOverlaps, owner, besides: given };
   const ip = pools.lowestFree(search);
   if (ip === undefined) {

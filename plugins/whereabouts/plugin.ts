@@ -4,7 +4,7 @@ import { lookUp } from '../../lib/cni/json.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
 import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
-import { formatCidr } from '../../lib/net/cidr.ts';
+import { type Cidr, formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
@@ -47,7 +47,7 @@ async function add(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<Result
 }
 
 async function del(call: DeletionCall, scope: Scope): Promise<void> {
-  const settings = readPlace(call.document);
+  const settings = readPlace(call.document, call);
   await withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
     const freed = await store.release({ id: call.containerId, ifname: call.ifName }, settings.ranges);
@@ -62,21 +62,22 @@ async function check(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<void
     const previous = lookUp(call.document, 'prevResult') ?? undefined;
     const inUse = parseResult(previous, call.version, 'prevResult').ips.map((ip) => cidrOf(ip).ip);
     settings.ranges.forEach(({ cidr }, index) => {
-      const [ip, pool] = [held[index], poolName(settings.place.networkName, cidr)];
+      const [ip, where] = [held[index], placeText(settings.place, cidr)];
       if (ip === undefined) {
-        throw checkFailure(call, `it holds no address in pool "${pool}"`);
+        throw checkFailure(call, `it holds no address in ${where}`);
       }
       if (previous !== undefined && !inUse.some((other) => sameIp(other, ip))) {
-        throw checkFailure(call, `its address ${formatIp(ip)} in pool "${pool}" is not in prevResult`);
+        throw checkFailure(call, `its address ${formatIp(ip)} in ${where} is not in prevResult`);
       }
     });
   });
 }
 
 async function status(call: NetworkCall<WhereaboutsConf>, scope: Scope): Promise<void> {
-  await withStore(readSettings(call), scope, async (store) => {
+  const settings = readSettings(call);
+  await withStore(settings, scope, async (store) => {
     try {
-      await store.probe();
+      await store.probe(settings.ranges);
     } catch (error) {
       throw new CniError('notAvailable', messageOf(error), { cause: error });
     }
@@ -147,6 +148,9 @@ function resultOf({ ranges, gateway, statics, routes, dns }: Settings, dynamic: 
   });
   return { interfaces: [], ips: [...ips, ...statics], routes, dns };
 }
+
+const placeText = (place: StorePlace, cidr: Cidr): string =>
+  'slices' in place ? `a slice of ${formatCidr(cidr)}` : `pool "${poolName(place.networkName, cidr)}"`;
 
 const ownerText = (call: AttachmentCall<unknown>, { owner }: Settings): string =>
   owner.podref === '' ? `container ${call.containerId} ${call.ifName}` : `${owner.podref} ${call.ifName}`;

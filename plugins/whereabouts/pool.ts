@@ -20,7 +20,7 @@ export interface Entry {
 
 /** A reservation and where it is. */
 export interface Held {
-  /** canonical text of the range whose pool it is in */
+  /** whose pool it is in: canonical text of the range; with the node, that of a slice: see poolKey */
   readonly range: string;
   readonly ip: Ip;
   readonly entry: Entry;
@@ -34,7 +34,7 @@ export type Change =
 
 /** The reservations of one range. */
 export interface Pool {
-  /** canonical text of `cidr` */
+  /** canonical text of `cidr`, or see poolKey */
   readonly range: string;
   readonly cidr: Cidr;
   /** lowest address first */

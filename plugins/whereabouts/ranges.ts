@@ -9,6 +9,8 @@ import { confFault } from './place.ts';
 export interface ConfiguredRange {
   /** names the pool: the network, without host bits */
   readonly cidr: Cidr;
+  /** whose slice of a range it is; absent: a range for all nodes */
+  readonly node?: string;
   /** what may be handed out, before exclusions */
   readonly window: Range;
   readonly excluded: readonly Range[];

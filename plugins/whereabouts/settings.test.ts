@@ -5,9 +5,11 @@ import type { PodCall } from '../../lib/cni/call.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import { formatCidr } from '../../lib/net/cidr.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
+import { inCluster } from './cluster-place.ts';
 import type { WhereaboutsConf } from './config.ts';
 import { IpamConf } from './config.ts';
 import { filledFrom, withFlatFile } from './flat-file.ts';
+import type { ClusterPlace } from './place.ts';
 import { readPlace, readSettings } from './settings.ts';
 import { ipam } from './testing/fixtures.ts';
 
@@ -20,9 +22,10 @@ const call = (conf: WhereaboutsConf, args = ''): PodCall<WhereaboutsConf> =>
     args,
     version: '1.0.0',
     network: 'net-a',
+    env: { NODENAME: 'w-1' },
     containerId: 'id',
     ifName: 'net1',
-  }) as PodCall<WhereaboutsConf>;
+  }) as Partial<PodCall<WhereaboutsConf>> as PodCall<WhereaboutsConf>;
 
 const settings = (keys: JsonObject, args = '') => readSettings(call({ ipam: ipam(keys) }, args));
 
@@ -135,7 +138,7 @@ describe('readSettings', () => {
 
 describe('a cluster', () => {
   const CLUSTER = { range: '10.0.0.0/24', kubernetes: { kubeconfig: '/k' } };
-  const PLACE = {
+  const PLACE: ClusterPlace = {
     kind: 'kubernetes',
     kubeconfig: '/k',
     dataDir: '/var/lib/cni/whereabouts',
@@ -155,8 +158,40 @@ describe('a cluster', () => {
     });
   });
 
-  it('has no slices yet', () => {
-    expect(() => settings({ ...CLUSTER, node_slice_size: '/26' })).toThrow('this version of whereabouts has no slices');
+  it.each([
+    [{ network_name: 'blue' }, 'blue', ''],
+    [{}, 'net-a', ''],
+    [{ node_slice_size: '26', configuration_path: '/' }, 'net-a', '/'],
+  ])('may have slices for nodes: %o', (keys, pool, folder) => {
+    const conf = ipam({ ...CLUSTER, node_slice_size: '/26', ...keys });
+    expect(inCluster(PLACE, conf, { network: 'net-a', env: { NODENAME: 'w-1' } })).toMatchObject({
+      slices: { pool, nodeName: { env: 'w-1', folder } },
+    });
+  });
+
+  it.each([
+    [{ node_slice_size: 'x' }, 'cannot use "ipam.node_slice_size" "x": it is not the length of a prefix'],
+    [{ node_slice_size: '/26', network_name: '' }, 'cannot use "name" "Net_A"'],
+  ])('refuses %o, but not when it is to free', (keys, why) => {
+    const conf = ipam({ ...CLUSTER, ...keys });
+    expect(() => readSettings({ ...call({ ipam: conf }), network: 'Net_A' })).toThrow(why);
+    expect(
+      readPlace({ ipam: { ...CLUSTER, ...keys, type: 'whereabouts' } }, { network: 'Net_A', env: {} }).place,
+    ).toEqual({
+      ...PLACE,
+      concurrency: 'cas',
+    });
+  });
+
+  it('knows the node by a file in the folder that the flat file names', () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'whereabouts.conf');
+    writeFileSync(path, JSON.stringify({ kubernetes: { kubeconfig: '/k' }, configuration_path: folder.path }));
+    const own = { range: '10.0.0.0/24', node_slice_size: '/26' };
+    const merged = withFlatFile(IpamConf, ipam(own), [path]);
+    expect(inCluster(PLACE, merged, { network: 'net-a', env: {} })).toMatchObject({
+      slices: { nodeName: { env: '', folder: folder.path } },
+    });
   });
 
   it('is found by DEL, with the ranges that can be read', () => {

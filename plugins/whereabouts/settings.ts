@@ -5,6 +5,7 @@ import { CniError } from '../../lib/cni/errors.ts';
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Dns, IpConfig, Route } from '../../lib/cni/result.ts';
 import { type Ip, parseIpLenient } from '../../lib/net/ip.ts';
+import { inCluster } from './cluster-place.ts';
 import { IpamConf, StoreConf, type WhereaboutsConf } from './config.ts';
 import { isFlatFileMissing, SET_FILE, withFlatFile } from './flat-file.ts';
 import { hostLocalIn } from './host-local.ts';
@@ -47,7 +48,7 @@ export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<Wherea
   const args = parseCniArgs(about.args, KNOWN_ARGS);
   const conf = withFlatFile(IpamConf, ipam);
   const ranges = readRanges(conf);
-  const place = storeOf(conf);
+  const place = inCluster(storeOf(conf), conf, call);
   refuseKeys(place, conf);
   const gateway = readGateway(conf.gateway);
   const statics = readStatics(conf.addresses, args, call.version);
@@ -95,7 +96,7 @@ export interface PlaceSettings {
  *
  * @throws CniError
  */
-export function readPlace(document: JsonObject): PlaceSettings {
+export function readPlace(document: JsonObject, about: About = { env: {}, network: '' }): PlaceSettings {
   const ipam = lookUp(document, 'ipam');
   const own = readConf(StoreConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam');
   const isMissing = isFlatFileMissing(own);
@@ -103,17 +104,20 @@ export function readPlace(document: JsonObject): PlaceSettings {
   const place = storeOf(conf);
   const where = place.kind === 'file' ? `"${place.dataDir}"` : 'the cluster';
   const warning = `flat file "${own.configuration_path}" is missing: addresses are freed in ${where}`;
-  const ranges = place.kind === 'file' ? undefined : rangesIn(document);
-  return { place, log: conf, warnings: isMissing ? [warning] : [], ranges };
+  const known = place.kind === 'file' ? { place, ranges: undefined } : clusterIn(document, place, about);
+  return { ...known, log: conf, warnings: isMissing ? [warning] : [] };
 }
 
-/** The ranges of a configuration that may have any fault by now. */
-function rangesIn(document: JsonObject): readonly ConfiguredRange[] | undefined {
+type About = Pick<Call<unknown>, 'env' | 'network'>;
+
+/** What is known of a cluster's store by a configuration that may have any fault by now. */
+function clusterIn(document: JsonObject, place: StorePlace, about: About): Pick<PlaceSettings, 'place' | 'ranges'> {
   try {
     const ipam = lookUp(document, 'ipam');
-    return readRanges(withFlatFile(IpamConf, readConf(IpamConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam')));
+    const conf = withFlatFile(IpamConf, readConf(IpamConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam'));
+    return { ranges: readRanges(conf), place: inCluster(place, conf, about) };
   } catch {
-    return undefined;
+    return { place, ranges: undefined };
   }
 }
 
@@ -150,10 +154,8 @@ function refuseKeys(place: StorePlace, conf: IpamConf): void {
       `"ipam.kubernetes.kubeconfig" is "${kubeconfig}" as well, and addresses are kept in one place only`,
     );
   }
-  if (conf.node_slice_size !== '') {
-    const why =
-      place.kind === 'file' ? 'the "file" datastore has no slices' : 'this version of whereabouts has no slices';
-    throw confFault('ipam.node_slice_size', conf.node_slice_size, why);
+  if (place.kind === 'file' && conf.node_slice_size !== '') {
+    throw confFault('ipam.node_slice_size', conf.node_slice_size, 'the "file" datastore has no slices');
   }
 }
 

@@ -203,6 +203,14 @@ export const BAD: readonly Row[] = [
     code: 7,
     says: ['node_slice_size', '/26'],
   },
+  ...[[{ node_slice_size: 'x' }, 'node_slice_size', '"x"']].map(
+    ([keys, ...says]): Row => ({
+      title: `in a cluster: ${JSON.stringify(keys)}`,
+      conf: whereabouts({ datastore: 'kubernetes', kubernetes: { kubeconfig: '/x' }, ...(keys as object) }),
+      code: 7,
+      says: says.map(String),
+    }),
+  ),
   {
     title: 'CNI_ARGS that are malformed',
     conf: whereabouts({}),

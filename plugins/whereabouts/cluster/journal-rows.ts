@@ -1,5 +1,6 @@
 import { formatCidr, masked, parseCidr } from '../../../lib/net/cidr.ts';
 import type { SqlRow } from '../../../lib/sys/database.ts';
+import { parsePoolKey } from '../names.ts';
 import type { Seen } from './claims.ts';
 import type { JournalRow } from './journal.ts';
 
@@ -44,14 +45,15 @@ export function rowOf(row: SqlRow): readonly JournalRow[] {
 
 export function rangesOf(text: string): readonly string[] | undefined {
   const ranges = text === '' ? undefined : parsed(text);
-  return Array.isArray(ranges) && ranges.every((range) => typeof range === 'string' && isRangeOf(range, range))
+  return Array.isArray(ranges) &&
+    ranges.every((range) => typeof range === 'string' && parsePoolKey(range) !== undefined)
     ? ranges
     : undefined;
 }
 
 function isRangeOf(text: string, range: string): boolean {
-  const cidr = parseCidr(text);
-  return cidr !== undefined && formatCidr(masked(cidr)) === range;
+  const [cidr, id] = [parseCidr(text), parsePoolKey(range)];
+  return cidr !== undefined && id !== undefined && formatCidr(masked(cidr)) === formatCidr(id.cidr);
 }
 
 function seenIn(text: string): Seen | undefined {

@@ -11,7 +11,7 @@ CREATE TABLE held (
   network TEXT NOT NULL,    -- "network_name" of the configuration, or ''
   container TEXT NOT NULL,
   interface TEXT NOT NULL,
-  range TEXT NOT NULL,      -- names the pool: 10.5.0.0/24
+  range TEXT NOT NULL,      -- names the pool: 10.5.0.0/24, or a node's slice: 10.5.0.0/26@w-7
   key TEXT NOT NULL,        -- of the address in the pool
   stored_range TEXT NOT NULL, -- "spec.range" of the pool
   pod TEXT NOT NULL,        -- namespace/name

@@ -1,8 +1,8 @@
 import { CniError } from '../../../lib/cni/errors.ts';
 import { masked } from '../../../lib/net/cidr.ts';
 import type { Step } from '../engine.ts';
-import { networkNameOf, poolName, storedRange } from '../names.ts';
-import { isOf } from '../pool.ts';
+import { networkNameOf, type PoolId, parsePoolKey, poolName, sliceNodeOf } from '../names.ts';
+import { type AttachmentId, isOf } from '../pool.ts';
 import { inParallel } from './context.ts';
 import type { JournalRow } from './journal.ts';
 import type { IpPool } from './objects.ts';
@@ -40,17 +40,20 @@ export async function loadPools(steps: readonly Step[], loading: Loading): Promi
     needs: own.map((step) => needOf(step, loading)),
   }));
   const isAll = needs.some((one) => one.needs.some(({ ranges }) => ranges === 'all'));
-  const listed = isAll ? (await requests.listPools()).flatMap(placed) : [];
-  const pools: LoadedPool[] = listed.filter((one) => needs.some(({ networkName }) => networkName === one.networkName));
+  const objects = isAll ? await requests.listPools() : [];
+  const listed = objects.flatMap(placed);
+  const pools: LoadedPool[] = [
+    ...listed.filter((one) => needs.some(({ networkName }) => networkName === one.networkName)),
+    ...needs.flatMap(({ networkName, needs: own }) => slicesOf(objects, networkName, own)),
+  ];
   const names = new Set(pools.map(({ pool }) => pool.name));
   const wanted = needs.flatMap(({ networkName, needs: own }) => {
     const ranges = new Set(own.flatMap(({ ranges: some }) => (some === 'all' ? [] : some)));
-    return [...ranges].map((range) => ({ networkName, name: poolName(networkName, storedRange(range)), range }));
+    return [...ranges].map((range) => ({ networkName, ...placeOf(networkName, range) }));
   });
-  const read = async ({ networkName, name, range }: (typeof wanted)[number]): Promise<LoadedPool> => {
-    const cidr = storedRange(range);
-    const object = isAll ? undefined : await requests.readPool(name);
-    return { networkName, pool: object === undefined ? emptyPool(name, cidr) : storedPool(object, cidr) };
+  const read = async ({ networkName, name, cidr, node }: (typeof wanted)[number]): Promise<LoadedPool> => {
+    const object = isAll ? objects.find(({ metadata }) => metadata.name === name) : await requests.readPool(name);
+    return { networkName, pool: object === undefined ? emptyPool(name, cidr, node) : storedPool(object, cidr, node) };
   };
   pools.push(
     ...(await inParallel(
@@ -72,21 +75,32 @@ interface Need {
   readonly ranges: readonly string[] | 'all';
   /** instead of asking the server */
   readonly remembered: readonly JournalRow[];
+  /** whose reservations are looked for in slices too, when all is read */
+  readonly owners: readonly AttachmentId[];
+}
+
+function placeOf(networkName: string, key: string): Required<PoolId> & { readonly name: string } {
+  const id = parsePoolKey(key);
+  if (id === undefined) {
+    throw new TypeError(`"${key}" is not a range`);
+  }
+  return { ...id, name: poolName(networkName, id.cidr, id.node) };
 }
 
 function needOf({ networkName, asked, isRelease }: Step, { progress, remembered }: Loading): Need {
   const { ranges, owners } = asked;
   if (!isRelease || owners.length === 0) {
-    return { ranges: typeof ranges === 'string' ? 'all' : ranges, remembered: [] };
+    return { ranges: typeof ranges === 'string' ? 'all' : ranges, remembered: [], owners };
   }
   const own = remembered.filter((row) => row.networkName === networkName && owners.some((owner) => isOf(owner)(row)));
   if (own.length > 0 && !progress.isDistrustful && own.every(({ isSure }) => isSure)) {
-    return { ranges: [], remembered: own };
+    return { ranges: [], remembered: own, owners };
   }
   const known = own.map(({ range }) => range);
   return {
     ranges: typeof ranges !== 'string' ? [...ranges, ...known] : known.length > 0 ? known : 'all',
     remembered: [],
+    owners,
   };
 }
 
@@ -96,6 +110,24 @@ function placed(object: IpPool): readonly LoadedPool[] {
   const range = cidr && masked(cidr);
   const networkName = range && networkNameOf(object.metadata.name, range);
   return range === undefined || networkName === undefined ? [] : [{ networkName, pool: storedPool(object, range) }];
+}
+
+/** Slices, of whichever node and time, in which one of the owners has something. Others' are none of our business. */
+function slicesOf(objects: readonly IpPool[], networkName: string, needs: readonly Need[]): readonly LoadedPool[] {
+  const owners = needs.flatMap((need) => (need.ranges === 'all' ? need.owners : []));
+  return owners.length === 0
+    ? []
+    : objects.flatMap((object) => {
+        const cidr = cidrIn(object);
+        const range = cidr && masked(cidr);
+        const node = range && sliceNodeOf(object.metadata.name, networkName, range);
+        const isHeld = Object.values(object.spec.allocations ?? {}).some(({ id }) =>
+          owners.some((one) => one.id === id),
+        );
+        return range === undefined || node === undefined || !isHeld
+          ? []
+          : [{ networkName, pool: storedPool(object, range, node) }];
+      });
 }
 
 /** A refused patch that nothing explains is refused for another reason: twice in a row, somebody may be too fast to see. */

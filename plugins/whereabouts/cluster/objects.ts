@@ -30,6 +30,15 @@ export interface IpReservation extends KubeObject {
   };
 }
 
+/** A range that a controller has cut into slices, and who has them. */
+export interface NodeSlicePool extends KubeObject {
+  readonly spec: { readonly range: string; readonly sliceSize: string };
+  readonly status?: {
+    /** `nodeName` '': nobody */
+    readonly allocations?: readonly { readonly nodeName: string; readonly sliceRange: string }[];
+  };
+}
+
 /** Which container has claimed a reservation: who deletes it sees that it has been claimed again. */
 const CLAIMANT = 'braid/container';
 /** The same within a JSON pointer. */
@@ -42,6 +51,11 @@ export const reservationsIn = (namespace: string): CollectionPath => ({
   namespace,
 });
 export const reservationAt = (namespace: string, name: string): ObjectPath => ({ ...reservationsIn(namespace), name });
+export const slicePoolAt = (namespace: string, name: string): ObjectPath => ({
+  resource: resource('nodeslicepools'),
+  namespace,
+  name,
+});
 
 export const poolObject = (namespace: string, name: string, spec: IpPool['spec']): IpPool => ({
   apiVersion: API_VERSION,

@@ -29,6 +29,12 @@ export interface Refused {
 const LONGEST_MS = { release: 30_000, other: 60_000 };
 /** A release can be finished later, see the journal; who reserves waits for a server that is started anew. */
 const SILENCE_MS = { release: 3_000, other: 30_000 };
+
+export const patienceFor = (kind: keyof typeof LONGEST_MS, { now }: Pick<Caller, 'now'>): Patience => ({
+  deadline: now() + LONGEST_MS[kind],
+  silenceMs: SILENCE_MS[kind],
+});
+
 /** What a transaction has done and found out, from its first try to its last. */
 export class Progress {
   readonly patience: Patience;
@@ -55,8 +61,7 @@ export class Progress {
   constructor(steps: readonly Step[], caller: Caller, wasContended: boolean) {
     this.foreign = new Foreign(wasContended);
     this.wanted = steps.filter(isReserving).length;
-    const kind = steps.every(({ isRelease }) => isRelease) ? 'release' : 'other';
-    this.patience = { deadline: caller.now() + LONGEST_MS[kind], silenceMs: SILENCE_MS[kind] };
+    this.patience = patienceFor(steps.every(({ isRelease }) => isRelease) ? 'release' : 'other', caller);
   }
 
   /** What was held may have been released since, with its reservation. */

@@ -1,5 +1,5 @@
-import { type Cidr, formatCidr, parseCidr } from '../../../lib/net/cidr.ts';
-import { poolName } from '../names.ts';
+import { formatCidr } from '../../../lib/net/cidr.ts';
+import { type PoolId, parsePoolKey, poolName } from '../names.ts';
 import { type AttachmentId, isOf } from '../pool.ts';
 import { nameOf } from './claims.ts';
 import { isReserving, type Staged, statesOf, type Try } from './context.ts';
@@ -23,17 +23,17 @@ const placeOf = ({ networkName, range, key, id, ifname }: Place): string =>
  */
 export function rememberedPools(networkName: string, rows: readonly JournalRow[]): readonly StoredPool[] {
   return [...Map.groupBy(rows, ({ range }) => range)].flatMap(([range, own]) => {
-    const cidr = parseCidr(range);
-    return cidr === undefined ? [] : [rememberedPool(poolName(networkName, cidr), cidr, own)];
+    const id = parsePoolKey(range);
+    return id === undefined ? [] : [rememberedPool(poolName(networkName, id.cidr, id.node), id, own)];
   });
 }
 
-function rememberedPool(name: string, cidr: Cidr, rows: readonly JournalRow[]): StoredPool {
+function rememberedPool(name: string, { cidr, node }: PoolId, rows: readonly JournalRow[]): StoredPool {
   const allocations = Object.fromEntries(
     rows.map(({ key, id, podref, ifname }) => [key, { id, podref, ifname }] as const),
   );
   const range = rows[0]?.rangeText ?? formatCidr(cidr);
-  return storedPool({ metadata: { name }, spec: { range, allocations } }, cidr);
+  return storedPool({ metadata: { name }, spec: { range, allocations } }, cidr, node);
 }
 
 /** What is written before the server is asked: where a call that is killed may have left something. */

@@ -5,12 +5,14 @@ import { faultOf, isTooLarge, isTransient, poolTooLarge } from './faults.ts';
 import {
   type IpPool,
   type IpReservation,
+  type NodeSlicePool,
   poolAt,
   poolObject,
   poolsIn,
   reservationAt,
   reservationObject,
   reservationsIn,
+  slicePoolAt,
 } from './objects.ts';
 
 const [NOT_FOUND, CONFLICT, INVALID] = [404, 409, 422];
@@ -49,6 +51,10 @@ export class Requests {
 
   readPool(name: string): Promise<IpPool | undefined> {
     return this.found(() => this.api.get<IpPool>(poolAt(this.api.namespace, name)));
+  }
+
+  readSlicePool(name: string): Promise<NodeSlicePool | undefined> {
+    return this.found(() => this.api.get<NodeSlicePool>(slicePoolAt(this.api.namespace, name)));
   }
 
   listPools(): Promise<readonly IpPool[]> {

@@ -1,7 +1,7 @@
 import { CniError, CODES, messageOf } from '../../../lib/cni/errors.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import { mapInTurn } from '../../../lib/sys/in-turn.ts';
-import type { Caller, Step, Store } from '../engine.ts';
+import type { Caller, Slices, Step, Store } from '../engine.ts';
 import { LoadedPools } from '../loaded-pools.ts';
 import type { ClusterPlace } from '../place.ts';
 import { planRelease } from '../plan.ts';
@@ -12,6 +12,7 @@ import { type EngineParts, KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { KubeAccess } from './kube-access.ts';
 import { Requests } from './requests.ts';
+import { type SlicesParts, slicesIn } from './slices.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { turnIn } from './turn.ts';
 
@@ -23,7 +24,7 @@ const UNDER_WAY = { afterMs: 35_000, isUnderWay: true } as const;
 
 const PROBE_MS = 5000;
 
-export const openClusterStore = (place: ClusterPlace, scope: Scope): Store =>
+export const openClusterStore = (place: ClusterPlace, scope: Scope): ClusterStore =>
   new ClusterStore(place, {
     access: new KubeAccess(place),
     journal: new SqliteJournal(place, scope.node.openDatabase, scope),
@@ -46,6 +47,7 @@ interface Parts {
 export class ClusterStore implements Store {
   private readonly parts: Parts;
   private readonly engine: KubernetesEngine;
+  private readonly reading: SlicesParts['reading'] = new Map();
 
   constructor({ concurrency }: Pick<ClusterPlace, 'concurrency'>, parts: Parts) {
     const { access, journal, contention, log } = parts;
@@ -86,6 +88,15 @@ export class ClusterStore implements Store {
     for (const line of await this.waiting()) {
       log(line);
     }
+  }
+
+  async slices({ networkName, slices: slicing }: ClusterPlace, caller: Caller): Promise<Slices> {
+    const { access, journal, log } = this.parts;
+    if (slicing === undefined) {
+      throw new TypeError('ranges have no slices');
+    }
+    const known = { open: () => access.open(), journal: forgiving(journal, log), reading: this.reading };
+    return slicesIn({ ...known, caller, networkName, slicing });
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,7 @@
 import { CniError } from '../../../lib/cni/errors.ts';
 import { type Cidr, contains, formatCidr, masked, parseCidr } from '../../../lib/net/cidr.ts';
 import { bitsOf, type Ip } from '../../../lib/net/ip.ts';
-import { LARGEST_KEY } from '../names.ts';
+import { LARGEST_KEY, poolKey } from '../names.ts';
 import type { Entry, Held } from '../pool.ts';
 import type { IpPool, RawEntry } from './objects.ts';
 
@@ -17,7 +17,7 @@ export interface Stored {
 export interface StoredPool {
   /** of the object */
   readonly name: string;
-  /** canonical text of the range */
+  /** see poolKey */
   readonly range: string;
   readonly cidr: Cidr;
   /** `spec.range`, to the letter */
@@ -34,9 +34,9 @@ export interface StoredPool {
 }
 
 /** A pool that nobody has used yet. */
-export const emptyPool = (name: string, cidr: Cidr): StoredPool => ({
+export const emptyPool = (name: string, cidr: Cidr, node = ''): StoredPool => ({
   name,
-  range: formatCidr(cidr),
+  range: poolKey({ cidr, node }),
   cidr,
   rangeText: formatCidr(cidr),
   base: cidr.ip.value,
@@ -50,15 +50,16 @@ export const emptyPool = (name: string, cidr: Cidr): StoredPool => ({
  * A pool as it is stored.
  *
  * @param cidr of the range that it must be
+ * @param node whose slice it is
  * @throws CniError internal when it is the pool of another range: its keys would mean other addresses
  */
-export function storedPool(object: IpPool, cidr: Cidr): StoredPool {
+export function storedPool(object: IpPool, cidr: Cidr, node = ''): StoredPool {
   const { name, resourceVersion = '' } = object.metadata;
-  const range = formatCidr(cidr);
+  const range = poolKey({ cidr, node });
   const text = object.spec.range;
   const own = cidrIn(object);
-  if (own === undefined || formatCidr(masked(own)) !== range) {
-    throw new CniError('internal', `cannot use pool "${name}": its range is "${text}", not "${range}"`);
+  if (own === undefined || formatCidr(masked(own)) !== formatCidr(cidr)) {
+    throw new CniError('internal', `cannot use pool "${name}": its range is "${text}", not "${formatCidr(cidr)}"`);
   }
   const { allocations } = object.spec;
   const stored = Object.entries(allocations ?? {}).flatMap(([key, raw]): readonly Stored[] => {

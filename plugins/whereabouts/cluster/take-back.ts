@@ -1,6 +1,6 @@
 import { CniError, messageOf } from '../../../lib/cni/errors.ts';
-import { parseCidr } from '../../../lib/net/cidr.ts';
 import { OutcomeUnknown } from '../engine.ts';
+import { parsePoolKey } from '../names.ts';
 import { unclaim } from './claims.ts';
 import { inParallel, type Try } from './context.ts';
 import { patchesOf } from './patch.ts';
@@ -53,11 +53,11 @@ async function bury({ progress, journal, log }: Try, afterMs: number): Promise<v
 async function takeFromPool(name: string, made: readonly Made[], requests: Requests): Promise<void> {
   for (let tries = 0; tries < TRIES; tries++) {
     const object = await requests.readPool(name);
-    const cidr = parseCidr(made[0]?.held.range ?? '');
-    if (object === undefined || cidr === undefined) {
+    const id = parsePoolKey(made[0]?.held.range ?? '');
+    if (object === undefined || id === undefined) {
       return;
     }
-    const state = new PoolState(storedPool(object, cidr));
+    const state = new PoolState(storedPool(object, id.cidr, id.node));
     for (const { held } of made) {
       state.remove(held);
     }
