@@ -16,6 +16,8 @@ export interface Happened<V> {
   /** `namespace/name`, or `name` */
   readonly key: string;
   readonly value: V;
+  /** of something that is put anew: what it was */
+  readonly before?: V;
 }
 
 interface Kept<V> {
@@ -152,8 +154,9 @@ export class Informer<T extends KubeObject, V> {
     if (before !== undefined && before.uid !== kept.uid) {
       this.remove(key);
     }
+    const isAnew = before !== undefined && before.uid === kept.uid;
     this.kept.set(key, kept);
-    this.listener({ type: 'put', key, value: kept.value });
+    this.listener({ type: 'put', key, value: kept.value, ...(isAnew ? { before: before.value } : {}) });
   }
 
   private remove(key: string, last?: Kept<V>): void {

@@ -27,4 +27,9 @@ export const controllerParts: readonly ControllerPart[] = [
     about: 'free the addresses of deleted pods soon after they have gone',
     run: async (host) => (await import('./controller/pods.ts')).followPods(host),
   },
+  {
+    name: 'slices',
+    about: 'give each node its slice of ranges that have "node_slice_size"',
+    run: async (host) => (await import('./controller/slices.ts')).assignSlices(host),
+  },
 ];

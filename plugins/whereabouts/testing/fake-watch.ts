@@ -1,4 +1,4 @@
-import { ApiError, type CollectionPath, type KubeObject } from '../../../lib/kube/api.ts';
+import { ApiError, type CollectionPath, type KubeObject, type ObjectPath, type Patch } from '../../../lib/kube/api.ts';
 import type { Selection, WatchApi, WatchEvent } from '../../../lib/kube/watch.ts';
 import { FakeKube } from './fake-kube.ts';
 
@@ -13,6 +13,8 @@ interface Watcher {
 /** A server in memory with watches, which tests feed and cut. */
 export class FakeWatch extends FakeKube implements WatchApi {
   private readonly watchers = new Set<Watcher>();
+  /** do watches hear of what is written and put there? else tests tell them */
+  isAnnouncing = false;
   /** versions that watches began at, by kind */
   readonly begun: string[] = [];
 
@@ -40,6 +42,38 @@ export class FakeWatch extends FakeKube implements WatchApi {
       };
       this.watchers.add(watcher);
     });
+  }
+
+  override put(plural: string, object: KubeObject): void {
+    super.put(plural, object);
+    this.announce(plural, 'MODIFIED', object.metadata.name);
+  }
+
+  override drop(plural: string, name: string): void {
+    const object = this.all(plural).find(({ metadata }) => metadata.name === name);
+    super.drop(plural, name);
+    if (this.isAnnouncing && object !== undefined) {
+      this.send(plural, 'DELETED', object);
+    }
+  }
+
+  override async create<T extends KubeObject>(path: CollectionPath, object: T): Promise<T> {
+    const made = await super.create(path, object);
+    this.announce(path.resource.plural, 'ADDED', object.metadata.name);
+    return made;
+  }
+
+  override async patch<T extends KubeObject>(path: ObjectPath, patch: Patch): Promise<T> {
+    const patched = await super.patch<T>(path, patch);
+    this.announce(path.resource.plural, 'MODIFIED', path.name);
+    return patched;
+  }
+
+  private announce(plural: string, type: WatchEvent<KubeObject>['type'], name: string): void {
+    const object = this.all(plural).find(({ metadata }) => metadata.name === name);
+    if (this.isAnnouncing && object !== undefined) {
+      this.send(plural, type, object);
+    }
   }
 
   /** Is anybody watching? */
