@@ -58,7 +58,7 @@ const statusOf = (error: unknown): number | undefined => (error instanceof ApiEr
 export async function lead(election: Election, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const { signal, log } = election;
   while (!signal.aborted) {
-    await quietly(acquire(election), signal);
+    await quietly(untilAborted(signal, acquire(election)), signal);
     if (signal.aborted) {
       return;
     }
@@ -78,6 +78,19 @@ export async function lead(election: Election, work: (signal: AbortSignal) => Pr
   }
 }
 
+/** A server that is silent need not be waited for at the end. @throws the reason of the signal */
+async function untilAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    work.catch(() => undefined); // nobody waits for it any more
+  }
+}
+
 const pathOf = ({ namespace, lease }: Election): ObjectPath => ({
   resource: { group: 'coordination.k8s.io', version: 'v1', plural: 'leases' },
   namespace,
@@ -88,7 +101,7 @@ const pathOf = ({ namespace, lease }: Election): ObjectPath => ({
 async function acquire(election: Election): Promise<void> {
   const { clock, signal, identity, log } = election;
   let seen: { readonly version: string | undefined; readonly at: number } | undefined;
-  let told = '';
+  let [told, fault] = ['', ''];
   while (!signal.aborted) {
     try {
       const lease = await read(election);
@@ -103,9 +116,14 @@ async function acquire(election: Election): Promise<void> {
         told = holder;
       }
       election.onStanding('standby');
+      fault = '';
     } catch (error) {
       signal.throwIfAborted();
-      log(`cannot be a candidate: ${messageOf(error)}`);
+      const why = messageOf(error);
+      if (why !== fault) {
+        log(`cannot be a candidate: ${why}`);
+        fault = why;
+      }
     }
     await clock.sleep(jittered((election.times ?? TIMES).pauseMs));
   }
