@@ -4,7 +4,7 @@ import { clockOf } from '../sys/clock.ts';
 import { eventRecorder } from './events.ts';
 import { type HealthAddress, serveHealth } from './health.ts';
 import { lead, type Standing, type Times } from './leader.ts';
-import { makeMetrics } from './metrics.ts';
+import { type Metrics, makeMetrics } from './metrics.ts';
 import type { ControllerPart, PartHost } from './part.ts';
 import { repeat } from './repeat.ts';
 
@@ -23,6 +23,9 @@ export interface ControllerParts {
   log(line: string): void;
 }
 
+/** Of a part that has nothing more to do. */
+const DONE_PAUSE_MS = 3_600_000;
+
 /**
  * Does the work of a cluster while this process leads, until the signal fires.
  *
@@ -33,9 +36,8 @@ export async function runController(controller: ControllerParts): Promise<void> 
   const metrics = makeMetrics();
   const leading = metrics.gauge('braid_controller_leader', 'Whether this process leads: 1, or 0 when it stands by.');
   let standing: Standing | undefined;
-  const isServing = address !== undefined;
   await using stack = new AsyncDisposableStack();
-  if (isServing) {
+  if (address !== undefined) {
     const server = stack.use(await serveHealth(address, { standing: () => standing, metrics }));
     log(`serves /healthz, /readyz and /metrics on port ${server.port}`);
   }
@@ -47,43 +49,45 @@ export async function runController(controller: ControllerParts): Promise<void> 
     leading.set(now === 'leader' ? 1 : 0);
   };
   await lead({ ...election, onStanding }, async (ending) => {
-    const host = hostOf(controller, metrics, ending);
-    await Promise.all(controller.parts.map((part) => runPart(part, host)));
+    await Promise.all(controller.parts.map((part) => runPart(part, controller, metrics, ending)));
   });
 }
 
-function hostOf(
-  { client, options, identity, log }: ControllerParts,
-  metrics: PartHost['metrics'],
-  signal: AbortSignal,
-) {
-  const api = client.api(signal);
-  return { api, signal, events: eventRecorder(api, identity, log), metrics, options, log, ...clockOf(signal) };
-}
-
-/** A part that returns before the signal is done. */
-async function runPart(part: ControllerPart, host: PartHost): Promise<void> {
-  const log = (line: string): void => host.log(`${part.name}: ${line}`);
-  const own = new AbortController();
-  const end = (): void => own.abort(host.signal.reason);
-  host.signal.addEventListener('abort', end, { once: true });
-  if (host.signal.aborted) {
-    end();
-  }
-  const failures = host.metrics.counter(
-    'braid_controller_part_failures_total',
-    'How often a part had to be run again.',
-  );
-  await repeat({ ...clockOf(own.signal), signal: own.signal, log }, 'failed', async () => {
+/** A part that returns before the signal is done; what a part that failed has left running ends before it is run again. */
+async function runPart(
+  part: ControllerPart,
+  { client, options, identity, log: toAll }: ControllerParts,
+  metrics: Metrics,
+  ending: AbortSignal,
+): Promise<void> {
+  const log = (line: string): void => toAll(`${part.name}: ${line}`);
+  const failures = metrics.counter('braid_controller_part_failures_total', 'How often a part had to be run again.');
+  let isDone = false;
+  await repeat({ ...clockOf(ending), signal: ending, log }, 'failed', async () => {
+    const own = new AbortController();
+    const signal = AbortSignal.any([ending, own.signal]);
+    const api = client.api(signal);
     try {
-      await part.run({ ...host, log });
-      own.abort(new Error('done'));
-      return 0;
+      if (!isDone) {
+        await part.run({
+          api,
+          signal,
+          events: eventRecorder(api, identity, log),
+          metrics,
+          options,
+          log,
+          ...clockOf(signal),
+        });
+        isDone = true;
+      }
+      return DONE_PAUSE_MS;
     } catch (error) {
-      if (!host.signal.aborted) {
+      if (!ending.aborted) {
         failures.add(1, { part: part.name });
       }
       throw error;
+    } finally {
+      own.abort(new Error(`part "${part.name}" has ended`));
     }
   });
 }
