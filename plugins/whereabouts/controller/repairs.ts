@@ -13,7 +13,7 @@ import {
 } from '../cluster/objects.ts';
 import { emptyPool, isWritable, type StoredPool } from '../cluster/stored-pool.ts';
 import { keyOf, reservationName } from '../names.ts';
-import type { PodFacts } from '../sweep/pods.ts';
+import { hasAddress, type PodFacts } from '../sweep/pods.ts';
 import { sweptPool } from '../sweep/pools.ts';
 import type { Unprotected } from '../sweep/reservations.ts';
 import type { Unclaimed } from '../sweep/unclaimed.ts';
@@ -30,13 +30,13 @@ export async function removeReservation(api: KubeApi, seen: IpReservation): Prom
 /** Whom the Go plugin would not know: which container it is, nobody can tell. The next ADD of the pod says it. */
 const NOBODY = '';
 
-/** Makes the reservation of an address whose pod is there. */
+/** Makes the reservation of an address whose pod is there, and has it as far as anybody can tell. */
 export async function protectAddress(
   api: KubeApi,
   { name, held }: Unprotected,
   pod: PodFacts | undefined,
 ): Promise<'protected' | 'taken' | 'unneeded'> {
-  if (pod === undefined) {
+  if (pod === undefined || (pod.networks !== undefined && !hasAddress(pod, held.ip))) {
     return 'unneeded';
   }
   const { id, podref, ifname } = held.entry;

@@ -5,19 +5,18 @@
 import { messageOf } from '../../../lib/cni/errors.ts';
 import type { EventRecorder } from '../../../lib/controller/events.ts';
 import type { WatchApi } from '../../../lib/kube/watch.ts';
-import { formatIp } from '../../../lib/net/ip.ts';
+import { formatIp, sameIp } from '../../../lib/net/ip.ts';
 import type { Clock } from '../../../lib/sys/clock.ts';
-import type { IpReservation } from '../cluster/objects.ts';
-import type { Stored, StoredPool } from '../cluster/stored-pool.ts';
-import { isSameEntry, type Judgement, orphaned, suspectsIn } from '../sweep/entries.ts';
-import { isPoolOf } from '../sweep/networks.ts';
+import type { StoredPool } from '../cluster/stored-pool.ts';
+import { isSameEntry, type Judgement, orphaned } from '../sweep/entries.ts';
 import { holdersIn } from '../sweep/pools.ts';
-import { isAbandoned, reservationState, type Unprotected, unprotectedIn } from '../sweep/reservations.ts';
-import { Claims, type Contested, type Unclaimed } from '../sweep/unclaimed.ts';
+import { isAbandoned, reservationState } from '../sweep/reservations.ts';
+import type { Unclaimed } from '../sweep/unclaimed.ts';
 import { freeEntries } from './free-entries.ts';
 import { LivePods } from './live-pods.ts';
 import { type Look, look, readPools } from './look.ts';
 import { claimAddress, protectAddress, removeReservation } from './repairs.ts';
+import { isNothing, podrefsIn, type Suspicions, suspicionsIn, unprotected } from './suspicions.ts';
 
 export interface Round extends Clock {
   readonly api: WatchApi;
@@ -43,14 +42,6 @@ export interface Report {
   readonly failures: number;
 }
 
-interface Suspicions {
-  readonly entries: ReadonlyMap<string, readonly Stored[]>;
-  readonly reservations: readonly IpReservation[];
-  readonly unprotected: readonly Unprotected[];
-  readonly unclaimed: readonly Unclaimed[];
-  readonly contested: readonly Contested[];
-}
-
 /** @throws ApiError when the cluster cannot be looked at; what fails afterwards is told, and counted */
 export async function runRound(round: Round): Promise<Report> {
   const first = await look(round);
@@ -67,9 +58,11 @@ export async function runRound(round: Round): Promise<Report> {
   );
   const judgement = judgementOf(round);
   const left = await free(round, tally, suspicions, pools, live, judgement);
+  const sorting = { first, suspicions, left, live, judgement };
+  const removed = await removeAbandoned(round, tally, sorting);
   await claim(round, tally, suspicions.unclaimed, live);
-  await tell(round, tally, suspicions.contested, live);
-  await sortReservations(round, tally, { first, suspicions, left, live, judgement });
+  await settle(round, tally, sorting);
+  await protect(round, tally, sorting, removed);
   return tally.report;
 }
 
@@ -98,78 +91,6 @@ class Tally {
       await work();
     } catch (error) {
       this.failed(what, error);
-    }
-  }
-}
-
-function suspicionsIn(first: Look, judgement: Judgement): Suspicions {
-  const { pools, reservations, networks, pods } = first;
-  const podOf = (podref: string) => pods.get(podref);
-  const entries = new Map<string, readonly Stored[]>();
-  for (const pool of pools) {
-    const suspects = suspectsIn(pool, podOf, judgement);
-    if (suspects.length > 0) {
-      entries.set(
-        pool.name,
-        suspects.map(({ stored }) => stored),
-      );
-    }
-  }
-  const holders = holdersIn(pools);
-  const claims = new Claims(networks, pools);
-  const found = [...pods.values()].map((pod) => claims.of(pod));
-  return {
-    entries,
-    reservations: reservations.filter(
-      (one) => reservationState(one, holders) !== 'held' && isAbandoned(one, pods.get(one.spec.podref), judgement),
-    ),
-    unprotected: unprotected(first),
-    unclaimed: found.flatMap((one) => one.unclaimed),
-    contested: found.flatMap((one) => one.contested),
-  };
-}
-
-/** In pools of which a configuration says that they keep ranges apart. */
-function unprotected({ pools, networks, reservations }: Look): readonly Unprotected[] {
-  const reserved = new Set(reservations.map(({ metadata }) => metadata.name));
-  const protecting = networks.filter(({ protectOverlaps }) => protectOverlaps);
-  const found = new Map<string, Unprotected>();
-  for (const pool of pools) {
-    const names = new Set(
-      protecting.filter((network) => isPoolOf(pool, network)).map(({ networkName }) => networkName),
-    );
-    for (const one of [...names].flatMap((name) => unprotectedIn(pool, name, reserved))) {
-      found.set(one.name, one);
-    }
-  }
-  return [...found.values()];
-}
-
-const isNothing = ({ entries, reservations, unprotected: bare, unclaimed, contested }: Suspicions): boolean =>
-  entries.size + reservations.length + bare.length + unclaimed.length + contested.length === 0;
-
-function* podrefsIn(suspicions: Suspicions, { pools }: Look): Iterable<string> {
-  for (const stored of [...suspicions.entries.values()].flat()) {
-    yield stored.held.entry.podref;
-  }
-  for (const { spec } of suspicions.reservations) {
-    yield spec.podref;
-  }
-  for (const { held } of suspicions.unprotected) {
-    yield held.entry.podref;
-  }
-  for (const { pod } of suspicions.unclaimed) {
-    yield pod.podref;
-  }
-  for (const { pod, holder } of suspicions.contested) {
-    yield pod.podref;
-    yield holder.podref;
-  }
-  // who holds what an abandoned reservation is in the way of
-  const names = new Set(suspicions.reservations.map(({ metadata }) => metadata.name));
-  for (const [name, podrefs] of names.size === 0 ? [] : holdersIn(pools)) {
-    if (names.has(name)) {
-      yield* podrefs;
     }
   }
 }
@@ -227,10 +148,15 @@ async function claim(round: Round, tally: Tally, unclaimed: readonly Unclaimed[]
 }
 
 /** What two pods have is nothing that can be repaired without one of them. */
-async function tell(round: Round, tally: Tally, contested: readonly Contested[], live: LivePods): Promise<void> {
-  for (const { pod, ip, holder } of contested) {
+async function settle(round: Round, tally: Tally, { suspicions, left, live }: Sorting): Promise<void> {
+  const holders = new Map(left.map(({ name, stored }) => [name, stored]));
+  for (const one of suspicions.contested) {
+    const { pod, ip, holder } = one;
     const now = live.get(pod.podref);
-    if (now?.uid === pod.uid && now.phase === 'Running' && live.get(holder.podref) !== undefined) {
+    const isHeld = holders.get(one.pool)?.some(({ held }) => sameIp(held.ip, ip)) ?? false;
+    if (!isHeld) {
+      await claim(round, tally, [one], live); // whose it was has lost it by now
+    } else if (now?.uid === pod.uid && now.phase === 'Running' && live.get(holder.podref) !== undefined) {
       tally.counts.contested++;
       round.log(`${formatIp(ip)} is used by pod "${pod.podref}" and reserved for "${holder.podref}"`);
       await round.events.record(conflict(now, `${formatIp(ip)} is reserved for pod "${holder.podref}"`));
@@ -253,9 +179,12 @@ interface Sorting {
   readonly judgement: Judgement;
 }
 
-/** Removes reservations that nobody needs, and makes those that are missing. */
-async function sortReservations(round: Round, tally: Tally, sorting: Sorting): Promise<void> {
-  const { first, suspicions, left, live, judgement } = sorting;
+/** Removes reservations that nobody needs. @returns their names */
+async function removeAbandoned(
+  round: Round,
+  tally: Tally,
+  { first, suspicions, left, live, judgement }: Sorting,
+): Promise<ReadonlySet<string>> {
   const [before, holders] = [holdersIn(first.pools), holdersIn(left)];
   const suspected = new Set(suspicions.reservations);
   const removed = new Set<string>();
@@ -277,6 +206,16 @@ async function sortReservations(round: Round, tally: Tally, sorting: Sorting): P
       }
     });
   }
+  return removed;
+}
+
+/** Makes the reservations that are missing. */
+async function protect(
+  round: Round,
+  tally: Tally,
+  { first, suspicions, left, live }: Sorting,
+  removed: ReadonlySet<string>,
+): Promise<void> {
   const bare = unprotected({
     ...first,
     pools: left,

@@ -46,18 +46,20 @@ export class Claims {
         if (network === undefined || !mayGive(network, ip)) {
           continue;
         }
-        const pools = this.placesOf(network).with(ip);
-        const holders = pools.flatMap((pool) => this.entries.get(pool.name)?.get(ip.value) ?? []);
-        const pool = pools[0]?.name ?? nameFor(network, ip);
-        if (pool === undefined || holders.some(({ podref }) => podref === pod.podref)) {
+        const places = this.placesOf(network)
+          .with(ip)
+          .map(({ name: pool }) => ({ pool, holder: this.entries.get(pool)?.get(ip.value) }));
+        if (places.some(({ holder }) => holder?.podref === pod.podref)) {
           continue;
         }
-        const one = { pod, ifname, ip, network, pool };
-        const [holder] = holders;
-        if (holder === undefined) {
-          unclaimed.push(one);
-        } else {
-          contested.push({ ...one, holder });
+        const free = places.find(({ holder }) => holder === undefined)?.pool;
+        const pool = places.length === 0 ? nameFor(network, ip) : free;
+        const taken = places.find(({ holder }) => holder !== undefined);
+        const one = { pod, ifname, ip, network };
+        if (taken?.holder !== undefined && (network.protectOverlaps || free === undefined)) {
+          contested.push({ ...one, pool: taken.pool, holder: taken.holder });
+        } else if (pool !== undefined) {
+          unclaimed.push({ ...one, pool });
         }
       }
     }
