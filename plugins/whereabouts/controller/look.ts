@@ -71,6 +71,17 @@ export async function readPools(api: WatchApi, log: (line: string) => void): Pro
   return pools;
 }
 
+/** The pods that pools name, without keeping the pools. */
+export async function readHolders(api: WatchApi): Promise<ReadonlySet<string>> {
+  const podrefs = new Set<string>();
+  await api.each<IpPool>(poolsIn(api.namespace), { pageSize: POOLS_IN_PAGE }, ({ spec }) => {
+    for (const { podref = '' } of Object.values(spec.allocations ?? {})) {
+      podrefs.add(podref);
+    }
+  });
+  return podrefs;
+}
+
 async function all<T extends KubeObject>(api: WatchApi, path: CollectionPath): Promise<readonly T[]> {
   const objects: T[] = [];
   await api.each<T>(path, {}, (object) => objects.push(object));

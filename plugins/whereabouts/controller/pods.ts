@@ -9,7 +9,7 @@ import { FLAT_FILES } from '../flat-file.ts';
 import { NETWORK_STATUS } from '../sweep/network-status.ts';
 import { ALL_NADS, clusterNetwork, type NadObject } from '../sweep/networks.ts';
 import { podNamed, podrefOf } from '../sweep/pods.ts';
-import { ALL_PODS, readPools } from './look.ts';
+import { ALL_PODS, readHolders } from './look.ts';
 import { freeGone, type GonePod, type KnownNetwork, type NetworkNamed, type Outcome } from './pod-freeing.ts';
 
 /** Most pods go together with their addresses: the node's own DEL gets so much time to free them. */
@@ -110,10 +110,10 @@ function ended<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefin
 /** Pods that hold something and are not there. All is asked for again before it is freed. */
 async function missed({ api, log, now }: PartHost, queue: Map<string, Waiting>, missedMs: number): Promise<void> {
   try {
-    const pools = await readPools(api, log);
+    const holders = await readHolders(api);
     const there = new Set<string>();
     await api.each(ALL_PODS, { isMetadataOnly: true }, (pod) => there.add(podrefOf(pod)));
-    for (const podref of new Set(pools.flatMap(({ stored }) => stored.map(({ held }) => held.entry.podref)))) {
+    for (const podref of holders) {
       if (podNamed(podref) !== undefined && !there.has(podref)) {
         queue.set(podref, { podref, uid: podref, status: undefined, tries: 0, due: now() + missedMs });
       }

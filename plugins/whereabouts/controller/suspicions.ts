@@ -82,10 +82,8 @@ export function* podrefsIn(suspicions: Suspicions, { pools }: Look): Iterable<st
     yield holder.podref;
   }
   // who holds what an abandoned reservation is in the way of
-  const names = new Set(suspicions.reservations.map(({ metadata }) => metadata.name));
-  for (const [name, podrefs] of names.size === 0 ? [] : holdersIn(pools)) {
-    if (names.has(name)) {
-      yield* podrefs;
-    }
+  const holders = suspicions.reservations.length === 0 ? undefined : holdersIn(pools);
+  for (const { metadata } of suspicions.reservations) {
+    yield* holders?.get(metadata.name) ?? [];
   }
 }
