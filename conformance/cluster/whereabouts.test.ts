@@ -10,6 +10,7 @@ import { applyCrds, applyRbac } from './manifests.ts';
 import { serviceAccountToken } from './objects.ts';
 import { expectSuccess } from './request.ts';
 
+const LEASES = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases';
 const API = '/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system';
 
 let cluster: Cluster;
@@ -31,13 +32,14 @@ describe.each([
   const dataDir = mkdtempSync(join(tmpdir(), 'braid-journal-'));
   afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
-  function call(verb: string, id: string, document: object = {}) {
-    const ipam = { type: 'whereabouts', range, kubernetes: { kubeconfig }, data_dir: dataDir };
+  function call(verb: string, id: string, document: object = {}, { keys = {}, node = '' } = {}) {
+    const ipam = { type: 'whereabouts', range, kubernetes: { kubeconfig }, data_dir: dataDir, ...keys };
     const conf = { cniVersion: '1.1.0', name: 'net-a', type: 'macvlan', ipam, ...document };
     const { status, stdout, stderr } = spawnSync(join(folder, 'whereabouts'), [], {
       input: JSON.stringify(conf),
       env: {
         PATH: process.env['PATH'],
+        NODENAME: node,
         CNI_COMMAND: verb,
         CNI_CONTAINERID: id,
         CNI_NETNS: '/proc/self/ns/net',
@@ -77,6 +79,40 @@ describe.each([
     expect(Object.keys(await held())).toEqual(['1']);
     expect([call('DEL', 'a').status, call('DEL', 'a').status]).toEqual([0, 0]);
     expect(await held()).toEqual({});
+  });
+
+  it('gives nodes addresses of their own slices, under the lease of each pool', async () => {
+    const name = `cut-${range.replaceAll(/[./]/g, '-')}`;
+    const allocations = ['w-1', 'w-2'].map((nodeName, index) => ({ nodeName, sliceRange: `${base}.${index * 64}/26` }));
+    const object = { metadata: { name }, spec: { range, sliceSize: '/26' }, status: { allocations } };
+    await expectSuccess(
+      cluster.send(`${API}/nodeslicepools`, {
+        method: 'POST',
+        body: { apiVersion: 'whereabouts.cni.cncf.io/v1alpha1', kind: 'NodeSlicePool', ...object },
+      }),
+    );
+    const keys = { network_name: name, node_slice_size: '/26', concurrency: 'lease', exclude: [`${base}.65`] };
+    const on = (node: string) => ({ keys, node });
+    expect(call('ADD', 'a', {}, on('w-1'))).toMatchObject({ status: 0, stderr: '', addresses: [`${base}.1/24`] });
+    expect(call('ADD', 'b', {}, on('w-2')).addresses).toEqual([`${base}.66/24`]);
+    expect(call('ADD', 'c', {}, on('w-3')).msg).toContain(
+      `NodeSlicePool "${name}": no allocated node slice for node "w-3"`,
+    );
+    const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${base}.66/24` }] };
+    expect(call('CHECK', 'b', { prevResult }, on('w-2')).status).toBe(0);
+    expect(['w-1', 'w-3'].map((node) => call('STATUS', '', {}, on(node)).status)).toEqual([0, 1]);
+    await expectSuccess(cluster.send(`${API}/nodeslicepools/${name}`, { method: 'DELETE' }));
+    expect([call('DEL', 'a', {}, on('w-1')), call('DEL', 'b', {}, on('w-2'))]).toMatchObject([
+      { status: 0, stderr: '' },
+      { status: 0, stderr: '' },
+    ]);
+    const pools = [`w-1-${base}.0-26`, `w-2-${base}.64-26`].map((pool) => `${name}-${pool}`);
+    for (const pool of pools) {
+      expect(await expectSuccess(cluster.send(`${API}/ippools/${pool}`))).toMatchObject({ spec: { allocations: {} } });
+      expect(await expectSuccess(cluster.send(`${LEASES}/${pool}`))).toMatchObject({
+        spec: { leaseDurationSeconds: 1, leaseTransitions: 1 },
+      });
+    }
   });
 
   it('lets pods go while the API server is away, and gives back what they had afterwards', async () => {

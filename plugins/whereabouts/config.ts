@@ -36,9 +36,9 @@ const store = {
     'access to the "kubernetes" datastore',
   ),
   concurrency: oneOf(
-    ['', 'cas', 'strict'],
+    ['', 'cas', 'strict', 'lease'],
     '',
-    'how nodes change a pool of the "kubernetes" datastore: "cas" (the default) is refused when somebody has changed the same addresses, "strict" when anything of the pool has changed',
+    'how nodes change a pool of the "kubernetes" datastore: "cas" (the default) is refused when somebody has changed the same addresses, "strict" when anything of the pool has changed; "lease" is "strict" under the lease of the Go plugin, one call at a time',
   ),
   log_file: text('append what is done, and what is wrong, to this file'),
   log_level: text(
@@ -75,9 +75,13 @@ const ipam = {
   node_slice_size: text(
     'length of the prefix of a slice ("/26"): each node gives addresses of its own slice of the range only; with the "kubernetes" datastore',
   ),
-  leader_lease_duration: integer('milliseconds; accepted, not used by the "file" datastore'),
-  leader_renew_deadline: integer('milliseconds; accepted, not used by the "file" datastore'),
-  leader_retry_period: integer('milliseconds; accepted, not used by the "file" datastore'),
+  leader_lease_duration: integer(
+    'with "concurrency": "lease": milliseconds, in whole seconds rounded down; 1500 when 0',
+  ),
+  leader_renew_deadline: integer(
+    'with "concurrency": "lease": milliseconds; who cannot renew the lease for so long has lost it; 1000 when 0',
+  ),
+  leader_retry_period: integer('with "concurrency": "lease": milliseconds between tries; 500 when 0'),
   sleep_for_race: integer('seconds; accepted, not used by the "file" datastore'),
   reconciler_cron_expression: text('accepted, read by the reconciler only'),
 };

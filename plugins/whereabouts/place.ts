@@ -26,9 +26,25 @@ export interface ClusterPlace {
   readonly dataDir: string;
   readonly networkName: string;
   readonly concurrency: Concurrency;
+  /** of `lease` only */
+  readonly lease?: LeaseTiming;
   /** Each node has a slice of each range; absent: ranges are for all nodes. */
   readonly slices?: Slicing;
 }
+
+/** How long a Lease is good, and how often it is tried for and renewed. */
+export interface LeaseTiming {
+  readonly durationMs: number;
+  /** Whoever could not renew it for so long has lost it. */
+  readonly renewMs: number;
+  readonly retryMs: number;
+}
+
+/** The Go plugin's. */
+export const DEFAULT_TIMING: LeaseTiming = { durationMs: 1500, renewMs: 1000, retryMs: 500 };
+
+/** By how much of itself a pause between tries is longer at most, so that not all try at once. */
+export const JITTER = 1.2;
 
 /** How a node knows which slices are its own. */
 export interface Slicing {
@@ -45,7 +61,7 @@ export interface NodeNameSources {
 }
 
 /** How writers of one pool keep out of each other's way. */
-export type Concurrency = 'cas' | 'strict';
+export type Concurrency = 'cas' | 'strict' | 'lease';
 
 /** @throws CniError invalidNetworkConfig when the folder or the name cannot be used */
 export function placeOf(dataDir: string, networkName: string): FilePlace {

@@ -172,6 +172,17 @@ describe('a cluster', () => {
   it.each([
     [{ node_slice_size: 'x' }, 'cannot use "ipam.node_slice_size" "x": it is not the length of a prefix'],
     [{ node_slice_size: '/26', network_name: '' }, 'cannot use "name" "Net_A"'],
+    [{ concurrency: 'lease', leader_lease_duration: 900 }, 'cannot use "ipam.leader_lease_duration" "900"'],
+    [{ concurrency: 'lease', leader_lease_duration: -1 }, 'cannot use "ipam.leader_lease_duration" "-1"'],
+    [{ concurrency: 'lease', leader_retry_period: -5 }, 'cannot use "ipam.leader_retry_period" "-5"'],
+    [
+      { concurrency: 'lease', leader_renew_deadline: 1500 },
+      'cannot use "ipam.leader_renew_deadline" "1500": it is not less than "leader_lease_duration", which is 1500',
+    ],
+    [
+      { concurrency: 'lease', leader_retry_period: 900 },
+      'cannot use "ipam.leader_renew_deadline" "1000": it is not more than 1.2 times "leader_retry_period", which is 900',
+    ],
   ])('refuses %o, but not when it is to free', (keys, why) => {
     const conf = ipam({ ...CLUSTER, ...keys });
     expect(() => readSettings({ ...call({ ipam: conf }), network: 'Net_A' })).toThrow(why);
@@ -179,8 +190,17 @@ describe('a cluster', () => {
       readPlace({ ipam: { ...CLUSTER, ...keys, type: 'whereabouts' } }, { network: 'Net_A', env: {} }).place,
     ).toEqual({
       ...PLACE,
-      concurrency: 'cas',
+      concurrency: conf.concurrency || 'cas',
     });
+  });
+
+  it('may be changed under a lease, whose times are the Go plugin’s where they are not set', () => {
+    expect(settings({ ...CLUSTER, concurrency: 'lease', leader_lease_duration: 3000 }).place).toEqual({
+      ...PLACE,
+      concurrency: 'lease',
+      lease: { durationMs: 3000, renewMs: 1000, retryMs: 500 },
+    });
+    expect(settings({ ...CLUSTER, leader_lease_duration: 3 }).place).toEqual(PLACE);
   });
 
   it('knows the node by a file in the folder that the flat file names', () => {

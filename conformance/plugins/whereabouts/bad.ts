@@ -203,7 +203,12 @@ export const BAD: readonly Row[] = [
     code: 7,
     says: ['node_slice_size', '/26'],
   },
-  ...[[{ node_slice_size: 'x' }, 'node_slice_size', '"x"']].map(
+  ...[
+    [{ node_slice_size: 'x' }, 'node_slice_size', '"x"'],
+    [{ concurrency: 'lease', leader_lease_duration: 999 }, 'leader_lease_duration', '"999"'],
+    [{ concurrency: 'lease', leader_renew_deadline: 2000 }, 'leader_renew_deadline', '"2000"'],
+    [{ concurrency: 'lease', leader_retry_period: 1000 }, 'leader_renew_deadline', '"leader_retry_period"'],
+  ].map(
     ([keys, ...says]): Row => ({
       title: `in a cluster: ${JSON.stringify(keys)}`,
       conf: whereabouts({ datastore: 'kubernetes', kubernetes: { kubeconfig: '/x' }, ...(keys as object) }),

@@ -46,7 +46,7 @@ export async function loadPools(steps: readonly Step[], loading: Loading): Promi
     ...listed.filter((one) => needs.some(({ networkName }) => networkName === one.networkName)),
     ...needs.flatMap(({ networkName, needs: own }) => slicesOf(objects, networkName, own)),
   ];
-  const names = new Set(pools.map(({ pool }) => pool.name));
+  const known = new Set(pools.map(({ networkName, pool }) => `${networkName} ${pool.name}`));
   const wanted = needs.flatMap(({ networkName, needs: own }) => {
     const ranges = new Set(own.flatMap(({ ranges: some }) => (some === 'all' ? [] : some)));
     return [...ranges].map((range) => ({ networkName, ...placeOf(networkName, range) }));
@@ -57,7 +57,7 @@ export async function loadPools(steps: readonly Step[], loading: Loading): Promi
   };
   pools.push(
     ...(await inParallel(
-      wanted.filter(({ name }) => !names.has(name)),
+      wanted.filter(({ networkName, name }) => !known.has(`${networkName} ${name}`)),
       read,
     )),
   );
@@ -112,22 +112,22 @@ function placed(object: IpPool): readonly LoadedPool[] {
   return range === undefined || networkName === undefined ? [] : [{ networkName, pool: storedPool(object, range) }];
 }
 
-/** Slices, of whichever node and time, in which one of the owners has something. Others' are none of our business. */
+/**
+ * Slices, of whichever node and time, in which one of the owners has something. A name alone does not tell the slice of a
+ * network from the pool of another one, whose entries without interfaces must not be taken for the owner's.
+ */
 function slicesOf(objects: readonly IpPool[], networkName: string, needs: readonly Need[]): readonly LoadedPool[] {
   const owners = needs.flatMap((need) => (need.ranges === 'all' ? need.owners : []));
-  return owners.length === 0
-    ? []
-    : objects.flatMap((object) => {
-        const cidr = cidrIn(object);
-        const range = cidr && masked(cidr);
-        const node = range && sliceNodeOf(object.metadata.name, networkName, range);
-        const isHeld = Object.values(object.spec.allocations ?? {}).some(({ id }) =>
-          owners.some((one) => one.id === id),
-        );
-        return range === undefined || node === undefined || !isHeld
-          ? []
-          : [{ networkName, pool: storedPool(object, range, node) }];
-      });
+  const isHeld = ({ spec }: IpPool): boolean =>
+    Object.values(spec.allocations ?? {}).some(({ id, ifname }) =>
+      owners.some((owner) => owner.id === id && owner.ifname === ifname),
+    );
+  return objects.filter(isHeld).flatMap((object) => {
+    const cidr = cidrIn(object);
+    const range = cidr && masked(cidr);
+    const node = range && sliceNodeOf(object.metadata.name, networkName, range);
+    return range === undefined || node === undefined ? [] : [{ networkName, pool: storedPool(object, range, node) }];
+  });
 }
 
 /** A refused patch that nothing explains is refused for another reason: twice in a row, somebody may be too fast to see. */

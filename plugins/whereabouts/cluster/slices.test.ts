@@ -12,7 +12,7 @@ import type { ClusterPlace } from '../place.ts';
 import { FakeKube } from '../testing/fake-kube.ts';
 import { owner, rangesOf, reserved } from '../testing/fixtures.ts';
 import { NO_CONTENTION } from './contention.ts';
-import type { IpPool, NodeSlicePool } from './objects.ts';
+import { type IpPool, type NodeSlicePool, poolObject } from './objects.ts';
 import { sliceOf } from './slices.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { ClusterStore } from './store.ts';
@@ -307,6 +307,17 @@ describe('what a node gave', () => {
     expect(freed.map(({ ip }) => formatIp(ip))).toEqual(['172.21.40.1']);
     expect(kube.counted()).toBe('DELETE 1, GET 1, PATCH 1');
     expect(pools()).toMatchObject({ 'storage-w-1-172.21.40.0-26': { keys: ['2'] } });
+  });
+
+  it('is found by its interface only, in a pool that may be one of another network', async () => {
+    const { kube, node, pools } = await given();
+    kube.drop('nodeslicepools', 'storage');
+    const allocations = { '1': { id: 'id9', podref: 'a/z' }, '2': { id: 'id9', podref: 'a/z', ifname: 'net2' } };
+    kube.put('ippools', poolObject('', 'storage-x-10.0.0.0-24', { range: '10.0.0.0/24', allocations }));
+    expect(await node('w-1').release(attachment('a/z net1 id9'), RANGES)).toEqual([]);
+    expect(pools()).toMatchObject({ 'storage-x-10.0.0.0-24': { keys: ['1', '2'] } });
+    expect(await node('w-1').release(attachment('a/z net2 id9'), RANGES)).toHaveLength(1);
+    expect(pools()).toMatchObject({ 'storage-x-10.0.0.0-24': { keys: ['1'] } });
   });
 
   it('is none of another node’s business', async () => {

@@ -3,7 +3,7 @@ import type { Scope } from '../../../lib/cni/scope.ts';
 import { mapInTurn } from '../../../lib/sys/in-turn.ts';
 import type { Caller, Slices, Step, Store } from '../engine.ts';
 import { LoadedPools } from '../loaded-pools.ts';
-import type { ClusterPlace } from '../place.ts';
+import { type ClusterPlace, DEFAULT_TIMING } from '../place.ts';
 import { planRelease } from '../plan.ts';
 import { transact } from '../transact.ts';
 import { contentionIn } from './contention.ts';
@@ -11,6 +11,7 @@ import { isReserving } from './context.ts';
 import { type EngineParts, KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { KubeAccess } from './kube-access.ts';
+import { Leases, type Leasing, servedDuring, withoutLeases } from './leases.ts';
 import { Requests } from './requests.ts';
 import { type SlicesParts, slicesIn } from './slices.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
@@ -47,16 +48,19 @@ interface Parts {
 export class ClusterStore implements Store {
   private readonly parts: Parts;
   private readonly engine: KubernetesEngine;
+  private readonly leasing: Leasing;
   private readonly reading: SlicesParts['reading'] = new Map();
 
-  constructor({ concurrency }: Pick<ClusterPlace, 'concurrency'>, parts: Parts) {
+  constructor({ concurrency, lease = DEFAULT_TIMING }: Pick<ClusterPlace, 'concurrency' | 'lease'>, parts: Parts) {
     const { access, journal, contention, log } = parts;
+    const open = () => access.open();
     this.parts = parts;
+    this.leasing = concurrency === 'lease' ? new Leases(open, lease) : withoutLeases(open);
     this.engine = new KubernetesEngine({
-      open: () => access.open(),
+      open: () => this.leasing.open(),
       journal: forgiving(journal, log),
       contention,
-      isStrict: concurrency === 'strict',
+      isStrict: concurrency !== 'cas',
     });
   }
 
@@ -64,7 +68,7 @@ export class ClusterStore implements Store {
     const { journal } = this.parts;
     const deletions = steps.filter(isDeletion);
     const isBuried = await this.attempt(() => journal.bury(deletions.flatMap(deletionsIn), UNDER_WAY));
-    const outcomes = await this.inTurn(steps, () => this.takeLiving(steps));
+    const outcomes = await this.inTurn(steps, () => servedDuring(this.leasing, steps, () => this.takeLiving(steps)));
     const isDone = (step: Step): boolean => outcomes[steps.indexOf(step)]?.status === 'fulfilled';
     await this.attempt(() => journal.finish(deletions.filter(isDone).flatMap(deletionsIn)));
     const [caller] = steps.filter(isDone).map((step) => step.caller);
@@ -193,11 +197,9 @@ export class ClusterStore implements Store {
     if (due.length === 0) {
       return;
     }
+    const steps = due.map((deletion) => stepOf(deletion, caller));
     try {
-      await transact(
-        this.engine,
-        due.map((deletion) => stepOf(deletion, caller)),
-      );
+      await this.leasing.during(steps, () => transact(this.engine, steps));
       await journal.finish(due);
     } catch (error) {
       await journal.postpone(due);

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { KubeApi } from '../../../lib/kube/api.ts';
+import type { CollectionPath, KubeApi } from '../../../lib/kube/api.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { openDatabase } from '../../../lib/sys/database.ts';
 import { KeyedMutex } from '../../../lib/sys/keyed-mutex.ts';
@@ -10,26 +10,28 @@ import { KubeAccess } from '../cluster/kube-access.ts';
 import { SqliteJournal } from '../cluster/sqlite-journal.ts';
 import { ClusterStore } from '../cluster/store.ts';
 import type { Caller, Step } from '../engine.ts';
-import type { Concurrency } from '../place.ts';
+import { type Concurrency, DEFAULT_TIMING } from '../place.ts';
 import { CALLER, releasing, reserving } from './steps.ts';
 
 /** A node of a real cluster: its store, with a journal of its own, and what it has asked the server for. */
 export class ClusterNode implements Disposable {
   readonly lines: string[] = [];
   readonly requests: string[] = [];
+  /** of pools and reservations */
+  readonly changes: Change[] = [];
   readonly caller: Caller;
   private readonly folder = mkdtempSync(join(tmpdir(), 'braid-node-'));
   private readonly turns = new KeyedMutex();
   private readonly store: ClusterStore;
 
-  constructor(kubeconfig: string, concurrency: Concurrency = 'cas') {
+  constructor(kubeconfig: string, concurrency: Concurrency = 'cas', lease = DEFAULT_TIMING) {
     this.caller = { ...clockOf(), log: (line) => this.lines.push(line), span: CALLER.span };
     const access = new KubeAccess({ kubeconfig });
     this.store = new ClusterStore(
-      { concurrency },
+      { concurrency, lease },
       {
         access: {
-          open: async () => counting(await access.open(), this.requests),
+          open: async () => counting(await access.open(), this),
           [Symbol.dispose]: () => access[Symbol.dispose](),
         },
         journal: new SqliteJournal({ dataDir: this.folder, kubeconfig }, openDatabase, this.caller),
@@ -73,18 +75,32 @@ export class ClusterNode implements Disposable {
   }
 }
 
+/** A change that was asked for, and when. */
+interface Change {
+  readonly node: ClusterNode;
+  readonly start: number;
+  readonly end: number;
+}
+
 const VERBS = { get: 'GET', list: 'LIST', create: 'POST', patch: 'PATCH', delete: 'DELETE' } as const;
 
-function counting(api: KubeApi, requests: string[]): KubeApi {
+function counting(api: KubeApi, node: ClusterNode): KubeApi {
   return new Proxy(api, {
     get: (target, key) => {
       const verb = VERBS[key as keyof typeof VERBS];
       if (verb === undefined) {
         return Reflect.get(target, key) as unknown;
       }
-      return (...args: never[]) => {
-        requests.push(verb);
-        return (target[key as keyof typeof VERBS] as (...args: never[]) => unknown)(...args);
+      return async (...args: [CollectionPath, ...never[]]) => {
+        node.requests.push(verb);
+        const start = performance.now();
+        try {
+          return await (target[key as keyof typeof VERBS] as (...args: unknown[]) => Promise<unknown>)(...args);
+        } finally {
+          if (['POST', 'PATCH', 'DELETE'].includes(verb) && args[0].resource.plural !== 'leases') {
+            node.changes.push({ node, start, end: performance.now() });
+          }
+        }
       };
     },
   });
