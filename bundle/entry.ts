@@ -57,7 +57,7 @@ async function main(native: { loaded?: NativeOfEntry }): Promise<number> {
 
 async function runBraid(args: readonly string[], scope: Scope): Promise<number> {
   const { runCommandLine } = await import('../lib/cli/braid.ts');
-  const program = { version, id, env: environment(), ...ownFile() };
+  const program = { version, id, env: environment(), stopSignal, ...ownFile() };
   const lost: unknown[] = [];
   const exitCode = await runCommandLine(args, scope, program, (line) => {
     if (lost.length === 0) {
@@ -69,6 +69,14 @@ async function runBraid(args: readonly string[], scope: Scope): Promise<number> 
     scope.log(`braid: ${messageOf(ioError('write', 'standard output', failure))}`);
   }
   return failure === undefined ? exitCode : FAILED;
+}
+
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(name, () => stopping.abort(new Error(`ended by ${name}`)));
+  }
+  return stopping.signal;
 }
 
 function attempt(work: () => void, failures: unknown[]): void {

@@ -23,7 +23,15 @@ export async function writeManual(version: string): Promise<void> {
     const text = pageOfPlugin({ plugin, options, example: readFileSync(example, 'utf8') }, version);
     writeFileSync(join(folder, `${pageNameOf(plugin.name)}.8`), text);
   }
-  const program = { version, id: '', form: 'script', file: '', folder: '', env: {} } as const;
+  const program = {
+    version,
+    id: '',
+    form: 'script',
+    file: '',
+    folder: '',
+    env: {},
+    stopSignal: () => new AbortController().signal,
+  } as const;
   writeFileSync(join(folder, `${COMMAND_LINE}.8`), pageOfCommands(commandsOf(program, plugins), names, version));
 }
 

@@ -55,6 +55,48 @@ export async function applyRbac(cluster: Cluster): Promise<void> {
   }
 }
 
+/** The service account of the controller, what it may do, and its Deployment, which nobody here runs. */
+export async function applyController(cluster: Cluster): Promise<void> {
+  for (const manifest of manifestsIn('whereabouts-controller.yaml')) {
+    await apply(cluster, manifest);
+  }
+}
+
+/** As the one of multus, but for its words. */
+const NADS = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'network-attachment-definitions.k8s.cni.cncf.io' },
+  spec: {
+    group: 'k8s.cni.cncf.io',
+    scope: 'Namespaced',
+    names: {
+      kind: 'NetworkAttachmentDefinition',
+      plural: 'network-attachment-definitions',
+      singular: 'network-attachment-definition',
+    },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: { spec: { type: 'object', properties: { config: { type: 'string' } } } },
+          },
+        },
+      },
+    ],
+  },
+};
+
+/** The kind of objects in which multus finds networks. */
+export async function applyNads(cluster: Cluster): Promise<void> {
+  await apply(cluster, NADS);
+  await untilEstablished(cluster, NADS.metadata.name);
+}
+
 /** As `kubectl apply --server-side` does. */
 export async function apply({ send }: Cluster, manifest: Manifest): Promise<void> {
   const path = `${pathOf(manifest)}?fieldManager=conformance&force=true`;

@@ -41,6 +41,7 @@ const program: Program = {
   file: '/x/script/braid',
   folder: '/x/script',
   env: {},
+  stopSignal: () => new AbortController().signal,
 };
 
 interface Answer {

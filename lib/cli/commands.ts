@@ -1,7 +1,7 @@
 import type { Command } from '../cni/command.ts';
 import type { Plugin } from '../cni/plugin.ts';
 import { help, version } from './help.ts';
-import { BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, type Program } from './program.ts';
+import { BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, CONTROLLER_LEASE, type Program } from './program.ts';
 
 type Run = (program: Program) => Command['run'];
 
@@ -19,6 +19,7 @@ export const commandsOf = (program: Program, plugins: readonly Plugin[]): readon
   [
     ...ownCommands(program),
     ...plugins.flatMap((plugin) => plugin.commands ?? []),
+    controllerCommand(program, plugins),
     helpCommand(program, plugins),
     versionCommand(program),
   ].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -64,6 +65,26 @@ const ownCommands = (program: Program): readonly Command[] => [
     run: (self) => async (args, scope, print) => (await import('./uninstall.ts')).uninstall(self, args, scope, print),
   }),
 ];
+
+/** Does what plugins have to do for a whole cluster. */
+const controllerCommand = (program: Program, plugins: readonly Plugin[]): Command => {
+  const parts = plugins.flatMap(({ controllerParts = [] }) => controllerParts);
+  return command(program, 'controller', '[--kubeconfig FILE] [--parts a,b] [--address [HOST]:PORT]', {
+    about: "do a cluster's work until told to end, as one of several of which one leads",
+    options: [
+      ['--kubeconfig FILE', 'how to reach the API server (default: the service account of the pod)'],
+      ['--namespace NAME', 'namespace of the objects (default: that of the context, else kube-system)'],
+      ['--parts NAMES', 'only these parts, separated by commas:'],
+      ...parts.map(({ name, about }) => [`  ${name}`, about] as const),
+      ['--address [HOST]:PORT', 'serve /healthz, /readyz and /metrics there (default :8080; "none" serves nothing)'],
+      ['--lease NAME', `name of the lease that the leader holds (default ${CONTROLLER_LEASE})`],
+      ...parts.flatMap(({ options = [] }) =>
+        options.map(({ name, value, about }) => [`--${name}${value === undefined ? '' : ` ${value}`}`, about] as const),
+      ),
+    ],
+    run: (self) => async (args, scope) => (await import('./controller.ts')).controller(self, parts, args, scope),
+  });
+};
 
 /** Collects the commands when it runs: it is one of them. */
 const helpCommand = (program: Program, plugins: readonly Plugin[]): Command =>

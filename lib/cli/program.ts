@@ -14,6 +14,8 @@ export interface Program {
   readonly folder: string;
   /** for executed plugins */
   readonly env: Env;
+  /** For a command that runs until it is told to end: fires with the first SIGTERM or SIGINT, and a second one kills. */
+  stopSignal(): AbortSignal;
 }
 
 /** Default folders on a node. */
@@ -21,3 +23,6 @@ export const BIN_FOLDER = '/opt/cni/bin';
 export const CONF_FOLDER = '/etc/cni/net.d';
 /** libcni's cache: runtimes record attachments in `results` below it */
 export const CACHE_FOLDER = '/var/lib/cni';
+
+/** Name of the Lease that the leading controller of a cluster holds. */
+export const CONTROLLER_LEASE = 'braid-controller';

@@ -1,3 +1,4 @@
+import type { ControllerPart } from '../controller/part.ts';
 import type { Attachment, Call, DeletionCall, NetworkCall, PodCall } from './call.ts';
 import type { Command } from './command.ts';
 import { readConf, type Schema } from './config.ts';
@@ -17,6 +18,8 @@ interface Common {
   readonly misnomers?: Readonly<Record<string, string>>;
   /** commands for people, as `braid <plugin's noun> …` */
   readonly commands?: readonly Command[];
+  /** what `braid controller` does for a whole cluster */
+  readonly controllerParts?: readonly ControllerPart[];
   /**
    * What the plugin has recorded of attachments on this node, for people and for `braid gc`. Only reads.
    *

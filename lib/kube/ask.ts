@@ -2,7 +2,7 @@ import { clockOf } from '../sys/clock.ts';
 import type { Access } from './access.ts';
 import { errorIn, isSuccess, isWorthAnother, objectIn, retryAfterMs, strangeSuccess } from './answers.ts';
 import { ApiError } from './api.ts';
-import { ConnectionLost, type Limits, Unanswered } from './connection.ts';
+import { ConnectionLost, type Limits, type Streamed, Unanswered } from './connection.ts';
 import { sentenceOf } from './failures.ts';
 import type { HttpAnswer, HttpRequest } from './http.ts';
 import type { Session, Sessions } from './sessions.ts';
@@ -11,6 +11,10 @@ export interface Question extends Omit<HttpRequest, 'headers'> {
   readonly contentType?: string;
   /** for messages: `get pods "a" in "b"` */
   readonly action: string;
+  /** a form of the answer other than the whole object */
+  readonly accept?: string;
+  /** an answer that comes in parts, which the sink gets; it is not asked for again */
+  readonly streamed?: Streamed;
 }
 
 const UNAUTHORIZED = 401;
@@ -57,7 +61,7 @@ export async function ask(sessions: Sessions, question: Question, { timeoutMs, s
 }
 
 function found(answer: HttpAnswer, question: Question): object {
-  const object = objectIn(answer);
+  const object = question.streamed === undefined ? objectIn(answer) : {};
   if (object === undefined) {
     throw strangeSuccess(answer, question.action, isWrite(question));
   }
@@ -71,20 +75,26 @@ async function answerOn(
   limits: Limits,
   timeoutMs: number,
 ): Promise<HttpAnswer | undefined> {
-  const { method, path, body, contentType, action } = question;
+  const { method, path, body, contentType, action, accept = 'application/json', streamed } = question;
   const headers = {
-    Accept: 'application/json',
+    Accept: accept,
     'User-Agent': USER_AGENT,
     ...(contentType === undefined ? {} : { 'Content-Type': contentType }),
     ...(access.token === undefined ? {} : { Authorization: `Bearer ${access.token}` }),
   };
+  const request = { method, path, headers, ...(body === undefined ? {} : { body }) };
   try {
-    return await connection.send({ method, path, headers, ...(body === undefined ? {} : { body }) }, limits);
+    return await (streamed === undefined
+      ? connection.send(request, limits)
+      : connection.stream(request, limits, streamed));
   } catch (error) {
     if (!(error instanceof Unanswered)) {
       throw error;
     }
-    if (error.wasReused && !isWrite(question) && isLost(error.cause)) {
+    if (error.cause instanceof ApiError) {
+      throw error.cause; // of the sink
+    }
+    if (error.wasReused && !isWrite(question) && streamed === undefined && isLost(error.cause)) {
       return undefined;
     }
     throw new ApiError(`cannot ${action}: ${sentenceOf(error.cause, { ...access, timeoutMs })}`, {

@@ -33,9 +33,9 @@ export interface KubeClient extends Disposable {
   api(signal?: AbortSignal): KubeApi;
 }
 
-const CONNECTIONS = 4;
-const TIMEOUT_MS = 5_000;
-const PAGE_SIZE = 500;
+export const CONNECTIONS = 4;
+export const TIMEOUT_MS = 5_000;
+export const PAGE_SIZE = 500;
 
 /** A list whose pages expire that often changes faster than it can be read. */
 const LIST_ATTEMPTS = 3;
@@ -66,9 +66,10 @@ export async function openClient(readAccess: ReadAccess, options: ClientOptions)
   };
 }
 
-type Ask = (question: Question) => Promise<object>;
+export type Ask = (question: Question) => Promise<object>;
 
-function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace'> {
+/** The verbs of a client whose questions are answered by `answerTo`. */
+export function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace'> {
   return {
     get: async <T extends KubeObject>(path: ObjectPath) =>
       (await answerTo({ method: 'GET', path: objectPath(path), action: `get ${textOf(path)}` })) as T,
@@ -102,9 +103,10 @@ function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace'> {
   };
 }
 
-interface Page<T> {
+/** A part of a list, as the server sends it. */
+export interface Page<T> {
   readonly items?: readonly T[];
-  readonly metadata?: { readonly continue?: string };
+  readonly metadata?: { readonly continue?: string; readonly resourceVersion?: string };
 }
 
 async function everyPage<T>(

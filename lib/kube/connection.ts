@@ -1,5 +1,5 @@
 import type { Access } from './access.ts';
-import { AnswerReader, formatRequest, type HttpAnswer, type HttpRequest, type Whole } from './http.ts';
+import { AnswerReader, type BodySink, formatRequest, type HttpAnswer, type HttpRequest, type Whole } from './http.ts';
 import { type Connector, type Wire, Wires, type WireUser } from './wires.ts';
 
 /** No answer, or half of one. The cause says why. */
@@ -36,6 +36,20 @@ export interface Limits {
 export interface Connection extends Disposable {
   /** @throws Unanswered; the reason of the signal */
   send(request: HttpRequest, limits: Limits): Promise<HttpAnswer>;
+  /**
+   * Sends a request whose answer has no end of its own, and gives its body to the sink as it comes. The connection serves
+   * nothing else meanwhile.
+   *
+   * @returns at its end; the body of an answer that is no success is in the answer
+   * @throws Unanswered, with what the sink throws as its cause; the reason of the signal
+   */
+  stream(request: HttpRequest, limits: Limits, streamed: Streamed): Promise<HttpAnswer>;
+}
+
+export interface Streamed {
+  /** how long the answer may go on after its beginning, for which `Limits` has the time */
+  readonly lastsMs: number;
+  readonly sink: BodySink;
 }
 
 /**
@@ -48,21 +62,36 @@ export async function openConnection(access: Access, connector: Connector, most:
   const url = new URL(access.server);
   const wires = new Wires(await connector(url, access.tls), most);
   const prefix = url.pathname.replace(/\/$/, '');
+  const bytesOf = (request: HttpRequest) => formatRequest(url.host, { ...request, path: prefix + request.path });
   return {
     send: async (request, limits) => {
       limits.signal?.throwIfAborted();
-      return exchange(wires, formatRequest(url.host, { ...request, path: prefix + request.path }), limits);
+      return exchange(wires, bytesOf(request), limits);
+    },
+    stream: async (request, limits, streamed) => {
+      limits.signal?.throwIfAborted();
+      return exchange(wires, bytesOf(request), limits, streamed);
     },
     [Symbol.dispose]: () => wires.close(),
   };
 }
 
-function exchange(wires: Wires, bytes: string, { timeoutMs, signal }: Limits): Promise<HttpAnswer> {
-  const reader = new AnswerReader();
+/** Silence on a stream after which the kernel asks the other side whether it is there. */
+const PROBE_AFTER_MS = 30_000;
+
+function exchange(
+  wires: Wires,
+  bytes: string,
+  { timeoutMs, signal }: Limits,
+  streamed?: Streamed,
+): Promise<HttpAnswer> {
+  const reader = new AnswerReader(streamed?.sink);
   const sending = { wasSent: false, wasReused: false };
   let wire: Wire | undefined;
+  let isOver = false;
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void): void => {
+      isOver = true;
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       settle();
@@ -102,13 +131,23 @@ function exchange(wires: Wires, bytes: string, { timeoutMs, signal }: Limits): P
       ready: () => {
         sending.wasSent = true;
         sending.wasReused = wire?.hasServed ?? false;
+        if (streamed !== undefined) {
+          wire?.socket.setKeepAlive(true, PROBE_AFTER_MS); // who is gone without a word is found out within a minute
+        }
         wire?.socket.write(bytes);
       },
-      data: (chunk) => settle(() => reader.push(chunk)),
+      data: (chunk) => {
+        const had = reader.hasBegun;
+        settle(() => reader.push(chunk));
+        if (streamed !== undefined && !had && reader.hasBegun && !isOver) {
+          clearTimeout(timer);
+          timer = setTimeout(() => fail(new DeadlineExceeded()), streamed.lastsMs);
+        }
+      },
       end: () => settle(() => reader.end(), new ConnectionLost()),
       lost: (cause) => fail(cause ?? new ConnectionLost()),
     };
-    const timer = setTimeout(() => fail(new DeadlineExceeded()), timeoutMs);
+    let timer = setTimeout(() => fail(new DeadlineExceeded()), timeoutMs);
     signal?.addEventListener('abort', abort, { once: true });
     wires.take(user);
   });

@@ -63,8 +63,12 @@ interface Head {
 
 type Body = 'none' | 'chunks' | 'untilClose' | number;
 
+/** Gets the body of a successful answer as it comes, instead of the answer. */
+export type BodySink = (bytes: Buffer) => void;
+
 /** Reads one answer from the bytes of a connection, however they are cut. */
 export class AnswerReader {
+  readonly #sink: BodySink | undefined;
   #pending: Buffer = Buffer.alloc(0);
   #head: Head | undefined;
   #chunks: Buffer[] = [];
@@ -74,9 +78,18 @@ export class AnswerReader {
   /** what the next line is */
   #chunkPart: 'size' | 'end' | 'trailer' = 'size';
 
+  constructor(sink?: BodySink) {
+    this.#sink = sink;
+  }
+
+  /** The answer has begun. */
+  get hasBegun(): boolean {
+    return this.#head !== undefined;
+  }
+
   /**
    * @returns undefined while something is missing
-   * @throws NotHttp, AnswerTooLong
+   * @throws NotHttp, AnswerTooLong; what the sink throws
    */
   push(bytes: Buffer): Whole | undefined {
     this.#pending = this.#pending.length === 0 ? bytes : Buffer.concat([this.#pending, bytes]);
@@ -169,6 +182,10 @@ export class AnswerReader {
   #take(most: number): number {
     const taken = this.#pending.subarray(0, most);
     this.#pending = this.#pending.subarray(taken.length);
+    if (this.#sink !== undefined && taken.length > 0 && isGood(this.#head)) {
+      this.#sink(taken);
+      return taken.length;
+    }
     this.#length += taken.length;
     if (this.#length > LONGEST_BODY) {
       throw new AnswerTooLong(`the answer has more than ${LONGEST_BODY >> 20} MiB`);
@@ -189,6 +206,8 @@ export class AnswerReader {
     };
   }
 }
+
+const isGood = (head: Head | undefined): boolean => head !== undefined && head.status >= 200 && head.status <= 299;
 
 /** @throws NotHttp */
 function sizeIn(line: string): number {

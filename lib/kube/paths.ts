@@ -33,6 +33,23 @@ export function pagePath(
   return withQuery(collectionPath(path), query);
 }
 
+/** Changes of a list since a version. */
+export function watchPath(
+  path: CollectionPath,
+  { labelSelector, fieldSelector }: ListOptions,
+  resourceVersion: string,
+  seconds: number,
+): string {
+  return withQuery(collectionPath(path), {
+    watch: '1',
+    allowWatchBookmarks: 'true',
+    resourceVersion,
+    timeoutSeconds: String(seconds),
+    labelSelector,
+    fieldSelector,
+  });
+}
+
 /** The path of a patch: who applies is a part of the query. */
 export const patchPath = (path: ObjectPath, patch: Patch): string =>
   patch.type === 'apply'

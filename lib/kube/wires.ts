@@ -4,7 +4,7 @@ import type { TlsAccess } from './access.ts';
 /** What is used of a socket. */
 export type WireSocket = Pick<
   Socket,
-  'on' | 'once' | 'write' | 'destroy' | 'setNoDelay' | 'setTimeout' | 'ref' | 'unref'
+  'on' | 'once' | 'write' | 'destroy' | 'setNoDelay' | 'setKeepAlive' | 'setTimeout' | 'ref' | 'unref'
 >;
 
 /** Starts connecting; the event of `ready` says that it has worked, with TLS that the server is the one it should be. */

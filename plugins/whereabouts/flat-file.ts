@@ -5,7 +5,8 @@ import { isObject, type Json } from '../../lib/cni/json.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { confFault } from './place.ts';
 
-const FLAT_FILES: readonly string[] = [
+/** The usual places, the last one as a pod with the node's files sees it. */
+export const FLAT_FILES: readonly string[] = [
   '/etc/kubernetes/cni/net.d/whereabouts.d/whereabouts.conf',
   '/etc/cni/net.d/whereabouts.d/whereabouts.conf',
   '/host/etc/cni/net.d/whereabouts.d/whereabouts.conf',

@@ -8,6 +8,7 @@ import { type Cidr, contains, formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
+import { controllerParts } from './controller-parts.ts';
 import { type Datastore, openDatastore } from './datastore.ts';
 import { examine } from './examine.ts';
 import { MISNOMERS } from './host-local.ts';
@@ -32,6 +33,7 @@ export const whereabouts: Plugin = definePlugin<WhereaboutsConf>({
   validate: (call) => void readSettings(call),
   misnomers: MISNOMERS,
   commands,
+  controllerParts,
 });
 
 async function add(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<Result> {

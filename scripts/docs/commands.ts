@@ -4,7 +4,15 @@ import { markdownTable } from './markdown.ts';
 
 /** The commands of `braid`. */
 export function commandsTable(plugins: readonly Plugin[]): string {
-  const program = { version: '', id: '', form: 'script', file: '', folder: '', env: {} } as const;
+  const program = {
+    version: '',
+    id: '',
+    form: 'script',
+    file: '',
+    folder: '',
+    env: {},
+    stopSignal: () => new AbortController().signal,
+  } as const;
   const rows = commandsOf(program, plugins).map(({ usage, about }) => [`\`${usage}\``, about]);
   return markdownTable(['Command', 'Does'], rows);
 }

@@ -11,6 +11,7 @@ import { withFlatFile } from '../flat-file.ts';
 import { networkNameOf, poolName } from '../names.ts';
 import { type ConfiguredRange, readRanges } from '../ranges.ts';
 import { ipamsIn } from '../stores.ts';
+import { sliceSizeIn } from './slice-plan.ts';
 
 /** NetworkAttachmentDefinition */
 export interface NadObject extends KubeObject {
@@ -118,8 +119,12 @@ export function isPoolOf({ name, cidr }: Pick<StoredPool, 'name' | 'cidr'>, netw
     return network.ranges.some((range) => poolName(network.networkName, range.cidr) === name);
   }
   const isNamed = network.networkName === '' ? prefix !== '' : prefix?.startsWith(`${network.networkName}-`);
-  const isSlice = cidr.prefix === Number(network.sliceSize.replace('/', ''));
-  return isNamed === true && isSlice && network.ranges.some((range) => isWithin(range.cidr, cidr));
+  return (
+    isNamed === true &&
+    network.ranges.some(
+      (range) => isWithin(range.cidr, cidr) && cidr.prefix === sliceSizeIn(network.sliceSize, range.cidr),
+    )
+  );
 }
 
 const isWithin = (outer: Cidr, inner: Cidr): boolean =>

@@ -24,19 +24,33 @@ export function possibleNetworks({ name, cidr }: Pick<StoredPool, 'name' | 'cidr
 }
 
 /** Who holds what, by the name that a reservation across ranges would have: several networks may have one in common. */
-export type Holders = ReadonlyMap<string, ReadonlySet<string>>;
+export interface Holders {
+  /** nobody: undefined */
+  get(name: string): ReadonlySet<string> | undefined;
+}
 
-/** The holders of all addresses of all pools. */
+/** The holders of all addresses of all pools: nearly always one, of whom the text that is there already is kept. */
 export function holdersIn(pools: readonly StoredPool[]): Holders {
-  const holders = new Map<string, Set<string>>();
+  const holders = new Map<string, string | Set<string>>();
   for (const pool of pools) {
     const networks = possibleNetworks(pool);
     for (const { held } of pool.stored) {
-      for (const name of networks.map((network) => reservationName(network, held.ip))) {
-        const known = holders.get(name) ?? new Set();
-        holders.set(name, known.add(held.entry.podref));
+      for (const network of networks) {
+        const name = reservationName(network, held.ip);
+        const known = holders.get(name);
+        const { podref } = held.entry;
+        if (known instanceof Set) {
+          known.add(podref);
+        } else if (known !== podref) {
+          holders.set(name, known === undefined ? podref : new Set([known, podref]));
+        }
       }
     }
   }
-  return holders;
+  return {
+    get: (name) => {
+      const known = holders.get(name);
+      return typeof known === 'string' ? new Set([known]) : known;
+    },
+  };
 }
