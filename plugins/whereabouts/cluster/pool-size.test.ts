@@ -98,6 +98,15 @@ describe('a pool whose object is large', () => {
     expect(held().length).toBe(before - 1);
   });
 
+  it('is as large as it is without what the server notes of its fields, which it can drop', async () => {
+    const one = cluster();
+    const pool = poolOf(6000, 41);
+    const managedFields = [{ fieldsV1: { 'f:spec': 'x'.repeat(1024 * 1024) } }];
+    one.kube.put('ippools', { ...pool, metadata: { ...pool.metadata, managedFields } } as IpPool);
+    expect(await remarks(one)).toEqual([]);
+    expect(await one.add('a/b net1 id', [LARGE])).toEqual(['10.0.23.113']);
+  });
+
   it('takes more where it is larger already: this etcd was told to', async () => {
     const { kube, add } = cluster();
     kube.put('ippools', poolOf(11_000, 41));
