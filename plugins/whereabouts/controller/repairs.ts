@@ -40,17 +40,17 @@ export async function protectAddress(
     return 'unneeded';
   }
   const { id, podref, ifname } = held.entry;
-  return reserve(api, name, id, { podref, ifname });
+  return reserve(api, name, { id, podref, ifname });
 }
 
 async function reserve(
   api: KubeApi,
   name: string,
-  claimant: string,
-  spec: IpReservation['spec'],
+  { id, podref, ifname }: Required<IpPoolEntry>,
 ): Promise<'protected' | 'taken'> {
+  const spec = { podref, ifname, containerid: id }; // kinds of old versions insist on it
   try {
-    await api.create(reservationsIn(api.namespace), reservationObject(api.namespace, name, claimant, spec));
+    await api.create(reservationsIn(api.namespace), reservationObject(api.namespace, name, id, spec));
     return 'protected';
   } catch (error) {
     if (statusOf(error) !== CONFLICT) {
@@ -84,7 +84,8 @@ export async function claimAddress(
   }
   const { podref } = seen;
   if (network.protectOverlaps) {
-    const reserved = await reserve(api, reservationName(network.networkName, ip), NOBODY, { podref, ifname });
+    const name = reservationName(network.networkName, ip);
+    const reserved = await reserve(api, name, { id: NOBODY, podref, ifname });
     if (reserved === 'taken') {
       return 'taken';
     }
