@@ -2,8 +2,8 @@ import type { Step } from '../engine.ts';
 import type { Change } from '../pool.ts';
 import type { Journal, JournalRow } from './journal.ts';
 import type { PoolState } from './pool-state.ts';
-import type { PoolTurns } from './pool-turns.ts';
 import type { Progress } from './progress.ts';
+import type { Recent } from './recent.ts';
 import type { Requests } from './requests.ts';
 
 /** One try of a transaction. */
@@ -12,7 +12,9 @@ export interface Try {
   readonly states: ReadonlyMap<string, ReadonlyMap<string, PoolState>>;
   readonly progress: Progress;
   readonly requests: Requests;
-  readonly turns: PoolTurns;
+  /** changes of pools */
+  readonly slow: Recent;
+  readonly now: () => number;
   /** for what must be done even when the transaction's own time is over */
   readonly lastRequests: () => Requests;
   readonly journal: Journal;

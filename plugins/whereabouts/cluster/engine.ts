@@ -1,5 +1,4 @@
 import type { KubeApi } from '../../../lib/kube/api.ts';
-import { randomBytes } from '../../../lib/sys/random.ts';
 import type { AskingOwner, Caller, Engine, Loaded, Step } from '../engine.ts';
 import type { Entry } from '../pool.ts';
 import { isReserving, type Try } from './context.ts';
@@ -7,7 +6,6 @@ import { findReservations } from './find-reservations.ts';
 import { attachmentKey, type Deleted, type Journal, type JournalRow } from './journal.ts';
 import { type LoadedPool, loadPools } from './load-pools.ts';
 import { PoolState } from './pool-state.ts';
-import { PoolTurns } from './pool-turns.ts';
 import { Progress } from './progress.ts';
 import type { Recents } from './recent.ts';
 import { Requests } from './requests.ts';
@@ -59,7 +57,8 @@ export class KubernetesEngine implements Engine {
       states: statesOf(loaded.pools, [...progress.intended, ...remembered], confsFor(steps, remembered)),
       progress,
       requests,
-      turns: new PoolTurns(api, caller, recents('slow'), newIdentity()),
+      slow: recents('slow'),
+      now: caller.now,
       lastRequests: () => new Requests(api, caller, { deadline: caller.now() + LAST_MS, silenceMs: LAST_SILENCE_MS }),
       journal,
       remembered,
@@ -70,8 +69,6 @@ export class KubernetesEngine implements Engine {
     return new Transaction(one, loaded);
   }
 }
-
-const newIdentity = (): string => randomBytes(8).toString('hex');
 
 function callerOf([first]: readonly Step[]): Caller {
   if (first === undefined) {

@@ -92,7 +92,7 @@ interface Need {
   readonly owners: readonly AttachmentId[];
 }
 
-function placeOf(networkName: string, key: string): Required<PoolId> & { readonly name: string } {
+export function placeOf(networkName: string, key: string): Required<PoolId> & { readonly name: string } {
   const id = parsePoolKey(key);
   if (id === undefined) {
     throw new TypeError(`"${key}" is not a range`);

@@ -6,18 +6,21 @@ import { planWish } from '../wish.ts';
 import { type Outcome, type Taken, type Ticket, Tickets, TURN, type Wanted } from './tickets.ts';
 
 /** Then a call goes on without its turn: nothing depends on it but the number of requests. */
-const LONGEST_MS = 10_000;
+const LONGEST_MS = 40_000;
 const LONGEST_PAUSE_MS = 8;
 
 /** Steps that are served together: a patch for all of them must stay far below what the server takes. */
 const MOST_STEPS = 256;
+
+/** What goes on around the serving of steps, and before it is known who else wants something. */
+export type Around = <T>(steps: readonly Step[], work: () => Promise<T>) => Promise<T>;
 
 export type Work = (steps: readonly Step[]) => Promise<readonly PromiseSettledResult<void>[]>;
 
 /** What the calls of a node ask of a cluster, in turn. */
 export interface Turns {
   /** Serves the steps, and maybe others' with them; or has others serve them. */
-  serve(steps: readonly Step[], work: Work): Promise<readonly PromiseSettledResult<void>[]>;
+  serve(steps: readonly Step[], work: Work, around?: Around): Promise<readonly PromiseSettledResult<void>[]>;
 }
 
 /**
@@ -39,7 +42,11 @@ export class NodeQueue implements Turns {
     this.tickets = new Tickets(this.folder, user.node.native, mark);
   }
 
-  async serve(steps: readonly Step[], work: Work): Promise<readonly PromiseSettledResult<void>[]> {
+  async serve(
+    steps: readonly Step[],
+    work: Work,
+    around: Around = (_, inner) => inner(),
+  ): Promise<readonly PromiseSettledResult<void>[]> {
     const [first] = steps;
     if (first === undefined || steps.every(({ isLook }) => isLook)) {
       return work(steps);
@@ -58,7 +65,7 @@ export class NodeQueue implements Turns {
         return settle(steps, answered);
       }
       if (turn !== undefined) {
-        return await this.serveAll(steps, ticket, caller, work);
+        return await around(steps, () => this.serveAll(steps, ticket, caller, work));
       }
       // While another serves the ticket, it must not be served twice at the same time.
       if (caller.now() >= deadline && ticket?.withdraw() !== false) {

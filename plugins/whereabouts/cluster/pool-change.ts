@@ -6,6 +6,9 @@ import { type Diff, firstSpec, patchesOf } from './patch.ts';
 import type { PoolState } from './pool-state.ts';
 import { rowFor } from './remembered.ts';
 
+/** A change that takes so long is one of a large pool, or one of many at the same moment. */
+const SLOW_MS = 60;
+
 /**
  * Tells the server what becomes of one pool: with one request, but for a great number of releases.
  *
@@ -48,9 +51,11 @@ async function patch(one: Try, state: PoolState): Promise<'done' | 'conflict'> {
   const { pool } = state;
   const diffs = state.diffs();
   for (const body of patchesOf(pool, diffs, one.isStrict)) {
-    const outcome = await one.turns.during(pool.name, () =>
-      one.requests.patchPool(pool.name, body, pool.stored.length),
-    );
+    const begin = one.now();
+    const outcome = await one.requests.patchPool(pool.name, body, pool.stored.length);
+    if (one.now() - begin > SLOW_MS) {
+      one.slow.remember();
+    }
     if (outcome === 'missing') {
       return isOnlyRemoving(diffs) ? 'done' : 'conflict';
     }

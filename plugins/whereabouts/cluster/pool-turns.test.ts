@@ -5,9 +5,6 @@ import type { Caller } from '../engine.ts';
 import { FakeKube, type Mishap } from '../testing/fake-kube.ts';
 import { CALLER } from '../testing/steps.ts';
 import { PoolTurns } from './pool-turns.ts';
-import type { Recent } from './recent.ts';
-
-const SLOW: Recent = { isRecent: () => true, remember: () => undefined };
 
 interface Lease extends KubeObject {
   readonly spec: { readonly holderIdentity: string };
@@ -25,7 +22,7 @@ function nodes() {
       await sleep(0);
     },
   };
-  const turnsOf = (identity: string, slow: Recent = SLOW) => new PoolTurns(kube, caller, slow, identity);
+  const turnsOf = (identity: string) => new PoolTurns(kube, caller, identity);
   const holder = () => kube.all<Lease>('leases').map(({ spec }) => spec.holderIdentity);
   return { kube, clock, turnsOf, holder };
 }
@@ -46,26 +43,6 @@ describe('turns of nodes that change a large pool', () => {
     );
     expect(seen).toEqual([1, 1, 1, 1, 1]);
     expect(holder()).toEqual(['']);
-  });
-
-  it('are not taken where changes are quick, and a slow change is remembered', async () => {
-    const { kube, clock, turnsOf } = nodes();
-    let isSlow = false;
-    const remember = (): void => {
-      isSlow = true;
-    };
-    const taking = (ms: number) => async () => {
-      clock.ms += ms;
-    };
-    const turns = turnsOf('a', { isRecent: () => isSlow, remember });
-    await turns.during('p', taking(20));
-    expect([kube.requests, isSlow]).toEqual([[], false]);
-    await turns.during('p', taking(100));
-    expect([kube.requests, isSlow]).toEqual([[], true]);
-    await turns.during('p', async () => undefined);
-    expect(kube.counted()).toBe('PATCH 2, POST 1');
-    await turns.during('p', async () => undefined);
-    expect(kube.counted()).toBe('PATCH 2');
   });
 
   it('pass on from a holder that has died', async () => {

@@ -7,17 +7,15 @@ import {
   type ObjectPath,
 } from '../../../lib/kube/api.ts';
 import type { Caller } from '../engine.ts';
-import type { Recent } from './recent.ts';
 
-/** A change that takes so long is one of a large pool, or one of many at the same moment. */
-const SLOW_MS = 60;
 /** Then a call goes on without its turn: nothing depends on it but the work of the server. */
-const LONGEST_MS = 15_000;
+const LONGEST_MS = 20_000;
 /** A holder that has not let go for so long is dead: a change that takes as long helps nobody anyway. */
 const DEAD_MS = 5_000;
-const PAUSE_MS = { least: 15, more: 60 };
+/** Each look costs the server, and all who wait look. */
+const PAUSE_MS = { least: 40, more: 160 };
 /** Who waits looks that often who it is waiting for. */
-const TRIES_PER_LOOK = 8;
+const TRIES_PER_LOOK = 6;
 
 const [CREATED_MEANWHILE, NOT_FOUND, INVALID] = [409, 404, 422];
 
@@ -35,29 +33,22 @@ interface Lease extends KubeObject {
 export class PoolTurns {
   private readonly api: KubeApi;
   private readonly caller: Caller;
-  private readonly slow: Recent;
   private readonly identity: string;
   private isPossible = true;
 
   /** @param identity of the call: nobody else has the same */
-  constructor(api: KubeApi, caller: Caller, slow: Recent, identity: string) {
+  constructor(api: KubeApi, caller: Caller, identity: string) {
     this.api = api;
     this.caller = caller;
-    this.slow = slow;
     this.identity = identity;
   }
 
-  /** @throws what `change` throws */
-  async during<T>(pool: string, change: () => Promise<T>): Promise<T> {
+  /** @throws what `work` throws */
+  async during<T>(pool: string, work: () => Promise<T>): Promise<T> {
     const path = leaseAt(this.api.namespace, pool);
-    const isMine = this.isPossible && this.slow.isRecent() && (await this.take(path));
-    const begin = this.caller.now();
+    const isMine = this.isPossible && (await this.take(path));
     try {
-      const outcome = await change();
-      if (this.caller.now() - begin > SLOW_MS) {
-        this.slow.remember();
-      }
-      return outcome;
+      return await work();
     } finally {
       if (isMine) {
         await this.write(path, [test('/spec/holderIdentity', this.identity), ...holder('')]);

@@ -30,8 +30,8 @@ function node() {
     new ClusterStore(place, {
       access: { open: async () => kube, [Symbol.dispose]: () => undefined },
       journal: new SqliteJournal(place, openDatabase, caller, () => clock.ms),
-      recents: recentsIn(place.dataDir),
-      turns: { serve: (steps, work) => work(steps) },
+      recents: recentsIn(place.dataDir, () => clock.ms),
+      turns: { serve: (steps, work, around) => (around ?? ((_, inner) => inner()))(steps, () => work(steps)) },
       log: caller.log,
     });
   const call = async (...steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> => {
@@ -62,6 +62,36 @@ function node() {
 }
 
 const nothingHeld = ({ kube, held }: ReturnType<typeof node>) => [held(), kube.all('overlappingrangeipreservations')];
+
+describe('a pool that took long to change', () => {
+  it('is changed in turn by nodes, and only while that was a moment ago', async () => {
+    const one = node();
+    const kinds = (): readonly string[] => one.kube.requests.splice(0).map(({ verb, plural }) => `${verb} ${plural}`);
+    await one.add('a/b net1 id');
+    kinds();
+    one.kube.use({
+      mishap: ({ verb, plural }) => {
+        one.clock.ms += verb === 'PATCH' && plural === 'ippools' ? 100 : 0;
+        return 'none';
+      },
+    });
+    await one.add('a/c net1 idC');
+    expect(kinds(), 'nobody knew').not.toContain('POST leases');
+    await one.add('a/d net1 idD');
+    expect(kinds()).toEqual([
+      'PATCH leases',
+      'POST leases',
+      'GET ippools',
+      'POST overlappingrangeipreservations',
+      'PATCH ippools',
+      'PATCH leases',
+    ]);
+    one.clock.ms += 11_000;
+    await one.add('a/e net1 idE');
+    expect(kinds()).not.toContain('PATCH leases');
+    one.folder[Symbol.dispose]();
+  });
+});
 
 describe('DEL', () => {
   it('asks the server for nothing that the journal knows', async () => {

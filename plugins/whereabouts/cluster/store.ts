@@ -1,6 +1,7 @@
 import { CniError, CODES, messageOf } from '../../../lib/cni/errors.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import { mapInTurn } from '../../../lib/sys/in-turn.ts';
+import { randomBytes } from '../../../lib/sys/random.ts';
 import type { Caller, Slices, Step, Store } from '../engine.ts';
 import { LoadedPools } from '../loaded-pools.ts';
 import { type ClusterPlace, DEFAULT_TIMING } from '../place.ts';
@@ -11,7 +12,9 @@ import { KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { KubeAccess } from './kube-access.ts';
 import { Leases, type Leasing, servedDuring, withoutLeases } from './leases.ts';
+import { placeOf } from './load-pools.ts';
 import { NodeQueue, type Turns } from './node-queue.ts';
+import { PoolTurns } from './pool-turns.ts';
 import { type Recents, recentsIn } from './recent.ts';
 import { Requests } from './requests.ts';
 import { type SlicesParts, slicesIn } from './slices.ts';
@@ -71,8 +74,10 @@ export class ClusterStore implements Store {
     const { journal } = this.parts;
     const deletions = steps.filter(isDeletion);
     const isBuried = await this.attempt(() => journal.bury(deletions.flatMap(deletionsIn), UNDER_WAY));
-    const outcomes = await this.parts.turns.serve(steps, (all) =>
-      servedDuring(this.leasing, all, () => this.takeLiving(all)),
+    const outcomes = await this.parts.turns.serve(
+      steps,
+      (all) => servedDuring(this.leasing, all, () => this.takeLiving(all)),
+      (own, work) => this.inPoolTurn(own, work),
     );
     const isDone = (step: Step): boolean => outcomes[steps.indexOf(step)]?.status === 'fulfilled';
     await this.attempt(() => journal.finish(deletions.filter(isDone).flatMap(deletionsIn)));
@@ -111,6 +116,22 @@ export class ClusterStore implements Store {
   [Symbol.dispose](): void {
     this.parts.journal[Symbol.dispose]();
     this.parts.access[Symbol.dispose]();
+  }
+
+  /** Nodes take turns at a pool that took long to change a moment ago. */
+  private async inPoolTurn<T>(steps: readonly Step[], work: () => Promise<T>): Promise<T> {
+    const { access, recents } = this.parts;
+    const [first, ...others] = new Set(steps.flatMap(poolsOf));
+    const [step] = steps;
+    if (step === undefined || first === undefined || others.length > 0 || !recents('slow').isRecent()) {
+      return work();
+    }
+    const identity = randomBytes(8).toString('hex');
+    const turns = await access.open().then(
+      (api) => new PoolTurns(api, step.caller, identity),
+      () => undefined, // the work will tell
+    );
+    return turns === undefined ? work() : turns.during(first, work);
   }
 
   /** An attachment that is added again is deleted first: what would be given back later would be its own by then. */
@@ -224,6 +245,10 @@ export class ClusterStore implements Store {
     }
   }
 }
+
+/** Names of the objects that a step changes, as far as it says. */
+const poolsOf = ({ networkName, asked: { ranges } }: Step): readonly string[] =>
+  typeof ranges === 'string' ? [] : ranges.map((range) => placeOf(networkName, range).name);
 
 const FULFILLED: PromiseSettledResult<void> = { status: 'fulfilled', value: undefined };
 
