@@ -34,6 +34,7 @@ export const BENCHES: readonly BenchEntry[] = [
   },
   { name: 'warm-loop', group: 'warm', make: warmLoop },
   { name: 'cluster-128x16', group: 'cluster', make: clusterPods },
+  { name: 'cluster-slices', group: 'cluster', make: clusterSlices },
   { name: 'cluster-peer', group: 'cluster', make: clusterPeer },
   { name: 'cluster-held', group: 'cluster', make: clusterHeld },
   ...[1, 3, 8].map((networks) => ({
@@ -280,6 +281,10 @@ async function warmLoop(tools: Tools): Promise<Bench> {
 
 async function clusterPods(tools: Tools): Promise<Bench> {
   return (await import('./cluster.ts')).clusterStorm(tools, { pods: 128, networks: 16 }, 70_000);
+}
+
+async function clusterSlices(tools: Tools): Promise<Bench> {
+  return (await import('./cluster.ts')).clusterSlices(tools, { pods: 128, networks: 16 }, 25_000);
 }
 
 async function clusterPeer(tools: Tools): Promise<Bench> {

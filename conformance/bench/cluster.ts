@@ -3,7 +3,7 @@
  * and a queue of its own. Every call is a process. What is checked, and by requests that share nothing with the client
  * under test: nothing doubled, nothing lost, and nothing left.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import { applyCrds, applyRbac } from '../cluster/manifests.ts';
@@ -45,7 +45,9 @@ const newRange = (): string => `10.${64 + ranges++}.0.0/16`;
 const ipamOf = (place: Place, range: string, node: number): Conf => {
   const folder = join(place.tools.lab.folder, `node${node}`);
   mkdirSync(folder, { recursive: true });
-  return { type: 'whereabouts', range, data_dir: folder, kubernetes: { kubeconfig: place.kubeconfig } };
+  const flatFile = join(folder, 'whereabouts.conf'); // the Go plugin does not do without
+  writeFileSync(flatFile, JSON.stringify({ datastore: 'kubernetes', kubernetes: { kubeconfig: place.kubeconfig } }));
+  return { type: 'whereabouts', range, data_dir: folder, configuration_path: flatFile };
 };
 
 /** All networks of a pod in one call. */
@@ -55,6 +57,37 @@ function ourCalls(place: Place, range: string, pod: string, node: number, networ
   const delegates = Array.from({ length: networks }, (_, index) => networkOf(index, ipam));
   const conf = multus(delegates, ours, join(lab.folder, `multus${node}`));
   return [{ ...podCall(pod), program: join(ours, 'multus'), conf, path: ours, ifName: 'eth0' }];
+}
+
+const SLICE = 23;
+const slicedName = (range: string): string => `sliced-${range.split('.')[1]}`;
+
+/** The same where each node has a slice of the range. */
+const slicedCalls: typeof ourCalls = (place, range, pod, node, networks) =>
+  ourCalls(place, range, pod, node, networks).map((call) => {
+    const { delegates = [], ...conf } = call.conf as { delegates?: readonly Conf[] };
+    const sliced = delegates.map(({ ipam, ...rest }) => ({
+      ...rest,
+      ipam: { ...(ipam as Conf), network_name: slicedName(range), node_slice_size: `/${SLICE}` },
+    }));
+    return { ...call, conf: { ...conf, delegates: sliced }, env: { NODENAME: `node${node}` } };
+  });
+
+/** As the controller cuts them. */
+async function cutSlices({ cluster }: Place, range: string): Promise<void> {
+  const [first = '', second = ''] = range.split('.');
+  const allocations = Array.from({ length: NODES }, (_, node) => ({
+    nodeName: `node${node}`,
+    sliceRange: `${first}.${second}.${node * 2}.0/${SLICE}`,
+  }));
+  const body = {
+    apiVersion: 'whereabouts.cni.cncf.io/v1alpha1',
+    kind: 'NodeSlicePool',
+    metadata: { name: slicedName(range), namespace: NAMESPACE },
+    spec: { range, sliceSize: `/${SLICE}` },
+    status: { allocations },
+  };
+  await expectSuccess(cluster.send(`${API}/nodeslicepools`, { method: 'POST', body }));
 }
 
 /** One call for each network, as the Go multus makes them. */
@@ -85,6 +118,9 @@ const storm =
   (place: Place, callsOf: typeof ourCalls, { pods, networks }: Storm): Subject =>
   async () => {
     const range = newRange();
+    if (callsOf === slicedCalls) {
+      await cutSlices(place, range);
+    }
     const names = place.tools.lab.newPods(pods);
     const queues = Array.from({ length: CALLERS }, (_, caller) =>
       names
@@ -99,7 +135,10 @@ const storm =
   };
 
 interface Pool {
-  readonly spec: { readonly allocations?: Readonly<Record<string, { podref: string; ifname: string }>> };
+  readonly spec: {
+    readonly range: string;
+    readonly allocations?: Readonly<Record<string, { podref: string; ifname: string }>>;
+  };
 }
 
 interface Reservations {
@@ -107,12 +146,13 @@ interface Reservations {
 }
 
 async function expectHeld({ cluster }: Place, range: string, wanted: number): Promise<void> {
-  const pool = await expectSuccess<Pool>(cluster.send(`${API}/ippools/${range.replace('/', '-')}`));
-  const entries = Object.values(pool.spec.allocations ?? {});
+  const pools = await expectSuccess<{ readonly items: readonly Pool[] }>(cluster.send(`${API}/ippools`));
+  const own = pools.items.filter(({ spec }) => spec.range.startsWith(`${range.split('.').slice(0, 2).join('.')}.`));
+  const entries = own.flatMap(({ spec }) => Object.values(spec.allocations ?? {}));
   const owners = new Set(entries.map(({ podref, ifname }) => `${podref} ${ifname}`));
   const { items } = await expectSuccess<Reservations>(cluster.send(`${API}/overlappingrangeipreservations`));
   const net = range.split('.').slice(0, 2).join('.');
-  const reserved = items.filter(({ metadata }) => metadata.name.startsWith(`${net}.`));
+  const reserved = items.filter(({ metadata }) => metadata.name.replace(/^sliced-\d+-/, '').startsWith(`${net}.`));
   if (entries.length !== wanted || owners.size !== wanted || reserved.length !== wanted) {
     throw new Error(
       `${range}: ${entries.length} entries of ${owners.size} owners and ${reserved.length} reservations, not ${wanted}`,
@@ -134,6 +174,24 @@ export async function clusterStorm(tools: Tools, { pods, networks }: Storm, targ
       line('braid', 'slowest', 'slowest ADD of a pod'),
       line('braid', 'del', 'DEL until the last is done'),
       line('braid', 'slowestDel', 'slowest DEL of a pod'),
+    ],
+    warmUp: 0,
+    part: 0.1,
+    close: async () => place.cluster[Symbol.asyncDispose](),
+  };
+}
+
+/** The same where each node has a slice of the range, and so a pool of its own. */
+export async function clusterSlices(tools: Tools, { pods, networks }: Storm, targetMs: number): Promise<Bench> {
+  const place = await openPlace(tools);
+  return {
+    name: 'cluster-slices',
+    about: `the same with a slice of the range for each node`,
+    subjects: { braid: storm(place, slicedCalls, { pods, networks }) },
+    lines: [
+      { ...line('braid', 'add', 'ADD until the last is done'), target: targetMs },
+      line('braid', 'slowest', 'slowest ADD of a pod'),
+      line('braid', 'del', 'DEL until the last is done'),
     ],
     warmUp: 0,
     part: 0.1,

@@ -17,6 +17,8 @@ export interface PluginCall {
   readonly ifName: string;
   /** CNI_ARGS */
   readonly args?: string;
+  /** further variables */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Timed {
@@ -29,13 +31,14 @@ interface Streams {
   readonly fds: readonly [number, number, number];
 }
 
-export const envOf = ({ verb, path, pod, ifName, args }: PluginCall): Readonly<Record<string, string>> => ({
+export const envOf = ({ verb, path, pod, ifName, args, env }: PluginCall): Readonly<Record<string, string>> => ({
   CNI_COMMAND: verb,
   CNI_CONTAINERID: pod,
   CNI_NETNS: netnsPath(pod),
   CNI_IFNAME: ifName,
   CNI_PATH: path,
   ...(args === undefined ? {} : { CNI_ARGS: args }),
+  ...env,
 });
 
 /**

@@ -1,4 +1,4 @@
-import { bitsOf, formatIp, type Ip, parseIp, parseIpLenient, sameIp } from './ip.ts';
+import { bitsOf, formatIp, type Ip, parseIp, parseIpLenient } from './ip.ts';
 
 /** An address with its prefix length; host bits are kept. */
 export interface Cidr {
@@ -33,8 +33,9 @@ export function lastAddress(cidr: Cidr): Ip {
 
 export const masked = (cidr: Cidr): Cidr => ({ ip: networkOf(cidr), prefix: cidr.prefix });
 
-export function contains(cidr: Cidr, ip: Ip): boolean {
-  return ip.family === cidr.ip.family && sameIp(networkOf({ ip, prefix: cidr.prefix }), networkOf(cidr));
+export function contains({ ip: network, prefix }: Cidr, ip: Ip): boolean {
+  const hostBits = BigInt(bitsOf(network.family) - prefix);
+  return ip.family === network.family && ip.value >> hostBits === network.value >> hostBits;
 }
 
 export function overlaps(a: Cidr, b: Cidr): boolean {

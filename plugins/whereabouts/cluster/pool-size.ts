@@ -18,9 +18,22 @@ const FEW_ENTRIES = 2000;
  * @returns undefined when it has too few entries to be large, which saves writing it
  */
 export const bytesOf = (object: IpPool, entries: number): number | undefined =>
-  entries < FEW_ENTRIES
+  entries < FEW_ENTRIES || roughBytes(object) * NEARLY_SURE < MOST_BYTES * NEARLY
     ? undefined
     : Buffer.byteLength(JSON.stringify({ ...object, metadata: { ...object.metadata, managedFields: undefined } }));
+
+/** Writing a large object takes milliseconds, and adding lengths up does not. */
+const roughBytes = ({ spec: { allocations = {} } }: IpPool): number => {
+  let bytes = 0;
+  for (const key in allocations) {
+    const { id = '', podref = '', ifname = '' } = allocations[key] ?? {};
+    bytes += key.length + id.length + podref.length + ifname.length + AROUND_ENTRY;
+  }
+  return bytes;
+};
+/** Names of members, quotes, commas. */
+const AROUND_ENTRY = 44;
+const NEARLY_SURE = 1.25;
 
 /** What an operator should know of a pool before nothing can be reserved in it any more. */
 export function sizeRemarks({ name, stored, bytes = 0 }: StoredPool): readonly string[] {

@@ -25,7 +25,7 @@ export function heldOf(one: Try, { step: { networkName, asked } }: Staged): read
   );
   return states.flatMap((state) =>
     [...state.stored].flatMap((stored) =>
-      isInside(state.pool, stored) && owners.some((owner) => isOf(owner)(stored.held.entry)) ? [stored.held] : [],
+      owners.some((owner) => isOf(owner)(stored.held.entry)) && isInside(state.pool, stored) ? [stored.held] : [],
     ),
   );
 }
