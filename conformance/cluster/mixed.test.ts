@@ -8,7 +8,7 @@ import { Churn } from './churn.ts';
 import { startCluster } from './cluster.ts';
 import { applyCrds } from './manifests.ts';
 
-const SECONDS = roundsOf(20, 300);
+const SECONDS = roundsOf(20, 60);
 const RANGES = ['10.7.0.0/26'];
 const NODES = 3;
 

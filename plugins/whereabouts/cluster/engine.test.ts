@@ -413,7 +413,7 @@ describe('what the server answers', () => {
     const caller = { ...CALLER, now: () => now, sleep };
     await expect(add('a/b net1 id', [RANGE], { caller })).rejects.toMatchObject({
       code: 11,
-      message: 'connect ECONNREFUSED',
+      message: 'k8s get error: connect ECONNREFUSED',
     });
     expect(now).toBeLessThan(60_000);
     expect([kube.all('ippools'), journal.rows]).toEqual([[], []]);

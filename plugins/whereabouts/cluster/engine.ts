@@ -1,3 +1,4 @@
+import { withPrefix } from '../../../lib/cni/errors.ts';
 import type { KubeApi } from '../../../lib/kube/api.ts';
 import type { AskingOwner, Caller, Engine, Loaded, Step } from '../engine.ts';
 import type { Entry } from '../pool.ts';
@@ -25,6 +26,10 @@ export interface EngineParts {
 const LAST_MS = 10_000;
 const LAST_SILENCE_MS = 3000;
 
+/** The Go plugin's words, by which other software knows that the kubeconfig is at fault. */
+const CANNOT_ADD = 'failed to create Kubernetes IPAM manager';
+const CANNOT_BEGIN = 'IPAM client initialization error';
+
 /**
  * The store of a cluster: the Go plugin's own objects behind an API server. Nothing is locked; what a transaction does is
  * refused when somebody was faster, and then it is planned again with what that taught.
@@ -43,7 +48,9 @@ export class KubernetesEngine implements Engine {
     if (before !== undefined && progress.foreign.isContended) {
       recents('contended').remember();
     }
-    const api = await open();
+    const api = await open().catch((error: unknown) => {
+      throw withPrefix(steps.some(isReserving) ? CANNOT_ADD : CANNOT_BEGIN, error);
+    });
     const requests = new Requests(api, caller, progress.patience);
     const remembered = await rememberedFor(steps, journal);
     if (before === undefined) {

@@ -1,7 +1,7 @@
-import { messageOf } from '../../../lib/cni/errors.ts';
+import { CniError, messageOf, withPrefix } from '../../../lib/cni/errors.ts';
 import { ApiError, type DeletePreconditions, type JsonPatch, type KubeApi } from '../../../lib/kube/api.ts';
 import { type Caller, OutcomeUnknown } from '../engine.ts';
-import { faultOf, isTooLarge, isTransient, poolTooLarge } from './faults.ts';
+import { faultOf, isTooLarge, isTransient, POOL_TOO_LARGE, poolTooLarge } from './faults.ts';
 import {
   type IpPool,
   type IpReservation,
@@ -50,11 +50,11 @@ export class Requests {
   }
 
   readPool(name: string): Promise<IpPool | undefined> {
-    return this.found(() => this.api.get<IpPool>(poolAt(this.api.namespace, name)));
+    return this.found(GO_WORDS.getPool, () => this.api.get<IpPool>(poolAt(this.api.namespace, name)));
   }
 
   readSlicePool(name: string): Promise<NodeSlicePool | undefined> {
-    return this.found(() => this.api.get<NodeSlicePool>(slicePoolAt(this.api.namespace, name)));
+    return this.found(GO_WORDS.getPool, () => this.api.get<NodeSlicePool>(slicePoolAt(this.api.namespace, name)));
   }
 
   listPools(): Promise<readonly IpPool[]> {
@@ -67,7 +67,7 @@ export class Requests {
    */
   createPool(name: string, spec: IpPool['spec']): Promise<boolean> {
     const { namespace } = this.api;
-    return this.changing(async () => {
+    return this.changing(GO_WORDS.createPool, async () => {
       try {
         await this.once(() => this.api.create(poolsIn(namespace), poolObject(namespace, name, spec)));
         return true;
@@ -83,7 +83,7 @@ export class Requests {
    */
   patchPool(name: string, body: JsonPatch, entries: number): Promise<Patched> {
     const path = poolAt(this.api.namespace, name);
-    return this.changing(async () => {
+    return this.changing(GO_WORDS.patchPool, async () => {
       try {
         await this.once(() => this.api.patch<IpPool>(path, { type: 'json', body }), [CONFLICT]);
         return 'done';
@@ -105,7 +105,7 @@ export class Requests {
 
   readReservation(name: string): Promise<IpReservation | undefined> {
     const path = reservationAt(this.api.namespace, name);
-    return this.found(() => this.api.get<IpReservation>(path));
+    return this.found(GO_WORDS.getReservation, () => this.api.get<IpReservation>(path));
   }
 
   listReservations(): Promise<readonly IpReservation[]> {
@@ -162,14 +162,19 @@ export class Requests {
     });
   }
 
-  private found<T>(work: () => Promise<T>): Promise<T | undefined> {
-    return this.always(async () => {
-      try {
-        return await work();
-      } catch (error) {
-        return statusOf(error) === NOT_FOUND ? undefined : raise(error);
-      }
-    });
+  /** @param words that precede what the server says */
+  private async found<T>(words: string, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.always(async () => {
+        try {
+          return await work();
+        } catch (error) {
+          return statusOf(error) === NOT_FOUND ? undefined : raise(error);
+        }
+      });
+    } catch (error) {
+      throw withWords(words, error);
+    }
   }
 
   private async always<T>(work: () => Promise<T>): Promise<T> {
@@ -180,14 +185,14 @@ export class Requests {
     }
   }
 
-  private async changing<T>(work: () => Promise<T>): Promise<T> {
+  private async changing<T>(words: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
       if (error instanceof ApiError && error.isOutcomeUnknown && !isTooLarge(error)) {
         throw new OutcomeUnknown(messageOf(error), { cause: error });
       }
-      throw faultOf(error);
+      throw withWords(words, faultOf(error));
     }
   }
 
@@ -220,6 +225,17 @@ export class Requests {
     return now + retryAfterMs < this.patience.deadline && now - this.answeredAt < this.patience.silenceMs;
   }
 }
+
+/** The Go plugin's, by which other software knows what failed. */
+const GO_WORDS = {
+  getPool: 'k8s get error',
+  createPool: 'k8s create error',
+  patchPool: '',
+  getReservation: 'k8s get OverlappingRangeIPReservation error',
+} as const;
+
+const withWords = (words: string, error: unknown): unknown =>
+  error instanceof CniError && error.code !== POOL_TOO_LARGE && words !== '' ? withPrefix(words, error) : error;
 
 const statusOf = (error: unknown): number | undefined => (error instanceof ApiError ? error.status : undefined);
 
