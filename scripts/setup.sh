@@ -136,11 +136,16 @@ install_containerd() {
   with_go node conformance/containerd/install.ts --with containerd2 || die 'cannot build containerd 2: see above'
 }
 
-# The Kubernetes API server of conformance/cluster and its etcd.
+# The Kubernetes API server of conformance/cluster and its etcd, and the Go whereabouts that shares pools with ours.
 install_servers() {
-  find_go >/dev/null || ! node conformance/cluster/servers.ts >/dev/null 2>&1 || return 0 # both are there
+  find_go >/dev/null || ! are_servers_there || return 0
   say 'building kube-apiserver and etcd if missing (5 to 10 minutes)'
   with_go node conformance/cluster/servers.ts || die 'cannot build kube-apiserver and etcd: see above'
+  with_go node conformance/peers/peers.ts whereabouts || die 'cannot build the Go whereabouts: see above'
+}
+
+are_servers_there() {
+  node conformance/cluster/servers.ts >/dev/null 2>&1 && node conformance/peers/peers.ts whereabouts >/dev/null 2>&1
 }
 
 # with_go COMMAND…: with a recent Go on the PATH, or one that fetches it.

@@ -106,5 +106,5 @@ function go(cwd: string, ...args: readonly string[]): void {
 }
 
 if (import.meta.main) {
-  console.log(installPeers());
+  console.log(process.argv[2] === 'whereabouts' ? installWhereabouts() : installPeers());
 }
