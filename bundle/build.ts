@@ -54,6 +54,7 @@ async function main(): Promise<void> {
   await writeSchemas();
   await writeManual(version);
   writeNotices();
+  writeManifests();
   writeSums();
 }
 
@@ -94,8 +95,16 @@ function writeStandalone(names: readonly string[], code: string, native: Buffer,
   }
 }
 
+/** What `kubectl apply` takes. */
+function writeManifests(): void {
+  makeFolder(join(DIST, 'deploy'), { mode: 0o755, sync: false });
+  for (const path of globSync(join(ROOT, 'bundle/deploy/*.yaml'))) {
+    copyFileSync(path, join(DIST, 'deploy', basename(path)));
+  }
+}
+
 function writeSums(): void {
-  const sums = ['script', 'standalone', 'schema', 'man'].flatMap((folder) =>
+  const sums = ['script', 'standalone', 'schema', 'man', 'deploy'].flatMap((folder) =>
     readdirSync(join(DIST, folder))
       .sort()
       .map((name) => `${sumOf(join(DIST, folder, name))}  ${folder}/${name}\n`),

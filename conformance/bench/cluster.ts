@@ -256,6 +256,7 @@ export async function clusterHeld(tools: Tools, held: number): Promise<Bench> {
       { ...line('own', 'add', `of ADD with ${held} held: processor time of ours, started before`), target: 20 },
       line('own', 'del', `of DEL with ${held} held: processor time of ours, started before`),
     ],
+    warmUp: 10, // until what our own process does is compiled
     close: async () => {
       own.close();
       await place.cluster[Symbol.asyncDispose]();

@@ -57,12 +57,12 @@ describe('the folder dist', () => {
     expect(names.filter((name) => statSync(join(SCRIPT, name)).size > LARGEST_SCRIPT)).toEqual([]);
   });
 
-  it('has checksums of every program, schema and manual page, and they are right', async () => {
+  it('has checksums of every program, schema, manual page and manifest, and they are right', async () => {
     const listed = readFileSync(join(DIST, 'SHA256SUMS'), 'utf8')
       .split('\n')
       .filter(Boolean)
       .map((line) => line.split('  ')[1]);
-    const there = ['script', 'standalone', 'schema', 'man'].flatMap((part) =>
+    const there = ['script', 'standalone', 'schema', 'man', 'deploy'].flatMap((part) =>
       readdirSync(join(DIST, part)).map((name) => `${part}/${name}`),
     );
     expect(listed.sort()).toEqual(there.sort());
