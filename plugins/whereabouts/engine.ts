@@ -40,6 +40,8 @@ export interface Step {
   settle?(answer: unknown): void;
 }
 
+export const isReserving = ({ isLook, isRelease }: Step): boolean => !isLook && !isRelease;
+
 /** Pools as they were at one moment, and all that is needed to change them if they are still the same. */
 export interface Loaded extends AsyncDisposable {
   pools(networkName: string): Pools;

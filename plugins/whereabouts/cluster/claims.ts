@@ -28,6 +28,12 @@ export interface Claim extends Protection, Seen {
   readonly origin: 'made' | 'found' | 'adopted';
 }
 
+/** An address that is in no pool any more, and whose reservation goes too. */
+export interface Freed extends Protection {
+  /** undefined: it must be looked at */
+  readonly seen: Seen | undefined;
+}
+
 /** Who has a reservation. */
 export interface Holder extends Pick<Entry, 'podref' | 'ifname'> {
   /** Somebody is after the same addresses at this moment, and may give it back. */

@@ -34,8 +34,6 @@ export const statesOf = ({ states }: Try, networkName: string): readonly PoolSta
   ...(states.get(networkName)?.values() ?? []),
 ];
 
-export const isReserving = ({ isLook, isRelease }: Step): boolean => !isLook && !isRelease;
-
 /** Requests that wait for an answer at the same time. */
 const AT_ONCE = 32;
 

@@ -1,8 +1,8 @@
 import { withPrefix } from '../../../lib/cni/errors.ts';
 import type { KubeApi } from '../../../lib/kube/api.ts';
-import type { AskingOwner, Caller, Engine, Loaded, Step } from '../engine.ts';
+import { type AskingOwner, type Caller, type Engine, isReserving, type Loaded, type Step } from '../engine.ts';
 import type { Entry } from '../pool.ts';
-import { isReserving, type Try } from './context.ts';
+import type { Try } from './context.ts';
 import { findReservations } from './find-reservations.ts';
 import { attachmentKey, type Deleted, type Journal, type JournalRow } from './journal.ts';
 import { type LoadedPool, loadPools } from './load-pools.ts';

@@ -1,7 +1,7 @@
-import type { Step } from '../engine.ts';
+import { isReserving, type Step } from '../engine.ts';
 import { type Entry, isOf } from '../pool.ts';
 import { claimOf, holderOf, isOwn, nameOf, type Protection } from './claims.ts';
-import { inParallel, isReserving, statesOf, type Try } from './context.ts';
+import { inParallel, statesOf, type Try } from './context.ts';
 import { isInside } from './stored-pool.ts';
 
 /**

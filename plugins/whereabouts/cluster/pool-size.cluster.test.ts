@@ -5,8 +5,8 @@ import { type Answer, expectSuccess } from '../../../conformance/cluster/request
 import { ApiError } from '../../../lib/kube/api.ts';
 import { ClusterNode } from '../testing/cluster-node.ts';
 import { isTooLarge } from './faults.ts';
+import { bytesOf, MOST_BYTES } from './object-size.ts';
 import { type IpPool, poolObject } from './objects.ts';
-import { bytesOf, MOST_BYTES } from './pool-size.ts';
 
 const RANGE = '10.8.0.0/16';
 const POOLS = '/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/ippools';

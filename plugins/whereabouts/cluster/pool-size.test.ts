@@ -6,8 +6,8 @@ import { MemoryJournal } from '../testing/memory-journal.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
 import { transact } from '../transact.ts';
 import { KubernetesEngine } from './engine.ts';
+import { MOST_BYTES } from './object-size.ts';
 import { type IpPool, poolObject } from './objects.ts';
-import { MOST_BYTES } from './pool-size.ts';
 import { NOTHING_RECENT } from './recent.ts';
 
 const RANGE = '10.0.0.0/24';

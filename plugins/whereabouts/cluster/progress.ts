@@ -1,14 +1,12 @@
 import { sameIp } from '../../../lib/net/ip.ts';
-import type { Caller, Step } from '../engine.ts';
+import { type Caller, isReserving, type Step } from '../engine.ts';
 import { reservationName } from '../names.ts';
 import { type Held, isOf } from '../pool.ts';
-import type { Claim } from './claims.ts';
+import type { Claim, Freed } from './claims.ts';
 import type { Findings } from './cluster-pools.ts';
-import { isReserving } from './context.ts';
 import { Foreign } from './foreign.ts';
 import type { Deleted, JournalRow } from './journal.ts';
 import type { Diff } from './patch.ts';
-import type { Freed } from './protection.ts';
 import { NOTHING_RECENT, type Recents } from './recent.ts';
 import type { Patience } from './requests.ts';
 import type { StoredPool } from './stored-pool.ts';

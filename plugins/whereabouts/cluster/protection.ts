@@ -1,6 +1,7 @@
+import { isReserving } from '../engine.ts';
 import { type Held, isOf } from '../pool.ts';
-import { claim, isClaim, nameOf, type Protection, type Seen, unclaim } from './claims.ts';
-import { inParallel, isReserving, type Staged, statesOf, type Try } from './context.ts';
+import { claim, type Freed, isClaim, nameOf, type Protection, unclaim } from './claims.ts';
+import { inParallel, type Staged, statesOf, type Try } from './context.ts';
 import { isInside } from './stored-pool.ts';
 
 /** Addresses that are to be protected across ranges, and are not yet. */
@@ -80,12 +81,6 @@ export async function releaseUnused(one: Try): Promise<void> {
     await unclaim(own.name, own.entry, own, requests);
     progress.claims.delete(own.name);
   });
-}
-
-/** An address that is in no pool any more, and whose reservation goes too. */
-export interface Freed extends Protection {
-  /** undefined: it must be looked at */
-  readonly seen: Seen | undefined;
 }
 
 /**

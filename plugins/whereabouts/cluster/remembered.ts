@@ -1,11 +1,12 @@
 import { formatCidr } from '../../../lib/net/cidr.ts';
+import { isReserving } from '../engine.ts';
 import { type PoolId, parsePoolKey, poolName } from '../names.ts';
 import { type AttachmentId, isOf } from '../pool.ts';
+import type { Freed } from './claims.ts';
 import { nameOf } from './claims.ts';
-import { isReserving, type Staged, statesOf, type Try } from './context.ts';
+import { type Staged, statesOf, type Try } from './context.ts';
 import type { JournalChange, JournalRow } from './journal.ts';
 import type { Progress } from './progress.ts';
-import type { Freed } from './protection.ts';
 import { isInside, type Stored, type StoredPool, storedPool } from './stored-pool.ts';
 
 type Place = Pick<JournalRow, 'networkName' | 'range' | 'key' | 'id' | 'ifname'>;

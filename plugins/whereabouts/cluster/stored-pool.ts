@@ -3,8 +3,8 @@ import { type Cidr, contains, formatCidr, masked, parseCidr } from '../../../lib
 import { bitsOf, type Ip } from '../../../lib/net/ip.ts';
 import { LARGEST_KEY, poolKey } from '../names.ts';
 import type { Entry, Held } from '../pool.ts';
+import { bytesOf } from './object-size.ts';
 import type { IpPool, RawEntry } from './objects.ts';
-import { bytesOf } from './pool-size.ts';
 
 /** A reservation as it is stored. */
 export interface Stored {

@@ -1,8 +1,8 @@
 import { CniError } from '../../../lib/cni/errors.ts';
-import type { Loaded, Step } from '../engine.ts';
+import { isReserving, type Loaded, type Step } from '../engine.ts';
 import type { Change, Pools } from '../pool.ts';
 import { ClusterPools } from './cluster-pools.ts';
-import { inParallel, isReserving, type Staged, type Try } from './context.ts';
+import { inParallel, type Staged, type Try } from './context.ts';
 import { attachmentKey } from './journal.ts';
 import type { LoadedPools } from './load-pools.ts';
 import { changePool } from './pool-change.ts';
