@@ -7,7 +7,7 @@ import { pluginNames } from '../../bundle/compile.ts';
 import { loadPlugin } from '../../bundle/schemas.ts';
 import { loaderIn } from '../../lib/cni/delegate.ts';
 import type { Outcome } from '../../lib/cni/run.ts';
-import { type Server, serve } from '../../lib/cni/serve.ts';
+import { makeServer, type Server, serve } from '../../lib/cni/serve.ts';
 import { makeSuite, type Registry } from '../../lib/cni/suite.ts';
 import { loadNativeFile } from '../../lib/netns/native.ts';
 import { makeNode } from '../../lib/node/node.ts';
@@ -34,14 +34,14 @@ export async function warmServer({ ours }: Tools): Promise<WarmServer> {
   };
   const mark = readMark(join(ours, 'macvlan'));
   return {
-    server: {
-      node: makeNode({
+    server: makeServer(
+      makeNode({
         loadNative: () => loadNativeFile(join(ROOT, `dist/native/linux-${process.arch}.node`)),
         servesMany: true,
         observe,
       }),
-      suite: makeSuite(await registry(), mark === undefined ? [] : [mark]),
-    },
+      makeSuite(await registry(), mark === undefined ? [] : [mark]),
+    ),
     spans,
   };
 }

@@ -9,6 +9,7 @@ import { EMPTY_RESULT } from '../../lib/cni/result.ts';
 import type { Outcome } from '../../lib/cni/run.ts';
 import { type Server, serve } from '../../lib/cni/serve.ts';
 import { fakePlugin } from '../../lib/cni/testing/fake-plugin.ts';
+import { Places } from '../../lib/sys/places.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
 import { ip, Lab, PARENT } from '../../lib/testing/lab.ts';
 import { macvlan } from './plugin.ts';
@@ -40,7 +41,7 @@ class ManyPods implements Disposable {
       del: async ({ containerId }, scope) => scope.log(`address of ${containerId} is free`),
     });
     const { node, suite } = this.lab.scope({ 'telling-ipam': ipam }, { observe: (name) => this.spans.add(name) });
-    this.server = { node, suite };
+    this.server = { node, suite, places: new Places(PODS) };
   }
 
   call(verb: string, pod: number, signal?: AbortSignal): Promise<Outcome> {
