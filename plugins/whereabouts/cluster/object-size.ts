@@ -15,9 +15,11 @@ const FEW_ENTRIES = 2000;
  * @returns undefined when it has too few entries to be large, which saves writing it
  */
 export const bytesOf = (object: IpPool, entries: number): number | undefined =>
-  entries < FEW_ENTRIES || roughBytes(object) * NEARLY_SURE < MOST_BYTES * NEARLY
-    ? undefined
-    : Buffer.byteLength(JSON.stringify({ ...object, metadata: { ...object.metadata, managedFields: undefined } }));
+  entries < FEW_ENTRIES || roughBytes(object) * NEARLY_SURE < MOST_BYTES * NEARLY ? undefined : writtenBytes(object);
+
+/** The same, whatever it takes to say. */
+export const writtenBytes = (object: IpPool): number =>
+  Buffer.byteLength(JSON.stringify({ ...object, metadata: { ...object.metadata, managedFields: undefined } }));
 
 /** Writing a large object takes milliseconds, and adding lengths up does not. */
 const roughBytes = ({ spec: { allocations = {} } }: IpPool): number => {

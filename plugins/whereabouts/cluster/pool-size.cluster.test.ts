@@ -5,7 +5,7 @@ import { type Answer, expectSuccess } from '../../../conformance/cluster/request
 import { ApiError } from '../../../lib/kube/api.ts';
 import { ClusterNode } from '../testing/cluster-node.ts';
 import { isTooLarge } from './faults.ts';
-import { bytesOf, MOST_BYTES } from './object-size.ts';
+import { MOST_BYTES, writtenBytes } from './object-size.ts';
 import { type IpPool, poolObject } from './objects.ts';
 
 const RANGE = '10.8.0.0/16';
@@ -43,7 +43,7 @@ describe.each<Variant>(['ours', 'go'])('a pool of a cluster with CRDs of kind %s
     return cluster.send(POOLS, { method: 'POST', body });
   }
   const bytesWith = async (entries: number): Promise<number> =>
-    bytesOf((await expectSuccess<IpPool>(make(entries))) as IpPool, entries) ?? 0;
+    writtenBytes((await expectSuccess<IpPool>(make(entries))) as IpPool);
   const version = async () => (await expectSuccess<IpPool>(cluster.send(POOL))).metadata.resourceVersion;
 
   it('is refused where etcd would refuse it, and not before', async () => {
