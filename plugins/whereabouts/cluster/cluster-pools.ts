@@ -27,6 +27,8 @@ export interface Findings {
   isClaimed(ip: Ip, besides: AttachmentId): boolean;
   /** How far from the lowest address the search may begin: anywhere near where others want the lowest too. */
   readonly spread: number;
+  /** How many of the lowest addresses are left to others as long as there are more. */
+  readonly left: number;
   /** Has somebody an address for the time being only? Then that is not known any more from now on. */
   mayChange(): boolean;
 }
@@ -166,9 +168,11 @@ export class ClusterPools implements Pools {
 
   /** The same for all searches of a try: what a pod gets lies together, and meets others' as a whole or not at all. */
   private startIn({ first, last }: Range): bigint {
-    const size = last - first + 1n;
+    const left = BigInt(this.findings.left);
+    const from = last - first > left ? first + left : first;
+    const size = last - from + 1n;
     const spread = size < BigInt(this.findings.spread) ? Number(size) : this.findings.spread;
-    return first + BigInt(Math.floor(this.start * spread));
+    return from + BigInt(Math.floor(this.start * spread));
   }
 
   private firstNotHeld({ range, isAcross }: Search, window: Range, isHeld: (value: bigint) => boolean): bigint {

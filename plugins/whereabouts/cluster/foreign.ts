@@ -7,6 +7,7 @@ const MANY_TRIES = 6;
 
 /** Where others are after the lowest addresses too, the search begins within so many, for each that is wanted. */
 const SPREAD = 256;
+const LEFT_TO_GO = 8;
 const CONTENDED_TRIES = 2;
 const CONTENDED_ADDRESSES = 4;
 
@@ -81,6 +82,11 @@ export class Foreign {
   /** How far from the lowest address a search may begin. */
   spread(wanted: number): number {
     return this.isContended || this.isBesideGo ? SPREAD * wanted : 1;
+  }
+
+  /** The Go plugin is after the lowest, one call at a time. */
+  get left(): number {
+    return this.isBesideGo ? LEFT_TO_GO : 0;
   }
 
   /** Might a range that seems full not be so a moment later? Then all are read again. */

@@ -80,6 +80,7 @@ export class Progress {
     const claims = (): readonly Claim[] => [...this.claims.values()].filter((one) => one.networkName === networkName);
     return {
       spread: this.foreign.spread(this.wanted),
+      left: this.foreign.left,
       mayChange: () => this.foreign.hope(),
       holderOf: (ip) => {
         const holder = this.foreign.get(reservationName(networkName, ip));
