@@ -240,12 +240,17 @@ describe.concurrent('what programs in the pod do to the device', () => {
 });
 
 describe.concurrent('a pod that is gone', () => {
-  const hostLocal = (dir: string) => ({ type: 'host-local', dataDir: dir, ranges: [[{ subnet: '10.7.0.0/24' }]] });
+  /** Tests run side by side, and devices of several nodes look alike: only addresses tell their pods apart. */
+  const hostLocal = (dir: string, node: number) => ({
+    type: 'host-local',
+    dataDir: dir,
+    ranges: [[{ subnet: `10.${node}.0.0/24` }]],
+  });
 
   it('DEL succeeds and gives the address back when a virtual device ended with its namespace', async () => {
     await using one = await Attachment.open();
     const store = one.lab.folder('store');
-    one.configure({ ipam: hostLocal(store) });
+    one.configure({ ipam: hostLocal(store, 7) });
     await one.add();
     await one.lab.remove(one.pod);
     for (const _ of ['first', 'second']) {
@@ -263,23 +268,23 @@ describe.concurrent('a pod that is gone', () => {
   }, async () => {
     await using one = await Attachment.open();
     const store = one.lab.folder('store');
-    one.configure({ ipam: hostLocal(store) });
+    one.configure({ ipam: hostLocal(store, 8) });
     const before = await pictureOf(one.lab);
     await one.add();
     await one.succeed('DEL', { netns: '' });
     await one.expectHome(before);
-    expect(Object.keys(filesIn(store))).not.toContain('net-a/10.7.0.2');
+    expect(Object.keys(filesIn(store))).not.toContain('net-a/10.8.0.2');
     expect(one.recorded()).toEqual([]);
   });
 
   it('DEL whose path leads to no namespace finds the one that ADD recorded', async () => {
     await using one = await Attachment.open();
     const store = one.lab.folder('store');
-    one.configure({ ipam: hostLocal(store) });
+    one.configure({ ipam: hostLocal(store, 9) });
     const before = await pictureOf(one.lab);
     await one.add();
     await one.succeed('DEL', { netns: '/etc/hostname' });
-    expect(Object.keys(filesIn(store))).not.toContain('net-a/10.7.0.2');
+    expect(Object.keys(filesIn(store))).not.toContain('net-a/10.9.0.2');
     await one.expectHome(before);
     await one.succeed('DEL');
   });
