@@ -1,6 +1,9 @@
 /** Pods come and go on several nodes while calls are killed, requests go wrong and the servers stop: nothing is doubled. */
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { execute } from '../lab/execute.ts';
+import { STANDALONE } from '../lab/programs.ts';
 import { Random, SEED } from '../lab/random.ts';
 import { roundsOf, seeded } from '../lab/rounds.ts';
 import { CallingNode } from './calling-node.ts';
@@ -18,6 +21,7 @@ const RANGES = ['10.7.0.0/25', '10.7.1.0/25'];
 const FAULTY = 0.04;
 const STANDSTILL_MS = 1500;
 const LONGEST_SWEEPS = 120;
+const PAUSE_MS = 500;
 
 /** What nobody may see at any moment. */
 const isGrave = (fault: string): boolean => !fault.startsWith('left');
@@ -63,13 +67,19 @@ async function trouble(cluster: Cluster, phase: number): Promise<void> {
   }
 }
 
+/** What nodes give back by themselves, and then what nobody but the cluster knows of: reservations without a pool. */
 async function swept(cluster: Cluster, nodes: readonly CallingNode[]): Promise<void> {
-  for (let sweeps = 0; sweeps < LONGEST_SWEEPS; sweeps++) {
+  for (let sweeps = 0; sweeps < LONGEST_SWEEPS && (await contentsOf(cluster)).entries.length > 0; sweeps++) {
     await Promise.all(nodes.map((node) => node.sweep()));
-    const { entries, reservations } = await contentsOf(cluster);
-    if (entries.length + reservations.length === 0) {
-      return;
-    }
-    await sleep(500);
+    await sleep(PAUSE_MS);
   }
+  await Promise.all(nodes.map((node) => node.sweep()));
+  const { entries, reservations } = await contentsOf(cluster);
+  expect(entries).toEqual([]);
+  console.log(`reservations that nodes have left: ${reservations.length}`);
+  expect(reservations.length).toBeLessThan(4 + ROUNDS / 100);
+  const kubeconfig = cluster.kubeconfig('sweeper', { token: cluster.token, namespace: 'kube-system' });
+  const places = ['--conf-dir', cluster.folder, '--cache-dir', cluster.folder, '--data-dir', cluster.folder];
+  const check = ['ipam', 'check', '--kubeconfig', kubeconfig, '--cri', 'none', '--wait', '1', ...places];
+  await execute([join(STANDALONE, 'braid'), ...check, '--repair']);
 }
