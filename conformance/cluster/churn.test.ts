@@ -14,7 +14,7 @@ import { FAULTS, FaultProxy } from './fault-proxy.ts';
 import { applyCrds, applyRbac } from './manifests.ts';
 import { serviceAccountToken } from './objects.ts';
 
-const ROUNDS = roundsOf(120, 400);
+const ROUNDS = roundsOf(120, 300);
 const PHASES = 4;
 const NODES = 4;
 const RANGES = ['10.7.0.0/25', '10.7.1.0/25'];

@@ -11,7 +11,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { applyCrds, applyRbac } from './manifests.ts';
 import { serviceAccountToken } from './objects.ts';
 
-const PODS = roundsOf(24, 48);
+const PODS = roundsOf(24, 32);
 const NETWORKS = 16;
 const CALLERS = 16;
 const NODES = 8;
