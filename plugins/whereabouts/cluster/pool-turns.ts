@@ -102,7 +102,7 @@ export class PoolTurns {
     }
   }
 
-  /** Holders are told apart by when they began, too. */
+  /** @returns '' when nobody has it, or nobody can tell */
   private async holderOf(path: ObjectPath): Promise<string> {
     try {
       const { spec } = await this.api.get<Lease>(path);
