@@ -58,6 +58,15 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      {
+        test: {
+          name: 'kubernetes',
+          include: ['conformance/kubernetes/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 1_800_000, // run alone, the first one may build the cluster's programs
+        },
+      },
     ],
   },
 });
