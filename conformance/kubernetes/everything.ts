@@ -58,11 +58,18 @@ export async function everything(kubernetes: Kubernetes) {
   return { pods: pods.map(({ metadata }) => metadata.name), addresses, marks, nodes };
 }
 
+/** A kubelet looks once a minute for sandboxes whose pods it has never heard of. */
+export const KUBELET_GC_MS = 120_000;
+
 /** Does something after which all is as it was. */
-export async function leavesNothing(kubernetes: Kubernetes, work: () => Promise<void>): Promise<void> {
+export async function leavesNothing(
+  kubernetes: Kubernetes,
+  work: () => Promise<void>,
+  patienceMs?: number,
+): Promise<void> {
   const before = await everything(kubernetes);
   const clean = kubernetes.nodes.map(() => ({ files: [], namespaces: [], sandboxes: [] }));
   expect(before).toMatchObject({ pods: [], addresses: [], marks: [], nodes: clean });
   await work();
-  await eventually(() => everything(kubernetes), before);
+  await eventually(() => everything(kubernetes), before, patienceMs);
 }

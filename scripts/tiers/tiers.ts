@@ -1,7 +1,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute } from './execute.ts';
-import { build, containerd, kernel, machine, type Need, peers, root, servers, tools } from './needs.ts';
+import { build, containerd, kernel, kubernetes, machine, type Need, peers, root, servers, tools } from './needs.ts';
 import { type Outcome, together } from './outcome.ts';
 import { showing } from './showing.ts';
 import { runVitest } from './vitest.ts';
@@ -41,6 +41,12 @@ export const TIERS: readonly Tier[] = [
     run: (isVerbose) => runVitest('containerd', isVerbose),
   },
   { name: 'cluster', lane: 'machine', needs: [build, servers], run: (isVerbose) => runVitest('cluster', isVerbose) },
+  {
+    name: 'kubernetes',
+    lane: 'machine',
+    needs: [root, tools, kernel, build, peers, containerd, kubernetes],
+    run: (isVerbose) => runVitest('kubernetes', isVerbose),
+  },
   {
     name: 'vm',
     lane: 'machine',
