@@ -67,6 +67,15 @@ export default defineConfig({
           hookTimeout: 1_800_000, // run alone, the first one may build the cluster's programs
         },
       },
+      {
+        test: {
+          name: 'annotations', // no tier yet: multus must read them first
+          include: ['conformance/kubernetes/annotations/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 1_800_000,
+        },
+      },
     ],
   },
 });

@@ -1,37 +1,12 @@
 /** All that pods may leave: in the cluster's pools, on the nodes' disks, in the kernel. */
 import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
-import { expectSuccess } from '../cluster/request.ts';
 import { eventually } from '../lab/eventually.ts';
 import { comparable, filesIn, stateOf } from '../lab/state.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import type { Node } from './node.ts';
 import { allPods } from './pods.ts';
-
-const WHEREABOUTS = '/apis/whereabouts.cni.cncf.io/v1alpha1';
-
-interface Pool {
-  readonly metadata: { readonly name: string };
-  readonly spec: { readonly allocations?: Readonly<Record<string, { readonly podref: string }>> };
-}
-
-async function list<T>({ cluster }: Kubernetes, path: string): Promise<readonly T[]> {
-  return (await expectSuccess<{ readonly items: readonly T[] }>(cluster.send(path))).items;
-}
-
-/** `10.6.0.0-24: 3 default/web` of each address that is taken. */
-export async function taken(kubernetes: Kubernetes): Promise<readonly string[]> {
-  const pools = await list<Pool>(kubernetes, `${WHEREABOUTS}/ippools`);
-  return pools.flatMap(({ metadata, spec }) =>
-    Object.entries(spec.allocations ?? {}).map(([offset, { podref }]) => `${metadata.name}: ${offset} ${podref}`),
-  );
-}
-
-/** Cluster-wide marks of addresses. */
-async function reserved(kubernetes: Kubernetes): Promise<readonly string[]> {
-  const all = await list<Pool>(kubernetes, `${WHEREABOUTS}/overlappingrangeipreservations`);
-  return all.map(({ metadata }) => metadata.name);
-}
+import { reserved, taken } from './pools.ts';
 
 /** Stores of whereabouts stay, and are looked at by what they hold. */
 const isLasting = (name: string): boolean => name.startsWith('whereabouts/') || name.endsWith('/');

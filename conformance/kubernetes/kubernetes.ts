@@ -20,9 +20,18 @@ import { API_ADDRESS, API_PORT, makeControl } from './wires.ts';
 
 export interface KubernetesOptions {
   readonly nodes?: number;
+  /** whose multus: ours unless BRAID_MULTUS says "go", or the one of Go, which runs our plugins */
+  readonly multus?: 'ours' | 'go';
 }
 
-const OUR_PROGRAMS = [...PLUGINS, 'braid'].map((name) => join(STANDALONE, name));
+const MULTUS = process.env['BRAID_MULTUS'] === 'go' ? 'go' : 'ours';
+
+/** What nodes have in /opt/cni/bin. */
+const programs = (multus: 'ours' | 'go'): readonly string[] => [
+  ...[...PLUGINS, 'braid'].filter((name) => name !== 'multus').map((name) => join(STANDALONE, name)),
+  join(multus === 'ours' ? STANDALONE : GO.bin, 'multus'),
+  join(GO.bin, 'loopback'),
+];
 
 /** On a machine with far too much to do. */
 const READY_MS = 120_000;
@@ -53,7 +62,7 @@ export class Kubernetes implements AsyncDisposable {
    * A cluster whose nodes have our plugins, and what whereabouts needs to keep its pools in the cluster. They get ready
    * with a configuration: see `configure`.
    */
-  static async start({ nodes: count = 1 }: KubernetesOptions = {}): Promise<Kubernetes> {
+  static async start({ nodes: count = 1, multus = MULTUS }: KubernetesOptions = {}): Promise<Kubernetes> {
     const parts = await installParts();
     await using onFailure = new AsyncDisposableStack();
     const warden = onFailure.use(new Warden());
@@ -80,7 +89,7 @@ export class Kubernetes implements AsyncDisposable {
       for (const group of node.cgroups) {
         warden.removes(group);
       }
-      node.installPlugins([...OUR_PROGRAMS, join(GO.bin, 'loopback')]);
+      node.installPlugins(programs(multus));
       onFailure.defer(() => node.cutPower());
       return node;
     });
@@ -143,6 +152,16 @@ export class Kubernetes implements AsyncDisposable {
     });
   }
 
+  /** Writes a kubeconfig of an account in kube-system on all nodes. */
+  async giveKubeconfig(pathOnNode: string, account: string): Promise<void> {
+    const { url, ca } = this.cluster;
+    const token = await serviceAccountToken(this.cluster, account);
+    for (const node of this.nodes) {
+      node.write(CA_FILE, ca);
+      node.write(pathOnNode, kubeconfigText(url, CA_FILE, { token, namespace: 'kube-system' }));
+    }
+  }
+
   /** A namespace has an account for its pods only when a controller has made it. */
   async untilAccount(namespace: string): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/serviceaccounts/default`;
@@ -178,8 +197,8 @@ export class Kubernetes implements AsyncDisposable {
 
   private async startKubelet(node: Node, token: string): Promise<void> {
     const { url, ca } = this.cluster;
-    node.write('/etc/kubernetes/ca.crt', ca);
-    node.write('/etc/kubernetes/kubelet.conf', kubeconfigText(url, '/etc/kubernetes/ca.crt', { token }));
+    node.write(CA_FILE, ca);
+    node.write('/etc/kubernetes/kubelet.conf', kubeconfigText(url, CA_FILE, { token }));
     await node.start('kubelet');
   }
 
@@ -187,15 +206,14 @@ export class Kubernetes implements AsyncDisposable {
   private async giveRights(): Promise<void> {
     const { cluster } = this;
     await Promise.all([applyCrds(cluster), applyRbac(cluster)]);
-    const token = await serviceAccountToken(cluster, 'braid-whereabouts');
+    await this.giveKubeconfig(WHEREABOUTS_KUBECONFIG, 'braid-whereabouts');
     for (const node of this.nodes) {
-      const login = { token, namespace: 'kube-system' };
-      node.write('/etc/kubernetes/ca.crt', cluster.ca);
-      node.write(WHEREABOUTS_KUBECONFIG, kubeconfigText(cluster.url, '/etc/kubernetes/ca.crt', login));
       node.write(WHEREABOUTS_CONF, JSON.stringify(WHEREABOUTS));
     }
   }
 }
+
+const CA_FILE = '/etc/kubernetes/ca.crt';
 
 const WHEREABOUTS_FOLDER = '/etc/cni/net.d/whereabouts.d';
 const WHEREABOUTS_KUBECONFIG = `${WHEREABOUTS_FOLDER}/whereabouts.kubeconfig`;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The first process of a node: a root of its own over that of the machine, whose files it sees and does not change. It
 # says "ready", then waits, and reaps what loses its parents.
-# usage: node-init.sh NAME FOLDER KUBERNETES RUNTIME RUNC; the last are two folders of programs, and a program
+# usage: node-init.sh NAME FOLDER KUBERNETES RUNTIME RUNC OWN...; after the folder come two folders of programs and a
+# program, then paths of which the node sees nothing of the machine's
 set -euo pipefail
 
 readonly NAME=$1 FOLDER=$2 KUBERNETES=$3 RUNTIME=$4 RUNC=$5
@@ -17,13 +18,14 @@ mount --rbind /dev dev
 for path in run tmp; do
   mount -t tmpfs tmpfs "$path"
 done
-mkdir -p old run/lock run/netns opt/kubernetes opt/runtime var/lib/containerd var/lib/kubelet
+mkdir -p old run/lock run/netns opt/kubernetes opt/runtime
 mount --bind "$KUBERNETES" opt/kubernetes
 mount --bind "$RUNTIME" opt/runtime
 mount --bind "$RUNC" opt/runtime/runc
-# The disk itself: what lies on an overlay cannot be a part of another one.
-for name in containerd kubelet; do
-  mount --bind "$FOLDER/$name" "var/lib/$name"
+# The disk itself: what lies on an overlay cannot be a part of another one, which containerd makes.
+for path in "${@:6}"; do
+  mkdir -p ".$path"
+  mount --bind "$FOLDER/own$path" ".$path"
 done
 
 # A kubelet insists on these, which are the whole machine's: it may read here what it wants, and change nothing.

@@ -24,6 +24,9 @@ export interface NodeWanted {
   readonly cgroup: string;
 }
 
+/** What a node has for itself: nothing of the machine's is seen there. */
+const OWN = ['/var/lib/containerd', '/var/lib/kubelet', '/var/lib/cni', '/etc/cni', '/etc/kubernetes', '/opt/cni'];
+
 const INIT = ['bash', join(import.meta.dirname, 'node-init.sh')];
 
 const PATH = [KUBERNETES, RUNTIME, '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -31,8 +34,6 @@ const PATH = [KUBERNETES, RUNTIME, '/usr/local/sbin', '/usr/local/bin', '/usr/sb
 export class Node {
   readonly name: string;
   private readonly wanted: NodeWanted;
-  /** what the node has written, which outlives a power cut */
-  private readonly disk: string;
   private readonly groups: readonly string[];
   private readonly daemons = new Map<Daemon, ServerProcess>();
   private place: Place | undefined;
@@ -43,12 +44,11 @@ export class Node {
     const { number, folder, cgroup } = wanted;
     this.name = `n${number}`;
     this.wanted = wanted;
-    this.disk = join(folder, 'disk');
-    for (const name of ['disk', 'work', 'root', 'containerd', 'kubelet']) {
+    for (const name of ['disk', 'work', 'root', ...OWN.map((path) => join('own', path))]) {
       mkdirSync(join(folder, name), { recursive: true });
     }
     this.groups = makeGroup(cgroup);
-    mkdirSync(join(this.disk, CNI_BIN), { recursive: true });
+    mkdirSync(this.onDisk(CNI_BIN));
     this.write('/etc/hosts', `127.0.0.1 localhost\n${addressOf(number)} ${this.name}\n`);
     this.write('/etc/resolv.conf', '');
     this.write('/etc/containerd/config.toml', containerdConfig());
@@ -62,7 +62,7 @@ export class Node {
 
   /** Puts a file on the disk, in one step: also under a node that runs. */
   write(pathOnNode: string, text: string): void {
-    const path = join(this.isOn ? this.pathHere('/') : this.disk, pathOnNode);
+    const path = this.isOn ? this.pathHere(pathOnNode) : this.onDisk(pathOnNode);
     mkdirSync(join(path, '..'), { recursive: true });
     const part = join(path, '..', `.${basename(path)}.part`);
     writeFileSync(part, text, { mode: 0o600 });
@@ -72,7 +72,7 @@ export class Node {
   /** Puts programs into /opt/cni/bin, before the first boot. */
   installPlugins(paths: readonly string[]): void {
     for (const path of paths) {
-      placeFile(path, join(this.disk, CNI_BIN, basename(path)));
+      placeFile(path, join(this.onDisk(CNI_BIN), basename(path)));
     }
   }
 
@@ -83,7 +83,7 @@ export class Node {
     writeFileSync(log, '');
     const place = await Place.start({
       unshare: ['--mount', '--propagation', 'slave', '--net', '--uts', '--ipc'],
-      init: [...INIT, this.name, folder, parts.kubernetes, parts.runtime.bin, parts.runc],
+      init: [...INIT, this.name, folder, parts.kubernetes, parts.runtime.bin, parts.runc, ...OWN],
       env: { PATH: PATH.join(':'), HOME: '/root', LC_ALL: 'C' },
       log,
     });
@@ -193,6 +193,11 @@ export class Node {
   entering(argv: readonly string[]): readonly string[] {
     const { pid } = this.demandPlace();
     return ['nsenter', '-t', pid, '--mount', '--net', '--pid', '--uts', '--ipc', '--wdns=/', '--', ...argv];
+  }
+
+  private onDisk(pathOnNode: string): string {
+    const isOwn = OWN.some((path) => pathOnNode.startsWith(`${path}/`));
+    return join(this.wanted.folder, isOwn ? 'own' : 'disk', pathOnNode);
   }
 
   private demandPlace(): Place {

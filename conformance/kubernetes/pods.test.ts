@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../containerd/poll.ts';
 import { mustRun } from '../lab/execute.ts';
-import { leavesNothing, taken } from './everything.ts';
+import { leavesNothing } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { withRails } from './networks.ts';
 import {
@@ -16,6 +16,7 @@ import {
   runPods,
   untilReady,
 } from './pods.ts';
+import { taken } from './pools.ts';
 
 let kubernetes: Kubernetes;
 

@@ -1,0 +1,148 @@
+/** Pods that ask for networks by annotation, on two nodes; confs as they are published. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { leavesNothing } from '../everything.ts';
+import { Kubernetes } from '../kubernetes.ts';
+import { applyNetwork, installMultus } from '../multus.ts';
+import { whereabouts } from '../networks.ts';
+import { addressOn, eventsOf, NETWORKS, networkStatusOf, reach, removePods, running, runPods } from '../pods.ts';
+import { taken } from '../pools.ts';
+import { DEVICES, RAILS } from '../wires.ts';
+import { createReplicas, remove, runJob, scale } from '../workloads.ts';
+
+const COUNTS = [1, 3, 8, 16] as const;
+const MOST = Math.max(...COUNTS);
+
+let kubernetes: Kubernetes;
+
+beforeAll(async () => {
+  kubernetes = await Kubernetes.start({ nodes: 2 });
+  await installMultus(kubernetes);
+  for (let index = 0; index < MOST; index++) {
+    await applyNetwork(kubernetes, `net-${index}`, {
+      cniVersion: '0.3.1',
+      type: 'macvlan',
+      master: RAILS[index % RAILS.length],
+      mode: 'bridge',
+      ipam: whereabouts(`10.7.${index}.0/24`),
+    });
+  }
+  for (const [index, device] of DEVICES.entries()) {
+    await applyNetwork(kubernetes, `device-${index}`, {
+      cniVersion: '0.3.1',
+      type: 'host-device',
+      device,
+      ipam: whereabouts(`10.8.${index}.0/24`),
+    });
+  }
+});
+
+afterAll(() => kubernetes?.[Symbol.asyncDispose]());
+
+const named = (prefix: string, count: number): readonly string[] =>
+  Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
+
+const pair = (networks: readonly string[]) =>
+  ['n1', 'n2'].map((node) => ({ name: `on-${node}`, node, annotations: { [NETWORKS]: networks.join(', ') } }));
+
+const both = async () => [await running(kubernetes, 'on-n1'), await running(kubernetes, 'on-n2')] as const;
+
+describe('macvlan with pools of the cluster, on two nodes', () => {
+  it.each(COUNTS)('%i networks: addresses of shared pools, a status for each, traffic over each', async (count) => {
+    await leavesNothing(kubernetes, async () => {
+      const pods = await runPods(kubernetes, pair(named('net', count)));
+      const sandboxes = await both();
+      for (const [index, pod] of pods.entries()) {
+        const sandbox = sandboxes[index] ?? sandboxes[0];
+        const [own, ...networks] = networkStatusOf(pod);
+        expect(own).toMatchObject({ name: 'pods', interface: 'eth0', ips: [pod.status.podIP], default: true });
+        expect(networks).toHaveLength(count);
+        for (const [at, status] of networks.entries()) {
+          const ifName = `net${at + 1}`;
+          expect(status).toMatchObject({ name: `default/net-${at}`, interface: ifName, dns: {} });
+          expect(status.ips).toEqual([await addressOn(sandbox, ifName)]);
+        }
+      }
+      const [a, b] = sandboxes;
+      for (let index = 0; index < count; index++) {
+        await reach(a, b, `net${index + 1}`);
+      }
+      expect(await taken(kubernetes)).toHaveLength(2 * (count + 1));
+      expect(await eventsOf(kubernetes, 'on-n1')).toContain(
+        `AddedInterface: Add net1 [${await addressOn(a, 'net1')}/24] from default/net-0`,
+      );
+      await removePods(kubernetes);
+    });
+  });
+
+  it('names of interfaces, and the syntax with more words', async () => {
+    await leavesNothing(kubernetes, async () => {
+      const networks = JSON.stringify([
+        { name: 'net-0', interface: 'storage' },
+        { name: 'net-1', namespace: 'default' },
+      ]);
+      const pods = await runPods(kubernetes, pair([networks]));
+      expect(pods.map((pod) => networkStatusOf(pod).map((status) => status.interface))).toEqual([
+        ['eth0', 'storage', 'net2'],
+        ['eth0', 'storage', 'net2'],
+      ]);
+      const [a, b] = await both();
+      await reach(a, b, 'storage');
+      await reach(b, a, 'net2');
+      await removePods(kubernetes);
+    });
+  });
+});
+
+it('host-device with pools of the cluster: pods get NICs whole, and nodes get them back', async () => {
+  await leavesNothing(kubernetes, async () => {
+    await runPods(kubernetes, pair(['device-0', 'net-0', 'device-1']));
+    const [a, b] = await both();
+    for (const ifName of ['net1', 'net2', 'net3']) {
+      await reach(a, b, ifName);
+    }
+    await removePods(kubernetes);
+  });
+});
+
+describe('pods that others make', () => {
+  it('a Deployment from none to 20 and back', async () => {
+    await leavesNothing(kubernetes, async () => {
+      await createReplicas(kubernetes, 'Deployment', 'web', 'net-0,net-1,net-2');
+      const pods = await scale(kubernetes, 'Deployment', 'web', 20);
+      const addresses = pods.flatMap((pod) => networkStatusOf(pod).flatMap(({ ips = [] }) => ips));
+      expect(new Set(addresses).size).toBe(80);
+      await scale(kubernetes, 'Deployment', 'web', 0);
+      expect(await taken(kubernetes)).toEqual([]);
+      await remove(kubernetes, 'Deployment', 'web');
+    });
+  });
+
+  it('a StatefulSet keeps the addresses of a sticky pool when its pods are made anew', async () => {
+    await applyNetwork(kubernetes, 'sticky', {
+      cniVersion: '0.3.1',
+      type: 'macvlan',
+      master: 'rail0',
+      ipam: whereabouts('10.9.0.0/16', { sticky: true }),
+    });
+    await leavesNothing(kubernetes, async () => {
+      await createReplicas(kubernetes, 'StatefulSet', 'data', 'sticky');
+      const addresses = async (): Promise<readonly string[]> => {
+        const pods = await scale(kubernetes, 'StatefulSet', 'data', 4);
+        return pods.map((pod) => `${pod.metadata.name} ${networkStatusOf(pod)[1]?.ips?.join()}`).sort();
+      };
+      const before = await addresses();
+      await scale(kubernetes, 'StatefulSet', 'data', 0);
+      expect(await addresses()).toEqual(before);
+      await remove(kubernetes, 'StatefulSet', 'data');
+    });
+  });
+
+  it('a Job gives its addresses back when its pods have ended, though the API still has them', async () => {
+    await leavesNothing(kubernetes, async () => {
+      const pods = await runJob(kubernetes, 'once', 'net-0,net-1', 6);
+      expect(pods.map((pod) => networkStatusOf(pod).length)).toEqual([3, 3, 3, 3, 3, 3]);
+      await expect.poll(() => taken(kubernetes), { timeout: 20_000 }).toEqual([]);
+      await remove(kubernetes, 'Job', 'once');
+    });
+  });
+});
