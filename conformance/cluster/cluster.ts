@@ -107,6 +107,7 @@ const apiServerFlags = (
   `--advertise-address=${site?.address ?? LOOPBACK}`,
   `--secure-port=${port}`,
   '--endpoint-reconciler-type=none',
+  '--kubelet-preferred-address-types=InternalIP', // names of nodes are known nowhere
   '--service-cluster-ip-range=10.0.0.0/24',
   '--cert-dir=.', // where it makes a certificate for itself
   '--service-account-issuer=https://kubernetes.default.svc',

@@ -37,6 +37,7 @@ const programs = (multus: 'ours' | 'go'): readonly string[] => [
 const READY_MS = 120_000;
 
 interface Running {
+  readonly folder: string;
   readonly warden: Warden;
   readonly control: Place;
   readonly relay: ServerProcess;
@@ -111,7 +112,10 @@ export class Kubernetes implements AsyncDisposable {
     onFailure.defer(async () => {
       await Promise.all(controllers.map((controller) => controller.kill()));
     });
-    const kubernetes = new Kubernetes({ warden, control, relay, cluster, controllers, parts, elsewhere }, nodes);
+    const kubernetes = new Kubernetes(
+      { folder, warden, control, relay, cluster, controllers, parts, elsewhere },
+      nodes,
+    );
     await Promise.all([
       kubernetes.giveRights(),
       ...nodes.map((node, index) => kubernetes.startKubelet(node, users[index]?.token ?? '')),
@@ -178,13 +182,21 @@ export class Kubernetes implements AsyncDisposable {
     return found;
   }
 
+  /** Its own, removed at the end. */
+  get folder(): string {
+    return this.running.folder;
+  }
+
   /** `kubectl …` as the administrator. */
   kubectl(...words: readonly string[]): Promise<Outcome> {
-    const { parts, cluster, elsewhere } = this.running;
-    const program = join(parts.kubernetes, 'kubectl');
-    const kubeconfig = cluster.kubeconfig('admin');
-    const env = { ...BASE_ENV, KUBECACHEDIR: join(cluster.folder, 'kubectl'), HOME: cluster.folder };
-    return execute([...elsewhere.enter, program, '--kubeconfig', kubeconfig, ...words], { env });
+    return execute([...this.kubectlWords(), ...words], { env: BASE_ENV });
+  }
+
+  /** Words that kubectl's own come after. */
+  kubectlWords(): readonly string[] {
+    const { parts, cluster, elsewhere, folder } = this.running;
+    const files = ['--kubeconfig', cluster.kubeconfig('admin'), '--cache-dir', join(folder, 'kubectl')];
+    return [...elsewhere.enter, join(parts.kubernetes, 'kubectl'), ...files];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
