@@ -13,6 +13,8 @@ export interface ClusterOptions {
   readonly authorization?: 'RBAC' | 'AlwaysAllow' | 'Node,RBAC';
   /** PEM: of clients that show a certificate */
   readonly clientCa?: string;
+  /** the folder in which it makes its own: that for temporary files unless told */
+  readonly parent?: string;
   /** where it runs, and how it is reached from here */
   readonly site?: Site;
   /** who may log in besides the administrator */
@@ -73,7 +75,7 @@ const LOOPBACK = '127.0.0.1';
 /** @throws Error with the server's last words when it does not get ready */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const servers = await installServers();
-  const folder = mkdtempSync(join(tmpdir(), 'braid-cluster-'));
+  const folder = mkdtempSync(join(options.parent ?? tmpdir(), 'braid-cluster-'));
   chmodSync(folder, 0o700);
   const token = randomBytes(16).toString('hex');
   const etcd = startProcess(join(servers, 'etcd'), ETCD, folder, options.site?.elsewhere);

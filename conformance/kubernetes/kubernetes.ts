@@ -1,22 +1,17 @@
 /** A whole cluster on this machine: an API server, controllers, a scheduler, and nodes with a kubelet and a runtime. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { type Cluster, kubeconfigText, startCluster } from '../cluster/cluster.ts';
+import { join } from 'node:path';
+import { type Cluster, kubeconfigText, startCluster, type User } from '../cluster/cluster.ts';
 import { applyCrds, applyRbac } from '../cluster/manifests.ts';
 import { serviceAccountToken } from '../cluster/objects.ts';
 import { expectSuccess } from '../cluster/request.ts';
-import { type Elsewhere, type ServerProcess, startProcess } from '../cluster/server-process.ts';
-import type { Place } from '../containerd/place.ts';
 import { until } from '../containerd/poll.ts';
 import { BASE_ENV, execute, type Outcome } from '../lab/execute.ts';
 import { GO, PLUGINS, STANDALONE } from '../lab/programs.ts';
 import { startControllers } from './control.ts';
+import { type Ground, makeGround, makeNode } from './ground.ts';
 import { installParts, type Parts } from './install.ts';
-import { CONF_FILE, Node } from './node.ts';
-import { Warden } from './warden.ts';
-import { API_ADDRESS, API_PORT, makeControl } from './wires.ts';
+import { CONF_FILE, type Node } from './node.ts';
 
 export interface KubernetesOptions {
   readonly nodes?: number;
@@ -37,26 +32,19 @@ const programs = (multus: 'ours' | 'go'): readonly string[] => [
 const READY_MS = 120_000;
 
 interface Running {
-  readonly folder: string;
-  readonly warden: Warden;
-  readonly control: Place;
-  readonly relay: ServerProcess;
-  readonly cluster: Cluster;
-  readonly controllers: readonly ServerProcess[];
   readonly parts: Parts;
-  readonly elsewhere: Elsewhere;
+  readonly ground: Ground;
+  readonly cluster: Cluster;
+  readonly nodes: readonly Node[];
 }
 
 export class Kubernetes implements AsyncDisposable {
-  readonly nodes: readonly Node[];
-  /** the newest CNI version that the runtime takes results of */
-  readonly cniVersion: string;
   private readonly running: Running;
+  /** what ends it all, once it stands */
+  private stack = new AsyncDisposableStack();
 
-  private constructor(running: Running, nodes: readonly Node[]) {
+  private constructor(running: Running) {
     this.running = running;
-    this.nodes = nodes;
-    this.cniVersion = running.parts.runtime.name === 'containerd 1' ? '1.0.0' : '1.1.0';
   }
 
   /**
@@ -65,64 +53,39 @@ export class Kubernetes implements AsyncDisposable {
    */
   static async start({ nodes: count = 1, multus = MULTUS }: KubernetesOptions = {}): Promise<Kubernetes> {
     const parts = await installParts();
-    await using onFailure = new AsyncDisposableStack();
-    const warden = onFailure.use(new Warden());
-    const folder = mkdtempSync(join(tmpdir(), 'braid-kubernetes-'));
-    warden.removes(folder);
-    const control = await makeControl(folder);
-    onFailure.defer(() => control.end());
-    const users = Array.from({ length: count }, (_, index) => ({
-      name: `system:node:n${index + 1}`,
-      group: 'system:nodes',
-      token: randomBytes(16).toString('hex'),
-    }));
-    const elsewhere = { enter: ['nsenter', `--net=/proc/${control.pid}/ns/net`], forks: false };
-    const socket = join(folder, 'api.sock');
-    const relayArgs = [join(import.meta.dirname, 'relay.ts'), socket, API_ADDRESS, String(API_PORT)];
-    const relay = startProcess(process.execPath, relayArgs, folder, elsewhere);
-    onFailure.defer(() => relay.kill());
-
-    const nodes = users.map((_, index) => {
-      const cgroup = `${basename(folder)}-n${index + 1}`;
-      const home = join(folder, `n${index + 1}`);
-      mkdirSync(home);
-      const node = new Node({ number: index + 1, folder: home, control, parts, cgroup });
-      for (const group of node.cgroups) {
-        warden.removes(group);
-      }
-      node.installPlugins(programs(multus));
-      onFailure.defer(() => node.cutPower());
-      return node;
-    });
+    await using stack = new AsyncDisposableStack();
+    const ground = await makeGround(stack);
+    const users = Array.from({ length: count }, (_, index) => kubeletUser(index + 1));
+    const nodes = users.map((_, index) => makeNode(stack, ground, parts, index + 1, programs(multus)));
     const starting = startCluster({
       authorization: 'Node,RBAC',
       hasServiceAccounts: true,
-      site: { elsewhere, address: API_ADDRESS, port: API_PORT, socket },
+      parent: ground.folder,
+      site: ground.site,
       users,
-    }).then((cluster) => onFailure.use(cluster));
-    const booting = await Promise.allSettled([starting, ...nodes.map((node) => node.boot())]);
-    for (const outcome of booting) {
-      if (outcome.status === 'rejected') {
-        throw outcome.reason;
-      }
-    }
+    }).then((cluster) => stack.use(cluster));
+    await allOf([starting, ...nodes.map((node) => node.boot())]);
     const cluster = await starting;
-    warden.removes(cluster.folder);
-    const controllers = startControllers(parts.kubernetes, cluster, elsewhere);
-    onFailure.defer(async () => {
-      await Promise.all(controllers.map((controller) => controller.kill()));
-    });
-    const kubernetes = new Kubernetes(
-      { folder, warden, control, relay, cluster, controllers, parts, elsewhere },
-      nodes,
-    );
-    await Promise.all([
+    for (const controller of startControllers(parts.kubernetes, cluster, ground.site.elsewhere)) {
+      stack.defer(() => controller.kill());
+    }
+    const kubernetes = new Kubernetes({ parts, ground, cluster, nodes });
+    await allOf([
       kubernetes.giveRights(),
       ...nodes.map((node, index) => kubernetes.startKubelet(node, users[index]?.token ?? '')),
       kubernetes.untilAccount('default'),
     ]);
-    onFailure.move();
+    kubernetes.stack = stack.move();
     return kubernetes;
+  }
+
+  get nodes(): readonly Node[] {
+    return this.running.nodes;
+  }
+
+  /** The newest CNI version that the runtime takes results of. */
+  get cniVersion(): string {
+    return this.running.parts.runtime.name === 'containerd 1' ? '1.0.0' : '1.1.0';
   }
 
   get cluster(): Cluster {
@@ -184,7 +147,7 @@ export class Kubernetes implements AsyncDisposable {
 
   /** Its own, removed at the end. */
   get folder(): string {
-    return this.running.folder;
+    return this.running.ground.folder;
   }
 
   /** `kubectl …` as the administrator. */
@@ -194,17 +157,14 @@ export class Kubernetes implements AsyncDisposable {
 
   /** Words that kubectl's own come after. */
   kubectlWords(): readonly string[] {
-    const { parts, cluster, elsewhere, folder } = this.running;
+    const { parts, ground, cluster } = this.running;
+    const { folder, site } = ground;
     const files = ['--kubeconfig', cluster.kubeconfig('admin'), '--cache-dir', join(folder, 'kubectl')];
-    return [...elsewhere.enter, join(parts.kubernetes, 'kubectl'), ...files];
+    return [...site.elsewhere.enter, join(parts.kubernetes, 'kubectl'), ...files];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { warden, control, relay, cluster, controllers } = this.running;
-    await Promise.all([...this.nodes.map((node) => node.cutPower()), ...controllers.map((one) => one.kill())]);
-    await cluster[Symbol.asyncDispose]();
-    await Promise.all([relay.kill(), control.end()]);
-    await warden[Symbol.asyncDispose]();
+    await this.stack.disposeAsync();
   }
 
   private async startKubelet(node: Node, token: string): Promise<void> {
@@ -237,6 +197,21 @@ const WHEREABOUTS = {
   kubernetes: { kubeconfig: WHEREABOUTS_KUBECONFIG },
   reconciler_cron_expression: '30 4 * * *',
 };
+
+/** As whom a kubelet logs in. */
+const kubeletUser = (number: number): User => ({
+  name: `system:node:n${number}`,
+  group: 'system:nodes',
+  token: randomBytes(16).toString('hex'),
+});
+
+/** Waits for all of them, also when one has failed: what they have made must be known to whoever takes it down. */
+async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) {
+    throw failed.reason;
+  }
+}
 
 interface NodeObject {
   readonly status: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
