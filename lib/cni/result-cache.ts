@@ -71,7 +71,7 @@ export function writeCached(cacheDir: string, attachment: CachedAttachment): voi
 export const readCached = (cacheDir: string, key: CacheKey): CachedAttachment | undefined =>
   resultsIn(cacheDir, key).read(recordName(key));
 
-/** Deletes an attachment's record, best effort: a stale one does no harm. */
+/** Deletes an attachment's record, best effort: the next ADD tries again. */
 export const removeCached = (cacheDir: string, key: CacheKey): void =>
   removeCacheFile(resultsIn(cacheDir).fileOf(recordName(key)));
 
