@@ -16,10 +16,12 @@ import {
   isFilled,
   sharedRuntime,
 } from './attachments.ts';
-import { cniDirOf, type MultusConf } from './config.ts';
+import type { MultusConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
+import type { Delegate } from './delegates.ts';
 import { type Log, withCallLog } from './log.ts';
-import { loadNetworks, prefixErrors } from './networks.ts';
+import { type Loading, loadNetworks, openCluster, prefixErrors, prefixRejection, readyNetworks } from './networks.ts';
+import { cniDirOf } from './places.ts';
 import { podRecordOf } from './pod-record.ts';
 import { logLabel, type Pod, podLabel, podOf } from './runtime-args.ts';
 import { refuseUnscratchable, restoreScratch, scratchesIn } from './scratch.ts';
@@ -34,8 +36,12 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     refuseUnscratchable(call.containerId);
     const pod = prefixErrors('Multus: error getting k8s args', () => podOf(call.args));
     const prefix = `Multus: [${podLabel(pod)}]`;
-    const loading = { namespace: pod.namespace, prefix, notReady: 'tryAgainLater' as const };
-    const delegates = await loadNetworks(call, scope, log, loading);
+    const loading: Loading = { call, scope, log, prefix, notReady: 'tryAgainLater' };
+    const delegates = await delegatesOf(loading, pod);
+    if (delegates === undefined) {
+      log.verbose(() => `${logLabel(pod)} is not in the cluster any more: nothing is attached`);
+      return nothingAttached(call);
+    }
     const attachments = attachmentsOf(delegates, sharedRuntime(call, call.conf), {
       pod,
       cniArgs: call.args,
@@ -73,6 +79,26 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
     undo.commit();
     return result;
   });
+
+/** @returns undefined when the pod was deleted meanwhile */
+async function delegatesOf(loading: Loading, pod: Pod): Promise<readonly Delegate[] | undefined> {
+  const cluster = pod.name === '' ? undefined : await openCluster(loading);
+  if (cluster === undefined) {
+    return loadNetworks(loading, pod.namespace);
+  }
+  const configured = await readyNetworks(loading);
+  const object = await prefixRejection(loading.prefix, () => cluster.findPod(pod));
+  const { podNetworks } = await import('./cluster/pod-networks.ts');
+  return object && podNetworks(loading, configured, cluster, object);
+}
+
+/** What a runtime gets for a pod that is about to be torn down: a result must have an interface and an address. */
+const nothingAttached = ({ ifName, netnsPath }: PodCall<unknown>): Result => ({
+  interfaces: [{ name: ifName, sandbox: netnsPath }],
+  ips: [{ address: '0.0.0.0/0', gateway: '0.0.0.0' }],
+  routes: [],
+  dns: {},
+});
 
 /**
  * The same scope, in which nothing is recorded and nothing executed before the scratch file is on the disk: what it

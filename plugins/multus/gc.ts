@@ -6,10 +6,11 @@ import { listCached } from '../../lib/cni/result-cache.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { sharedRuntime } from './attachments.ts';
 import { collectDead, type Memory, storedFor } from './collect.ts';
-import { cniDirOf, type MultusConf } from './config.ts';
+import type { MultusConf } from './config.ts';
 import { withCallLog } from './log.ts';
 import { interfaceNames, possibleNames } from './names.ts';
 import { loadNetworks } from './networks.ts';
+import { cniDirOf } from './places.ts';
 import type { StoredDelegate } from './scratch-form.ts';
 import { sweep } from './sweep.ts';
 
@@ -27,8 +28,8 @@ export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly 
     const errors: unknown[] = [];
     errors.push(...(valid === undefined ? [] : await collectDead(scope, memory, valid)));
     try {
-      const loading = { namespace: '', prefix: 'Multus', notReady: 'tryAgainLater' as const };
-      const networks = await loadNetworks(call, scope, log, loading);
+      const loading = { call, scope, log, prefix: 'Multus', notReady: 'tryAgainLater' as const };
+      const networks = await loadNetworks(loading, '');
       errors.push(...(valid === undefined ? [] : await sweep(scope, { ...memory, networks }, valid)));
       errors.push(...(await forward(scope, networks, memory, valid)));
     } catch (error) {

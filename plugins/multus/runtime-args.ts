@@ -9,6 +9,9 @@ export interface Requests {
   readonly mac?: string;
   readonly infinibandGuid?: string;
   readonly ips?: readonly string[];
+  readonly portMappings?: readonly JsonObject[];
+  readonly bandwidth?: JsonObject;
+  /** gateways; an empty list is not the same as none */
   readonly defaultRoute?: readonly string[];
   readonly deviceId?: string;
   readonly resourceName?: string;
@@ -90,22 +93,26 @@ export function capabilityArgs(
   const { bandwidth } = supplied ?? {};
   const args: Record<string, Json | undefined> = {
     CNIDeviceInfoFile: supplied?.CNIDeviceInfoFile,
-    bandwidth: bandwidth && {
-      ingressRate: bandwidth.ingressRate,
-      ingressBurst: bandwidth.ingressBurst,
-      egressRate: bandwidth.egressRate,
-      egressBurst: bandwidth.egressBurst,
-    },
+    bandwidth:
+      asked.bandwidth ??
+      (bandwidth && {
+        ingressRate: bandwidth.ingressRate,
+        ingressBurst: bandwidth.ingressBurst,
+        egressRate: bandwidth.egressRate,
+        egressBurst: bandwidth.egressBurst,
+      }),
     deviceID: asked.deviceId || supplied?.deviceID,
     infinibandGUID: asked.infinibandGuid || supplied?.infinibandGUID,
     ips: asked.ips?.length ? asked.ips : supplied?.ips,
     mac: asked.mac || supplied?.mac,
-    portMappings: supplied?.portMappings.map(({ hostPort, containerPort, protocol, hostIP }) => ({
-      hostPort,
-      containerPort,
-      ...(protocol === '' ? {} : { protocol }),
-      ...(hostIP === '' ? {} : { hostIP }),
-    })),
+    portMappings:
+      asked.portMappings ??
+      supplied?.portMappings.map(({ hostPort, containerPort, protocol, hostIP }) => ({
+        hostPort,
+        containerPort,
+        ...(protocol === '' ? {} : { protocol }),
+        ...(hostIP === '' ? {} : { hostIP }),
+      })),
   };
   return Object.fromEntries(Object.entries(args).filter(([, value]) => !isEmpty(value)));
 }
