@@ -86,7 +86,9 @@ describe('callGrpc', () => {
       stream.respond({ ':status': 404 });
       stream.end('not found');
     });
-    expect((await failureOf(call(server.socket))).message).toMatch(/: HTTP status 404$/);
+    const failure = await failureOf(call(server.socket));
+    expect(failure.status).toBe(STATUS.internal);
+    expect(failure.message).toMatch(/: what it says is not gRPC: HTTP status 404$/);
   });
 
   it('tells what is not HTTP/2', async () => {

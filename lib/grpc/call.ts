@@ -87,12 +87,10 @@ function answerOf(session: ClientHttp2Session, call: GrpcCall): Promise<Buffer> 
     const answer = collect(stream, longest, () => fail(STATUS.internal, `the answer is longer than ${longest} bytes`));
     stream.on('close', () => {
       const { status, said, httpStatus } = answer.status();
-      if (status === undefined) {
-        const isForeign = httpStatus !== undefined && httpStatus !== 200;
-        fail(
-          STATUS.unavailable,
-          isForeign ? `HTTP status ${httpStatus}` : 'the connection broke before the answer was complete',
-        );
+      if (status === undefined && httpStatus !== undefined && httpStatus !== 200) {
+        fail(STATUS.internal, `what it says is not gRPC: HTTP status ${httpStatus}`);
+      } else if (status === undefined) {
+        fail(STATUS.unavailable, 'the connection broke before the answer was complete');
       } else if (status !== STATUS.ok) {
         fail(status, `${said === '' ? 'no reason given' : said} (gRPC status ${status})`, said);
       } else {
