@@ -1,14 +1,8 @@
-/** What a module brings with it. */
 import { readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 
-const ROOT = join(import.meta.dirname, '../..');
-
-/** Paths of all modules that evaluating one evaluates: those that it imports for more than their types, and so on. */
-export const loadedWith = (path: string): readonly string[] =>
-  [...follow(path, new Set())].map((one) => relative(ROOT, one));
-
-function follow(path: string, known: Set<string>): ReadonlySet<string> {
+/** All modules that evaluating one evaluates: those that it imports for more than their types, and so on. */
+export function loadedWith(path: string, known = new Set<string>()): ReadonlySet<string> {
   if (!known.has(path)) {
     known.add(path);
     const text = readFileSync(path, 'utf8');
@@ -18,7 +12,7 @@ function follow(path: string, known: Set<string>): ReadonlySet<string> {
         ?.split(',')
         .filter((name) => name.trim() !== '');
       if (!clause.startsWith('type ') && names?.every((name) => name.trim().startsWith('type ')) !== true) {
-        follow(join(dirname(path), from), known);
+        loadedWith(join(dirname(path), from), known);
       }
     }
   }
