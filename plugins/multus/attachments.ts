@@ -18,6 +18,7 @@ export interface Attachment {
   readonly name: string;
   readonly list: NetworkList;
   readonly runtime: RuntimeConf;
+  readonly requests: Requests;
 }
 
 /** There is a first one. */
@@ -66,6 +67,7 @@ export function attachmentsOf(delegates: readonly Wanted[], shared: RuntimeConf,
     return {
       name,
       list,
+      requests,
       runtime: {
         ...shared,
         ifName,

@@ -32,18 +32,27 @@ export interface Loading {
  * @throws CniError invalidNetworkConfig when there is none, or one cannot be used; what the API server's answers mean,
  * where one is given by its name
  */
-export async function loadNetworks(loading: Loading, namespace: string): Promise<readonly Delegate[]> {
-  const networks = await readyNetworks(loading);
-  const { call, log, prefix } = loading;
-  return prefixRejection(prefix, async () => {
-    const found = networks ?? (await clusterNetworks(loading, namespace, await openCluster(loading)));
+export const loadNetworks = async (loading: Loading, namespace: string): Promise<readonly Delegate[]> =>
+  plannedNetworks(loading, await readyNetworks(loading), namespace);
+
+/**
+ * The same when the node is ready.
+ *
+ * @param configured see `readyNetworks`
+ */
+export const plannedNetworks = (
+  loading: Loading,
+  configured: readonly Network[] | undefined,
+  namespace: string,
+): Promise<readonly Delegate[]> =>
+  prefixRejection(loading.prefix, async () => {
+    const networks = configured ?? (await clusterNetworks(loading, namespace, await openCluster(loading)));
     return withChain(
-      call,
-      found.map((network) => network.plan(undefined)),
-      log,
+      loading.call,
+      networks.map((network) => network.plan(undefined)),
+      loading.log,
     );
   });
-}
 
 /**
  * What the configuration says itself, when the node is ready.

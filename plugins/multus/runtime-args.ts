@@ -48,6 +48,9 @@ export function podOf(cniArgs: string): Pod {
 /** How messages name the pod. */
 export const podLabel = ({ namespace, name, uid }: Pod): string => `${namespace}/${name}/${uid}`;
 
+/** How messages of a call about the pod begin. */
+export const prefixOf = (pod: Pod): string => `Multus: [${podLabel(pod)}]`;
+
 /** How log lines name it. */
 export const logLabel = ({ namespace, name, uid }: Pod): string => `${namespace}:${name}:${uid || 'unknownUID'}`;
 
