@@ -80,6 +80,7 @@ export function fakeClaims(claims: readonly KubeObject[], slices: readonly KubeO
       ) as unknown as readonly T[];
     },
     create: unasked,
+    replace: unasked,
     patch: unasked,
     delete: unasked,
   };
