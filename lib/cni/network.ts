@@ -30,6 +30,7 @@ export type { Added, RuntimeConf } from './network-call.ts';
 export async function addNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
   refuseName(list.name);
   refuseLongRecord(keyOf(list, runtime));
+  removeCached(runtime.cacheDir, keyOf(list, runtime)); // of an earlier attachment, after which DEL would not find this one
   let added: Added | undefined;
   for (const plugin of list.plugins) {
     added = await withPluginName(plugin, 'add', async () =>

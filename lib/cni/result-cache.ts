@@ -92,7 +92,7 @@ export function editCachedResult(cacheDir: string, key: CacheKey, edit: (result:
   results.write(name, { ...document, result: edit(result) }, { isDurable: false });
 }
 
-/** Deletes an attachment's record, best effort: a stale one does no harm. */
+/** Deletes an attachment's record, best effort: the next ADD tries again. */
 export const removeCached = (cacheDir: string, key: CacheKey): void =>
   removeCacheFile(resultsIn(cacheDir).fileOf(recordName(key)));
 

@@ -43,6 +43,13 @@ export const noNetworkFound = (name: string, namespace: string, cause: string): 
   message: `cannot find a network-attachment-definition (${name}) in namespace (${namespace}): ${bounded(cause, LONGEST_CAUSE)}`,
 });
 
+/** What a pod asks of a network, and none of its plugins says that it can do. */
+export const unheededCapabilities = (network: string, capabilities: readonly string[]): PodEvent => ({
+  type: 'Warning',
+  reason: 'CapabilityNotSupported',
+  message: `no plugin of network ${network} has ${capabilities.map((name) => JSON.stringify(name)).join(', ')}, which the annotation asks for`,
+});
+
 /** client-go combines similar events from the tenth on, and keeps the message of the last: here all of them are kept. */
 const MOST_ALIKE = 10;
 const COMBINED = '(combined from similar events): ';

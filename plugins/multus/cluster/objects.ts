@@ -3,9 +3,13 @@ import type { KubeObject, Resource } from '../../../lib/kube/api.ts';
 
 /** https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#pod-v1-core */
 export interface PodObject extends KubeObject {
-  readonly spec?: { readonly nodeName?: string };
+  readonly spec?: {
+    readonly nodeName?: string;
+    /** claims of the pod (DRA): by name, or with a template from which one is made */
+    readonly resourceClaims?: readonly { readonly name: string; readonly resourceClaimName?: string }[];
+  };
   readonly status?: {
-    /** claims of the pod (DRA): which object a name in its specification became */
+    /** which object was made of a template, by the name in the specification */
     readonly resourceClaimStatuses?: readonly { readonly name: string; readonly resourceClaimName?: string }[];
     /** the claim that the scheduler made for extended resources (DRA) */
     readonly extendedResourceClaimStatus?: {
