@@ -1,5 +1,7 @@
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import { CniError, messageOf } from '../cni/errors.ts';
+import { ExchangeReader, farewell, requestBytes } from './exchange.ts';
+import { NotHttp2 } from './frames.ts';
 import { messageIn, PREFIX_BYTES, prefixed, statusIn } from './framing.ts';
 
 /** https://grpc.io/docs/guides/status-codes/ */
@@ -46,94 +48,82 @@ export interface GrpcCall {
 const LONGEST = 16 * 1024 * 1024;
 
 /**
- * Makes one gRPC call with one answer on a Unix socket: HTTP/2 with length-prefixed messages. HTTP/2 is imported on demand,
- * since most calls of a plugin need none.
+ * Makes one gRPC call with one answer on a Unix socket. HTTP/2 is our own, as much of it as that takes: Node's costs 20 ms
+ * to load, and a plugin is loaded for each call.
  *
  * @throws GrpcError; the reason of the signal
  */
 export async function callGrpc(call: GrpcCall): Promise<Buffer> {
-  const { connect } = await import('node:http2');
-  const net = await import('node:net');
+  const { connect } = await import('node:net');
   call.signal?.throwIfAborted();
-  const session = connect('http://localhost', { createConnection: () => net.connect(call.socket) });
-  try {
-    return await answerOf(session, call);
-  } finally {
-    session.destroy();
-  }
+  return resultOf(call, await exchanged(connect(call.socket), call));
 }
 
-function answerOf(session: ClientHttp2Session, call: GrpcCall): Promise<Buffer> {
+function exchanged(socket: Socket, call: GrpcCall): Promise<ExchangeReader> {
   const { method, request, timeoutMs, longest = LONGEST, signal } = call;
+  const reader = new ExchangeReader(longest + PREFIX_BYTES);
+  const headers = {
+    ':method': 'POST',
+    ':scheme': 'http',
+    ':path': method,
+    ':authority': 'localhost',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  };
   return new Promise((resolve, reject) => {
     const finish = (settle: () => void): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
       settle();
     };
-    const fail = (status: number, why: string, said = ''): void =>
-      finish(() => reject(new GrpcError(call, status, why, said)));
-    const abort = (): void => finish(() => reject(signal?.reason));
+    const giveUp = (error: unknown): void =>
+      finish(() => {
+        socket.destroy();
+        reject(error);
+      });
+    const fail = (status: number, why: string): void => giveUp(new GrpcError(call, status, why));
+    const abort = (): void => giveUp(signal?.reason);
     const timer = setTimeout(() => fail(STATUS.deadlineExceeded, `no answer within ${timeoutMs} ms`), timeoutMs);
     signal?.addEventListener('abort', abort, { once: true });
-    session.on('error', (error) => fail(...faultOf(error)));
-    const stream = session.request({
-      ':method': 'POST',
-      ':path': method,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    });
-    stream.on('error', (error) => fail(...faultOf(error)));
-    const answer = collect(stream, longest, () => fail(STATUS.internal, `the answer is longer than ${longest} bytes`));
-    stream.on('close', () => {
-      const { status, said, httpStatus } = answer.status();
-      if (status === undefined && httpStatus !== undefined && httpStatus !== 200) {
-        fail(STATUS.internal, `what it says is not gRPC: HTTP status ${httpStatus}`);
-      } else if (status === undefined) {
-        fail(STATUS.unavailable, 'the connection broke before the answer was complete');
-      } else if (status !== STATUS.ok) {
-        fail(status, `${said === '' ? 'no reason given' : said} (gRPC status ${status})`, said);
-      } else {
-        const message = messageIn(answer.body());
-        if (typeof message === 'string') {
-          fail(STATUS.internal, message);
-        } else {
-          finish(() => resolve(message));
+    socket.on('error', (error) => fail(STATUS.unavailable, messageOf(error)));
+    socket.on('close', () => fail(STATUS.unavailable, 'the connection broke before the answer was complete'));
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        socket.write(reader.push(chunk));
+        if (reader.isComplete) {
+          socket.write(farewell());
+          socket.destroySoon();
+          finish(() => resolve(reader));
         }
+      } catch (error) {
+        fail(...faultOf(error, longest));
       }
     });
-    stream.end(prefixed(request));
+    socket.write(requestBytes(headers, prefixed(request)));
   });
 }
 
-/** Gathers what comes on a stream. */
-function collect(stream: ClientHttp2Stream, longest: number, onTooLong: () => void) {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  let headers: Readonly<Record<string, unknown>> = {};
-  const keep = (more: Readonly<Record<string, unknown>>): void => {
-    headers = { ...headers, ...more };
-  };
-  stream.on('response', keep); // has the status too when there is nothing else
-  stream.on('trailers', keep);
-  stream.on('data', (chunk: Buffer) => {
-    length += chunk.length;
-    if (length > longest + PREFIX_BYTES) {
-      onTooLong();
-    } else {
-      chunks.push(chunk);
-    }
-  });
-  return { status: () => statusIn(headers), body: () => Buffer.concat(chunks) };
-}
-
-/** What the errors of sockets and of HTTP/2 mean: an error of the socket is the cause of those of its streams. */
-function faultOf(error: unknown): readonly [status: number, why: string] {
-  const { code, cause } = error as NodeJS.ErrnoException;
-  if (cause instanceof Error) {
-    return faultOf(cause);
+function faultOf(error: unknown, longest: number): readonly [status: number, why: string] {
+  if (error instanceof NotHttp2) {
+    return [STATUS.internal, `what it says is not HTTP/2: ${error.message}`];
   }
-  return code === 'ERR_HTTP2_ERROR'
-    ? [STATUS.internal, `what it says is not HTTP/2: ${messageOf(error)}`]
+  return error instanceof RangeError
+    ? [STATUS.internal, `the answer is longer than ${longest} bytes`]
     : [STATUS.unavailable, messageOf(error)];
+}
+
+function resultOf(call: GrpcCall, { headers, body }: ExchangeReader): Buffer {
+  const { status, said, httpStatus } = statusIn(headers);
+  if (status === undefined) {
+    const why = httpStatus === '200' ? 'no status at the end' : `HTTP status ${httpStatus}`;
+    throw new GrpcError(call, STATUS.internal, `what it says is not gRPC: ${why}`);
+  }
+  if (status !== STATUS.ok) {
+    throw new GrpcError(call, status, `${said === '' ? 'no reason given' : said} (gRPC status ${status})`, said);
+  }
+  const message = messageIn(body);
+  if (typeof message === 'string') {
+    throw new GrpcError(call, STATUS.internal, message);
+  }
+  return message;
 }

@@ -30,19 +30,19 @@ export function messageIn(body: Buffer): Buffer | string {
 }
 
 export interface AnswerStatus {
-  /** undefined: the server did not come so far */
+  /** undefined: the server speaks no gRPC */
   readonly status: number | undefined;
   readonly said: string;
-  readonly httpStatus: number | undefined;
+  readonly httpStatus: string;
 }
 
 /** What headers and trailers say together. */
-export function statusIn(headers: Readonly<Record<string, unknown>>): AnswerStatus {
-  const { ':status': httpStatus, 'grpc-status': status, 'grpc-message': said } = headers;
+export function statusIn(headers: Readonly<Record<string, string>>): AnswerStatus {
+  const { ':status': httpStatus = 'none', 'grpc-status': status = '', 'grpc-message': said = '' } = headers;
   return {
-    status: /^\d+$/.test(String(status)) ? Number(status) : undefined,
-    said: decoded(String(said ?? '')),
-    httpStatus: typeof httpStatus === 'number' ? httpStatus : undefined,
+    status: /^\d+$/.test(status) ? Number(status) : undefined,
+    said: decoded(said),
+    httpStatus,
   };
 }
 
