@@ -102,6 +102,9 @@ export const MultusConf = conf({
     'With `namespaceIsolation`: the default-network annotation may name networks of these namespaces and of `multusNamespace` only.',
     true,
   ),
+  statusRdma: flag(
+    'Show in network-status the RDMA device of each network too, and the index of its address among those of RoCE v2.',
+  ),
   prevResult: anyObject('Must be a result; not used.'),
   dns: dns('Not used.'),
   ipam: anyObject('Not used.'),

@@ -1,6 +1,7 @@
 import { messageOf } from '../../../lib/cni/errors.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
 import type { Added } from '../../../lib/cni/network.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
 import type { Attachment } from '../attachments.ts';
 import type { Delegate } from '../delegates.ts';
 import { unheeded } from '../devices/capabilities.ts';
@@ -14,6 +15,7 @@ import { DefinitionMissing } from './definitions.ts';
 import { addedInterface, noNetworkFound, PodEvents, unheededCapabilities } from './events.ts';
 import { networkStatuses, statusText } from './network-status.ts';
 import type { PodObject } from './objects.ts';
+import type { RdmaStatus } from './rdma-status.ts';
 import { reportStatus } from './report.ts';
 
 /** A network that a pod was attached to. */
@@ -111,12 +113,13 @@ export class PodInCluster implements AsyncDisposable {
       const missing = index === 0 ? [] : unheeded(list, capabilitiesOf(requests));
       this.events.record(missing.length === 0 ? undefined : unheededCapabilities(name, missing));
     }
+    const { call, prefix, scope, log } = this.loading;
+    const rdma = call.conf.statusRdma ? await rdmaOfAll(scope, networks) : [];
     const text = statusText(
       networks.flatMap(({ attachment: { name }, added: { result, version }, deviceInfo }, index) =>
-        networkStatuses({ name, isMaster: index === 0, result, version, deviceInfo }),
+        networkStatuses({ name, isMaster: index === 0, result, version, deviceInfo, rdma: rdma[index] }),
       ),
     );
-    const { prefix, scope, log } = this.loading;
     const { name, namespace = '', uid = '' } = this.object.metadata;
     await prefixRejection(prefix, async () => {
       const api = await this.cluster.api();
@@ -141,6 +144,19 @@ export class PodInCluster implements AsyncDisposable {
       this.loading.log.error(messageOf(error));
     }
   }
+}
+
+/** Few want to know. */
+async function rdmaOfAll(scope: Scope, networks: readonly ToldNetwork[]): Promise<readonly (RdmaStatus | undefined)[]> {
+  const { rdmaOf } = await import('./rdma-of.ts');
+  return rdmaOf(
+    scope,
+    networks.map(({ attachment: { runtime, requests }, added: { result } }) => ({
+      ifName: runtime.ifName,
+      result,
+      deviceId: requests.deviceId ?? '',
+    })),
+  );
 }
 
 /** What a pod asks for, by the names of capabilities. */
