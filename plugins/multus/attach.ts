@@ -46,6 +46,7 @@ export async function attach(attaching: Attaching, delegates: readonly Delegate[
     pod,
     cniArgs: call.args,
     supplied: call.conf.runtimeConfig,
+    isAdd: true,
   });
   if (!isFilled(attachments)) {
     throw new CniError('internal', `${prefix}: no delegates`);

@@ -53,6 +53,8 @@ export interface PodFacts {
   readonly pod: Pod;
   readonly cniArgs: string;
   readonly supplied: RuntimeConfigConf | undefined;
+  /** only ADD tells plugins in CNI_ARGS which addresses are asked for */
+  readonly isAdd?: boolean;
 }
 
 /** The attachments of a pod: interfaces are named by position, arguments made for each. */
@@ -71,7 +73,7 @@ export function attachmentsOf(delegates: readonly Wanted[], shared: RuntimeConf,
       runtime: {
         ...shared,
         ifName,
-        args: delegateArgs(pod.pod, pod.cniArgs, requests),
+        args: delegateArgs(pod.pod, pod.cniArgs, pod.isAdd ? requests : {}),
         capabilityArgs: withDeviceInfoFile(capabilities, { name, containerId: shared.containerId, ifName }),
       },
     };

@@ -1,5 +1,5 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson, textIn } from '../../lib/cni/json.ts';
 import { depthFault } from '../../lib/cni/nesting.ts';
 import type { DefaultRoutes } from './default-route.ts';
 import { type Delegate, recallDelegate } from './delegates.ts';
@@ -83,8 +83,17 @@ function parseEntry(entry: Json, cniVersion: string): StoredDelegate {
   return { name: typeof given === 'string' && given !== '' ? given : name, list, requests: requestsOf(entry) };
 }
 
-/** Only the name of the interface matters once the network is attached. */
+/** What the pod had asked for. What has another type than it must have is passed over. */
 function requestsOf(entry: JsonObject): Requests {
-  const ifName = entry['ifnameRequest'];
-  return typeof ifName === 'string' && ifName !== '' ? { ifName } : {};
+  const text = (key: string): string | undefined => textIn(entry, key) || undefined;
+  const ips = entry['ipRequest'];
+  const requests: { readonly [K in keyof Requests]: Requests[K] | undefined } = {
+    ifName: text('ifnameRequest'),
+    mac: text('macRequest'),
+    infinibandGuid: text('infinibandGUIDRequest'),
+    ips: Array.isArray(ips) ? ips.filter((ip: Json) => typeof ip === 'string') : undefined,
+    deviceId: text('deviceID'),
+    resourceName: text('resourceName'),
+  };
+  return Object.fromEntries(Object.entries(requests).filter(([, value]) => value !== undefined));
 }
