@@ -90,7 +90,7 @@ function attachmentOf(
   const delegate = planDelegate(document, '', bytes);
   const requests = { ...(ips.length === 0 ? {} : { ips }), ...(mac === '' ? {} : { mac }) };
   const shared = sharedRuntime(call, common);
-  const facts = { pod: podOf(args), cniArgs: args, supplied: undefined };
+  const facts = { pod: podOf(args), cniArgs: args, supplied: undefined, isAdd: call.verb === 'ADD' };
   // the first of a pod's networks gets no capabilities that the pod asks for: this one is never the first
   const [, attachment] = attachmentsOf(
     [delegate, { ...delegate, requests: { ...requests, ifName: shared.ifName } }],
