@@ -96,15 +96,19 @@ describe('default routes that a pod asks for', () => {
     ['both', [['10.2.0.7', 'fd00:2::7'], undefined], ['10.2.0.7 net1', 'fd00:2::7 net1']],
     ['one of each network', [['10.2.0.7'], ['fd00:3::7']], ['10.2.0.7 net1', 'fd00:3::7 net2']],
     ['none', [[], undefined], []],
-  ] as const)('are all that it has, in the kernel and in the records: %s', async (_, lists, expected) => {
-    const pod = await lab.pod(wanting(...lists));
-    expect(await lab.call('ADD', pod, OWN)).toMatchObject(OK);
-    expect(await defaultsIn(pod)).toEqual(expected);
-    expect(recordedDefaults()).toEqual(expected);
-    expect(await lab.call('CHECK', pod, OWN)).toMatchObject(OK);
-    expect(await lab.call('DEL', pod, OWN)).toMatchObject(OK);
-    expect(await defaultsIn(pod)).toEqual([]);
-  });
+  ] as const)(
+    'are all that it has, in the kernel and in the records: %s',
+    { tags: ['multus/default-route'] },
+    async (_, lists, expected) => {
+      const pod = await lab.pod(wanting(...lists));
+      expect(await lab.call('ADD', pod, OWN)).toMatchObject(OK);
+      expect(await defaultsIn(pod)).toEqual(expected);
+      expect(recordedDefaults()).toEqual(expected);
+      expect(await lab.call('CHECK', pod, OWN)).toMatchObject(OK);
+      expect(await lab.call('DEL', pod, OWN)).toMatchObject(OK);
+      expect(await defaultsIn(pod)).toEqual([]);
+    },
+  );
 
   it('are those of the first network where it asks for none', async () => {
     const pod = await lab.pod(wanting(undefined));

@@ -254,6 +254,34 @@ export const DIFFERENCES = [
     reason: 'both pass',
     shownBy: 'conformance',
   },
+  {
+    id: 'default-route',
+    ours: 'a pod has the gateways of `default-route` and no other default, of either family, in the kernel and in the records; one that cannot be reached fails the ADD',
+    go: 'the former default stays, since 4.2.2, and the gateway is left out',
+    reason: 'who asks for a default gets it',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'status-gateway',
+    ours: 'a default route without a gateway has none in network-status',
+    go: '`<nil>`',
+    reason: 'it is no address',
+    shownBy: 'unit',
+  },
+  {
+    id: 'status-patch',
+    ours: 'network-status is written with one patch for the pod of that UID (without the right to patch: read and replaced); a pod that is gone is no failure',
+    go: 'read twice, then replaced: also in another pod of that name; a pod that is gone fails the ADD',
+    reason: 'one request instead of three, and never a word about another pod',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'events',
+    ours: 'events are sent together and waited for, up to 3 s; where there are more than ten of a kind, the last tells of all others',
+    go: 'the last may get lost; from the tenth on only the last message stays',
+    reason: 'every interface is told of',
+    shownBy: 'unit',
+  },
 ] as const satisfies readonly Difference[];
 
 declare module 'vitest' {

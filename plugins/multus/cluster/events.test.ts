@@ -109,7 +109,7 @@ describe('events of a pod', () => {
     expect(sent).toHaveLength(3);
   });
 
-  it('are ten at most of a kind: the last one tells of all the others', async () => {
+  it('are ten at most of a kind: the last one tells of all the others', { tags: ['multus/events'] }, async () => {
     const { sent, api } = server();
     const events = recorder();
     events.record(noNetworkFound('lan', 'demo', 'gone'));
