@@ -30,6 +30,8 @@ export interface Calling {
   readonly uid?: string;
   /** CNI_NETNS instead of the pod's */
   readonly netns?: string;
+  /** a folder that stands for /sys */
+  readonly sysfs?: string;
 }
 
 interface PodObject {
@@ -89,7 +91,7 @@ export class MultusLab implements AsyncDisposable {
   }
 
   call(verb: string, pod: ClusterPod, conf: Configured, calling: Calling = {}): Promise<Outcome> {
-    const { more = {}, side = OURS, env = {}, uid = pod.uid, netns = pod.netns.path } = calling;
+    const { more = {}, side = OURS, env = {}, uid = pod.uid, netns = pod.netns.path, sysfs } = calling;
     const own = { cniDir: this.cniDir, binDir: side.bin, kubeconfig: this.kubeconfig };
     return this.lab.call(
       {
@@ -102,6 +104,7 @@ export class MultusLab implements AsyncDisposable {
         args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${pod.namespace};K8S_POD_NAME=${pod.name};K8S_POD_INFRA_CONTAINER_ID=${pod.containerId};K8S_POD_UID=${uid}`,
         path: [join(this.lab.dir, 'fake'), ...side.path],
         env,
+        ...(sysfs === undefined ? {} : { sysfs }),
       },
       side,
     );

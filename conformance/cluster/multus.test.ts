@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../lab/eventually.ts';
 import { mustRun, type Outcome } from '../lab/execute.ts';
-import { fake } from '../lab/fakes.ts';
+import { answer, fake, RECORD, recorded } from '../lab/fakes.ts';
 import { PARENT } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
 import { GO, isOldest, OURS, VERSIONS } from '../lab/programs.ts';
@@ -140,6 +140,18 @@ describe('networks by annotation', () => {
       'Warning CapabilityNotSupported no plugin of network default/wan has "ips", "mac", which the annotation asks for',
     );
     await deleted(pod);
+  });
+
+  it('get at DEL what they got at ADD', { tags: 'multus/del-capabilities' }, async () => {
+    const asked = { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }], mac: '02:00:00:00:00:09' };
+    const capabilities = { portMappings: true, mac: true };
+    fake(lab.lab, 'mapping', `${RECORD}\n${answer({ cniVersion: '1.1.0', interfaces: [] })}`);
+    await lab.define('mapping', { cniVersion: '1.1.0', type: 'mapping', capabilities });
+    const pod = await lab.pod(networks([{ name: 'mapping', ...asked }]));
+    await added(pod);
+    await deleted(pod);
+    const offered = recorded(lab.lab).map((call) => /"runtimeConfig":(\{.*\}),"type"/.exec(call)?.[1] ?? '{}');
+    expect(offered.map((text) => JSON.parse(text))).toEqual([asked, asked]);
   });
 
   it('keep to the namespaces that are allowed', { tags: 'multus/default-isolation' }, async () => {

@@ -103,7 +103,7 @@ export const MultusConf = conf({
     true,
   ),
   statusRdma: flag(
-    'Show in the network-status of a pod which RDMA device an attachment has, and the index of its address (RoCE v2).',
+    'Show in network-status the RDMA device of each network too, and the index of its address among those of RoCE v2.',
   ),
   prevResult: anyObject('Must be a result; not used.'),
   dns: dns('Not used.'),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { KubeApi } from '../../../lib/kube/api.ts';
+import { ApiError, type KubeApi } from '../../../lib/kube/api.ts';
 import { addedInterface, noNetworkFound, PodEvents } from './events.ts';
 
 const POD = { namespace: 'demo', name: 'web', uid: 'u1', resourceVersion: '7' };
@@ -109,7 +109,7 @@ describe('events of a pod', () => {
     expect(sent).toHaveLength(3);
   });
 
-  it('are ten at most of a kind: the last one tells of all the others', async () => {
+  it('are ten at most of a kind: the last one tells of all the others', { tags: ['multus/events'] }, async () => {
     const { sent, api } = server();
     const events = recorder();
     events.record(noNetworkFound('lan', 'demo', 'gone'));
@@ -141,6 +141,31 @@ describe('events of a pod', () => {
     expect(lines).toEqual([
       'cannot tell pod "web" of "Add eth0 [] from demo/lan": cannot create events "web.1" in "demo": forbidden',
     ]);
+  });
+
+  it('are sent again when nobody knows what became of them, and not twice', async () => {
+    const lines: string[] = [];
+    const lost = new ApiError('lost', { isOutcomeUnknown: true });
+    const there = new ApiError('there', { status: 409, reason: 'AlreadyExists' });
+    for (const outcomes of [[lost], [lost, lost], [lost, there], [there]]) {
+      const events = recorder(lines);
+      events.record(added('eth0'));
+      const errors: Error[] = [...outcomes];
+      const { paths, api } = server(async () => {
+        const error = errors.shift();
+        if (error !== undefined) {
+          throw error;
+        }
+      });
+      await events.flush(api);
+      expect(paths).toHaveLength(outcomes.filter((error) => error === lost).length + 1);
+    }
+    expect(lines).toEqual([]);
+    const events = recorder(lines);
+    events.record(added('eth0'));
+    const { paths, api } = server(() => Promise.reject(lost));
+    await events.flush(api);
+    expect([paths.length, lines]).toEqual([3, ['cannot tell pod "web" of "Add eth0 [] from demo/lan": lost']]);
   });
 
   it('hold up no call when the server does not answer', async () => {

@@ -1,7 +1,7 @@
 import { bounded, messageOf } from '../../../lib/cni/errors.ts';
 import type { Result } from '../../../lib/cni/result.ts';
-import type { KubeApi, KubeObject } from '../../../lib/kube/api.ts';
-import { clockOf } from '../../../lib/sys/clock.ts';
+import { ApiError, type KubeApi, type KubeObject } from '../../../lib/kube/api.ts';
+import { type Clock, clockOf } from '../../../lib/sys/clock.ts';
 import { EVENTS } from './objects.ts';
 
 /** What `kubectl describe pod` shows: users and tests read reason and message. */
@@ -57,6 +57,10 @@ const COMBINED = '(combined from similar events): ';
 /** With the result of the call ready, nobody waits longer for events than this. */
 const DEADLINE_MS = 3_000;
 
+const ATTEMPTS = 3;
+const PAUSE_MS = 50;
+const CONFLICT = 409;
+
 interface Options {
   /** What cannot be told is logged: no call fails for it. */
   readonly log: (line: string) => void;
@@ -91,9 +95,10 @@ export class PodEvents {
     const failed = (event: StoredEvent, why: string): void =>
       log(`cannot tell pod "${this.pod.name}" of "${event.message}": ${why}`);
     const isOver = new AbortController();
+    const clock = clockOf(isOver.signal);
     const sent = [...sending].map(async (event) => {
       try {
-        await api.create({ resource: EVENTS, namespace: this.pod.namespace }, event);
+        await send(api, this.pod.namespace, event, clock);
       } catch (error) {
         if (!isOver.signal.aborted) {
           failed(event, messageOf(error));
@@ -101,10 +106,34 @@ export class PodEvents {
       }
       sending.delete(event);
     });
-    await Promise.race([Promise.all(sent), clockOf(isOver.signal).sleep(deadlineMs)]);
+    await Promise.race([Promise.all(sent), clock.sleep(deadlineMs)]);
     isOver.abort();
     for (const event of sending) {
       failed(event, `the server has not answered within ${deadlineMs / 1000} s`);
+    }
+  }
+}
+
+/** Tries again what may have got lost: the name tells the server whether it has the event already. */
+async function send(
+  api: Pick<KubeApi, 'create'>,
+  namespace: string,
+  event: StoredEvent,
+  { sleep }: Clock,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await api.create({ resource: EVENTS, namespace }, event);
+      return;
+    } catch (error) {
+      const { reason, isOutcomeUnknown = false, status } = error instanceof ApiError ? error : {};
+      if (reason === 'AlreadyExists') {
+        return;
+      }
+      if (attempt === ATTEMPTS || !(isOutcomeUnknown || status === CONFLICT)) {
+        throw error;
+      }
+      await sleep(PAUSE_MS);
     }
   }
 }

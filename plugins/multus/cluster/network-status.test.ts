@@ -151,7 +151,9 @@ describe('the statuses of a network', () => {
     expect(isDefault(0)).toEqual([undefined, undefined]); // nor is it in the pod
   });
 
-  it('has the gateways of default routes, and none for a route without one', () => {
+  it('has the gateways of default routes, and none for a route without one', {
+    tags: ['multus/status-gateway'],
+  }, () => {
     const routes = [
       { dst: '0.0.0.0/0' },
       { dst: '::/0', gw: 'fd00::1' },

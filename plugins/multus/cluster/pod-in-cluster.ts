@@ -1,8 +1,7 @@
 import { messageOf } from '../../../lib/cni/errors.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
 import type { Added } from '../../../lib/cni/network.ts';
-import { cidrOf, type Result } from '../../../lib/cni/result.ts';
-import { findPciDevice, isPciAddress } from '../../../lib/sys/bus-device.ts';
+import type { Scope } from '../../../lib/cni/scope.ts';
 import type { Attachment } from '../attachments.ts';
 import type { Delegate } from '../delegates.ts';
 import { unheeded } from '../devices/capabilities.ts';
@@ -16,7 +15,7 @@ import { DefinitionMissing } from './definitions.ts';
 import { addedInterface, noNetworkFound, PodEvents, unheededCapabilities } from './events.ts';
 import { networkStatuses, statusText } from './network-status.ts';
 import type { PodObject } from './objects.ts';
-import { rdmaStatusOf } from './rdma-status.ts';
+import type { RdmaStatus } from './rdma-status.ts';
 import { reportStatus } from './report.ts';
 
 /** A network that a pod was attached to. */
@@ -114,14 +113,13 @@ export class PodInCluster implements AsyncDisposable {
       const missing = index === 0 ? [] : unheeded(list, capabilitiesOf(requests));
       this.events.record(missing.length === 0 ? undefined : unheededCapabilities(name, missing));
     }
+    const { call, prefix, scope, log } = this.loading;
+    const rdma = call.conf.statusRdma ? await rdmaOfAll(scope, networks) : [];
     const text = statusText(
-      networks.flatMap(({ attachment, added: { result, version }, deviceInfo }, index) => {
-        const { name } = attachment;
-        const rdma = this.rdmaOf(attachment, result);
-        return networkStatuses({ name, isMaster: index === 0, result, version, deviceInfo, rdma });
-      }),
+      networks.flatMap(({ attachment: { name }, added: { result, version }, deviceInfo }, index) =>
+        networkStatuses({ name, isMaster: index === 0, result, version, deviceInfo, rdma: rdma[index] }),
+      ),
     );
-    const { prefix, scope, log } = this.loading;
     const { name, namespace = '', uid = '' } = this.object.metadata;
     await prefixRejection(prefix, async () => {
       const api = await this.cluster.api();
@@ -138,16 +136,6 @@ export class PodInCluster implements AsyncDisposable {
     });
   }
 
-  private rdmaOf({ requests: { deviceId = '' }, runtime: { ifName } }: Attachment, { ips }: Result) {
-    const { call, scope } = this.loading;
-    const { sysfs } = scope.node;
-    if (!call.conf.statusRdma) {
-      return undefined;
-    }
-    const device = isPciAddress(deviceId) ? findPciDevice(deviceId, 'device', sysfs) : undefined;
-    return rdmaStatusOf({ ifName, ips: ips.map((ip) => cidrOf(ip).ip), device, sysfs });
-  }
-
   /** Events of an ADD that failed. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
@@ -156,6 +144,19 @@ export class PodInCluster implements AsyncDisposable {
       this.loading.log.error(messageOf(error));
     }
   }
+}
+
+/** Few want to know. */
+async function rdmaOfAll(scope: Scope, networks: readonly ToldNetwork[]): Promise<readonly (RdmaStatus | undefined)[]> {
+  const { rdmaOf } = await import('./rdma-of.ts');
+  return rdmaOf(
+    scope,
+    networks.map(({ attachment: { runtime, requests }, added: { result } }) => ({
+      ifName: runtime.ifName,
+      result,
+      deviceId: requests.deviceId ?? '',
+    })),
+  );
 }
 
 /** What a pod asks for, by the names of capabilities. */

@@ -1,9 +1,12 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EMPTY_RESULT } from '../../../lib/cni/result.ts';
+import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { type Ip, parseIp } from '../../../lib/net/ip.ts';
 import { findPciDevice } from '../../../lib/sys/bus-device.ts';
 import { type Temporary, temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
+import { type RdmaAttachment, rdmaOf } from './rdma-of.ts';
 import { type RdmaQuestion, rdmaStatusOf } from './rdma-status.ts';
 
 const VF = '0000:65:02.3';
@@ -81,5 +84,54 @@ describe('the RDMA device of an attachment', () => {
   it('is none where there is no RDMA', () => {
     expect(ask()).toBeUndefined();
     expect(ask(ownDevice())).toBeUndefined();
+  });
+});
+
+describe('the RDMA devices of attachments', () => {
+  const attachment = (more: Partial<RdmaAttachment> = {}): RdmaAttachment => ({
+    ifName: 'net1',
+    result: { ...EMPTY_RESULT, ips: [{ address: '192.0.2.5/24' }] },
+    deviceId: VF,
+    ...more,
+  });
+  const waits: number[] = [];
+  const scopeOf = (onSleep: () => void = () => undefined) =>
+    fakeScope({
+      node: { sysfs: sysfs.path },
+      sleep: (ms) => {
+        waits.push(ms);
+        onSleep();
+      },
+    });
+  beforeEach(() => {
+    waits.length = 0;
+    mkdirSync(join(sysfs.path, PCI_FOLDER, 'infiniband/mlx5_9'), { recursive: true });
+  });
+
+  it('are waited for until their addresses are in the table, but not for long', async () => {
+    put('class/infiniband/mlx5_9/ports/1/link_layer', 'Ethernet');
+    expect(await rdmaOf(scopeOf(), [attachment()])).toEqual([{ device: 'mlx5_9' }]);
+    expect(waits.reduce((sum, ms) => sum + ms, 0)).toBe(200);
+    waits.length = 0;
+    const late = scopeOf(() => gid('mlx5_9', 3, FIVE, 'RoCE v2', 'net1'));
+    expect(await rdmaOf(late, [attachment(), attachment({ deviceId: '', ifName: 'net2' })])).toEqual([
+      { device: 'mlx5_9', port: 1, 'gid-index': 3 },
+      undefined,
+    ]);
+    expect(waits).toEqual([5]);
+  });
+
+  it('are not waited for where no address will come: of InfiniBand, without addresses', async () => {
+    put('class/infiniband/mlx5_9/ports/1/link_layer', 'InfiniBand');
+    expect(await rdmaOf(scopeOf(), [attachment()])).toEqual([{ device: 'mlx5_9' }]);
+    put('class/infiniband/mlx5_9/ports/1/link_layer', 'Ethernet');
+    expect(await rdmaOf(scopeOf(), [attachment({ result: EMPTY_RESULT })])).toEqual([{ device: 'mlx5_9' }]);
+    expect(waits).toEqual([]);
+  });
+
+  it('are found by what the result tells, too; a name of no bus is none', async () => {
+    const result = { ...EMPTY_RESULT, interfaces: [{ name: 'net1', pciID: VF }] };
+    const asked = [attachment({ deviceId: '', result }), attachment({ deviceId: 'not/a device' })];
+    expect(await rdmaOf(scopeOf(), asked)).toEqual([{ device: 'mlx5_9' }, undefined]);
   });
 });

@@ -101,7 +101,7 @@ describe.each(['patches', 'replaces'])('a role that %s', (how) => {
     expect(pod.status).toMatchObject(status);
   });
 
-  it('writes nothing into another pod of that name', async () => {
+  it('writes nothing into another pod of that name', { tags: ['multus/status-patch'] }, async () => {
     const name = `another-${how}`;
     const uid = await createPod(cluster, { name });
     await deletePod(cluster, { name });

@@ -65,9 +65,18 @@ async function patched(api: KubeApi, pod: ReportedPod, text: string): Promise<vo
     await api.patch(statusPath(pod), { type: 'merge', body: { metadata } });
   } catch (error) {
     if (error instanceof ApiError && error.status === INVALID) {
-      refuseAnother(pod, await api.get<PodObject>(objectPath(pod))); // a UID cannot be changed
+      refuseAnother(pod, await foundInstead(api, pod, error)); // a UID cannot be changed
     }
     throw error;
+  }
+}
+
+/** @throws `refused` when nobody knows, but ApiError when there is none */
+async function foundInstead(api: KubeApi, pod: ReportedPod, refused: ApiError): Promise<PodObject> {
+  try {
+    return await api.get<PodObject>(objectPath(pod));
+  } catch (error) {
+    throw error instanceof ApiError && error.status === NOT_FOUND ? error : refused;
   }
 }
 
