@@ -3,7 +3,7 @@ import { confsOfType, pluginConfsIn } from '../../lib/cli/confs.ts';
 import type { Examined, Finding } from '../../lib/cni/findings.ts';
 import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
-import { binDirOf } from './config.ts';
+import { binDirOf } from './places.ts';
 
 /** The plugins that delegates need, and what every ADD waits for. */
 export async function examine(_: Scope, { confs }: Examined): Promise<readonly Finding[]> {
