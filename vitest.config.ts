@@ -62,18 +62,9 @@ export default defineConfig({
         test: {
           name: 'kubernetes',
           include: ['conformance/kubernetes/*.test.ts'],
-          fileParallelism: false,
+          maxWorkers: 2, // clusters of their own, and half of the time is waiting for kubelets
           testTimeout: 300_000,
           hookTimeout: 1_800_000, // run alone, the first one may build the cluster's programs
-        },
-      },
-      {
-        test: {
-          name: 'annotations', // no tier yet: multus must read them first
-          include: ['conformance/kubernetes/annotations/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 1_800_000,
         },
       },
     ],

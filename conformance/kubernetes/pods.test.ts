@@ -45,23 +45,6 @@ it('pods of two nodes share pools, and reach each other over each network', asyn
   });
 });
 
-it('20 pods up and down: each has addresses of its own', async () => {
-  await leavesNothing(kubernetes, async () => {
-    const names = Array.from({ length: 20 }, (_, index) => `pod-${index}`);
-    await runPods(
-      kubernetes,
-      names.map((name) => ({ name })),
-    );
-    const pods = await Promise.all(names.map((name) => running(kubernetes, name)));
-    for (const ifName of INTERFACES) {
-      const addresses = await Promise.all(pods.map((pod) => addressOn(pod, ifName)));
-      expect(new Set(addresses).size).toBe(20);
-    }
-    expect(await taken(kubernetes)).toHaveLength(60);
-    await removePods(kubernetes);
-  });
-});
-
 it('deleted by force, and made anew at once under the same names', async () => {
   await leavesNothing(kubernetes, async () => {
     const wanted = ['a', 'b', 'c', 'd'].map((name, index) => ({ name, node: index % 2 === 0 ? 'n1' : 'n2' }));
