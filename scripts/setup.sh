@@ -151,7 +151,8 @@ are_servers_there() {
 # What a cluster of conformance/kubernetes is made of: the API server and etcd, kubelet and the rest, the runtime.
 install_kubernetes() {
   find_go >/dev/null || ! node conformance/kubernetes/install.ts >/dev/null 2>&1 || return 0
-  say 'building kubelet and the rest of Kubernetes if missing (5 to 15 minutes)'
+  compgen -G "${BRAID_CLUSTER-.cache/cluster}/kubernetes-*/kubelet" >/dev/null ||
+    say 'building kubelet and the rest of Kubernetes (5 to 15 minutes)'
   with_go node conformance/kubernetes/install.ts || die 'cannot build Kubernetes: see above'
 }
 

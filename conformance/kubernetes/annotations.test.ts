@@ -1,10 +1,22 @@
 /** Pods that ask for networks by annotation, on two nodes; confs as they are published. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { until } from '../containerd/poll.ts';
 import { leavesNothing } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { applyNetwork, installMultus } from './multus.ts';
-import { whereabouts } from './networks.ts';
-import { addressOn, eventsOf, NETWORKS, networkStatusOf, reach, removePods, running, runPods } from './pods.ts';
+import { macvlan, whereabouts } from './networks.ts';
+import {
+  addressOn,
+  createPods,
+  eventsOf,
+  NETWORKS,
+  networkStatusOf,
+  reach,
+  removePods,
+  running,
+  runPods,
+  untilReady,
+} from './pods.ts';
 import { taken } from './pools.ts';
 import { DEVICES, RAILS } from './wires.ts';
 
@@ -89,6 +101,21 @@ describe('macvlan with pools of the cluster, on two nodes', () => {
       await reach(b, a, 'net2');
       await removePods(kubernetes);
     });
+  });
+});
+
+it('a network that comes after its pod: the pod says what it lacks, and starts when it is there', async () => {
+  await leavesNothing(kubernetes, async () => {
+    await createPods(kubernetes, [{ name: 'early', node: 'n1', annotations: { [NETWORKS]: 'net-0, late' } }]);
+    await until('the event', async () => {
+      const events = await eventsOf(kubernetes, 'early');
+      return events.find((line) => /^NoNetworkFound: .*\(late\) in namespace \(default\)/.test(line));
+    });
+    expect(await taken(kubernetes)).toEqual([]);
+    await applyNetwork(kubernetes, 'late', { cniVersion: '0.3.1', ...macvlan('rail1', '10.9.0.0/24') });
+    const [pod] = await untilReady(kubernetes, ['early']);
+    expect(pod && networkStatusOf(pod)[2]).toMatchObject({ name: 'default/late', interface: 'net2' });
+    await removePods(kubernetes);
   });
 });
 

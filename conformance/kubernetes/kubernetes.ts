@@ -132,9 +132,8 @@ export class Kubernetes implements AsyncDisposable {
   /** A namespace has an account for its pods only when a controller has made it. */
   async untilAccount(namespace: string): Promise<void> {
     const path = `/api/v1/namespaces/${namespace}/serviceaccounts/default`;
-    await until(`the account of ${namespace}`, async () =>
-      (await this.cluster.send(path)).status === 200 ? true : undefined,
-    );
+    const look = async () => ((await this.cluster.send(path)).status === 200 ? true : undefined);
+    await until(`the account of ${namespace}`, look, READY_MS);
   }
 
   node(name: string): Node {
