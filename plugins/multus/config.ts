@@ -102,6 +102,9 @@ export const MultusConf = conf({
     'With `namespaceIsolation`: the default-network annotation may name networks of these namespaces and of `multusNamespace` only.',
     true,
   ),
+  statusRdma: flag(
+    'Show in the network-status of a pod which RDMA device an attachment has, and the index of its address (RoCE v2).',
+  ),
   prevResult: anyObject('Must be a result; not used.'),
   dns: dns('Not used.'),
   ipam: anyObject('Not used.'),

@@ -254,6 +254,48 @@ export const DIFFERENCES = [
     reason: 'both pass',
     shownBy: 'conformance',
   },
+  {
+    id: 'capability-warning',
+    ours: 'what an annotation asks for, and no plugin of the network heeds, is told as a warning event',
+    go: 'silently unused',
+    reason: 'users look for it for hours',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'default-isolation',
+    ours: '`namespaceIsolation` holds for the default-network annotation too; `isolateDefaultNetwork: false` switches that off',
+    go: 'a pod may name a network of any namespace',
+    reason: 'a hole in the wall',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'static-pod',
+    ours: 'a static pod waits up to 10 s for its object, and is tried again then',
+    go: 'gets an empty result, and no network',
+    reason: 'the kubelet may be faster than the API server',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'no-pod',
+    ours: 'without K8S_POD_NAME in CNI_ARGS a pod gets the networks of the configuration',
+    go: 'fails',
+    reason: '`cnitool` is of use on any node',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'default-route',
+    ours: '`default-route` removes the default routes of the other networks, of both families, and adds its own; the records say so',
+    go: 'since 4.2.2 the old route stays, and the new one is not added',
+    reason: 'that is what it says',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'patience',
+    ours: 'a slow or busy API server is waited for, 15 s',
+    go: 'two tries of 250 ms',
+    reason: 'links are long, and servers busy',
+    shownBy: 'cluster',
+  },
 ] as const satisfies readonly Difference[];
 
 declare module 'vitest' {

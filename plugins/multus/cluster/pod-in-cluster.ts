@@ -1,6 +1,8 @@
 import { messageOf } from '../../../lib/cni/errors.ts';
 import type { JsonObject } from '../../../lib/cni/json.ts';
 import type { Added } from '../../../lib/cni/network.ts';
+import { cidrOf, type Result } from '../../../lib/cni/result.ts';
+import { findPciDevice, isPciAddress } from '../../../lib/sys/bus-device.ts';
 import type { Attachment } from '../attachments.ts';
 import type { Delegate } from '../delegates.ts';
 import { unheeded } from '../devices/capabilities.ts';
@@ -14,6 +16,7 @@ import { DefinitionMissing } from './definitions.ts';
 import { addedInterface, noNetworkFound, PodEvents, unheededCapabilities } from './events.ts';
 import { networkStatuses, statusText } from './network-status.ts';
 import type { PodObject } from './objects.ts';
+import { rdmaStatusOf } from './rdma-status.ts';
 import { reportStatus } from './report.ts';
 
 /** A network that a pod was attached to. */
@@ -112,9 +115,11 @@ export class PodInCluster implements AsyncDisposable {
       this.events.record(missing.length === 0 ? undefined : unheededCapabilities(name, missing));
     }
     const text = statusText(
-      networks.flatMap(({ attachment: { name }, added: { result, version }, deviceInfo }, index) =>
-        networkStatuses({ name, isMaster: index === 0, result, version, deviceInfo }),
-      ),
+      networks.flatMap(({ attachment, added: { result, version }, deviceInfo }, index) => {
+        const { name } = attachment;
+        const rdma = this.rdmaOf(attachment, result);
+        return networkStatuses({ name, isMaster: index === 0, result, version, deviceInfo, rdma });
+      }),
     );
     const { prefix, scope, log } = this.loading;
     const { name, namespace = '', uid = '' } = this.object.metadata;
@@ -131,6 +136,16 @@ export class PodInCluster implements AsyncDisposable {
         log.error(`warning: pod "${namespace}/${name}" is not in the cluster any more: its networks are shown nowhere`);
       }
     });
+  }
+
+  private rdmaOf({ requests: { deviceId = '' }, runtime: { ifName } }: Attachment, { ips }: Result) {
+    const { call, scope } = this.loading;
+    const { sysfs } = scope.node;
+    if (!call.conf.statusRdma) {
+      return undefined;
+    }
+    const device = isPciAddress(deviceId) ? findPciDevice(deviceId, 'device', sysfs) : undefined;
+    return rdmaStatusOf({ ifName, ips: ips.map((ip) => cidrOf(ip).ip), device, sysfs });
   }
 
   /** Events of an ADD that failed. */
