@@ -7,7 +7,7 @@ import { filesIn } from '../lab/state.ts';
 import type { Cluster } from './cluster.ts';
 import { createPod, deletePod } from './objects.ts';
 import { expectSuccess } from './request.ts';
-import { openTunnel } from './tunnel.ts';
+import { openTunnel, type Tunnel } from './tunnel.ts';
 
 export const STATUS_KEY = 'k8s.v1.cni.cncf.io/network-status';
 export const NETWORKS_KEY = 'k8s.v1.cni.cncf.io/networks';
@@ -56,11 +56,11 @@ export class MultusLab implements AsyncDisposable {
   readonly lab: Lab;
   readonly cluster: Cluster;
   readonly cniDir: string;
-  private readonly tunnel: AsyncDisposable;
+  readonly tunnel: Tunnel;
   private readonly kubeconfig: string;
   private pods = 0;
 
-  private constructor(lab: Lab, cluster: Cluster, tunnel: AsyncDisposable, kubeconfig: string) {
+  private constructor(lab: Lab, cluster: Cluster, tunnel: Tunnel, kubeconfig: string) {
     this.lab = lab;
     this.cluster = cluster;
     this.tunnel = tunnel;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ExchangeReader, requestBytes } from './exchange.ts';
-import { FLAG, FRAME, FrameReader, frame } from './frames.ts';
+import { seeded } from '../sys/testing/seeded.ts';
+import { Ended, ExchangeReader, requestBytes } from './exchange.ts';
+import { FLAG, FRAME, FrameReader, frame, NotHttp2 } from './frames.ts';
 import { encodeHeaders } from './hpack.ts';
 
 const SETTINGS = frame(FRAME.settings, 0, 0);
@@ -121,6 +122,24 @@ describe('ExchangeReader', () => {
   it('fails when the server does not begin with settings', () => {
     expect(() => read(frame(FRAME.ping, 0, 0, Buffer.alloc(8)))).toThrow('no settings at the beginning');
     expect(() => read(Buffer.from('HTTP/1.1 400 Bad Request'))).toThrow('a frame of 4740180 bytes');
+  });
+});
+
+describe('an answer that is damaged', () => {
+  const { seed, below } = seeded();
+  it(`is read or refused, never anything else (seed ${seed})`, () => {
+    for (let round = 0; round < 5000; round++) {
+      const damaged = Buffer.from(ANSWER);
+      for (let left = 1 + below(4); left > 0; left--) {
+        damaged[below(damaged.length)] = below(256);
+      }
+      const cut = damaged.subarray(0, 1 + below(damaged.length));
+      try {
+        read(cut, 1 + below(cut.length));
+      } catch (error) {
+        expect(error).toBeOneOf([expect.any(NotHttp2), expect.any(Ended)]);
+      }
+    }
   });
 });
 

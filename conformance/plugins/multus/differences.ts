@@ -255,6 +255,41 @@ export const DIFFERENCES = [
     shownBy: 'conformance',
   },
   {
+    id: 'capability-warning',
+    ours: 'what an annotation asks for, and no plugin of the network heeds, is told as a warning event',
+    go: 'silently unused',
+    reason: 'users look for it for hours',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'default-isolation',
+    ours: '`namespaceIsolation` holds for the default-network annotation too; `isolateDefaultNetwork: false` switches that off',
+    go: 'a pod may name a network of any namespace',
+    reason: 'a hole in the wall',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'static-pod',
+    ours: 'a static pod waits up to 10 s for its object, and is tried again then',
+    go: 'gets an empty result, and no network',
+    reason: 'the kubelet may be faster than the API server',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'no-pod',
+    ours: 'without K8S_POD_NAME in CNI_ARGS a pod gets the networks of the configuration',
+    go: 'fails',
+    reason: '`cnitool` is of use on any node',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'patience',
+    ours: 'a slow or busy API server is waited for, 15 s',
+    go: 'two tries of 250 ms',
+    reason: 'links are long, and servers busy',
+    shownBy: 'cluster',
+  },
+  {
     id: 'default-route',
     ours: 'a pod has the gateways of `default-route` and no other default, of either family, in the kernel and in the records; one that cannot be reached fails the ADD',
     go: 'the former default stays, since 4.2.2, and the gateway is left out',
@@ -281,6 +316,13 @@ export const DIFFERENCES = [
     go: 'the last may get lost; from the tenth on only the last message stays',
     reason: 'every interface is told of',
     shownBy: 'unit',
+  },
+  {
+    id: 'del-capabilities',
+    ours: 'DEL offers plugins all that ADD has offered',
+    go: 'not `portMappings` and `bandwidth` of an annotation',
+    reason: 'a plugin that opens ports closes them',
+    shownBy: 'cluster',
   },
 ] as const satisfies readonly Difference[];
 

@@ -96,6 +96,24 @@ describe('assignDevices', () => {
     expect(await assign({ root: node.root, runtimeUid: '' }, ['v.com/x'])).toEqual(['of the mirror']);
   });
 
+  it.each([
+    ['one of 1.36', { get: refusing(2, 'pod web in namespace demo not found') }],
+    ['an old one', { list: answering(podAnswer({ namespace: 'demo', name: 'other' }, [['v.com/x', 'b']])) }],
+  ])('reads the record where the kubelet, %s, has just started and knows no pod yet', async (_, kubelet) => {
+    using node = nodeFolder();
+    await using _kubelet = await serveKubelet(kubelet, node.socket);
+    expect(await assign({ root: node.root }, ['v.com/x'])).toEqual([undefined]); // none has ever got a device
+    node.record([['u1', 'v.com/x', 'a']]);
+    expect(await assign({ root: node.root }, ['v.com/x', 'v.com/x'])).toEqual(['a', undefined]);
+  });
+
+  it('takes the word of a kubelet that knows the pod', async () => {
+    using node = nodeFolder();
+    node.record([['u1', 'v.com/x', 'a']]);
+    await using _kubelet = await serveKubelet({ get: answering(podAnswer(WEB, [])) }, node.socket);
+    expect(await assign({ root: node.root }, ['v.com/x'])).toEqual([undefined]);
+  });
+
   it('refuses where neither the kubelet nor its record tells', async () => {
     using node = nodeFolder();
     await expect(assign({ root: node.root }, ['v.com/x'])).rejects.toThrow(

@@ -51,16 +51,23 @@ export async function assignDevices(
   return giveOut(all, wanted);
 }
 
+/**
+ * What the kubelet says, or its record: where it has no socket, and where it does not know the pod, as in the second after
+ * its start, when it knows none yet. What it has given to a pod is in its record before the pod gets a network.
+ */
 async function kubeletDevices(
   asking: Asking,
   { pod, runtimeUid, root = '/' }: Pick<DeviceSources, 'pod' | 'runtimeUid' | 'root'>,
 ): Promise<Allocation> {
   const { name, namespace = '', uid = '' } = pod.metadata;
-  const socket = join(root, SOCKET);
+  const [socket, checkpoint] = [join(root, SOCKET), join(root, CHECKPOINT)];
   try {
-    return existsSync(socket)
-      ? await podResources(asking, socket, { name, namespace })
-      : checkpointDevices(join(root, CHECKPOINT), runtimeUid || uid);
+    const hasSocket = existsSync(socket);
+    const known = hasSocket ? await podResources(asking, socket, { name, namespace }) : undefined;
+    if (known !== undefined || (hasSocket && !existsSync(checkpoint))) {
+      return known ?? new Map();
+    }
+    return checkpointDevices(checkpoint, runtimeUid || uid);
   } catch (error) {
     // the words by which the Go plugin says it
     throw error instanceof CniError ? withPrefix('failed to get a ResourceClient instance', error) : error;

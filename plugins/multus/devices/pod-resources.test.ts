@@ -23,8 +23,13 @@ const LIST = '/v1.PodResourcesLister/List';
 
 const asking = (signal = new AbortController().signal) => ({ ...clockOf(signal), signal });
 
-const ask = async (socket: string, timeoutMs = 20_000): Promise<Readonly<Record<string, readonly string[]>>> =>
-  Object.fromEntries(await podResources(asking(), socket, WEB, timeoutMs));
+async function ask(
+  socket: string,
+  timeoutMs = 20_000,
+): Promise<Readonly<Record<string, readonly string[]>> | undefined> {
+  const allocation = await podResources(asking(), socket, WEB, timeoutMs);
+  return allocation && Object.fromEntries(allocation);
+}
 
 const fails = (incoming: Incoming): never => {
   throw new Error(`${incoming.method} was called`);
@@ -70,13 +75,18 @@ describe('podResources', () => {
     ['says so without a status of its own', refusing(STATUS.unknown, 'pod web in namespace demo not found')],
     ['has an empty answer', answering(Buffer.alloc(0))],
     ['answers for another', answering(podAnswer({ namespace: 'other', name: 'web' }, [['intel.com/x', 'a']]))],
-  ])('has no devices where the kubelet does not know the pod and %s', async (_, get) => {
+  ])('says when the kubelet does not know the pod and %s', async (_, get) => {
     await using kubelet = await serveKubelet({ get, list: fails });
-    expect(await ask(kubelet.socket)).toEqual({});
+    expect(await ask(kubelet.socket)).toBeUndefined();
   });
 
-  it('has no devices where the pod is not in the list of all', async () => {
+  it('says when the pod is not in the list of all', async () => {
     await using kubelet = await serveKubelet({ list: answering(Buffer.alloc(0)) });
+    expect(await ask(kubelet.socket)).toBeUndefined();
+  });
+
+  it('has no devices for a pod that has none', async () => {
+    await using kubelet = await serveKubelet({ get: answering(podAnswer(WEB, [])) });
     expect(await ask(kubelet.socket)).toEqual({});
   });
 
@@ -108,7 +118,7 @@ describe('podResources', () => {
 
   it('gives up, saying why, after its time', async () => {
     await using busy = await serveKubelet({ get: refusing(STATUS.resourceExhausted, 'rejected by rate limit') });
-    await expect(ask(busy.socket, 100)).rejects.toThrow(
+    await expect(ask(busy.socket, 1100)).rejects.toThrow(
       `cannot call ${GET} of "${busy.socket}": rejected by rate limit (gRPC status 8)`,
     );
     await using late = await serveKubelet({ get: () => undefined });

@@ -26,7 +26,8 @@ const DEVICES = { resource: 1, ids: 2 } as const;
 const TIMEOUT_MS = 10_000;
 /** A kubelet answers 100 calls a second, and ten at once; when many pods start together, that is not enough. */
 const FIRST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 100;
+const SHORTEST_TRY_MS = 1000;
 /** Too much to do; or not there at the moment, as while it is started again. */
 const PASSING: readonly number[] = [STATUS.resourceExhausted, STATUS.unavailable];
 
@@ -34,7 +35,7 @@ const PASSING: readonly number[] = [STATUS.resourceExhausted, STATUS.unavailable
  * The devices of a pod as its kubelet knows them: asked for that pod, or, where the kubelet is older than 1.34 or has that
  * switched off, for all pods.
  *
- * @returns nothing for a pod that the kubelet does not know
+ * @returns undefined for a pod that the kubelet does not know: one that has just started knows none
  * @throws GrpcError, CniError naming socket and method; the reason of the signal
  */
 export async function podResources(
@@ -42,7 +43,7 @@ export async function podResources(
   socket: string,
   pod: PodName,
   timeoutMs = TIMEOUT_MS,
-): Promise<Allocation> {
+): Promise<Allocation | undefined> {
   if (pod.name === '' || pod.namespace === '') {
     throw new CniError('internal', 'cannot ask the kubelet for devices: the pod has no name or no namespace');
   }
@@ -51,7 +52,7 @@ export async function podResources(
     return await asked(asking, { socket, method: `${SERVICE}/Get`, request, timeoutMs }, pod);
   } catch (error) {
     if (isUnknown(error)) {
-      return new Map();
+      return undefined;
     }
     if (!isUnsupported(error)) {
       throw error;
@@ -76,10 +77,11 @@ interface Question {
   readonly timeoutMs: number;
 }
 
-async function asked(asking: Asking, question: Question, pod: PodName): Promise<Allocation> {
+async function asked(asking: Asking, question: Question, pod: PodName): Promise<Allocation | undefined> {
   const answer = await patiently(asking, question);
   try {
-    return sortedAllocation(allocationOf(devicesIn(answer, pod)));
+    const devices = devicesIn(answer, pod);
+    return devices && sortedAllocation(allocationOf(devices));
   } catch (error) {
     const { method, socket } = question;
     throw new CniError('internal', `cannot read the answer to ${method} of "${socket}": ${messageOf(error)}`, {
@@ -88,13 +90,16 @@ async function asked(asking: Asking, question: Question, pod: PodName): Promise<
   }
 }
 
+/** Tries again while there is time for an answer: the last refusal says more than that a try came too late. */
 async function patiently({ now, sleep, signal }: Asking, { timeoutMs, ...call }: Question): Promise<Buffer> {
   const end = now() + timeoutMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    const leftMs = Math.ceil(end - now());
     try {
-      return await callGrpc({ ...call, timeoutMs: Math.max(1, Math.ceil(end - now())), signal });
+      return await callGrpc({ ...call, timeoutMs: leftMs, signal });
     } catch (error) {
-      if (!(error instanceof GrpcError && PASSING.includes(error.status)) || now() + pause >= end) {
+      const isPassing = error instanceof GrpcError && PASSING.includes(error.status);
+      if (!isPassing || end - now() < pause + SHORTEST_TRY_MS) {
         throw error;
       }
     }
@@ -103,12 +108,16 @@ async function patiently({ now, sleep, signal }: Asking, { timeoutMs, ...call }:
 }
 
 /** Numbers of processors, memory and claims in there are passed over. */
-function devicesIn(answer: Buffer, { name, namespace }: PodName): readonly Allocated[] {
-  return messagesOf(fieldsIn(answer), POD_RESOURCES)
-    .filter((pod) => textOf(pod, POD.name) === name && textOf(pod, POD.namespace) === namespace)
-    .flatMap((pod) => messagesOf(pod, POD.containers))
-    .flatMap((container) => messagesOf(container, CONTAINER.devices))
-    .map(allocatedIn);
+function devicesIn(answer: Buffer, { name, namespace }: PodName): readonly Allocated[] | undefined {
+  const pods = messagesOf(fieldsIn(answer), POD_RESOURCES).filter(
+    (pod) => textOf(pod, POD.name) === name && textOf(pod, POD.namespace) === namespace,
+  );
+  return pods.length === 0
+    ? undefined
+    : pods
+        .flatMap((pod) => messagesOf(pod, POD.containers))
+        .flatMap((container) => messagesOf(container, CONTAINER.devices))
+        .map(allocatedIn);
 }
 
 const allocatedIn = (devices: readonly Field[]): Allocated => ({
