@@ -26,6 +26,7 @@ interface Side {
 }
 
 export async function clusterMultus(tools: Tools, networks: number, target: number): Promise<Bench> {
+  tools.lab.wantNics(networks);
   const cluster = await startCluster();
   await Promise.all([applyCrds(cluster), applyNads(cluster)]);
   await expectSuccess(cluster.send('/api/v1/namespaces', { method: 'POST', body: { metadata: { name: NAMESPACE } } }));
