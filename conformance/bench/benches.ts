@@ -37,6 +37,7 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'cluster-slices', group: 'cluster', make: clusterSlices },
   { name: 'cluster-peer', group: 'cluster', make: clusterPeer },
   { name: 'cluster-held', group: 'cluster', make: clusterHeld },
+  { name: 'cluster-multus', group: 'cluster', make: clusterPodNetworks },
   ...[1, 3, 8].map((networks) => ({
     name: `containerd-${networks}`,
     group: 'containerd',
@@ -358,4 +359,8 @@ function processes(tools: Tools): Bench {
     warmUp: 0,
     part: 0.05,
   };
+}
+
+async function clusterPodNetworks(tools: Tools): Promise<Bench> {
+  return (await import('./cluster-multus.ts')).clusterMultus(tools, 8, 0.25);
 }

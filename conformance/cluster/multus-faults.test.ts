@@ -79,7 +79,9 @@ describe('an ADD of multus', () => {
     await expectNothing(pod);
   });
 
-  it.each(faults)('has the networks or nothing where what it asks first is %s', async (fault) => {
+  const harmful = faults.filter((fault) => fault !== 'slow' && fault !== 'twice'); // two who ask are no harm
+
+  it.each(harmful)('has the networks or nothing where what it asks first is %s', async (fault) => {
     const pod = await lab.pod({ [NETWORKS_KEY]: 'lan1' });
     proxy.expect((number) => (number <= 2 ? fault : undefined)); // the pod and its network
     const { exitCode } = await lab.call('ADD', pod, OWN);

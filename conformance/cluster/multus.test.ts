@@ -137,7 +137,7 @@ describe('networks by annotation', () => {
     const pod = await lab.pod(networks([{ name: 'wan', ips: ['192.0.2.7/24'], mac: '02:00:00:00:00:09' }]));
     await added(pod);
     expect(await lab.events(pod)).toContain(
-      'Warning CapabilityNotSupported no plugin of network default/wan has "ips", "mac", which the annotation asks for',
+      'Warning CapabilityNotSupported no plugin of network default/wan declares capability "ips", "mac", which the annotation asks for',
     );
     await deleted(pod);
   });

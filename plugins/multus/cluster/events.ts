@@ -47,7 +47,7 @@ export const noNetworkFound = (name: string, namespace: string, cause: string): 
 export const unheededCapabilities = (network: string, capabilities: readonly string[]): PodEvent => ({
   type: 'Warning',
   reason: 'CapabilityNotSupported',
-  message: `no plugin of network ${network} has ${capabilities.map((name) => JSON.stringify(name)).join(', ')}, which the annotation asks for`,
+  message: `no plugin of network ${network} declares capability ${capabilities.map((name) => JSON.stringify(name)).join(', ')}, which the annotation asks for`,
 });
 
 /** client-go combines similar events from the tenth on, and keeps the message of the last: here all of them are kept. */

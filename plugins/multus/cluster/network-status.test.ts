@@ -49,18 +49,9 @@ describe('the text of the annotation', () => {
     expect(statusText([])).toBe('[]');
   });
 
-  it('escapes as Go does, and has the members of a device in the order of the specification', () => {
-    const deviceInfo = {
-      pci: {
-        'pf-pci-address': '0000:01:00.0',
-        'rdma-device': 'mlx5_3',
-        'pci-address': '0000:01:00.1',
-        'vhost-net': '',
-      },
-      secret: 'x',
-      version: '1.1.0',
-      type: 'pci',
-    };
+  it('escapes as Go does, and has what is known of a device', () => {
+    const pci = { 'pci-address': '0000:01:00.1', 'rdma-device': 'mlx5_3', 'pf-pci-address': '0000:01:00.0' };
+    const deviceInfo = { type: 'pci', version: '1.1.0', pci };
     const dns = { options: ['ndots:5'], domain: 'a<b>&c', nameservers: ['192.0.2.53'] };
     const one = attached({ interfaces: [{ name: '', sandbox: SANDBOX }], dns }, { name: '', deviceInfo });
     expect(statusText(networkStatuses(one))).toBe(

@@ -2,7 +2,7 @@
  * The annotation in which a pod shows its networks: multi-network specification 1.3, section 5, as the Go plugin writes
  * it. Other software reads the text.
  */
-import { isObject, type JsonObject, lookUp, pretty } from '../../../lib/cni/json.ts';
+import { type JsonObject, pretty } from '../../../lib/cni/json.ts';
 import { cidrOf, type Interface, type IpConfig, isEmptyDns, type Result, type Route } from '../../../lib/cni/result.ts';
 import { familyOf, type Version } from '../../../lib/cni/versions.ts';
 import { type Cidr, parseCidr } from '../../../lib/net/cidr.ts';
@@ -18,7 +18,7 @@ export interface Attached {
   readonly result: Result;
   /** in which the result was given: those before 1.0.0 know no MTU */
   readonly version: Version;
-  /** content of the device-info file */
+  /** content of the device-info file, keys in the order of the specification */
   readonly deviceInfo?: JsonObject | undefined;
   readonly rdma?: RdmaStatus | undefined;
 }
@@ -68,7 +68,7 @@ function statusOf(
     ...(mtu === undefined ? {} : { mtu }),
     ...(isDefault ? { default: true } : {}),
     dns: isEmptyDns(result.dns) ? {} : { ...result.dns },
-    ...(deviceInfo === undefined ? {} : { 'device-info': orderedInfo(deviceInfo) }),
+    ...(deviceInfo === undefined ? {} : { 'device-info': deviceInfo }),
     ...(gateways.length === 0 ? {} : { gateway: gateways }),
     ...(rdma === undefined ? {} : { rdma: { ...rdma } }),
   };
@@ -85,23 +85,3 @@ const gatewaysOf = (routes: readonly Route[]): readonly string[] =>
   routes.flatMap(({ dst, gw }) => (gw !== undefined && isUnspecified(parseCidr(dst)) ? [gw] : []));
 
 const isUnspecified = (cidr: Cidr | undefined): boolean => cidr?.ip.value === 0n;
-
-/** Device-info specification 1.1.0: what the Go plugin knows of it, in its order. */
-const DEVICE_INFO = {
-  type: [],
-  version: [],
-  pci: ['pci-address', 'vhost-net', 'rdma-device', 'pf-pci-address', 'representor-device'],
-  vdpa: ['parent-device', 'driver', 'path', 'pci-address', 'pf-pci-address', 'representor-device'],
-  'vhost-user': ['mode', 'path'],
-  memif: ['role', 'path', 'mode'],
-} as const;
-
-function orderedInfo(info: JsonObject): JsonObject {
-  const filled = (object: JsonObject, keys: readonly string[]): JsonObject =>
-    Object.fromEntries(keys.map((key) => [key, lookUp(object, key)] as const).filter(([, value]) => value));
-  const parts = Object.entries(DEVICE_INFO).map(([key, keys]) => {
-    const part = lookUp(info, key);
-    return [key, isObject(part) ? filled(part, keys) : part] as const;
-  });
-  return filled(Object.fromEntries(parts), Object.keys(DEVICE_INFO));
-}
