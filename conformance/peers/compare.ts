@@ -34,6 +34,8 @@ export interface Case {
   readonly macs?: readonly string[];
   /** `ip` commands that make a place good again after a side that leaves it otherwise: cheaper than another place */
   readonly mend?: readonly string[];
+  /** `ip` commands that take away what `prepare` has made, so that the place can be used again */
+  readonly tidy?: readonly string[];
   /** changes the document between ADD and CHECK */
   readonly checkWith?: Readonly<Record<string, unknown>>;
 }
@@ -163,6 +165,9 @@ class Place {
     this.pod ??= await this.lab.pod();
     const { lab, pod } = this;
     const store = lab.folder('store');
+    if (one.tidy !== undefined) {
+      this.pristine ??= await this.look(one, pod, store);
+    }
     await this.prepare(one.prepare);
     for (const [name, content] of Object.entries(one.files ?? {})) {
       mkdirSync(dirname(join(store, name)), { recursive: true });
@@ -195,7 +200,8 @@ class Place {
       }
     }
     const same = isDeepStrictEqual(before, now);
-    if (isPrepared || !(same || (await this.isMended(one, before, pod, store)))) {
+    const isGood = isPrepared ? this.isTidied(one, pod) : same || this.isMended(one, before, pod, store);
+    if (!(await isGood)) {
       await this.renew();
     }
     rmSync(store, { recursive: true, force: true });
@@ -213,6 +219,19 @@ class Place {
       return false;
     }
     return isDeepStrictEqual(before, await this.look(one, pod, store));
+  }
+
+  private async isTidied(one: Case, pod: Pod): Promise<boolean> {
+    if (one.tidy === undefined) {
+      return false;
+    }
+    rmSync(join(this.lab.dir, 'store'), { recursive: true });
+    try {
+      await this.prepare(one.tidy);
+    } catch {
+      return false;
+    }
+    return isDeepStrictEqual(this.pristine, await this.look(one, pod, this.lab.folder('store')));
   }
 
   private async renew(): Promise<void> {
