@@ -5,6 +5,7 @@ import { identityOf } from '../../lib/cni/sandbox.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { type DeviceFacts, findDevice, findDeviceByIndex } from '../../lib/link/device.ts';
+import { findLinkByIndex } from '../../lib/link/observe.ts';
 import {
   changeSettings,
   hasSettings,
@@ -50,7 +51,7 @@ export async function tune(
   }
   setSysctls(netns, sysctls, undo);
   if (device !== undefined && plan !== undefined) {
-    await change(netns, device, plan, undo);
+    await change({ netns, host: scope.node.host }, device, plan, undo);
   }
   undo.commit();
   return resultOf(previous, call, settings);
@@ -110,8 +111,15 @@ async function forget(
   }
 }
 
+/** Where a link is, and where its parent may be. */
+interface Places {
+  readonly netns: Netns;
+  readonly host: Netns;
+}
+
 /** With one request. Where the kernel refuses it, one by one: the error names the one that is at fault. */
-async function change({ netlink }: Netns, device: DeviceFacts, plan: Plan, undo: Undo): Promise<void> {
+async function change(places: Places, device: DeviceFacts, plan: Plan, undo: Undo): Promise<void> {
+  const { netlink } = places.netns;
   const had = settingsLike(settingsOf(device), plan.change);
   undo.push(`give "${device.name}" back ${settingsText(had)}`, () =>
     runAll(oneByOne(had).map((one) => () => changeSettings(netlink, device, one))),
@@ -123,17 +131,36 @@ async function change({ netlink }: Netns, device: DeviceFacts, plan: Plan, undo:
       throw error;
     }
     for (const one of oneByOne(plan.change)) {
-      await changeOne(netlink, device, one);
+      await changeOne(places, device, one);
     }
   }
 }
 
-async function changeOne(netlink: Netns['netlink'], device: DeviceFacts, one: LinkSettings): Promise<void> {
+async function changeOne(places: Places, device: DeviceFacts, one: LinkSettings): Promise<void> {
   try {
-    await changeSettings(netlink, device, one);
+    await changeSettings(places.netns.netlink, device, one);
   } catch (error) {
-    const why =
-      one.mac !== undefined && hasErrno(error, 'EBUSY') ? ': its driver changes it only while the link is down' : '';
-    throw why === '' ? error : new CniError('internal', `${messageOf(error)}${why}`, { cause: error });
+    const why = await reasonFor(error, places, device, one);
+    throw why === undefined ? error : new CniError('internal', `${messageOf(error)}: ${why}`, { cause: error });
   }
+}
+
+/** What can be seen of the reason, where the kernel says no more than an errno. */
+async function reasonFor(
+  error: unknown,
+  { netns, host }: Places,
+  { parentIndex }: DeviceFacts,
+  { mac, mtu }: LinkSettings,
+): Promise<string | undefined> {
+  if (mac !== undefined) {
+    return hasErrno(error, 'EBUSY') ? 'its driver changes it only while the link is down' : undefined;
+  }
+  if (mtu === undefined || !parentIndex) {
+    return undefined;
+  }
+  const seen = await Promise.all([netns, host].map(({ netlink }) => findLinkByIndex(netlink, parentIndex)));
+  const [parent, ...others] = seen.filter((link) => link !== undefined);
+  return parent !== undefined && others.length === 0 && parent.mtu < mtu // its index may be that of a link elsewhere too
+    ? `parent "${parent.name}" has ${parent.mtu}`
+    : undefined;
 }

@@ -169,6 +169,13 @@ export const DIFFERENCES = [
     covers: (deviation) => onlyOursSays(deviation, 'ADD', /cannot use "dataDir"/),
   },
   {
+    id: 'mtu-reason',
+    ours: 'where the kernel refuses an MTU above that of the parent, the error says so',
+    go: '`invalid argument`',
+    reason: 'the parent is in another namespace, where nobody looks',
+    shownBy: 'conformance',
+  },
+  {
     id: 'number-range',
     ours: 'a negative or too large number is refused',
     go: 'cut to 32 bits',

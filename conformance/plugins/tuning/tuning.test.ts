@@ -55,6 +55,22 @@ describe.concurrent('ADD', () => {
     expect([await one.looks(), await one.sysctls(...names), one.records()]).toEqual([...before, []]);
   });
 
+  it('says what the parent has when an MTU is above it', { tags: 'tuning/mtu-reason' }, async () => {
+    await using one = await Tuned.open();
+    const { lab, pod } = one;
+    for (let spare = 0; spare < 9; spare++) {
+      await lab.ip(lab.node, `link add spare${spare} type bridge`); // indexes that the pod has not
+    }
+    await lab.ip(lab.node, 'link add uplink type veth peer name uplink-peer');
+    await lab.ip(lab.node, `link add link uplink name mv0 netns ${pod.name} type macvlan`);
+    await lab.ip(pod.name, 'link del net1');
+    await lab.ip(pod.name, 'link set mv0 name net1');
+    const { message } = await one.fail('ADD', { conf: one.conf({ mtu: 9000, txQLen: 5 }) });
+    expect(message).toMatch(
+      /^cannot set the MTU 9000 of link "net1": EINVAL \(invalid argument\): parent "uplink" has 1500$/,
+    );
+  });
+
   it('that fails the second time leaves what the first has done, and its record', async () => {
     await using one = await Tuned.open();
     const before = await one.looks();
