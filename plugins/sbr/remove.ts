@@ -6,7 +6,7 @@ import { parseResult } from '../../lib/cni/result.ts';
 import { reopenLogged, type Sandbox, sandboxOf } from '../../lib/cni/sandbox.ts';
 import { openAt, openLiving } from '../../lib/cni/sandbox-link.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
-import { findLink, listAddresses, listAllAddresses } from '../../lib/link/observe.ts';
+import { findLink, type LinkFacts, listAddresses, listAllAddresses, listLinks } from '../../lib/link/observe.ts';
 import { tellRoutes } from '../../lib/link/route-tables.ts';
 import { deleteRule, listRules, type RuleFacts } from '../../lib/link/rules.ts';
 import type { Ip } from '../../lib/net/ip.ts';
@@ -25,7 +25,8 @@ import { orphans, rulesOf } from './plan.ts';
  * @throws CniError with all failures
  */
 export async function removeRules(call: DeletionCall, scope: Scope): Promise<void> {
-  const { netns } = await reopenLogged(scope, sandboxOfRules(call, scope));
+  const sandbox = sandboxOfRules(call, scope);
+  const { netns } = await reopenLogged(scope, sandbox);
   if (netns === undefined) {
     using there = openAt(scope, call.netnsPath);
     if (there !== undefined && !there.isSameAs(scope.node.host)) {
@@ -35,10 +36,11 @@ export async function removeRules(call: DeletionCall, scope: Scope): Promise<voi
   }
   using _open = netns;
   const { netlink } = netns;
-  const [link, rules] = [await findLink(netlink, call.ifName), await listRules(netlink)];
+  const rules = await listRules(netlink);
   if (rules.every(({ source }) => source === undefined)) {
     return;
   }
+  const link = await findOwn(netlink, call.ifName, sandbox);
   const addresses = [...previousAddresses(call), ...(link === undefined ? [] : await addressesOn(netlink, link.index))];
   const facts = { rules, routes: await tellRoutes(netlink) };
   const going = rulesOf({ addresses, linkIndex: link?.index, table: tableIn(call.document) }, facts);
@@ -85,6 +87,17 @@ function sandboxOfRules(call: DeletionCall, scope: Scope): Sandbox {
   const { link, ...sandbox } = sandboxOf(call);
   const marked = { kind: '', mark: markOf(call, scope.node.host), reserved: async () => [] };
   return { ...sandbox, link: link && { ...link, marked } };
+}
+
+/** Programs of the pod may have renamed it. */
+async function findOwn(netlink: Conversation, name: string, { link }: Sandbox): Promise<LinkFacts | undefined> {
+  const named = await findLink(netlink, name);
+  return (
+    named ??
+    (await listLinks(netlink)).find(
+      ({ alias, mac }) => alias === link?.marked?.mark || (link?.mac !== undefined && mac === link.mac),
+    )
+  );
 }
 
 /** DEL reads no more than it needs: without a result, or with one that cannot be read, the link tells its addresses. */

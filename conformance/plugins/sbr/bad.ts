@@ -31,7 +31,7 @@ export const BAD: readonly Row[] = [
       says: ['"table"', JSON.stringify(table)],
     }),
   ),
-  { title: 'no previous result', conf: conf({}, undefined), code: 7, says: ['"prevResult" is missing'] },
+  { title: 'no previous result', conf: conf({ prevResult: undefined }), code: 7, says: ['"prevResult" is missing'] },
   { title: 'a previous result that is none', conf: conf({}, 'x'), code: 7, says: ['prevResult'] },
   {
     title: 'one without addresses',
