@@ -6,7 +6,7 @@ import type { Outcome } from '../lab/execute.ts';
 import { Lab, type Pod } from '../lab/lab.ts';
 import { errorOf, parsed } from '../lab/printed.ts';
 import { type Call, GO, isOldest, OURS, type Side, stdinOf } from '../lab/programs.ts';
-import { comparable, filesIn, type NetnsState, stateOf, sysctlsOf } from '../lab/state.ts';
+import { comparable, filesIn, type NetnsState, rulesOf, stateOf, sysctlsOf } from '../lab/state.ts';
 import { fakeSysfs, type Sysfs } from '../lab/sysfs.ts';
 
 /** One configuration and what is done with it. */
@@ -36,6 +36,10 @@ export interface Case {
   readonly mend?: readonly string[];
   /** `ip` commands that take away what `prepare` has made, so that the place can be used again */
   readonly tidy?: readonly string[];
+  /** rules of the pod are compared too, but for who made them */
+  readonly rules?: boolean;
+  /** what DEL leaves goes with the interface, which another plugin deletes */
+  readonly goesWithLink?: boolean;
   /** changes the document between ADD and CHECK */
   readonly checkWith?: Readonly<Record<string, unknown>>;
 }
@@ -206,7 +210,10 @@ class Place {
     }
     rmSync(store, { recursive: true, force: true });
     rmSync(join(lab.dir, 'sys'), { recursive: true, force: true });
-    return { steps, left: same || one.meanwhile !== undefined ? undefined : firstDifference(before, now) };
+    return {
+      steps,
+      left: same || one.meanwhile !== undefined || one.goesWithLink ? undefined : firstDifference(before, now),
+    };
   }
 
   private async isMended(one: Case, before: Looks, pod: Pod, store: string): Promise<boolean> {
@@ -250,14 +257,23 @@ class Place {
   }
 
   private async look(one: Case, pod: Pod, store: string): Promise<Looks> {
-    const [podState, node] = await Promise.all([stateOf(pod.name), stateOf(this.lab.node)]);
+    const [podState, node, rules] = await Promise.all([
+      stateOf(pod.name),
+      stateOf(this.lab.node),
+      one.rules ? rulesOf(pod.name) : undefined,
+    ]);
     const files = Object.entries(filesIn(store));
     const lasting = files.filter(([name]) => !/\/(lock|last_reserved_ip\..*|)$/.test(name)); // host-local keeps those
-    const told = lasting.map(([name, content]) => [
+    const records = lasting.map(([name, content]) => [
       name,
       withoutChosen(readable(content).replaceAll(store, '<store>'), pod, one),
     ]);
-    return { pod: comparable(podState, one.macs), node: comparable(node), store: Object.fromEntries(told) };
+    const told = rules?.map(({ protocol: _, ...rule }) => rule);
+    return {
+      pod: { ...comparable(podState, one.macs), ...(told && { rules: told }) },
+      node: comparable(node),
+      store: Object.fromEntries(records),
+    };
   }
 
   private async stepOf(one: Case, verb: string, outcome: Outcome, { before, now, pod, side }: Seen): Promise<Step> {
