@@ -18,6 +18,7 @@ import {
 } from '../../lib/link/settings.ts';
 import { ErrnoError, hasErrno, NoAnswer } from '../../lib/netlink/errno.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
+import { diskFor } from '../../lib/sys/disk.ts';
 import { dataDirOf, type TuningConf } from './config.ts';
 import { type Plan, planTuning, refuseUnfit, resultOf } from './plan.ts';
 import { nameOf, type Records, readRecord, recordsIn, type TuningRecord } from './record.ts';
@@ -43,7 +44,7 @@ export async function tune(
   const earlier = device && readRecord(records, call, scope.log);
   const plan = device && planFor(call, { device, netns, earlier, settings, previous }, scope);
   if (device !== undefined && plan?.record !== undefined) {
-    const { durable } = await records.place(scope.node.disk, nameOf(call), plan.record);
+    const { durable } = await records.place(diskFor(records.path, scope.node.disk), nameOf(call), plan.record);
     undo.push('forget what the interface had', (unending) =>
       forget(records, call, { device, netns, earlier }, unending),
     );
