@@ -10,6 +10,7 @@ export async function examine(_: Scope, { confs }: Examined): Promise<readonly F
   return confsOfType(confs, 'multus', undefined, (conf) => JSON.stringify(conf)).flatMap((conf) => [
     ...examineDelegates(conf),
     ...examineIndicator(conf),
+    ...examineKubeconfig(conf),
   ]);
 }
 
@@ -36,6 +37,19 @@ function examineIndicator(conf: JsonObject): readonly Finding[] {
           level: 'fault',
           text: `"readinessindicatorfile" "${file}" is not there: every pod waits 45 s for it and fails`,
           fix: 'look at the log of the network that writes it, or take the key out',
+        },
+      ];
+}
+
+function examineKubeconfig(conf: JsonObject): readonly Finding[] {
+  const file = textIn(conf, 'kubeconfig');
+  return file === '' || existsSync(file)
+    ? []
+    : [
+        {
+          level: 'fault',
+          text: `"kubeconfig" of multus is "${file}", which is not there: no pod gets its networks`,
+          fix: 'run "braid install --multus" in the cluster, or correct "kubeconfig"',
         },
       ];
 }

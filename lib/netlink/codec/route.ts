@@ -60,6 +60,7 @@ export interface RtMessage {
 }
 
 const RTMSG_BYTES = 12;
+const TABLE_BYTE = 4;
 const FLAGS = 8;
 const RTNEXTHOP_BYTES = 8;
 
@@ -89,6 +90,7 @@ const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_MULTIPATH = 9;
 const RTA_CACHEINFO = 12;
+const RTA_TABLE = 15;
 const RTA_VIA = 18;
 const RTA_EXPIRES = 23;
 const RTA_NH_ID = 30;
@@ -111,6 +113,14 @@ export function expiryOf({ cacheInfo }: RouteAttributes): number | undefined {
   }
   const ticks = new DataView(cacheInfo.buffer, cacheInfo.byteOffset).getInt32(8, LITTLE); // struct rta_cacheinfo
   return ticks === 0 ? undefined : Math.ceil(ticks / TICKS_A_SECOND);
+}
+
+/** A dumped route that is in another table. */
+export function routeInTable(body: Buffer, tableId: number): Buffer {
+  const head = Buffer.from(body.subarray(0, RTMSG_BYTES));
+  head.writeUInt8(tableId < 256 ? tableId : 0, TABLE_BYTE);
+  const others = withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_TABLE]);
+  return Buffer.concat([head, others, attribute(RTA_TABLE, u32.encode(tableId) as Uint8Array, false)]);
 }
 
 /**
