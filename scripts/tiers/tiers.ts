@@ -41,16 +41,16 @@ export const TIERS: readonly Tier[] = [
     run: (isVerbose) => runVitest('containerd', isVerbose),
   },
   {
+    name: 'kubernetes',
+    lane: 'node',
+    needs: [root, tools, kernel, build, peers, containerd, kubernetes],
+    run: (isVerbose) => runVitest('kubernetes', isVerbose),
+  },
+  {
     name: 'cluster',
     lane: 'machine',
     needs: [build, servers],
     run: (isVerbose) => showing('cluster', runVitest('cluster', isVerbose)),
-  },
-  {
-    name: 'kubernetes',
-    lane: 'machine',
-    needs: [root, tools, kernel, build, peers, containerd, kubernetes],
-    run: (isVerbose) => runVitest('kubernetes', isVerbose),
   },
   {
     name: 'vm',
