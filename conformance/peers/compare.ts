@@ -233,7 +233,7 @@ class Place {
   private async look(one: Case, pod: Pod, store: string): Promise<Looks> {
     const [podState, node] = await Promise.all([stateOf(pod.name), stateOf(this.lab.node)]);
     const files = Object.entries(filesIn(store));
-    const lasting = files.filter(([name]) => !/\/(lock|last_reserved_ip\..*|)$/.test(name)); // host-local keeps those
+    const lasting = files.filter(([name]) => !/\/(lock|last_reserved_ip\..*|\.owners|)$/.test(name)); // host-local keeps those
     const told = lasting.map(([name, content]) => [
       name,
       withoutChosen(readable(content).replaceAll(store, '<store>'), pod, one),

@@ -1,9 +1,10 @@
 import { parseCniArgs } from '../../lib/cni/args.ts';
 import type { NetworkCall, PodCall } from '../../lib/cni/call.ts';
-import { CniError } from '../../lib/cni/errors.ts';
+import { CniError, quoted } from '../../lib/cni/errors.ts';
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Route } from '../../lib/cni/result.ts';
 import type { Version } from '../../lib/cni/versions.ts';
+import { parseIp } from '../../lib/net/ip.ts';
 import type { HostLocalConf } from './config.ts';
 import { folderOf } from './place.ts';
 import { type RangeSet, readSets, type WrittenSet } from './ranges.ts';
@@ -76,6 +77,11 @@ function refuseSeveralOfOneFamily(sets: readonly RangeSet[], version: Version): 
 
 /** Those of the runtime come first, then the older form: as with the Go plugin, which numbers them so in its folder. */
 function writtenSets({ ipam, runtimeConfig }: HostLocalConf): readonly WrittenSet[] {
+  const stray = (['rangeStart', 'rangeEnd', 'gateway'] as const).find((key) => ipam?.[key] && !parseIp(ipam[key]));
+  if (ipam !== undefined && stray !== undefined) {
+    const fault = `cannot use "ipam.${stray}": ${quoted(ipam[stray])} is not an IP address`;
+    throw new CniError('invalidNetworkConfig', fault); // also without a subnet, where nothing else reads it
+  }
   const keyed = (key: string, sets: readonly WrittenSet['ranges'][] = []) =>
     sets.map((ranges, index) => ({ key: `${key}[${index}]`, ranges }));
   return [
