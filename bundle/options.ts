@@ -21,9 +21,14 @@ export const optionsOf = (schema: JsonSchema): readonly Option[] =>
 
 function optionsAt(path: string, schema: JsonSchema): readonly Option[] {
   const below = told(schema).flatMap(([key, value]) => optionsAt(`${path}.${key}`, value));
-  const inItems = told(schema.items).flatMap(([key, value]) => optionsAt(`${path}[].${key}`, value));
   const own = { key: path, type: typeOf(schema), fallback: defaultOf(schema), about: schema.description ?? '' };
-  return [own, ...below, ...inItems];
+  return [own, ...below, ...optionsOfItems(path, schema)];
+}
+
+/** Keys of the objects in a list, or in the lists of a list. */
+function optionsOfItems(path: string, { items }: JsonSchema): readonly Option[] {
+  const own = told(items).flatMap(([key, value]) => optionsAt(`${path}[].${key}`, value));
+  return items === undefined ? own : [...own, ...optionsOfItems(`${path}[]`, items)];
 }
 
 /** Keys of an object; none if none is described, such as those of routes, which the specification describes. */
@@ -44,7 +49,10 @@ function typeOf(schema: JsonSchema): string {
     case 'integer':
       return 'whole number';
     case 'array':
-      return `list of ${schema.items === undefined ? 'any' : typeOf(schema.items)}s`;
+      return `list of ${schema.items === undefined ? 'any' : typeOf(schema.items).replace(/^list of/, 'lists of')}`.replace(
+        /s?$/,
+        's',
+      );
     case undefined:
       return untypedOf(schema);
     default:

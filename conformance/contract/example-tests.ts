@@ -53,7 +53,7 @@ class ExampleNode implements AsyncDisposable {
 
   async everything() {
     const files = Object.entries(filesIn(join(this.lab.dir, 'var-lib'))).filter(
-      ([name]) => !/\/(lock|sequence|kept-space\.\d|whereabouts-.*\.db.*|)$/.test(name),
+      ([name]) => !/\/(lock|last_reserved_ip\.\d+|\.owners|sequence|kept-space\.\d|whereabouts-.*\.db.*|)$/.test(name),
     );
     return { pod: await stateOf(this.pod.name), node: await stateOf(this.lab.node), files };
   }

@@ -26,7 +26,7 @@ export interface Row {
 async function everything(lab: Lab, pod: Pod) {
   const states = await Promise.all([stateOf(lab.node), stateOf(pod.name)]);
   const lasting = Object.entries(filesIn(lab.dir)).filter(
-    ([name]) => !/\/(lock|last_reserved_ip\.\d+|)$|\.db-shm$/.test(name),
+    ([name]) => !/\/(lock|last_reserved_ip\.\d+|\.owners|)$|\.db-shm$/.test(name),
   );
   return { states, files: Object.fromEntries(lasting) };
 }

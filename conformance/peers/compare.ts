@@ -263,7 +263,7 @@ class Place {
       one.rules ? rulesOf(pod.name) : undefined,
     ]);
     const files = Object.entries(filesIn(store));
-    const lasting = files.filter(([name]) => !/\/(lock|last_reserved_ip\..*|)$/.test(name)); // host-local keeps those
+    const lasting = files.filter(([name]) => !/\/(lock|last_reserved_ip\..*|\.owners|)$/.test(name)); // host-local keeps those
     const records = lasting.map(([name, content]) => [
       name,
       withoutChosen(readable(content).replaceAll(store, '<store>'), pod, one),

@@ -2,7 +2,18 @@
 import { afterAll, beforeAll, describe, expect, it, type TestOptions } from 'vitest';
 import type { Difference } from '../contract/difference.ts';
 import { SHARED } from '../contract/differences.ts';
+import { stdinOf } from '../lab/programs.ts';
+import { broughtIn } from '../lab/rooms.ts';
 import { Bench, type Case, type Deviation, describeDeviation } from './compare.ts';
+
+const ROOMS = await broughtIn<readonly Difference[]>('differences.ts', 'DIFFERENCES');
+
+/** The differences of plugins that a configuration names, as its IPAM plugin: they run in place of Go's. */
+function differencesOfNamed(conf: unknown): readonly Difference[] {
+  const text = stdinOf(conf).toString();
+  const isNamed = (plugin: string): boolean => new RegExp(`"type"\\s*:\\s*"${plugin}"`, 'i').test(text);
+  return ROOMS.filter(({ plugin }) => isNamed(plugin)).flatMap(({ value }) => value);
+}
 
 /** Few, since each keeps two calls going. */
 const WIDTH = 3;
@@ -52,7 +63,8 @@ export class Comparing {
 
   /** The intended difference that a deviation is, if any: one of the plugin itself before one of what it runs. */
   private explanationOf(deviation: Deviation): Difference | undefined {
-    return this.known.find((difference) => 'covers' in difference && difference.covers(deviation));
+    const known = [...this.known, ...differencesOfNamed(deviation.case.conf)];
+    return known.find((difference) => 'covers' in difference && difference.covers(deviation));
   }
 
   private async compare(one: Case): Promise<void> {

@@ -28,7 +28,6 @@ export const CNITOOL: Peer = {
 /** What plugins of ours run, or are run by. */
 const COMPANIONS: readonly Peer[] = [
   CNITOOL,
-  { name: 'host-local', module: PLUGINS, path: 'plugins/ipam/host-local' },
   { name: 'loopback', module: PLUGINS, path: 'plugins/main/loopback' },
   { name: 'static', module: PLUGINS, path: 'plugins/ipam/static' },
 ];

@@ -4,9 +4,9 @@ import { messageOf } from '../../lib/cni/errors.ts';
 import type { Examined, Finding } from '../../lib/cni/findings.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
+import { probeFolder } from '../../lib/sys/probe-folder.ts';
 import { clusterConfiguredIn, configuredIn } from './configured.ts';
 import type { PoolView } from './pool-view.ts';
-import { probeFolder } from './probe.ts';
 import { allDataDirs, viewsOf } from './views.ts';
 
 /** In percent of what may be handed out. */

@@ -39,8 +39,8 @@ export function readHostLocal(folder: string, cidr: Cidr): HostLocal {
   return { addresses, skipped };
 }
 
-/** What host-local keeps beside addresses. */
-const isOwnFile = (name: string): boolean => name === 'lock' || name.startsWith('last_reserved_ip.');
+/** What host-local keeps beside addresses: Go's, and ours. */
+const isOwnFile = (name: string): boolean => ['lock', '.owners'].includes(name) || name.startsWith('last_reserved_ip.');
 
 function namesIn(folder: string): readonly string[] {
   try {

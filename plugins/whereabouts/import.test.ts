@@ -30,6 +30,7 @@ const FILES = {
   '10.0.0.3': 'idB',
   'fd00::5': 'idA\r\neth0',
   'last_reserved_ip.0': '10.0.0.3',
+  '.owners': '10.0.0.2 c1 eth0\n',
   lock: '',
 };
 

@@ -2,7 +2,7 @@ import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { CniError, messageOf } from '../../../lib/cni/errors.ts';
 import { sqliteCode, sqliteKind } from '../../../lib/sys/database.ts';
-import { probeFolder } from '../probe.ts';
+import { probeFolder } from '../../../lib/sys/probe-folder.ts';
 
 /** The store cannot be trusted: an address that somebody uses might be given again. */
 export class StoreDamaged extends CniError {

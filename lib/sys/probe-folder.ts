@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { CniError } from '../../lib/cni/errors.ts';
-import { ioError } from '../../lib/sys/io-error.ts';
+import { CniError } from '../cni/errors.ts';
+import { ioError } from './io-error.ts';
 
 /**
  * Could something be written in the folder now? A folder that is not there yet is judged by the nearest one above it.
