@@ -15,7 +15,6 @@ import {
 import { AF_INET, AF_INET6, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import { flatMapInTurn } from '../sys/in-turn.ts';
 import { routeText } from './told.ts';
 
 /* Routes as the kernel told them, which are put into another table with all that they have. */
@@ -35,14 +34,12 @@ export interface ToldRoute {
   readonly body: Buffer;
 }
 
-/** Every route of every table, both families, whatever its type. */
-export const tellRoutes = (netlink: Conversation): Promise<readonly ToldRoute[]> =>
-  flatMapInTurn([AF_INET, AF_INET6], async (family) => {
-    const head = { family, prefix: 0, table: 0, protocol: 0, scope: 0, type: 0 };
-    const body = encodeRoute(head, {});
-    const bodies = await netlink.dump({ type: RTM_GETROUTE, body, operation: 'list routes' });
-    return bodies.flatMap((one) => toldRoute(one, family));
-  });
+/** Every route of every table for IPv4 and IPv6, whatever its type. */
+export async function tellRoutes(netlink: Conversation): Promise<readonly ToldRoute[]> {
+  const head = { family: 0, prefix: 0, table: 0, protocol: 0, scope: 0, type: 0 };
+  const bodies = await netlink.dump({ type: RTM_GETROUTE, body: encodeRoute(head, {}), operation: 'list routes' });
+  return bodies.flatMap(toldRoute);
+}
 
 /**
  * Puts a route into another table.
@@ -93,10 +90,10 @@ function asked(body: Buffer): Buffer {
   return askedRoute(body, outputIndex, outputIndex, expiryOf(attributes));
 }
 
-function toldRoute(body: Buffer, wanted: number): readonly ToldRoute[] {
+function toldRoute(body: Buffer): readonly ToldRoute[] {
   const { family, prefix, tos, table, flags, attributes } = decodeRoute(body);
-  if (family !== wanted || (flags & RTM_F_CLONED) !== 0) {
-    return []; // a kernel without IPv6 tells all others instead
+  if (![AF_INET, AF_INET6].includes(family) || (flags & RTM_F_CLONED) !== 0) {
+    return [];
   }
   const own: Family = family === AF_INET ? 4 : 6;
   const { destination, gateway, source, outputIndex, multipath, priority = 0 } = attributes;
