@@ -1,5 +1,5 @@
 import type { DeletionCall } from '../../lib/cni/call.ts';
-import { runAll } from '../../lib/cni/errors.ts';
+import { messageOf, runAll } from '../../lib/cni/errors.ts';
 import { lookUp } from '../../lib/cni/json.ts';
 import { markOf } from '../../lib/cni/mark.ts';
 import { parseResult } from '../../lib/cni/result.ts';
@@ -70,16 +70,18 @@ async function deleteOrphans(netlink: Conversation, facts: Facts): Promise<void>
   }
 }
 
-/** The same in every namespace but the node's own. */
+/** The same in every namespace but the node's own. One that cannot be looked at is no reason to leave the others. */
 export async function sweepAll(scope: Scope): Promise<void> {
-  await runAll(
-    scope.node.livingNetns().map(({ path }) => async () => {
+  for (const { path } of scope.node.livingNetns()) {
+    try {
       using netns = openLiving(scope, path);
       if (netns !== undefined && !netns.isSameAs(scope.node.host)) {
         await sweep(netns);
       }
-    }),
-  );
+    } catch (error) {
+      scope.log(`cannot look for rules that are left over in "${path}": ${messageOf(error)}`);
+    }
+  }
 }
 
 const deleteAll = (netlink: Conversation, rules: readonly RuleFacts[]): Promise<void> =>
