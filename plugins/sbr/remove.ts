@@ -16,7 +16,7 @@ import type { Netns } from '../../lib/netns/netns.ts';
 import { RULE_PROTOCOL } from './apply.ts';
 import { tableIn } from './config.ts';
 import { ownAddresses } from './own.ts';
-import { type Facts, orphans, rulesOf } from './plan.ts';
+import { orphans, rulesOf, type Told } from './plan.ts';
 
 /**
  * DEL: deletes the rules of the attachment where its pod is, and those that links which are gone have left there. Routes
@@ -63,7 +63,7 @@ export async function sweep({ netlink }: Netns): Promise<void> {
 }
 
 /** Addresses are asked for when there is a rule that leads nowhere: mostly there is none. */
-async function deleteOrphans(netlink: Conversation, facts: Facts): Promise<void> {
+async function deleteOrphans(netlink: Conversation, facts: Told): Promise<void> {
   if (orphans(facts, [], RULE_PROTOCOL).length > 0) {
     const addresses = (await listAllAddresses(netlink)).map(({ ip }) => ip);
     await deleteAll(netlink, orphans(facts, addresses, RULE_PROTOCOL));
