@@ -10,10 +10,15 @@ import {
   RTM_GETLINK,
   RTM_NEWLINK,
 } from '../lib/netlink/codec/link.ts';
-import { NLM_F_CREATE, NLM_F_DUMP } from '../lib/netlink/constants.ts';
+import { encodeRoute, RT_TABLE_MAIN, RTM_GETROUTE, RTM_NEWROUTE } from '../lib/netlink/codec/route.ts';
+import { encodeRule, FR_ACT_TO_TBL, RTM_GETRULE, RTM_NEWRULE } from '../lib/netlink/codec/rule.ts';
+import { AF_INET, NLM_F_CREATE, NLM_F_DUMP } from '../lib/netlink/constants.ts';
 import type { Native } from '../lib/netns/native.ts';
 
 export const PARENT = 'parent0';
+/** An address that rules and routes are about. */
+export const ROUTED = '203.0.113.5/24';
+const ROUTED_BYTES = Buffer.from([203, 0, 113, 5]);
 
 const PARENT_INDEX = 2;
 const NLMSG_ERROR = 2;
@@ -80,8 +85,7 @@ function answerTo(request: Buffer, links: Map<string, Link>): Buffer {
   const done = message(NLMSG_DONE, sequence, [Buffer.alloc(4)]);
   const agreed = message(NLMSG_ERROR, sequence, [Buffer.alloc(20)]);
   if ((flags & NLM_F_DUMP) === NLM_F_DUMP && (flags & NLM_F_CREATE) === 0) {
-    const all = type === RTM_GETLINK ? [...links].map((link) => linkMessage(sequence, ...link)) : [];
-    return Buffer.concat([...all, done]);
+    return Buffer.concat([...tableOf(type, sequence, links), done]);
   }
   const isLink = [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK].includes(type);
   const { index, attributes } = isLink ? decodeLink(request.subarray(HEADER_BYTES)) : { index: 0, attributes: {} };
@@ -102,6 +106,30 @@ function answerTo(request: Buffer, links: Map<string, Link>): Buffer {
       return found === undefined ? refusal(sequence, ENODEV) : linkMessage(sequence, ...found);
     default:
       return agreed;
+  }
+}
+
+function tableOf(type: number, sequence: number, links: Map<string, Link>): readonly Buffer[] {
+  switch (type) {
+    case RTM_GETLINK:
+      return [...links].map((link) => linkMessage(sequence, ...link));
+    case RTM_GETRULE: {
+      const head = { family: AF_INET, destinationPrefix: 0, action: FR_ACT_TO_TBL };
+      const rule = { source: ROUTED_BYTES, tableId: 100, protocol: 98, priority: 32765 };
+      return [
+        message(RTM_NEWRULE, sequence, encodeRule({ ...head, sourcePrefix: 0 }, { tableId: RT_TABLE_MAIN })),
+        message(RTM_NEWRULE, sequence, encodeRule({ ...head, sourcePrefix: 32 }, rule)),
+      ];
+    }
+    case RTM_GETROUTE: {
+      const head = { family: AF_INET, prefix: 24, table: RT_TABLE_MAIN, protocol: 2, scope: 253, type: 1 };
+      const attributes = { destination: Buffer.from([203, 0, 113, 0]), source: ROUTED_BYTES, tableId: RT_TABLE_MAIN };
+      return [...links.values()].map(({ index }) =>
+        message(RTM_NEWROUTE, sequence, encodeRoute(head, { ...attributes, outputIndex: index })),
+      );
+    }
+    default:
+      return [];
   }
 }
 

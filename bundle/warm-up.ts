@@ -15,7 +15,7 @@ import { MARK_BYTES, markOf } from '../lib/sys/build-id.ts';
 import { formatSequence, sequenceIn } from '../plugins/whereabouts/embedded/sequence.ts';
 import { agreeableConnector } from './agreeable-api-server.ts';
 import { agreeableDatabase } from './agreeable-database.ts';
-import { agreeableNative, PARENT } from './agreeable-kernel.ts';
+import { agreeableNative, PARENT, ROUTED } from './agreeable-kernel.ts';
 
 /** Enough for V8 to find out what is called often. */
 const ROUNDS = 15;
@@ -65,6 +65,8 @@ interface Rehearsed extends JsonObject {
   readonly type: string;
 }
 
+const STATIC = { type: 'static', addresses: [{ address: ROUTED, gateway: '203.0.113.1' }] };
+
 function confsIn(folder: string): readonly Rehearsed[] {
   const ipam = {
     type: 'whereabouts',
@@ -105,6 +107,7 @@ function confsIn(folder: string): readonly Rehearsed[] {
         { ...macvlan, name: 'warm-a', ipam },
         { cniVersion: '1.1.0', name: 'warm-b', plugins: [{ ...macvlan, ipam: fixed }, tuning, { type: 'sbr' }] },
         { ...macvlan, name: 'warm-c', ipam: other },
+        { cniVersion: '1.1.0', name: 'warm-d', plugins: [{ ...macvlan, ipam: STATIC }, { type: 'sbr' }] },
       ],
     },
   ];

@@ -63,6 +63,11 @@ const REFUSED: readonly { readonly title: string; conf(node: BraidNode): { reado
   { title: 'keys that need others', conf: () => ({ type: 'sriov', deviceID: '0000:65:00.1', vlanQoS: 3 }) },
   { title: 'a PCI address', conf: () => ({ type: 'sriov', deviceID: 'eth0' }) },
   { title: 'rdma by itself', conf: () => ({ type: 'rdma' }) },
+  { title: 'sbr by itself', conf: () => ({ type: 'sbr' }) },
+  {
+    title: 'an address without its prefix length',
+    conf: () => ({ type: 'macvlan', ipam: { type: 'static', addresses: [{ address: '10.77.0.5' }] } }),
+  },
   { title: 'a device that is a number', conf: () => ({ type: 'host-device', device: 7 }) },
   { title: 'a list of delegates that is empty', conf: () => ({ type: 'multus', delegates: [] }) },
   { title: 'a delegate without a name', conf: () => ({ type: 'multus', delegates: [{ type: 'macvlan' }] }) },

@@ -1,4 +1,4 @@
-import { type Cidr, formatCidr } from '../net/cidr.ts';
+import type { Cidr } from '../net/cidr.ts';
 import { type Family, type Ip, ipFromBytes } from '../net/ip.ts';
 import {
   askedRoute,
@@ -15,34 +15,35 @@ import {
 import { AF_INET, AF_INET6, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import { flatMapInTurn } from '../sys/in-turn.ts';
 import { routeText } from './told.ts';
 
 /* Routes as the kernel told them, which are put into another table with all that they have. */
 
-/** A route, and what is asked about it. */
+/** A route as told. Of most of a table only this is asked; `routeFacts` tells more. */
 export interface ToldRoute {
   readonly family: Family;
   readonly table: number;
-  readonly destination: Cidr;
-  readonly gateway: Ip | undefined;
-  readonly source: Ip | undefined;
   /** each link that it leads through */
   readonly links: readonly number[];
-  /** the same for routes of one table that the kernel takes for one when one replaces the other */
-  readonly key: string;
-  /** as told */
+  readonly prefix: number;
   readonly body: Buffer;
 }
 
-/** Every route of every table, both families, whatever its type. */
-export const tellRoutes = (netlink: Conversation): Promise<readonly ToldRoute[]> =>
-  flatMapInTurn([AF_INET, AF_INET6], async (family) => {
-    const head = { family, prefix: 0, table: 0, protocol: 0, scope: 0, type: 0 };
-    const body = encodeRoute(head, {});
-    const bodies = await netlink.dump({ type: RTM_GETROUTE, body, operation: 'list routes' });
-    return bodies.flatMap((one) => toldRoute(one, family));
-  });
+/** Where a route leads, and for whom. */
+export interface ToldFacts {
+  readonly destination: Cidr;
+  readonly gateway: Ip | undefined;
+  readonly source: Ip | undefined;
+  /** the same for routes of one table of which the kernel lets one replace the other */
+  readonly key: string;
+}
+
+/** Every route of every table for IPv4 and IPv6, whatever its type. */
+export async function tellRoutes(netlink: Conversation): Promise<readonly ToldRoute[]> {
+  const head = { family: 0, prefix: 0, table: 0, protocol: 0, scope: 0, type: 0 };
+  const bodies = await netlink.dump({ type: RTM_GETROUTE, body: encodeRoute(head, {}), operation: 'list routes' });
+  return bodies.flatMap(toldRoute);
+}
 
 /**
  * Puts a route into another table.
@@ -93,29 +94,25 @@ function asked(body: Buffer): Buffer {
   return askedRoute(body, outputIndex, outputIndex, expiryOf(attributes));
 }
 
-function toldRoute(body: Buffer, wanted: number): readonly ToldRoute[] {
-  const { family, prefix, tos, table, flags, attributes } = decodeRoute(body);
-  if (family !== wanted || (flags & RTM_F_CLONED) !== 0) {
-    return []; // a kernel without IPv6 tells all others instead
+function toldRoute(body: Buffer): readonly ToldRoute[] {
+  const { family, prefix, table, flags, attributes } = decodeRoute(body);
+  if (![AF_INET, AF_INET6].includes(family) || (flags & RTM_F_CLONED) !== 0) {
+    return [];
   }
-  const own: Family = family === AF_INET ? 4 : 6;
-  const { destination, gateway, source, outputIndex, multipath, priority = 0 } = attributes;
-  const network = { ip: destination === undefined ? { family: own, value: 0n } : ipFromBytes(destination), prefix };
-  return [
-    {
-      family: own,
-      table,
-      destination: network,
-      gateway: gateway === undefined ? undefined : ipFromBytes(gateway),
-      source: source === undefined ? undefined : ipFromBytes(source),
-      links:
-        multipath === undefined
-          ? outputIndex === undefined
-            ? []
-            : [outputIndex]
-          : decodeNextHops(multipath).map(({ index }) => index),
-      key: `${formatCidr(network)} ${tos} ${priority}`,
-      body,
-    },
-  ];
+  const { outputIndex, multipath } = attributes;
+  const one = outputIndex === undefined ? [] : [outputIndex];
+  const links = multipath === undefined ? one : decodeNextHops(multipath).map(({ index }) => index);
+  return [{ family: family === AF_INET ? 4 : 6, table, links, prefix, body }];
+}
+
+export function routeFacts({ family, prefix, body }: ToldRoute): ToldFacts {
+  const { tos, attributes } = decodeRoute(body);
+  const { destination, gateway, source, priority = 0 } = attributes;
+  const ipIn = (bytes: Buffer | undefined): Ip | undefined => (bytes === undefined ? undefined : ipFromBytes(bytes));
+  return {
+    destination: { ip: ipIn(destination) ?? { family, value: 0n }, prefix },
+    gateway: ipIn(gateway),
+    source: ipIn(source),
+    key: `${family} ${destination?.toString('hex') ?? ''}/${prefix} ${tos} ${priority}`,
+  };
 }

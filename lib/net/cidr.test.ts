@@ -24,6 +24,15 @@ describe('parseCidr', () => {
   });
 
   it.each([
+    ['::ffff:10.1.2.3/120', '10.1.2.3/24'],
+    ['::ffff:0a01:0203/128', '10.1.2.3/32'],
+    ['::ffff:0:0/96', '0.0.0.0/0'],
+  ])('takes an IPv4 address in IPv6 form: %s', (text, plain) => {
+    expect(formatCidr(cidr(text))).toBe(plain);
+  });
+
+  it.each([
+    '::ffff:10.1.2.3/24',
     '',
     '10.0.0.0',
     '10.0.0.0/',

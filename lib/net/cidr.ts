@@ -7,7 +7,8 @@ export interface Cidr {
 }
 
 /**
- * Reads `address/length` as Go's `net.ParseCIDR` does, keeping the host bits.
+ * Reads `address/length` as Go's `net.ParseCIDR` does, keeping the host bits: an IPv4-mapped IPv6 address is the IPv4
+ * address, and its prefix length that of the IPv4 part.
  *
  * @returns undefined when the text is not a CIDR
  */
@@ -45,6 +46,9 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
 /** 0.0.0.0/0 or ::/0. */
 export const isDefault = (cidr: Cidr): boolean => cidr.prefix === 0;
 
+/** ::ffff:0:0/96 */
+const MAPPED_BITS = 96;
+
 function parseWith(text: string, parse: (text: string) => Ip | undefined): Cidr | undefined {
   const slash = text.lastIndexOf('/');
   const length = text.slice(slash + 1);
@@ -52,6 +56,7 @@ function parseWith(text: string, parse: (text: string) => Ip | undefined): Cidr 
     return undefined;
   }
   const ip = parse(text.slice(0, slash));
-  const prefix = Number(length);
-  return ip !== undefined && prefix <= bitsOf(ip.family) ? { ip, prefix } : undefined;
+  const isMapped = ip?.family === 4 && text.includes(':');
+  const prefix = Number(length) - (isMapped ? MAPPED_BITS : 0);
+  return ip !== undefined && prefix >= 0 && prefix <= bitsOf(ip.family) ? { ip, prefix } : undefined;
 }

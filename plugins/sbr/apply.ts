@@ -41,9 +41,9 @@ async function fillTable({ table, gateway, copies }: SourceTable, { netlink }: N
     await addRoute(netlink, link.index, plan, `default via ${formatIp(gateway)} dev ${link.name} table ${table}`);
   }
   const seen = new Set<string>();
-  for (const route of copies) {
-    await copyRoute(netlink, route, table, seen.has(route.key) ? 'append' : 'replace');
-    seen.add(route.key);
+  for (const { route, key } of copies) {
+    await copyRoute(netlink, route, table, seen.has(key) ? 'append' : 'replace');
+    seen.add(key);
   }
 }
 

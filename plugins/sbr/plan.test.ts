@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ToldRoute } from '../../lib/link/route-tables.ts';
+import type { ToldFacts, ToldRoute } from '../../lib/link/route-tables.ts';
 import type { RuleFacts } from '../../lib/link/rules.ts';
 import { type Cidr, parseCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, parseIp } from '../../lib/net/ip.ts';
@@ -17,19 +17,22 @@ const own = (address: string, gateway?: string): OwnAddress => ({
 
 /** `10.8.0.0/16 via 10.1.2.1 src … table 200 dev 8`, as ip(8) has it: through the link and in the main table unless told. */
 function route(text: string): ToldRoute {
-  const [destination = '', ...words] = text.split(' ');
+  const words = text.split(' ');
   const said = (word: string) => words[words.indexOf(word) + 1] ?? '';
-  const ipSaid = (word: string) => (words.includes(word) ? ip(said(word)) : undefined);
+  const { ip: network, prefix } = cidr(words[0] ?? '');
   return {
-    family: cidr(destination).ip.family,
+    family: network.family,
     table: words.includes('table') ? Number(said('table')) : 254,
-    destination: cidr(destination),
-    gateway: ipSaid('via'),
-    source: ipSaid('src'),
     links: words.includes('dev') ? said('dev').split(',').map(Number) : [LINK],
-    key: destination,
+    prefix,
     body: Buffer.from(text),
   };
+}
+
+function factsOf({ body }: ToldRoute): ToldFacts {
+  const [key = '', ...words] = body.toString().split(' ');
+  const said = (word: string) => (words.includes(word) ? ip(words[words.indexOf(word) + 1] ?? '') : undefined);
+  return { destination: cidr(key), gateway: said('via'), source: said('src'), key };
 }
 
 const rule = (source: string | undefined, table: number, protocol = 98): RuleFacts => ({
@@ -41,11 +44,15 @@ const rule = (source: string | undefined, table: number, protocol = 98): RuleFac
 const SYSTEM = [rule(undefined, 255, 2), rule(undefined, 254, 2), rule(undefined, 253, 2)];
 
 function plan(addresses: readonly OwnAddress[], routes: readonly string[], rules: readonly RuleFacts[] = []) {
-  const { tables, moved } = planTables(addresses, LINK, { rules: [...SYSTEM, ...rules], routes: routes.map(route) });
+  const { tables, moved } = planTables(addresses, LINK, {
+    rules: [...SYSTEM, ...rules],
+    routes: routes.map(route),
+    factsOf,
+  });
   return {
     tables: tables.map(({ source, table, gateway, copies }) => [
       `${formatIp(source)} ${table}${gateway === undefined ? '' : ` ${formatIp(gateway)}`}`,
-      ...copies.map(({ body }) => body.toString()),
+      ...copies.map((known) => known.route.body.toString()),
     ]),
     moved: moved.map(({ body }) => body.toString()),
   };

@@ -1,7 +1,7 @@
-import type { ToldRoute } from '../../lib/link/route-tables.ts';
+import type { ToldFacts, ToldRoute } from '../../lib/link/route-tables.ts';
 import { RT_TABLE_MAIN } from '../../lib/link/routes.ts';
 import type { RuleFacts } from '../../lib/link/rules.ts';
-import { contains, isDefault } from '../../lib/net/cidr.ts';
+import { contains } from '../../lib/net/cidr.ts';
 import type { Ip } from '../../lib/net/ip.ts';
 import type { OwnAddress } from './own.ts';
 
@@ -10,9 +10,19 @@ const FIRST_TABLE = 100;
 const SYSTEM_TABLES = [253, 254, 255];
 
 /** What a namespace has. */
-export interface Facts {
+export interface Told {
   readonly rules: readonly RuleFacts[];
   readonly routes: readonly ToldRoute[];
+}
+
+export interface Facts extends Told {
+  /** where a route leads: of few it is asked */
+  readonly factsOf: (route: ToldRoute) => ToldFacts;
+}
+
+/** A route and where it leads. */
+export interface KnownRoute extends ToldFacts {
+  readonly route: ToldRoute;
 }
 
 /** How packets from one address are routed. */
@@ -22,7 +32,7 @@ export interface SourceTable {
   /** of a default route, since an earlier plugin may have made none */
   readonly gateway: Ip | undefined;
   /** routes of the main table that are needed there too; several may have one key */
-  readonly copies: readonly ToldRoute[];
+  readonly copies: readonly KnownRoute[];
 }
 
 export interface Plan {
@@ -36,28 +46,31 @@ export interface Plan {
  * gateway or source, those that name none, and those that belong to no address at all, which would be lost. Families that
  * the interface has no address of stay as they are.
  */
-export function planTables(own: readonly OwnAddress[], linkIndex: number, { rules, routes }: Facts): Plan {
+export function planTables(own: readonly OwnAddress[], linkIndex: number, { rules, routes, factsOf }: Facts): Plan {
   const families = new Set(own.map(({ address }) => address.ip.family));
-  const ofLink = routes.filter(
-    ({ table, links, family }) =>
-      table === RT_TABLE_MAIN &&
-      families.has(family) &&
-      links.length > 0 &&
-      links.every((index) => index === linkIndex),
-  );
+  const ofLink = routes
+    .filter(
+      ({ table, links, family }) =>
+        table === RT_TABLE_MAIN &&
+        families.has(family) &&
+        links.length > 0 &&
+        links.every((index) => index === linkIndex),
+    )
+    .map((route): KnownRoute => ({ route, ...factsOf(route) }));
   const used = new Set([...rules, ...routes, ...SYSTEM_TABLES.map((table) => ({ table }))].map(({ table }) => table));
   const tables = own.map(({ address, gateway }): SourceTable => {
     const table = firstFree(used);
     used.add(table);
     const copies = ofLink.filter(
-      (route) =>
-        route.family === address.ip.family &&
-        (belongsTo(route, { address, gateway }) || !own.some((other) => belongsTo(route, other))),
+      (known) =>
+        known.route.family === address.ip.family &&
+        (belongsTo(known, { address, gateway }) || !own.some((other) => belongsTo(known, other))),
     );
     return { source: address.ip, table, gateway, copies };
   });
   // A program of the pod may talk to link-local addresses of the interface: only the main table is asked about these.
-  return { tables, moved: ofLink.filter(({ destination }) => !isLinkLocal(destination.ip)) };
+  const moved = ofLink.filter(({ destination }) => !isLinkLocal(destination.ip)).map(({ route }) => route);
+  return { tables, moved };
 }
 
 /** With a table of the configuration there are only rules: its routes are there. */
@@ -74,8 +87,8 @@ function firstFree(used: ReadonlySet<number>): number {
   return table;
 }
 
-function belongsTo({ family, source, gateway }: ToldRoute, { address }: OwnAddress): boolean {
-  if (family !== address.ip.family) {
+function belongsTo({ route, source, gateway }: KnownRoute, { address }: OwnAddress): boolean {
+  if (route.family !== address.ip.family) {
     return false;
   }
   const named = [source, gateway].filter((ip) => ip !== undefined);
@@ -94,7 +107,7 @@ const isLinkLocal = ({ family, value }: Ip): boolean => family === 6 && value >>
 export function missing(
   own: readonly OwnAddress[],
   table: number | undefined,
-  { rules, routes }: Facts,
+  { rules, routes }: Told,
 ): { readonly address: OwnAddress; readonly what: 'rule' | 'route' } | undefined {
   for (const address of own) {
     const { ip } = address.address;
@@ -105,7 +118,7 @@ export function missing(
       return { address, what: 'rule' };
     }
     const hasDefault = (wanted: number): boolean =>
-      routes.some((route) => route.table === wanted && route.family === ip.family && isDefault(route.destination));
+      routes.some(({ table: has, family, prefix }) => has === wanted && family === ip.family && prefix === 0);
     if (table === undefined && address.gateway !== undefined && !tables.some(hasDefault)) {
       return { address, what: 'route' };
     }
@@ -127,7 +140,7 @@ export interface Going {
  * The rules of an attachment that goes: those from its addresses. One that leads to a table whose routes go through other
  * links is that of another interface with the same address.
  */
-export function rulesOf({ addresses, linkIndex, table }: Going, { rules, routes }: Facts): readonly RuleFacts[] {
+export function rulesOf({ addresses, linkIndex, table }: Going, { rules, routes }: Told): readonly RuleFacts[] {
   const isOthers = (wanted: number): boolean =>
     routes.some((route) => route.table === wanted && route.links.length > 0 && !route.links.includes(linkIndex ?? -1));
   return rules.filter(
@@ -142,7 +155,7 @@ export function rulesOf({ addresses, linkIndex, table }: Going, { rules, routes 
  *
  * @param addresses of all links
  */
-export const orphans = ({ rules, routes }: Facts, addresses: readonly Ip[], protocol: number): readonly RuleFacts[] =>
+export const orphans = ({ rules, routes }: Told, addresses: readonly Ip[], protocol: number): readonly RuleFacts[] =>
   rules.filter(
     (rule) =>
       rule.protocol === protocol &&

@@ -7,7 +7,7 @@ import { formatResult, type Result } from '../../lib/cni/result.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
 import { findLink, type LinkFacts } from '../../lib/link/observe.ts';
-import { tellRoutes } from '../../lib/link/route-tables.ts';
+import { routeFacts, tellRoutes } from '../../lib/link/route-tables.ts';
 import { listRules } from '../../lib/link/rules.ts';
 import { formatIp } from '../../lib/net/ip.ts';
 import { lockNetns } from '../../lib/netns/lock.ts';
@@ -15,7 +15,7 @@ import type { Netns } from '../../lib/netns/netns.ts';
 import { applyPlan } from './apply.ts';
 import { SbrConf, tableOf } from './config.ts';
 import { type OwnAddress, ownAddresses } from './own.ts';
-import { type Facts, missing, planRules, planTables } from './plan.ts';
+import { missing, planRules, planTables, type Told } from './plan.ts';
 import { removeRules, sweepAll } from './remove.ts';
 
 export const sbr: Plugin = definePlugin<SbrConf>({
@@ -41,7 +41,10 @@ async function add(call: PodCall<SbrConf>, scope: Scope): Promise<Result> {
   using _lock = await lockNetns(scope, netns);
   await using undo = new Undo(scope);
   const link = await requireLink(netns, call);
-  const plan = table === undefined ? planTables(own, link.index, await factsOf(netns)) : planRules(own, table);
+  const plan =
+    table === undefined
+      ? planTables(own, link.index, { ...(await tell(netns)), factsOf: routeFacts })
+      : planRules(own, table);
   await applyPlan(plan, netns, link, undo);
   undo.commit();
   return previous;
@@ -50,7 +53,7 @@ async function add(call: PodCall<SbrConf>, scope: Scope): Promise<Result> {
 async function check(call: PodCall<SbrConf>, scope: Scope): Promise<void> {
   const own = ownAddresses(requirePrevious(call), call.ifName);
   using netns = scope.node.openNetns(call.netnsPath);
-  const fault = missing(own, tableOf(call.conf), await factsOf(netns));
+  const fault = missing(own, tableOf(call.conf), await tell(netns));
   if (fault !== undefined) {
     const { address, gateway } = fault.address;
     throw checkFailed(
@@ -69,7 +72,7 @@ async function status(_: NetworkCall<SbrConf>, scope: Scope): Promise<void> {
   }
 }
 
-const factsOf = async ({ netlink }: Netns): Promise<Facts> => ({
+const tell = async ({ netlink }: Netns): Promise<Told> => ({
   rules: await listRules(netlink),
   routes: await tellRoutes(netlink),
 });

@@ -1,5 +1,5 @@
 import type { DeletionCall } from '../../lib/cni/call.ts';
-import { runAll } from '../../lib/cni/errors.ts';
+import { messageOf, runAll } from '../../lib/cni/errors.ts';
 import { lookUp } from '../../lib/cni/json.ts';
 import { markOf } from '../../lib/cni/mark.ts';
 import { parseResult } from '../../lib/cni/result.ts';
@@ -16,7 +16,7 @@ import type { Netns } from '../../lib/netns/netns.ts';
 import { RULE_PROTOCOL } from './apply.ts';
 import { tableIn } from './config.ts';
 import { ownAddresses } from './own.ts';
-import { orphans, rulesOf } from './plan.ts';
+import { orphans, rulesOf, type Told } from './plan.ts';
 
 /**
  * DEL: deletes the rules of the attachment where its pod is, and those that links which are gone have left there. Routes
@@ -26,7 +26,7 @@ import { orphans, rulesOf } from './plan.ts';
  */
 export async function removeRules(call: DeletionCall, scope: Scope): Promise<void> {
   const sandbox = sandboxOfRules(call, scope);
-  const { netns } = await reopenLogged(scope, sandbox);
+  const { netns, link } = await reopenLogged(scope, sandbox);
   if (netns === undefined) {
     using there = openAt(scope, call.netnsPath);
     if (there !== undefined && !there.isSameAs(scope.node.host)) {
@@ -40,33 +40,48 @@ export async function removeRules(call: DeletionCall, scope: Scope): Promise<voi
   if (rules.every(({ source }) => source === undefined)) {
     return;
   }
-  const link = await findOwn(netlink, call.ifName, sandbox);
-  const addresses = [...previousAddresses(call), ...(link === undefined ? [] : await addressesOn(netlink, link.index))];
   const facts = { rules, routes: await tellRoutes(netlink) };
-  const going = rulesOf({ addresses, linkIndex: link?.index, table: tableIn(call.document) }, facts);
+  const own = link ?? (await findOwn(netlink, call.ifName, sandbox));
+  const going = rulesOf(
+    {
+      addresses: await addressesOf(call, netlink, own),
+      linkIndex: own?.index,
+      table: tableIn(call.document),
+    },
+    facts,
+  );
   await deleteAll(netlink, going);
-  await sweep(netns);
+  await deleteOrphans(netlink, { ...facts, rules: rules.filter((rule) => !going.includes(rule)) });
 }
 
 /** Deletes the rules that links have left behind. */
 export async function sweep({ netlink }: Netns): Promise<void> {
-  const rules = (await listRules(netlink)).filter(({ protocol }) => protocol === RULE_PROTOCOL);
-  if (rules.length > 0) {
-    const addresses = (await listAllAddresses(netlink)).map(({ ip }) => ip);
-    await deleteAll(netlink, orphans({ rules, routes: await tellRoutes(netlink) }, addresses, RULE_PROTOCOL));
+  const rules = await listRules(netlink);
+  if (rules.some(({ protocol }) => protocol === RULE_PROTOCOL)) {
+    await deleteOrphans(netlink, { rules, routes: await tellRoutes(netlink) });
   }
 }
 
-/** The same in every namespace but the node's own. */
+/** Addresses are asked for when there is a rule that leads nowhere: mostly there is none. */
+async function deleteOrphans(netlink: Conversation, facts: Told): Promise<void> {
+  if (orphans(facts, [], RULE_PROTOCOL).length > 0) {
+    const addresses = (await listAllAddresses(netlink)).map(({ ip }) => ip);
+    await deleteAll(netlink, orphans(facts, addresses, RULE_PROTOCOL));
+  }
+}
+
+/** The same in every namespace but the node's own. One that cannot be looked at is no reason to leave the others. */
 export async function sweepAll(scope: Scope): Promise<void> {
-  await runAll(
-    scope.node.livingNetns().map(({ path }) => async () => {
+  for (const { path } of scope.node.livingNetns()) {
+    try {
       using netns = openLiving(scope, path);
       if (netns !== undefined && !netns.isSameAs(scope.node.host)) {
         await sweep(netns);
       }
-    }),
-  );
+    } catch (error) {
+      scope.log(`cannot look for rules that are left over in "${path}": ${messageOf(error)}`);
+    }
+  }
 }
 
 const deleteAll = (netlink: Conversation, rules: readonly RuleFacts[]): Promise<void> =>
@@ -101,22 +116,30 @@ async function findOwn(netlink: Conversation, name: string, { link }: Sandbox): 
 }
 
 /** DEL reads no more than it needs: without a result, or with one that cannot be read, the link tells its addresses. */
+async function addressesOf(
+  call: DeletionCall,
+  netlink: Conversation,
+  link: LinkFacts | undefined,
+): Promise<readonly Ip[]> {
+  const previous = previousAddresses(call);
+  if (previous.length > 0 || link === undefined) {
+    return previous;
+  }
+  try {
+    return (await listAddresses(netlink, link.index)).map(({ ip }) => ip);
+  } catch (error) {
+    if (hasErrno(error, 'ENODEV')) {
+      return []; // it has gone since
+    }
+    throw error;
+  }
+}
+
 function previousAddresses(call: DeletionCall): readonly Ip[] {
   try {
     const previous = parseResult(lookUp(call.document, 'prevResult'), call.version, 'prevResult');
     return ownAddresses(previous, call.ifName).map(({ address }) => address.ip);
   } catch {
     return [];
-  }
-}
-
-async function addressesOn(netlink: Conversation, index: number): Promise<readonly Ip[]> {
-  try {
-    return (await listAddresses(netlink, index)).map(({ ip }) => ip);
-  } catch (error) {
-    if (hasErrno(error, 'ENODEV')) {
-      return []; // it has gone since
-    }
-    throw error;
   }
 }

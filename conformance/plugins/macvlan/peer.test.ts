@@ -8,11 +8,12 @@ import { GO, OURS, type Side, STANDALONE } from '../../lab/programs.ts';
 import { SEED } from '../../lab/random.ts';
 import { linkOf, stateOf } from '../../lab/state.ts';
 import { Comparing } from '../../peers/peer-testing.ts';
+import { DIFFERENCES as STATIC } from '../static/differences.ts';
 import { macvlanCases } from './cases.ts';
 import { DIFFERENCES } from './differences.ts';
 import { randomMacvlanCases } from './random.ts';
 
-const comparing = new Comparing('macvlan', DIFFERENCES);
+const comparing = new Comparing('macvlan', DIFFERENCES, STATIC);
 
 comparing.cases('macvlan does what the Go plugin does:', macvlanCases());
 comparing.cases(`macvlan does what the Go plugin does, at random (BRAID_SEED=${SEED}):`, randomMacvlanCases());

@@ -116,7 +116,7 @@ export const DIFFERENCES = [
   },
   {
     id: 'del-address',
-    ours: 'DEL finds rules by the addresses of `prevResult` too, also when the interface is gone, and those of its own that lead nowhere',
+    ours: 'DEL finds rules by the addresses of `prevResult`, also when the interface is gone, and those of its own that lead nowhere',
     go: 'by those that the interface has at that moment',
     reason: 'nothing is left in a namespace that lives on',
     covers: (deviation) =>

@@ -108,9 +108,10 @@ describe.concurrent('DEL', () => {
     for (const command of interfaceOf('net1', FOUR)) {
       await one.lab.ip(other.name, command);
     }
-    await one.lab.ip(other.name, 'link set net1 alias braid'); // not ours
-    await one.lab.ip(other.name, 'rule add from 10.1.2.3 lookup 100');
-    await one.lab.ip(other.name, 'route add 10.8.0.0/16 dev net1p table 100');
+    const alias = 'braid 4026531840 another-container net1';
+    await one.lab.run(['ip', '-n', other.name, 'link', 'set', 'net1', 'alias', alias]);
+    await one.lab.ip(other.name, 'rule add from 10.1.2.3 lookup 100 protocol 98');
+    await one.lab.ip(other.name, 'route add 10.8.0.0/16 dev net1 table 100');
     expect(await one.call('DEL', 'net1', FOUR, { netns: other.path })).toMatchObject(OK);
     expect((await rulesOf(other.name)).filter(({ src }) => src === '10.1.2.3')).toHaveLength(1);
   });

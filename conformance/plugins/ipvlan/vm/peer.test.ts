@@ -5,12 +5,13 @@ import { GO, OURS } from '../../../lab/programs.ts';
 import { SEED } from '../../../lab/random.ts';
 import { stateOf } from '../../../lab/state.ts';
 import { Comparing } from '../../../peers/peer-testing.ts';
+import { DIFFERENCES as STATIC } from '../../static/differences.ts';
 import { ipvlan } from '../bad.ts';
 import { ipvlanCases } from '../cases.ts';
 import { DIFFERENCES } from '../differences.ts';
 import { randomIpvlanCases } from '../random.ts';
 
-const comparing = new Comparing('ipvlan', DIFFERENCES);
+const comparing = new Comparing('ipvlan', DIFFERENCES, STATIC);
 
 const PATIENT = { timeout: 900_000 }; // each waits for its turn too
 
