@@ -57,6 +57,9 @@ export interface DeletePreconditions {
   readonly resourceVersion?: string;
 }
 
+/** `Foreground`: the object goes after all that belongs to it. */
+export type Propagation = 'Foreground' | 'Background' | 'Orphan';
+
 export interface ListOptions {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -75,7 +78,8 @@ export interface KubeApi {
   list<T extends KubeObject>(path: CollectionPath, options?: ListOptions): Promise<readonly T[]>;
   create<T extends KubeObject>(path: CollectionPath, object: T): Promise<T>;
   patch<T extends KubeObject>(path: ObjectPath, patch: Patch): Promise<T>;
-  delete(path: ObjectPath, preconditions?: DeletePreconditions): Promise<void>;
+  /** @param propagation of what belongs to the object; default: the one of its kind */
+  delete(path: ObjectPath, preconditions?: DeletePreconditions, propagation?: Propagation): Promise<void>;
 }
 
 /** What the server says, or that it says nothing. */
