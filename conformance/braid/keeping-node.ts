@@ -29,6 +29,7 @@ export class KeepingNode implements AsyncDisposable {
   readonly bin = join(this.dir, 'bin');
   readonly confDir = join(this.dir, 'net.d');
   readonly serviceAccount = join(this.dir, 'account');
+  private tokens = 0;
   private readonly children: ChildProcess[] = [];
 
   constructor() {
@@ -42,10 +43,11 @@ export class KeepingNode implements AsyncDisposable {
 
   /** A new token, as kubelet brings it: by a link that changes. */
   rotate(token: string): void {
-    const folder = join(this.serviceAccount, `..${token}`);
+    const name = `..${++this.tokens}`;
+    const folder = join(this.serviceAccount, name);
     mkdirSync(folder);
     writeFileSync(join(folder, 'token'), token);
-    symlinkSync(`..${token}`, join(this.serviceAccount, '..new'));
+    symlinkSync(name, join(this.serviceAccount, '..new'));
     renameSync(join(this.serviceAccount, '..new'), join(this.serviceAccount, '..data'));
     rmSync(join(this.serviceAccount, 'token'), { force: true });
     symlinkSync('..data/token', join(this.serviceAccount, 'token'));
@@ -97,9 +99,13 @@ export class KeepingNode implements AsyncDisposable {
     return execute([BRAID, 'uninstall', ...folders, ...more], { env: BASE_ENV });
   }
 
-  /** An install that keeps watching. */
+  /** An install that keeps watching, with programs that are there. */
   watch(...more: readonly string[]): Watcher {
-    const child = spawn(BRAID, this.words('--skip-multus-binary-copy', '--watch', ...more), { env: IN_POD });
+    return this.watchWith(IN_POD, '--skip-multus-binary-copy', ...more);
+  }
+
+  watchWith(env: Env, ...more: readonly string[]): Watcher {
+    const child = spawn(BRAID, this.words('--watch', ...more), { env });
     this.children.push(child);
     const output = { text: '' };
     for (const stream of [child.stdout, child.stderr]) {
