@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { load } from 'js-yaml';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../lab/eventually.ts';
-import { execute } from '../lab/execute.ts';
+import { BASE_ENV, execute } from '../lab/execute.ts';
 import { effectsOf, faulty } from '../lab/faults.ts';
 import { STANDALONE } from '../lab/programs.ts';
 import { killAfterEach, killedAfter } from '../lab/steps.ts';
@@ -91,6 +91,44 @@ describe('braid install --multus', () => {
   );
 
   it(
+    'brings another build while plugins are called, and the former one back, without touching the configuration',
+    onNode(async (node) => {
+      node.write('10-a.conflist', network('a'));
+      const before = node.files();
+      const builds = [node.build('one', (id) => id), node.build('two', (id) => [...id].reverse().join(''))];
+      const install = async (braid: string): Promise<void> => {
+        expect(await execute([braid, ...node.words()], { env: IN_POD })).toMatchObject(DONE);
+      };
+      await install(builds[0] ?? '');
+      const { ino } = statSync(join(node.confDir, '00-multus.conflist'));
+      const failures: string[] = [];
+      let isOver = false;
+      const calls = Array.from({ length: 3 }, async () => {
+        while (!isOver) {
+          const called = await execute([join(node.bin, 'multus')], { env: { ...BASE_ENV, CNI_COMMAND: 'VERSION' } });
+          if (called.exitCode !== 0) {
+            failures.push(called.stdout + called.stderr);
+          }
+        }
+      });
+      try {
+        for (const braid of builds.toReversed()) {
+          await install(braid);
+          expect(readFileSync(join(node.bin, 'multus')).equals(readFileSync(braid))).toBe(true);
+        }
+      } finally {
+        isOver = true;
+        await Promise.all(calls);
+      }
+      expect(failures).toEqual([]);
+      expect(statSync(join(node.confDir, '00-multus.conflist')).ino).toBe(ino);
+      expect(await node.uninstall()).toMatchObject(DONE);
+      expect([node.files(), readdirSync(node.bin)]).toEqual([before, []]);
+    }),
+    120_000,
+  );
+
+  it(
     'copies the configuration that it is given, and takes a kubeconfig of the node outside a pod',
     onNode(async (node) => {
       await node.linkPrograms();
@@ -127,7 +165,7 @@ describe('braid install --multus', () => {
           if (named !== undefined) {
             expect(node.read('multus.d/multus.token')).toBe('token-1');
           }
-          if (last % 2 === 0) {
+          if (last % 3 === 0) {
             expect(await node.install(QUICK, '--rename-conf-file')).toMatchObject(DONE);
             expect(node.wrapped()).toEqual(['a']);
           }

@@ -1,6 +1,7 @@
 /** A node's folders and a pod's credentials, as `braid install --multus` finds them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BASE_ENV, type Env, execute, type Outcome } from '../lab/execute.ts';
-import { STANDALONE } from '../lab/programs.ts';
+import { DIST, SCRIPT, STANDALONE } from '../lab/programs.ts';
 
 export const IN_POD: Env = { ...BASE_ENV, KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
 
@@ -92,6 +93,21 @@ export class KeepingNode implements AsyncDisposable {
   /** The node's programs are these, without a copy. */
   async linkPrograms(): Promise<void> {
     await execute(['ln', '-s', join(STANDALONE, 'multus'), join(this.bin, 'multus')]);
+  }
+
+  /**
+   * A build in the form of a script, whose id is another one.
+   *
+   * @returns the path of its `braid`
+   */
+  build(name: string, change: (id: string) => string): string {
+    const dist = join(this.dir, name);
+    mkdirSync(join(dist, 'script'), { recursive: true });
+    copyFileSync(join(DIST, 'package.json'), join(dist, 'package.json'));
+    const text = readFileSync(join(SCRIPT, 'braid'), 'latin1');
+    const id = text.match(/[0-9a-f]{32}/g)?.at(-1) ?? '';
+    writeFileSync(join(dist, 'script/braid'), text.replaceAll(id, change(id)), { encoding: 'latin1', mode: 0o755 });
+    return join(dist, 'script/braid');
   }
 
   uninstall(...more: readonly string[]): Promise<Outcome> {

@@ -1,15 +1,14 @@
 import { CniError, messageOf } from '../../cni/errors.ts';
 import type { Scope } from '../../cni/scope.ts';
-import { type HealthServer, parseAddress, serveHealth } from '../../controller/health.ts';
+import { type HealthAddress, type HealthServer, serveHealth } from '../../controller/health.ts';
 import { makeMetrics } from '../../controller/metrics.ts';
 import { readInCluster } from '../../kube/in-cluster.ts';
-import { WrongUsage } from '../options.ts';
 import type { Program } from '../program.ts';
 import { isGoing } from './daemonset.ts';
 import { restoreFiles, textSum } from './files.ts';
 import { foldersOf, keepFiles, type Look } from './keep.ts';
 import { type MultusInstall, nodePath } from './options.ts';
-import { onNode } from './start-check.ts';
+import { onNode, pathOnNode } from './start-check.ts';
 import { watchFolders } from './watch.ts';
 
 type Print = (line: string) => void;
@@ -17,13 +16,7 @@ type Print = (line: string) => void;
 const UNINSTALL_TIMEOUT_MS = 60_000;
 
 /** What `braid install --multus` does once the programs are there. */
-export async function keepNode(
-  program: Program,
-  install: MultusInstall,
-  address: string,
-  scope: Scope,
-  tell: Print,
-): Promise<void> {
+export async function keepNode(program: Program, install: MultusInstall, scope: Scope, tell: Print): Promise<void> {
   const sum = await textSum();
   const keep = (hasConf: boolean): Promise<Look> => keepFiles(install, { env: program.env, scope, hasConf, sum });
   if (!install.isWatching) {
@@ -36,7 +29,9 @@ export async function keepNode(
   }
   const signal = program.stopSignal();
   await using health = makeHealth();
-  await health.serve(address, tell);
+  if (install.address !== undefined) {
+    await health.serve(install.address, tell);
+  }
   let isConfMade = false;
   let said = '';
   const look = async (): Promise<boolean> => {
@@ -72,14 +67,7 @@ function makeHealth() {
     set: (now: boolean): void => {
       isRight = now;
     },
-    serve: async (text: string, tell: Print): Promise<void> => {
-      const address = text === 'none' ? undefined : parseAddress(text);
-      if (address === undefined) {
-        if (text !== 'none') {
-          throw new WrongUsage(`"${text}" is not an address to listen at: write "127.0.0.1:8081"`);
-        }
-        return;
-      }
+    serve: async (address: HealthAddress, tell: Print): Promise<void> => {
       server = await serveHealth(address, { standing: () => (isRight ? 'right' : undefined), metrics: makeMetrics() });
       tell(`serves /healthz, /readyz and /metrics on port ${server.port}`);
     },
@@ -128,7 +116,7 @@ async function removePrograms(
   const told = await scope.execute({
     path,
     args: [...words, 'uninstall', ...folders],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    env: { PATH: pathOnNode(hostRoot, env) },
     stdin: Buffer.alloc(0),
     timeoutMs: UNINSTALL_TIMEOUT_MS,
   });

@@ -30,6 +30,6 @@ export async function installMultus(
   } else {
     await prove(join(bin, 'multus'));
   }
-  await keepNode(program, install, values.address, scope, tell);
+  await keepNode(program, install, scope, tell);
   return 0;
 }

@@ -55,6 +55,7 @@ describe('options of install --multus', () => {
     [['--multus-log-level=loud'], 'cannot use --multus-log-level "loud"'],
     [['--multus-master-cni-file-name=../a'], 'it is no name of a file'],
     [['--daemonset=braid'], 'cannot use --daemonset "braid": write NAMESPACE/NAME'],
+    [['--address=9447'], 'it is no address to listen at'],
     [['--interval=0'], 'it is a number of seconds'],
   ])('refuses %j', (args, message) => {
     expect(() => read(...args)).toThrow(message);

@@ -1,10 +1,12 @@
 import { basename, dirname, isAbsolute, join } from 'node:path';
+import { type HealthAddress, parseAddress } from '../../controller/health.ts';
 import { SERVICE_ACCOUNT } from '../../kube/in-cluster.ts';
 import { WrongUsage } from '../options.ts';
 import { BIN_FOLDER, CONF_FOLDER } from '../program.ts';
 import type { MultusSettings } from './conf.ts';
 
 const text = { type: 'string' } as const;
+const NO_ADDRESS = 'none';
 
 /** Options of `braid install --multus`: those of Go's installer under their names, and our own. */
 export const MULTUS_OPTIONS = {
@@ -14,7 +16,7 @@ export const MULTUS_OPTIONS = {
   'host-root': text,
   'service-account': { type: 'string', default: SERVICE_ACCOUNT },
   interval: { type: 'string', default: '10' },
-  address: { type: 'string', default: 'none' },
+  address: { type: 'string', default: NO_ADDRESS },
   daemonset: text,
   'cni-bin-dir': text,
   'cni-conf-dir': text,
@@ -81,6 +83,8 @@ export interface MultusInstall {
   readonly isConfKept: boolean;
   readonly isCleanedUp: boolean;
   readonly intervalMs: number;
+  /** of health; undefined: none is served */
+  readonly address: HealthAddress | undefined;
   readonly daemonset: { readonly namespace: string; readonly name: string } | undefined;
 }
 
@@ -131,6 +135,7 @@ export function readMultusInstall(values: Values): MultusInstall {
     isWatching: values['watch'] === true,
     isConfKept: flag('skip-config-watch'),
     isCleanedUp: flag('cleanup-config-on-exit'),
+    address: addressIn(given('address') ?? NO_ADDRESS),
     intervalMs: seconds('interval', given('interval') ?? '') * 1000,
     daemonset: values['daemonset'] === undefined ? undefined : objectName('daemonset', String(values['daemonset'])),
   };
@@ -182,6 +187,14 @@ function logLevel(value: string | undefined): string {
     throw new WrongUsage(`cannot use --multus-log-level "${value}": it is panic, error, verbose or debug`);
   }
   return level;
+}
+
+function addressIn(value: string): HealthAddress | undefined {
+  const address = value === NO_ADDRESS ? undefined : parseAddress(value);
+  if (address === undefined && value !== NO_ADDRESS) {
+    throw new WrongUsage(`cannot use --address "${value}": it is no address to listen at, such as 127.0.0.1:9447`);
+  }
+  return address;
 }
 
 function seconds(name: string, value: string): number {

@@ -11,6 +11,10 @@ const TIMEOUT_MS = 60_000;
 
 const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 
+/** Where programs of the node, such as Node for scripts, are looked for. */
+export const pathOnNode = (hostRoot: string, env: Env): string | undefined =>
+  hostRoot === '' ? env['PATH'] : '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** Words that run a program of the node, with the libraries of the node. @throws CniError */
 export function onNode(hostRoot: string, path: string, env: Env): readonly [string, ...string[]] {
   if (hostRoot === '') {
@@ -39,7 +43,7 @@ export async function refuseUnstartable(scope: Scope, hostRoot: string, path: st
     told = await scope.execute({
       path: program,
       args,
-      env: { CNI_COMMAND: 'VERSION', LC_ALL: 'C', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+      env: { CNI_COMMAND: 'VERSION', LC_ALL: 'C', PATH: pathOnNode(hostRoot, env) },
       stdin: Buffer.alloc(0),
       timeoutMs: TIMEOUT_MS,
     });

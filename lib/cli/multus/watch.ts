@@ -1,5 +1,4 @@
-import { type FSWatcher, statSync, watch } from 'node:fs';
-import { messageOf } from '../../cni/errors.ts';
+import { type FSWatcher, watch } from 'node:fs';
 
 /** Files are often written in several steps: what is said at once is looked at once. */
 const SETTLE_MS = 50;
@@ -62,37 +61,30 @@ function makeBell(signal: AbortSignal) {
   };
 }
 
-/** A folder that was removed and made again is another one, which has to be watched anew. */
+/** Watched anew for each look: a folder that was removed and made again is another one, if only its inode tells. */
 function makeWatchers(ring: () => void) {
-  const known = new Map<string, { readonly id: string; readonly watcher: FSWatcher }>();
-  const drop = (folder: string): void => {
-    known.get(folder)?.watcher.close();
-    known.delete(folder);
+  let watchers: readonly FSWatcher[] = [];
+  const close = (): void => {
+    for (const watcher of watchers) {
+      watcher.close();
+    }
   };
-  const add = (folder: string, id: string): void => {
+  const open = (folder: string): readonly FSWatcher[] => {
     try {
       const watcher = watch(folder, ring);
-      watcher.on('error', () => drop(folder));
-      known.set(folder, { id, watcher });
-    } catch (error) {
-      // no inotify left: the looks now and then have to do
-      void messageOf(error);
+      watcher.on('error', () => watcher.close());
+      return [watcher];
+    } catch {
+      return []; // it is missing, or no inotify is left: the looks now and then have to do
     }
   };
   return {
     watch: (folders: readonly string[]): void => {
-      for (const folder of folders) {
-        const facts = statSync(folder, { bigint: true, throwIfNoEntry: false });
-        const id = facts === undefined ? '' : `${facts.dev}:${facts.ino}`;
-        if (known.get(folder)?.id !== id) {
-          drop(folder);
-          if (facts !== undefined) {
-            add(folder, id);
-          }
-        }
-      }
+      const fresh = folders.flatMap(open);
+      close();
+      watchers = fresh;
     },
-    [Symbol.dispose]: () => [...known.keys()].forEach(drop),
+    [Symbol.dispose]: close,
   };
 }
 
