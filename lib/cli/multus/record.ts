@@ -55,14 +55,24 @@ export function readConfRecord(folder: string): ConfRecord | undefined {
     }
     throw ioError('read', path, error);
   }
+  const outcome = z.safeParse(recordFile, parsed(text, path));
+  if (!outcome.success) {
+    throw damaged(path, 'its content is invalid');
+  }
+  const { format: _, ...record } = outcome.data;
+  return record;
+}
+
+function parsed(text: string, path: string): unknown {
   try {
-    const { format: _, ...record } = z.parse(recordFile, JSON.parse(text));
-    return record;
+    return JSON.parse(text);
   } catch (error) {
-    const why = error instanceof z.core.$ZodError ? 'its content is invalid' : messageOf(error);
-    throw new CniError('ioFailure', `cannot read "${path}": ${why}: move it away and reinstall`);
+    throw damaged(path, messageOf(error));
   }
 }
+
+const damaged = (path: string, why: string): CniError =>
+  new CniError('ioFailure', `cannot read "${path}": ${why}: move it away and reinstall`);
 
 /** Has install done anything there? It may have been killed while it wrote the first record. */
 export const hasBegun = (folder: string): boolean =>
