@@ -52,6 +52,7 @@ export function agreeableNative(folder: string): Native {
     },
     openInNetns: () => openSync('/dev/null', 'r+'),
     writeInNetns: () => 0,
+    readInNetns: () => 0,
     sendInNetns: () => -EPROTONOSUPPORT,
     openPacket: () => openSync('/dev/null', 'r+'),
     sendFrame: (_fd, _index, _etherType, _destination, payload) => payload.length,

@@ -80,6 +80,13 @@ function confsIn(folder: string): readonly Rehearsed[] {
     mac: '02:02:02:02:02:02', // a random one would end up in the snapshot
     mtu: 1500,
   };
+  const tuning = {
+    type: 'tuning',
+    mtu: 1400,
+    sysctl: { 'net.ipv4.conf.IFNAME.arp_filter': '1' },
+    dataDir: join(folder, 'tuning'),
+  };
+  const fixed = { type: 'static', addresses: [{ address: '203.0.113.2/24', gateway: '203.0.113.1' }] };
   const other = { ...ipam, range: '198.51.100.0/25' };
   return [
     { ...macvlan, name: 'warm-layer-2' },
@@ -92,7 +99,7 @@ function confsIn(folder: string): readonly Rehearsed[] {
       logToStderr: false,
       delegates: [
         { ...macvlan, name: 'warm-a', ipam },
-        { cniVersion: '1.1.0', name: 'warm-b', plugins: [{ ...macvlan, ipam: other }] },
+        { cniVersion: '1.1.0', name: 'warm-b', plugins: [{ ...macvlan, ipam: fixed }, tuning, { type: 'sbr' }] },
         { ...macvlan, name: 'warm-c', ipam: other },
       ],
     },

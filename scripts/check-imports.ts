@@ -26,7 +26,7 @@ const LIB = [
   ['cli'],
   ['cni'],
   ['controller'],
-  ['link', 'rdma', 'kube'],
+  ['link', 'rdma', 'kube', 'grpc'],
   ['node'],
   ['netns'],
   ['netlink'],

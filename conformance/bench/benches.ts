@@ -1,5 +1,6 @@
 /** The benches: which subjects take turns, and which of their figures are reported beside which target. */
 import type { Bench } from './bench.ts';
+import { chain, chainStarts, warmChain } from './chain.ts';
 import { containerd } from './containerd.ts';
 import type { Tools } from './subjects.ts';
 import * as subjects from './subjects.ts';
@@ -22,6 +23,8 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'multus-16', make: (tools) => multus(tools, 16, { add: 0.5, del: 0.2 }) },
   { name: 'pods-32', make: manyPods },
   { name: 'processes', make: processes },
+  { name: 'chain', make: (tools) => chain(tools, 8) },
+  { name: 'chain-processes', make: (tools) => chainStarts(tools, 8) },
   { name: 'warm-1', group: 'warm', make: (tools) => warmPod(tools, 1) },
   { name: 'warm-8', group: 'warm', make: (tools) => warmPod(tools, 8) },
   { name: 'warm-16', group: 'warm', make: (tools) => warmPod(tools, 16, { add: 0.06 }) },
@@ -32,11 +35,13 @@ export const BENCHES: readonly BenchEntry[] = [
     group: 'warm',
     make: (tools) => warmManyPods(tools, 128, 16, 0.1, { add: 1500, del: 500 }),
   },
+  { name: 'warm-chain', group: 'warm', make: (tools) => warmChain(tools, 8) },
   { name: 'warm-loop', group: 'warm', make: warmLoop },
   { name: 'cluster-128x16', group: 'cluster', make: clusterPods },
   { name: 'cluster-slices', group: 'cluster', make: clusterSlices },
   { name: 'cluster-peer', group: 'cluster', make: clusterPeer },
   { name: 'cluster-held', group: 'cluster', make: clusterHeld },
+  { name: 'cluster-multus', group: 'cluster', make: clusterPodNetworks },
   ...[1, 3, 8].map((networks) => ({
     name: `containerd-${networks}`,
     group: 'containerd',
@@ -358,4 +363,8 @@ function processes(tools: Tools): Bench {
     warmUp: 0,
     part: 0.05,
   };
+}
+
+async function clusterPodNetworks(tools: Tools): Promise<Bench> {
+  return (await import('./cluster-multus.ts')).clusterMultus(tools, 8, 0.25);
 }

@@ -29,7 +29,7 @@ export interface Tools {
   readonly empty: string;
 }
 
-type Side = 'ours' | 'go';
+export type Side = 'ours' | 'go';
 
 export const emptyStart =
   ({ empty }: Tools): Subject =>

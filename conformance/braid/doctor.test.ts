@@ -206,6 +206,17 @@ describe('braid doctor', () => {
   );
 
   it(
+    'finds that multus cannot ask the cluster',
+    onNode(async (node) => {
+      const kubeconfig = join(node.lab.dir, 'kubeconfig');
+      node.configure(node.multus([node.network('blue')], { kubeconfig, binDir: node.bin }));
+      await expectFound(node, 'fault', /which is not there: no pod gets its networks/, /install --multus/);
+      writeFileSync(kubeconfig, '');
+      expect(await examine(node)).toEqual([]);
+    }),
+  );
+
+  it(
     'finds that a runtime which is named does not answer',
     onNode(async (node) => {
       const outcome = await node.about(`doctor --bin ${node.bin} --cri /no/such/socket`);

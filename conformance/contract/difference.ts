@@ -17,7 +17,7 @@ export type Difference = Statement &
       }
     | {
         /** where a test passes that has the difference for a tag: `multus/del-chain` */
-        readonly shownBy: 'unit' | 'conformance' | 'vm';
+        readonly shownBy: 'unit' | 'conformance' | 'cluster' | 'vm';
       }
   );
 

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PLUGINS, ROOT } from '../lab/programs.ts';
-import { faultOf, readersOf, spelled } from '../lab/schemas.ts';
+import { faultOf, readersOf, schemaOf, spelled } from '../lab/schemas.ts';
 
 type Document = Readonly<Record<string, unknown>>;
 
@@ -83,18 +83,51 @@ describe('the schema of whereabouts', () => {
   });
 });
 
-describe('the schema of every other plugin', () => {
-  const others = PLUGINS.filter((plugin) => plugin !== 'whereabouts');
+/** An IPAM plugin gets the document of the plugin that calls it. */
+const isIpam = (plugin: string): boolean => {
+  const { properties } = schemaOf(plugin) as { properties: Readonly<Record<string, { properties?: Document }>> };
+  return (properties['ipam']?.properties?.['type'] as { const?: unknown } | undefined)?.const === plugin;
+};
 
-  it.each(others)('%s takes null for what is not given, and its own type only', (plugin) => {
-    const nothing = { capabilities: null, prevResult: null, dns: null, ipam: null, runtimeConfig: null, master: null };
-    expect(faultOf(plugin, { name: 'net', type: plugin, cniVersion: null, ...nothing })).toBe('');
-    expect(faultOf(plugin, { name: 'net', type: 'other' })).toMatch(/type/);
-    expect(faultOf(plugin, { name: 'net' })).toMatch(/type/);
-    expect(faultOf(plugin, { type: plugin })).toMatch(/name/);
-    expect(faultOf(plugin, { name: 'net', plugins: [{ type: 'other', capabilities: 7 }] })).toBe('');
-    expect(faultOf(plugin, { name: 'net', plugins: [{ type: plugin, capabilities: 7 }] })).toMatch(/capabilities/);
-  });
+describe('the schema of every plugin that gives addresses', () => {
+  it.each(PLUGINS.filter(isIpam))(
+    '%s knows its part by the type in it, and takes null for what is not given',
+    (plugin) => {
+      const nothing = { capabilities: null, prevResult: null, runtimeConfig: null, args: null, dns: null };
+      const ipam = { type: plugin, routes: null, dns: null };
+      expect(faultOf(plugin, { name: 'net', type: 'macvlan', cniVersion: null, ...nothing, ipam })).toBe('');
+      expect(faultOf(plugin, { name: 'net', type: 'macvlan', ipam: { type: 'other' } })).toMatch(/type/);
+      expect(faultOf(plugin, { name: 'net', type: 'macvlan' })).toMatch(/ipam/);
+      expect(faultOf(plugin, { name: 'net', plugins: [{ type: 'other', ipam: { type: 'other', routes: 7 } }] })).toBe(
+        '',
+      );
+      expect(faultOf(plugin, { name: 'net', plugins: [{ type: 'other', ipam: { type: plugin, routes: 7 } }] })).toMatch(
+        /routes/,
+      );
+    },
+  );
+});
+
+describe('the schema of every other plugin', () => {
+  it.each(PLUGINS.filter((plugin) => !isIpam(plugin)))(
+    '%s takes null for what is not given, and its own type only',
+    (plugin) => {
+      const nothing = {
+        capabilities: null,
+        prevResult: null,
+        dns: null,
+        ipam: null,
+        runtimeConfig: null,
+        master: null,
+      };
+      expect(faultOf(plugin, { name: 'net', type: plugin, cniVersion: null, ...nothing })).toBe('');
+      expect(faultOf(plugin, { name: 'net', type: 'other' })).toMatch(/type/);
+      expect(faultOf(plugin, { name: 'net' })).toMatch(/type/);
+      expect(faultOf(plugin, { type: plugin })).toMatch(/name/);
+      expect(faultOf(plugin, { name: 'net', plugins: [{ type: 'other', capabilities: 7 }] })).toBe('');
+      expect(faultOf(plugin, { name: 'net', plugins: [{ type: plugin, capabilities: 7 }] })).toMatch(/capabilities/);
+    },
+  );
 });
 
 describe('spelled', () => {

@@ -13,6 +13,8 @@ export interface NetnsState {
   readonly links: readonly Entry[];
   readonly addresses: readonly Entry[];
   readonly routes: readonly Entry[];
+  /** where they were asked for */
+  readonly rules?: readonly Entry[];
 }
 
 const QUERY = 'link show\naddr show\nroute show table all\n';
@@ -29,6 +31,12 @@ export async function stateOf(namespace: string): Promise<NetnsState> {
     addresses: addresses.filter(isThere).flatMap(addressesOf),
     routes: routes.filter(isThere).map(({ flags: _, ...route }) => route),
   };
+}
+
+/** The rules of both families, IPv4 first. */
+export async function rulesOf(namespace: string): Promise<readonly Entry[]> {
+  const texts = await Promise.all(['-4', '-6'].map((family) => mustRun(['ip', '-n', namespace, family, '-j', 'rule'])));
+  return texts.flatMap((text) => JSON.parse(text) as readonly Entry[]);
 }
 
 export const linkOf = (state: NetnsState, name: string): Entry | undefined =>

@@ -6,7 +6,7 @@ import type { Outcome } from '../lab/execute.ts';
 import { Lab, type Pod } from '../lab/lab.ts';
 import { errorOf, parsed } from '../lab/printed.ts';
 import { type Call, GO, isOldest, OURS, type Side, stdinOf } from '../lab/programs.ts';
-import { comparable, filesIn, type NetnsState, stateOf, sysctlsOf } from '../lab/state.ts';
+import { comparable, filesIn, type NetnsState, rulesOf, stateOf, sysctlsOf } from '../lab/state.ts';
 import { fakeSysfs, type Sysfs } from '../lab/sysfs.ts';
 
 /** One configuration and what is done with it. */
@@ -34,6 +34,12 @@ export interface Case {
   readonly macs?: readonly string[];
   /** `ip` commands that make a place good again after a side that leaves it otherwise: cheaper than another place */
   readonly mend?: readonly string[];
+  /** `ip` commands that take away what `prepare` has made, so that the place can be used again */
+  readonly tidy?: readonly string[];
+  /** rules of the pod are compared too, but for who made them */
+  readonly rules?: boolean;
+  /** what DEL leaves goes with the interface, which another plugin deletes */
+  readonly goesWithLink?: boolean;
   /** changes the document between ADD and CHECK */
   readonly checkWith?: Readonly<Record<string, unknown>>;
 }
@@ -163,6 +169,9 @@ class Place {
     this.pod ??= await this.lab.pod();
     const { lab, pod } = this;
     const store = lab.folder('store');
+    if (one.tidy !== undefined) {
+      this.pristine ??= await this.look(one, pod, store);
+    }
     await this.prepare(one.prepare);
     for (const [name, content] of Object.entries(one.files ?? {})) {
       mkdirSync(dirname(join(store, name)), { recursive: true });
@@ -195,12 +204,16 @@ class Place {
       }
     }
     const same = isDeepStrictEqual(before, now);
-    if (isPrepared || !(same || (await this.isMended(one, before, pod, store)))) {
+    const isGood = isPrepared ? this.isTidied(one, pod) : same || this.isMended(one, before, pod, store);
+    if (!(await isGood)) {
       await this.renew();
     }
     rmSync(store, { recursive: true, force: true });
     rmSync(join(lab.dir, 'sys'), { recursive: true, force: true });
-    return { steps, left: same || one.meanwhile !== undefined ? undefined : firstDifference(before, now) };
+    return {
+      steps,
+      left: same || one.meanwhile !== undefined || one.goesWithLink ? undefined : firstDifference(before, now),
+    };
   }
 
   private async isMended(one: Case, before: Looks, pod: Pod, store: string): Promise<boolean> {
@@ -213,6 +226,19 @@ class Place {
       return false;
     }
     return isDeepStrictEqual(before, await this.look(one, pod, store));
+  }
+
+  private async isTidied(one: Case, pod: Pod): Promise<boolean> {
+    if (one.tidy === undefined) {
+      return false;
+    }
+    rmSync(join(this.lab.dir, 'store'), { recursive: true });
+    try {
+      await this.prepare(one.tidy);
+    } catch {
+      return false;
+    }
+    return isDeepStrictEqual(this.pristine, await this.look(one, pod, this.lab.folder('store')));
   }
 
   private async renew(): Promise<void> {
@@ -231,14 +257,23 @@ class Place {
   }
 
   private async look(one: Case, pod: Pod, store: string): Promise<Looks> {
-    const [podState, node] = await Promise.all([stateOf(pod.name), stateOf(this.lab.node)]);
+    const [podState, node, rules] = await Promise.all([
+      stateOf(pod.name),
+      stateOf(this.lab.node),
+      one.rules ? rulesOf(pod.name) : undefined,
+    ]);
     const files = Object.entries(filesIn(store));
     const lasting = files.filter(([name]) => !/\/(lock|last_reserved_ip\..*|)$/.test(name)); // host-local keeps those
-    const told = lasting.map(([name, content]) => [
+    const records = lasting.map(([name, content]) => [
       name,
       withoutChosen(readable(content).replaceAll(store, '<store>'), pod, one),
     ]);
-    return { pod: comparable(podState, one.macs), node: comparable(node), store: Object.fromEntries(told) };
+    const told = rules?.map(({ protocol: _, ...rule }) => rule);
+    return {
+      pod: { ...comparable(podState, one.macs), ...(told && { rules: told }) },
+      node: comparable(node),
+      store: Object.fromEntries(records),
+    };
   }
 
   private async stepOf(one: Case, verb: string, outcome: Outcome, { before, now, pod, side }: Seen): Promise<Step> {

@@ -31,7 +31,6 @@ const COMPANIONS: readonly Peer[] = [
   { name: 'host-local', module: PLUGINS, path: 'plugins/ipam/host-local' },
   { name: 'loopback', module: PLUGINS, path: 'plugins/main/loopback' },
   { name: 'static', module: PLUGINS, path: 'plugins/ipam/static' },
-  { name: 'tuning', module: PLUGINS, path: 'plugins/meta/tuning' },
 ];
 
 /** The programs that plugins of ours stand in for: each plugin's room names its own. */

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { CniError } from '../cni/errors.ts';
 import { isObject, type JsonObject, lookUp } from '../cni/json.ts';
-import { callGrpc, Unimplemented } from './grpc.ts';
-import { fieldsIn, textOf } from './protobuf.ts';
+import { callGrpc, GrpcError, STATUS } from '../grpc/call.ts';
+import { fieldsIn, textOf } from '../grpc/protobuf.ts';
 
 /** Sockets of containerd, k3s and CRI-O. */
 const SOCKETS = [
@@ -102,9 +102,9 @@ function socketsFor(wanted: string): readonly string[] {
 
 async function ask(socket: string, method: string, request = NOTHING): Promise<Buffer | undefined> {
   try {
-    return await callGrpc(socket, `${SERVICE}/${method}`, request, TIMEOUT_MS);
+    return await callGrpc({ socket, method: `${SERVICE}/${method}`, request, timeoutMs: TIMEOUT_MS });
   } catch (error) {
-    if (error instanceof Unimplemented) {
+    if (error instanceof GrpcError && error.status === STATUS.unimplemented) {
       return undefined;
     }
     throw error;

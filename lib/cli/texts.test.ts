@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { pluginConfsIn } from './confs.ts';
 import { readOptions, WrongUsage } from './options.ts';
-import { fieldsIn, textOf } from './protobuf.ts';
 import { age, count, table } from './table.ts';
 
 describe('table', () => {
@@ -37,20 +36,6 @@ describe('readOptions', () => {
   ])('names the option that is wrong in %o', (args, message) => {
     const options = { bin: { type: 'string' }, 'dry-run': { type: 'boolean' } } as const;
     expect(() => readOptions(args, options)).toThrow(new WrongUsage(message));
-  });
-});
-
-describe('protobuf', () => {
-  it('finds texts among fields of any type', () => {
-    const message = Buffer.from('08ac02 120568656c6c6f 190102030405060708 2501020304 1a00'.replaceAll(' ', ''), 'hex');
-    const fields = fieldsIn(message);
-    expect(fields.map(({ number }) => number)).toEqual([1, 2, 3, 4, 3]);
-    expect([textOf(fields, 2), textOf(fields, 9)]).toEqual(['hello', '']);
-  });
-  it('refuses a message that ends too early', () => {
-    expect(() => fieldsIn(Buffer.from('1205', 'hex'))).toThrow('longer than its message');
-    expect(() => fieldsIn(Buffer.from('12', 'hex'))).toThrow(RangeError);
-    expect(() => fieldsIn(Buffer.from('13', 'hex'))).toThrow('wire type');
   });
 });
 

@@ -14,6 +14,12 @@ export type Conf<S> = S extends Schema<infer T> ? T : never;
 /** A string; null and absent are ''. */
 export const text = (about: string) => described(z._default(nullable(z.string(), ''), ''), about);
 
+/** A string, a boolean, a whole number that stay absent when null or absent: no value means the same. */
+export const maybeText = (about: string) => described(z.optional(nullable(z.string(), undefined)), about);
+export const maybeFlag = (about: string) => described(z.optional(nullable(z.boolean(), undefined)), about);
+export const maybeInteger = (about: string, { min, max }: { readonly min: number; readonly max: number }) =>
+  described(z.optional(nullable(z.int().check(z.minimum(min), z.maximum(max)), undefined)), about);
+
 /** A string that must be this word. The plugin checks that, with its own message. */
 export function word(value: string, about: string) {
   const schema = text(about);
@@ -45,6 +51,10 @@ export const oneOf = <const W extends readonly [string, ...string[]]>(words: W, 
 /** A list; null and absent are the empty list. */
 export const list = <S extends z.ZodMiniType>(item: S, about: string) =>
   described(z._default(nullable(z.array(item), []), []), about);
+
+/** Strings by names of any kind; null and absent are none. */
+export const texts = (about: string) =>
+  described(z._default(nullable(z.record(z.string(), z.string()), {}), {}), about);
 
 /** An object with keys of its own; absent when null or absent. */
 export const section = <S extends z.core.$ZodLooseShape>(shape: S, about: string) =>

@@ -30,6 +30,7 @@ export type { Added, RuntimeConf } from './network-call.ts';
 export async function addNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
   refuseName(list.name);
   refuseLongRecord(keyOf(list, runtime));
+  removeCached(runtime.cacheDir, keyOf(list, runtime)); // of an earlier attachment, after which DEL would not find this one
   let added: Added | undefined;
   for (const plugin of list.plugins) {
     added = await withPluginName(plugin, 'add', async () =>
@@ -68,13 +69,14 @@ export async function foreseeNetwork(scope: Scope, list: NetworkList, runtime: R
 }
 
 /**
- * DEL: runs the plugins in reverse order with the recorded result, continues after a failure, and deletes the record
- * when all succeeded.
+ * DEL: runs the plugins in reverse order with the recorded result and what ADD has offered to them, continues after a
+ * failure, and deletes the record when all succeeded.
  *
  * @throws CniError with the code of the first failure
  */
-export async function delNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<void> {
-  const prevResult = recordedOrNothing(list, runtime);
+export async function delNetwork(scope: Scope, list: NetworkList, given: RuntimeConf): Promise<void> {
+  const { prevResult, capabilityArgs } = recordedOrNothing(list, given);
+  const runtime = { ...given, capabilityArgs: { ...capabilityArgs, ...given.capabilityArgs } };
   const errors: unknown[] = [];
   for (const plugin of list.plugins.toReversed()) {
     await withPluginName(plugin, 'delete', () => callPlugin({ scope, list, runtime }, 'DEL', plugin, prevResult)).catch(
@@ -153,25 +155,30 @@ export async function gcNetwork(
 
 /** The recorded result, in the network's version. */
 function recorded(list: NetworkList, runtime: RuntimeConf): Injected {
-  const result = readCached(runtime.cacheDir, keyOf(list, runtime))?.result;
-  if (result === undefined || lookUp(result, 'cniVersion') === list.cniVersion || !isVersion(list.cniVersion)) {
-    return prevResultOf(result);
+  return prevResultOf(inVersion(readCached(runtime.cacheDir, keyOf(list, runtime))?.result, list));
+}
+
+function inVersion(result: JsonObject | undefined, { cniVersion }: NetworkList): JsonObject | undefined {
+  if (result === undefined || lookUp(result, 'cniVersion') === cniVersion || !isVersion(cniVersion)) {
+    return result;
   }
-  return prevResultOf(formatResult(parseResult(result, list.cniVersion, 'cached result'), list.cniVersion));
+  return formatResult(parseResult(result, cniVersion, 'cached result'), cniVersion);
 }
 
 /** DEL continues without a record, and with one that can never be read. */
-function recordedOrNothing(list: NetworkList, runtime: RuntimeConf): Injected {
+function recordedOrNothing(list: NetworkList, runtime: RuntimeConf) {
+  const nothing = { prevResult: {}, capabilityArgs: {} };
   if (!supports(list, '0.4.0')) {
-    return {};
+    return nothing;
   }
   try {
-    return recorded(list, runtime);
+    const { result, capabilityArgs = {} } = readCached(runtime.cacheDir, keyOf(list, runtime)) ?? {};
+    return { prevResult: prevResultOf(inVersion(result, list)), capabilityArgs };
   } catch (error) {
     if (isShortage(error)) {
       throw error; // a retry can read it
     }
-    return {};
+    return nothing;
   }
 }
 

@@ -1,9 +1,25 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type JsonObject, parseJson } from './json.ts';
-import { type CachedAttachment, listCached, readCached, removeCached, writeCached } from './result-cache.ts';
+import {
+  type CachedAttachment,
+  editCachedResult,
+  listCached,
+  readCached,
+  removeCached,
+  writeCached,
+} from './result-cache.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -108,5 +124,25 @@ describe('the result cache', () => {
     writeCached(dir, attachment({ result }));
     expect(readCached(dir, attachment())?.result).toBeDefined();
     expect(() => writeCached(dir, attachment({ result: { a: result } }))).toThrow(expect.objectContaining({ code: 6 }));
+  });
+
+  it('changes a result, and keeps the rest of the record, with sorted keys', () => {
+    write(
+      'lan-C1-net1',
+      '{"kind":"cniCacheV1","ifName":"net1","x":{"b":1,"a":[]},"result":{"ips":[],"cniVersion":"1.0.0"}}',
+    );
+    editCachedResult(dir, attachment(), (result) => ({ ...result, dns: {} }));
+    expect(readFileSync(join(dir, 'results/lan-C1-net1'), 'utf8')).toBe(
+      '{"ifName":"net1","kind":"cniCacheV1","result":{"cniVersion":"1.0.0","dns":{},"ips":[]},"x":{"a":[],"b":1}}',
+    );
+  });
+
+  it('changes no result where there is none', () => {
+    const edit = () => editCachedResult(dir, attachment(), (result) => result);
+    expect(edit).toThrow(`cannot change the cached result "${dir}/results/lan-C1-net1": it is missing`);
+    writeCached(dir, attachment({ result: undefined }));
+    expect(edit).toThrow('it has no result');
+    write('lan-C1-net1', '[]');
+    expect(edit).toThrow(`cannot read the cached result "${dir}/results/lan-C1-net1": it is not a JSON object`);
   });
 });

@@ -71,7 +71,28 @@ export function writeCached(cacheDir: string, attachment: CachedAttachment): voi
 export const readCached = (cacheDir: string, key: CacheKey): CachedAttachment | undefined =>
   resultsIn(cacheDir, key).read(recordName(key));
 
-/** Deletes an attachment's record, best effort: a stale one does no harm. */
+/**
+ * Changes the result in the record of an attachment; the rest of it stays, whoever has written it.
+ *
+ * @throws CniError ioFailure; internal when there is no such record, or none with a result
+ */
+export function editCachedResult(cacheDir: string, key: CacheKey, edit: (result: JsonObject) => JsonObject): void {
+  const results = new RecordFolder<JsonObject>(join(cacheDir, 'results'), {
+    format: (document) => compact(sorted(document)),
+    parse: objectIn,
+    refuse: unreadable,
+  });
+  const name = recordName(key);
+  const document = results.read(name);
+  const result = document?.['result'];
+  if (document === undefined || !isObject(result)) {
+    const why = document === undefined ? 'it is missing' : 'it has no result';
+    throw new CniError('internal', `cannot change the cached result "${results.fileOf(name)}": ${why}`);
+  }
+  results.write(name, { ...document, result: edit(result) }, { isDurable: false });
+}
+
+/** Deletes an attachment's record, best effort: the next ADD tries again. */
 export const removeCached = (cacheDir: string, key: CacheKey): void =>
   removeCacheFile(resultsIn(cacheDir).fileOf(recordName(key)));
 
@@ -125,9 +146,11 @@ const resultsIn = (cacheDir: string, key?: CacheKey): RecordFolder<CachedAttachm
   new RecordFolder(join(cacheDir, 'results'), {
     format: formatCached,
     parse: (text) => parseCached(text, key),
-    refuse: (file, cause) =>
-      new CniError('internal', `cannot read the cached result "${file}": ${messageOf(cause)}`, { cause }),
+    refuse: unreadable,
   });
+
+const unreadable = (file: string, cause: unknown): CniError =>
+  new CniError('internal', `cannot read the cached result "${file}": ${messageOf(cause)}`, { cause });
 
 /** @throws CniError decodeFailure when DEL could not read it again */
 function formatCached({
@@ -160,10 +183,7 @@ function formatCached({
 
 /** @throws SyntaxError when the text is no document */
 function parseCached(text: string, key: CacheKey | undefined): CachedAttachment {
-  const document = parseJson(text);
-  if (!isObject(document)) {
-    throw new SyntaxError('it is not a JSON object');
-  }
+  const document = objectIn(text);
   if (document['kind'] === KIND) {
     return {
       network: textIn(document, 'networkName'),
@@ -180,6 +200,15 @@ function parseCached(text: string, key: CacheKey | undefined): CachedAttachment 
     return { ...key, netns: '', config: Buffer.alloc(0), args: [], capabilityArgs: {}, result: document };
   }
   throw new Error(`its kind is not ${KIND}`);
+}
+
+/** @throws SyntaxError */
+function objectIn(text: string): JsonObject {
+  const document = parseJson(text);
+  if (!isObject(document)) {
+    throw new SyntaxError('it is not a JSON object');
+  }
+  return document;
 }
 
 function pairsOf(value: Json | undefined): ArgPairs {

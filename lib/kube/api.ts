@@ -78,6 +78,8 @@ export interface KubeApi {
   list<T extends KubeObject>(path: CollectionPath, options?: ListOptions): Promise<readonly T[]>;
   create<T extends KubeObject>(path: CollectionPath, object: T): Promise<T>;
   patch<T extends KubeObject>(path: ObjectPath, patch: Patch): Promise<T>;
+  /** Writes a whole object, as it was read but for what changes: its resourceVersion must still be the server's. */
+  replace<T extends KubeObject>(path: ObjectPath, object: T): Promise<T>;
   /** @param propagation of what belongs to the object; default: the one of its kind */
   delete(path: ObjectPath, preconditions?: DeletePreconditions, propagation?: Propagation): Promise<void>;
 }

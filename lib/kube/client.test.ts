@@ -58,6 +58,7 @@ describe('a client of an API server', () => {
     await api.patch(configMap('a'), { type: 'json', body: [{ op: 'test', path: '/data', value: null }] });
     await api.patch(configMap('a'), { type: 'merge', body: { data: null } });
     await api.patch(configMap('a'), { type: 'apply', body: object('a'), fieldManager: 'me', force: true });
+    await api.replace({ ...configMap('a'), subresource: 'status' }, object('a'));
     await api.delete(configMap('a'), { uid: 'u', resourceVersion: '7' });
     const root = '/api/v1/namespaces/default/configmaps';
     expect(
@@ -73,6 +74,7 @@ describe('a client of an API server', () => {
         'application/apply-patch+yaml',
         '{"kind":"ConfigMap","metadata":{"name":"a"}}',
       ],
+      ['PUT', `${root}/a/status`, 'application/json', '{"kind":"ConfigMap","metadata":{"name":"a"}}'],
       [
         'DELETE',
         `${root}/a`,

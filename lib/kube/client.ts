@@ -92,6 +92,14 @@ export function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace
         contentType: PATCH_TYPES[patch.type],
         action: `patch ${textOf(path)}`,
       })) as T,
+    replace: async <T extends KubeObject>(path: ObjectPath, object: T) =>
+      (await answerTo({
+        method: 'PUT',
+        path: objectPath(path),
+        body: JSON.stringify(object),
+        contentType: JSON_TYPE,
+        action: `replace ${textOf(path)}`,
+      })) as T,
     delete: async (path: ObjectPath, preconditions?: DeletePreconditions, propagationPolicy?: Propagation) => {
       await answerTo({
         method: 'DELETE',

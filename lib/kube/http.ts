@@ -4,7 +4,7 @@
  */
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   /** with its query, below the path of the server's URL */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -91,11 +91,19 @@ export function dumpLinks(netlink: Conversation): Promise<readonly Buffer[]> {
 }
 
 /** The addresses of one link, both families. */
-export async function listAddresses(netlink: Conversation, index: number): Promise<readonly AddressFacts[]> {
+export const listAddresses = (netlink: Conversation, index: number): Promise<readonly AddressFacts[]> =>
+  addressesOf(netlink, index, `list the addresses of link ${index}`);
+
+/** The addresses of all links, both families. */
+export const listAllAddresses = (netlink: Conversation): Promise<readonly AddressFacts[]> =>
+  addressesOf(netlink, 0, 'list addresses');
+
+/** @param index 0: of all links */
+async function addressesOf(netlink: Conversation, index: number, operation: string): Promise<readonly AddressFacts[]> {
   const body = encodeAddress({ family: 0, prefix: 0, index }, {});
-  return (await netlink.dump({ type: RTM_GETADDR, body, operation: `list the addresses of link ${index}` }))
+  return (await netlink.dump({ type: RTM_GETADDR, body, operation }))
     .map(decodeAddress)
-    .filter((address) => address.index === index)
+    .filter((address) => index === 0 || address.index === index)
     .flatMap(({ prefix, flags, attributes }) => {
       const bytes = attributes.local ?? attributes.address;
       return bytes === undefined ? [] : [{ ip: ipFromBytes(bytes), prefix, flags }];

@@ -12,7 +12,7 @@ import {
   RTN_UNICAST,
   RTPROT_BOOT,
 } from '../netlink/codec/route.ts';
-import { NLM_F_CREATE } from '../netlink/constants.ts';
+import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
@@ -46,8 +46,17 @@ export interface RouteFacts extends RoutePlan {
   readonly nextHops: readonly { readonly index: number; readonly flags: number }[];
 }
 
-/** @throws ErrnoError EEXIST when the very same route is there */
-export async function addRoute(netlink: Conversation, index: number, route: RoutePlan, text: string): Promise<void> {
+/**
+ * @param isOnly no other route to the destination has that metric
+ * @throws ErrnoError EEXIST when the very same route is there, and when another is but must not be
+ */
+export async function addRoute(
+  netlink: Conversation,
+  index: number,
+  route: RoutePlan,
+  text: string,
+  { isOnly = false } = {},
+): Promise<void> {
   const { destination, table = RT_TABLE_MAIN } = route;
   const head = {
     family: FAMILIES[destination.ip.family],
@@ -59,7 +68,7 @@ export async function addRoute(netlink: Conversation, index: number, route: Rout
   };
   await netlink.change({
     type: RTM_NEWROUTE,
-    flags: NLM_F_CREATE,
+    flags: isOnly ? NLM_F_CREATE | NLM_F_EXCL : NLM_F_CREATE,
     body: encodeRoute(head, attributesOf(index, route)),
     operation: `add route ${text}`,
     whenDone: 'EEXIST',

@@ -7,7 +7,7 @@ import { Lab, PARENT } from '../testing/lab.ts';
 import type { Native } from './native.ts';
 import { OpenNamespaces } from './netns.ts';
 
-const { EBADF, EINVAL, ENOENT, ENOTTY, ETIMEDOUT } = os.errno;
+const { EBADF, EFBIG, EINVAL, ENOENT, ENOTTY, ETIMEDOUT } = os.errno;
 const here = (): string => readlinkSync('/proc/thread-self/ns/net');
 const openFiles = (): number => readdirSync('/proc/self/fd').length;
 
@@ -26,6 +26,11 @@ describe('the native part', () => {
     ['a file that would be new', (native) => native.openInNetns(0, '/proc/none', constants.O_CREAT)],
     ['a text without its end', (native) => native.writeInNetns(0, Buffer.from('/proc/a\0x'), new Int32Array(1))],
     ['fewer outcomes than files', (native) => native.writeInNetns(0, Buffer.from('a\0b\0c\0d\0'), new Int32Array(1))],
+    [
+      'fewer paths than outcomes',
+      (native) => native.readInNetns(0, Buffer.from('a\0'), Buffer.alloc(8), new Int32Array(2)),
+    ],
+    ['no room', (native) => native.readInNetns(0, Buffer.from('a\0'), Buffer.alloc(0), new Int32Array(1))],
     ['no bytes', (native) => native.sendInNetns(0, 0, wrong('bytes'))],
     ['an address that is too long', (native) => native.sendFrame(0, 1, 0x806, Buffer.alloc(64), bytes)],
     ['no buffer', (native) => native.receive(0, wrong(undefined), 0)],
@@ -47,6 +52,9 @@ describe('the native part', () => {
     closeSync(file);
     using netns = lab.open(lab.node);
     expect(lab.native.openInNetns(netns.descriptor, '/proc/sys/net/none', constants.O_RDONLY)).toBe(-ENOENT);
+    const outcomes = new Int32Array(1);
+    expect(lab.native.readInNetns(netns.descriptor, Buffer.from('/proc/version\0'), Buffer.alloc(4), outcomes)).toBe(0);
+    expect([...outcomes]).toEqual([-EFBIG]);
     expect(here()).toBe(before);
     expect(openFiles()).toBeLessThanOrEqual(files + 3); // file of the test, namespace, and the way back
   });

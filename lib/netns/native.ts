@@ -20,6 +20,14 @@ export interface Native {
    * @param outcomes one for each file: 0, or -errno
    */
   writeInNetns(nsFd: number, texts: Buffer, outcomes: Int32Array): number;
+  /**
+   * Reads small files from inside the namespace behind `nsFd`.
+   *
+   * @param paths each NUL-terminated
+   * @param room has a slot of equal size for each file
+   * @param outcomes one for each file: its length, or -errno; -EFBIG when it does not fit
+   */
+  readInNetns(nsFd: number, paths: Buffer, room: Buffer, outcomes: Int32Array): number;
   /** Sends a datagram from inside the namespace behind `nsFd`, for requests that check the sender's namespace. */
   sendInNetns(nsFd: number, fd: number, bytes: Buffer): number;
   /** A socket for frames in the namespace behind `nsFd`. */

@@ -51,6 +51,25 @@ describe('Netns', () => {
     closeSync(fd);
   });
 
+  it('reads sysctls inside, in one visit', () => {
+    using lab = new Lab();
+    const before = here();
+    using node = lab.open(lab.node);
+    node.writeSysctl('net/ipv4/ip_local_port_range', '20000 30000');
+    const [range, missing, folder, hidden, mtu] = node.readSysctls([
+      'net/ipv4/ip_local_port_range',
+      'net/ipv4/conf/nothing/arp_notify',
+      'net/ipv4',
+      'net/ipv4/route/flush', // can only be written
+      `net/ipv6/conf/${PARENT}/mtu`,
+    ]);
+    expect([range, mtu]).toEqual(['20000\t30000', '1500']);
+    expect([missing, folder, hidden]).toMatchObject([{ code: 'ENOENT' }, { code: 'EISDIR' }, { code: 'EACCES' }]);
+    expect(String(missing)).toContain('cannot read sysctl net/ipv4/conf/nothing/arp_notify: ENOENT');
+    expect(node.readSysctls([])).toEqual([]);
+    expect(here()).toBe(before);
+  });
+
   it('tells a missing path from one that is no namespace', () => {
     using lab = new Lab();
     const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));

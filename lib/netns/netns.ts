@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, type Stats, statSync } from 
 import { CniError } from '../cni/errors.ts';
 import { type Contention, NO_CONTENTION } from '../netlink/contention.ts';
 import { Conversation } from '../netlink/conversation.ts';
-import { errnoError } from '../netlink/errno.ts';
+import { type ErrnoError, errnoError } from '../netlink/errno.ts';
 import { makeReadBuffer, openTransport, type ReadBuffer, type Transport } from '../netlink/transport.ts';
 import { Glances } from '../sys/glance.ts';
 import type { Native } from './native.ts';
@@ -10,6 +10,8 @@ import type { Native } from './native.ts';
 const CLONE_NEWNET = 0x4000_0000;
 const NETLINK_ROUTE = 0;
 const NETLINK_RDMA = 20;
+/** a page, as the kernel writes them */
+const LONGEST_SYSCTL = 4096;
 
 /** An Ethernet frame to send. */
 export interface Frame {
@@ -76,6 +78,29 @@ export class Netns implements Disposable {
     return sysctls.flatMap(([name, value], index) => {
       const outcome = visit < 0 ? visit : (outcomes[index] ?? 0);
       return outcome < 0 ? [errnoError(`set sysctl ${name} to ${value}`, -outcome)] : [];
+    });
+  }
+
+  /**
+   * Reads sysctls in one visit.
+   *
+   * @returns for each its value without the final newline, or why it cannot be read
+   */
+  readSysctls(names: readonly string[]): readonly (string | ErrnoError)[] {
+    if (names.length === 0) {
+      return [];
+    }
+    const paths = Buffer.from(names.map((name) => `/proc/sys/${name}\0`).join(''));
+    const room = Buffer.alloc(names.length * LONGEST_SYSCTL);
+    const outcomes = new Int32Array(names.length);
+    const { native, fd } = this.opened();
+    const visit = native.readInNetns(fd, paths, room, outcomes);
+    return names.map((name, index) => {
+      const outcome = visit < 0 ? visit : (outcomes[index] ?? 0);
+      const begin = index * LONGEST_SYSCTL;
+      return outcome < 0
+        ? errnoError(`read sysctl ${name}`, -outcome)
+        : room.toString('utf8', begin, begin + outcome).replace(/\n$/, '');
     });
   }
 

@@ -1,4 +1,4 @@
-import { closeSync, fsync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, openSync, statfsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { syncFolder } from './atomic-file.ts';
 import { Gatherer } from './gather.ts';
@@ -21,6 +21,21 @@ export const BLOCKING_DISK: Disk = {
   sync: async (fd) => fsyncSync(fd),
   syncFolder: async (path) => syncFolder(path),
 };
+
+/** <linux/magic.h> */
+const TMPFS_MAGIC = 0x0102_1994;
+
+/**
+ * The disk for files in a folder: of one in memory, such as /run, a sync is over at once, and a thread for it would take
+ * longer than all else.
+ */
+export function diskFor(folder: string, disk: Disk): Disk {
+  try {
+    return statfsSync(folder).type === TMPFS_MAGIC ? BLOCKING_DISK : disk;
+  } catch {
+    return disk; // it is not there yet
+  }
+}
 
 /** For a process that serves many: they go on meanwhile, and those that want the same folder synced wait together. */
 export function sharedDisk(): Disk {

@@ -23,6 +23,8 @@ export interface LockOptions {
   readonly timeoutMs?: number;
   /** the file is removed on release */
   readonly isTransient?: boolean;
+  /** not a file for locks, but something that is there and is not created: how messages name it */
+  readonly existing?: string;
 }
 
 /**
@@ -44,7 +46,7 @@ export class FileLock implements Disposable {
   /**
    * Waits for the lock without blocking the process, with short random pauses.
    *
-   * @param path created when missing; its folder is not
+   * @param path created when missing, unless it is existing; its folder is not
    * @throws CniError tryAgainLater when it was held for `timeoutMs`; ioFailure when the file cannot be opened or the
    * file system has no locks; the signal's reason
    */
@@ -80,15 +82,15 @@ export class FileLock implements Disposable {
   private static async wait(
     user: LockUser,
     path: string,
-    { timeoutMs = 10_000, isTransient = false }: LockOptions,
+    { timeoutMs = 10_000, isTransient = false, existing }: LockOptions,
   ): Promise<FileLock> {
     const deadline = user.now() + timeoutMs;
     const held = (): CniError =>
-      new CniError('tryAgainLater', `cannot lock "${path}": another call has held it for ${timeoutMs} ms`);
+      new CniError('tryAgainLater', `cannot lock "${existing ?? path}": another call has held it for ${timeoutMs} ms`);
     const turn = await acquireTurn(user, path, timeoutMs, held);
     let fd = -1;
     try {
-      fd = open(path);
+      fd = open(path, existing);
       for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
         if (tryLock(user.node.native, fd, path)) {
           if (fstatSync(fd).nlink > 0) {
@@ -97,7 +99,7 @@ export class FileLock implements Disposable {
           // The file was deleted while we waited: its lock excludes no later caller.
           closeSync(fd);
           fd = -1;
-          fd = open(path);
+          fd = open(path, existing);
           continue;
         }
         if (user.now() >= deadline) {
@@ -199,11 +201,11 @@ function removeQuietly(path: string): void {
   }
 }
 
-function open(path: string): number {
+function open(path: string, existing?: string): number {
   try {
-    return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    return openSync(path, existing !== undefined ? constants.O_RDONLY : constants.O_RDWR | constants.O_CREAT, 0o600);
   } catch (error) {
-    throw ioError('open lock file', path, error);
+    throw existing === undefined ? ioError('open lock file', path, error) : ioError('open', existing, error);
   }
 }
 

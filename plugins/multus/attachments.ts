@@ -5,10 +5,11 @@ import { delNetwork, type RuntimeConf } from '../../lib/cni/network.ts';
 import type { NetworkList } from '../../lib/cni/network-list.ts';
 import { overlap } from '../../lib/cni/overlap.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
-import { binDirOf, type CommonConf, cniDirOf, type RuntimeConfigConf } from './config.ts';
+import type { CommonConf, RuntimeConfigConf } from './config.ts';
 import { isOurselves } from './delegates.ts';
 import { removeDeviceInfoFile, withDeviceInfoFile } from './device-info.ts';
 import { interfaceNames } from './names.ts';
+import { binDirOf, cniDirOf } from './places.ts';
 import { capabilityArgs, delegateArgs, type Pod, type Requests } from './runtime-args.ts';
 
 /** One network of one pod: what to run, and with what. */
@@ -17,6 +18,7 @@ export interface Attachment {
   readonly name: string;
   readonly list: NetworkList;
   readonly runtime: RuntimeConf;
+  readonly requests: Requests;
 }
 
 /** There is a first one. */
@@ -51,6 +53,8 @@ export interface PodFacts {
   readonly pod: Pod;
   readonly cniArgs: string;
   readonly supplied: RuntimeConfigConf | undefined;
+  /** only ADD tells plugins in CNI_ARGS which addresses are asked for */
+  readonly isAdd?: boolean;
 }
 
 /** The attachments of a pod: interfaces are named by position, arguments made for each. */
@@ -65,10 +69,11 @@ export function attachmentsOf(delegates: readonly Wanted[], shared: RuntimeConf,
     return {
       name,
       list,
+      requests,
       runtime: {
         ...shared,
         ifName,
-        args: delegateArgs(pod.pod, pod.cniArgs, requests),
+        args: delegateArgs(pod.pod, pod.cniArgs, pod.isAdd ? requests : {}),
         capabilityArgs: withDeviceInfoFile(capabilities, { name, containerId: shared.containerId, ifName }),
       },
     };

@@ -4,9 +4,10 @@ import { checkNetwork, statusNetwork } from '../../lib/cni/network.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { isShortage } from '../../lib/sys/io-error.ts';
 import { attachmentsOf, sharedRuntime } from './attachments.ts';
-import { cniDirOf, type MultusConf } from './config.ts';
+import type { MultusConf } from './config.ts';
 import { type Log, withCallLog } from './log.ts';
 import { loadNetworks, prefixErrors } from './networks.ts';
+import { cniDirOf } from './places.ts';
 import { podLabel, podOf } from './runtime-args.ts';
 import { readStored } from './scratch.ts';
 import type { StoredDelegate } from './scratch-form.ts';
@@ -15,8 +16,8 @@ import type { StoredDelegate } from './scratch-form.ts';
 export const check = (call: PodCall<MultusConf>, scope: Scope): Promise<void> =>
   withCallLog(call.conf, scope.log, async (log) => {
     const pod = prefixErrors('Multus: error getting k8s args', () => podOf(call.args));
-    const loading = { namespace: pod.namespace, prefix: `Multus: [${podLabel(pod)}]`, notReady: undefined };
-    const delegates = attached(call, log) ?? (await loadNetworks(call, scope, log, loading));
+    const loading = { call, scope, log, prefix: `Multus: [${podLabel(pod)}]`, notReady: undefined };
+    const delegates = attached(call, log) ?? (await loadNetworks(loading, pod.namespace));
     const shared = sharedRuntime(call, call.conf);
     const errors: unknown[] = [];
     for (const { name, list, runtime } of attachmentsOf(delegates, shared, {
@@ -44,8 +45,8 @@ export const check = (call: PodCall<MultusConf>, scope: Scope): Promise<void> =>
 /** Can the pod's own network be served? The others do not keep a node from being ready. */
 export const status = (call: NetworkCall<MultusConf>, scope: Scope): Promise<void> =>
   withCallLog(call.conf, scope.log, async (log) => {
-    const loading = { namespace: '', prefix: 'Multus', notReady: 'notAvailable' as const };
-    const [first] = await loadNetworks(call, scope, log, loading);
+    const loading = { call, scope, log, prefix: 'Multus', notReady: 'notAvailable' as const };
+    const [first] = await loadNetworks(loading, '');
     if (first !== undefined) {
       await statusNetwork(scope, first.list, sharedRuntime(call, call.conf));
     }

@@ -1,10 +1,9 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
-import { CniError, messageOf, withPrefix } from '../../lib/cni/errors.ts';
-import { isObject, type Json, type JsonObject, lookUp, parseJson } from '../../lib/cni/json.ts';
+import { CniError, withPrefix } from '../../lib/cni/errors.ts';
+import { type Json, type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import { refuseName } from '../../lib/cni/network.ts';
 import { flagOf } from '../../lib/cni/network-list.ts';
-import { ioError } from '../../lib/sys/io-error.ts';
+import { confFilesIn, filesIn, isFolder, readConfFile } from './conf-files.ts';
 import { type Delegate, fromFiles, planDelegate } from './delegates.ts';
 
 /**
@@ -17,7 +16,7 @@ export function delegateAt(path: string): Delegate {
   if (isFolder(path)) {
     return delegateOfFolder(path);
   }
-  const { document, bytes } = readDocument(path);
+  const { document, bytes } = readConfFile(path);
   return naming(path, () => {
     if (path.endsWith('.conflist')) {
       return fromFiles(planDelegate(withChained(document, path), ''));
@@ -47,13 +46,13 @@ export function auxiliaryChain(name: string, clusterNetwork: string, cniVersion:
 
 /** Taken as it is: plugins are chained by a subfolder only to a list that is named itself. */
 function delegateOfFolder(folder: string): Delegate {
-  const names = filesIn(folder).filter((name) => ['.conf', '.json', '.conflist'].includes(extname(name)));
+  const names = confFilesIn(folder);
   const [first] = names;
   if (first === undefined || names.every((name) => extname(name) === '.json')) {
     throw new CniError('invalidNetworkConfig', `cannot use folder "${folder}": it holds no .conf and no .conflist`);
   }
   const file = join(folder, first);
-  const { document, bytes } = readDocument(file);
+  const { document, bytes } = readConfFile(file);
   return naming(file, () => planDelegate(document, '', bytes));
 }
 
@@ -88,46 +87,4 @@ function withChained(document: JsonObject, path: string): JsonObject {
 const chainedPlugins = (folder: string): readonly JsonObject[] =>
   filesIn(folder)
     .filter((name) => extname(name) === '.conf')
-    .map((name) => readDocument(join(folder, name)).document);
-
-function readDocument(file: string): { document: JsonObject; bytes: Buffer } {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw ioError('read', file, error);
-  }
-  let document: unknown;
-  try {
-    document = parseJson(bytes.toString('utf8'));
-  } catch (error) {
-    throw new CniError('decodeFailure', `cannot read "${file}": ${messageOf(error)}`);
-  }
-  if (!isObject(document)) {
-    throw new CniError('decodeFailure', `cannot read "${file}": it is not a JSON object`);
-  }
-  return { document, bytes };
-}
-
-/** Sorted by name; folders and folders that are not there have none. */
-function filesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => !entry.isDirectory())
-      .map(({ name }) => name)
-      .sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      return [];
-    }
-    throw ioError('read folder', folder, error);
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch (error) {
-    throw ioError('find', path, error);
-  }
-}
+    .map((name) => readConfFile(join(folder, name)).document);

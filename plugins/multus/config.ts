@@ -78,18 +78,33 @@ z.globalRegistry.add(systemNamespaces, {
 
 export const MultusConf = conf({
   delegates: list(delegate, 'The networks: CNI configurations or lists. The first is the own network of the pod.'),
-  clusterNetwork: text('Takes the place of `delegates`: path of a `.conf`, a `.conflist` or their folder.'),
-  defaultNetworks: list(text('Path.'), 'More networks, with `clusterNetwork`: paths likewise.'),
+  clusterNetwork: text(
+    'Takes the place of `delegates`: path of a `.conf`, a `.conflist` or their folder; or the name of a NetworkAttachmentDefinition in `multusNamespace`, or else of a configuration in `confDir`.',
+  ),
+  defaultNetworks: list(text('Path or name.'), 'More networks of every pod, with `clusterNetwork`: likewise.'),
   systemNamespaces,
   auxiliaryCNIChainName: text('Plugins that run after all networks: folder of this name beside `clusterNetwork`.'),
   ...COMMON,
   runtimeConfig: section(RuntimeConfig, 'Filled in by the runtime; handed on to delegates by their `capabilities`.'),
   capabilities: anyObject('Tells the runtime what to fill in.'),
-  kubeconfig: text('Not supported yet.'),
-  confDir: text('Folder of networks given by name; not supported yet.'),
-  multusNamespace: text('Namespace of networks given by name; not supported yet.'),
-  namespaceIsolation: flag('Pods may name networks of their own namespace only; not supported yet.'),
-  globalNamespaces: text('Namespaces that are open to all pods; not supported yet.'),
+  kubeconfig: text(
+    'Path of the kubeconfig for the API server. Without it, and outside a pod, annotations are not looked at.',
+  ),
+  confDir: text(
+    'Folder of configurations that networks name, and that of empty NetworkAttachmentDefinitions. Default: `/etc/cni/multus/net.d`.',
+  ),
+  multusNamespace: text('Namespace of networks that the configuration names. Default: `kube-system`.'),
+  namespaceIsolation: flag(
+    'Annotations may name networks of the own namespace of the pod only, and of `globalNamespaces`.',
+  ),
+  globalNamespaces: text('Namespaces whose networks all pods may have, separated by commas. Default: `default`.'),
+  isolateDefaultNetwork: flag(
+    'With `namespaceIsolation`: the default-network annotation may name networks of these namespaces and of `multusNamespace` only.',
+    true,
+  ),
+  statusRdma: flag(
+    'Show in network-status the RDMA device of each network too, and the index of its address among those of RoCE v2.',
+  ),
   prevResult: anyObject('Must be a result; not used.'),
   dns: dns('Not used.'),
   ipam: anyObject('Not used.'),
@@ -101,7 +116,3 @@ export type CommonConf = Conf<typeof CommonConf>;
 
 export const RuntimeConfigConf = conf(RuntimeConfig);
 export type RuntimeConfigConf = Conf<typeof RuntimeConfigConf>;
-
-export const cniDirOf = (common: Pick<CommonConf, 'cniDir'>): string => common.cniDir || '/var/lib/cni/multus';
-
-export const binDirOf = (common: Pick<CommonConf, 'binDir'>): string => common.binDir || '/opt/cni/bin';

@@ -7,11 +7,12 @@ import { readCached } from '../../lib/cni/result-cache.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { lockForRelease, removeStaleLocks } from '../../lib/sys/lock.ts';
 import { type Attachment, detachAll, inNetns, type Remaining, sharedRuntime } from './attachments.ts';
-import { CommonConf, cniDirOf, MultusConf, RuntimeConfigConf } from './config.ts';
+import { CommonConf, MultusConf, RuntimeConfigConf } from './config.ts';
 import { lockContainer } from './container-lock.ts';
 import type { Delegate } from './delegates.ts';
 import { type Log, withCallLog } from './log.ts';
 import { loadNetworks } from './networks.ts';
+import { cniDirOf } from './places.ts';
 import { openPod } from './pod-record.ts';
 import { readinessFault } from './readiness.ts';
 import { recallAll } from './recall.ts';
@@ -86,7 +87,7 @@ function isForgotten({ attachment: { list, runtime } }: Remaining): boolean {
 
 async function configuredNetworks(call: DeletionCall, scope: Scope, log: Log): Promise<readonly Delegate[]> {
   const conf = readConf(MultusConf, call.document);
-  return loadNetworks({ ...call, conf }, scope, log, { namespace: '', prefix: 'Multus', notReady: undefined });
+  return loadNetworks({ call: { ...call, conf }, scope, log, prefix: 'Multus', notReady: undefined }, '');
 }
 
 const suppliedBy = (document: JsonObject): RuntimeConfigConf =>

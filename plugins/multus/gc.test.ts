@@ -99,6 +99,24 @@ describe('multus GC', () => {
     ]);
   });
 
+  it('tells networks, too, that living pods have and the configuration does not name, each once', async () => {
+    using node = fakeNode();
+    const delegates = (...more: readonly JsonObject[]) => ({ delegates: [lan('a', 'alpha'), ...more] });
+    const device = (deviceID: string) => ({ ...lan('z', 'gamma'), deviceID, pciBusID: deviceID });
+    await node.run(multus, 'ADD', confOf(node, delegates(device('0000:01:00.1'))));
+    node.links.clear();
+    const more = { CNI_CONTAINERID: 'C2' };
+    await node.run(multus, 'ADD', confOf(node, delegates(device('0000:01:00.2'), lan('z', 'beta'))), more);
+    node.links.clear();
+    await node.run(multus, 'ADD', confOf(node, delegates(lan('y', 'beta'))), { CNI_CONTAINERID: 'C3' });
+    node.seen.length = 0;
+    await node.run(multus, 'GC', confOf(node, { ...delegates(), ...naming(['C1', 'eth0'], ['C2', 'eth0']) }));
+    expect(node.log()).toEqual(['DEL beta net1', 'DEL alpha eth0', 'GC alpha', 'GC gamma', 'GC beta']);
+    const ofZ = ['C1 net1', 'C2 net1', 'C2 net2'].map((one) => one.split(' '));
+    const wanted = ofZ.map(([containerID, ifname]) => ({ containerID, ifname }));
+    expect(node.seen.slice(-2).map(({ stdin }) => validIn(stdin))).toEqual([wanted, wanted]);
+  });
+
   it('collects everything when the runtime names an empty list', async () => {
     using node = await twoPods();
     await node.run(multus, 'GC', confOf(node, naming()));
@@ -253,8 +271,8 @@ describe('multus GC', () => {
 
   it('collects even where delegates cannot be asked', async () => {
     using node = await twoPods();
-    const { stdout } = await node.run(multus, 'GC', confOf(node, { kubeconfig: '/k', ...naming() }));
-    expect(JSON.parse(stdout).code).toBe(7);
+    const { stdout } = await node.run(multus, 'GC', confOf(node, { clusterNetwork: '/absent', ...naming() }));
+    expect(JSON.parse(stdout).code).toBe(5);
     expect(node.files()).toEqual({});
   });
 

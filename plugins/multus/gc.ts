@@ -6,16 +6,19 @@ import { listCached } from '../../lib/cni/result-cache.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { sharedRuntime } from './attachments.ts';
 import { collectDead, type Memory, storedFor } from './collect.ts';
-import { cniDirOf, type MultusConf } from './config.ts';
+import type { MultusConf } from './config.ts';
+import { isOurselves } from './delegates.ts';
 import { withCallLog } from './log.ts';
 import { interfaceNames, possibleNames } from './names.ts';
-import { loadNetworks } from './networks.ts';
+import { type Loading, loadNetworks } from './networks.ts';
+import { cniDirOf } from './places.ts';
 import type { StoredDelegate } from './scratch-form.ts';
 import { sweep } from './sweep.ts';
 
 /**
- * Deletes what is left of containers that the runtime does not name, then tells every configured delegate which
- * attachments of its network are valid. A runtime that names nothing at all collects nothing.
+ * Deletes what is left of containers that the runtime does not name, then tells every network which of its attachments
+ * are valid: those of the configuration, and those that living containers have. A runtime that names nothing at all
+ * collects nothing.
  */
 export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly Valid[] | undefined): Promise<void> =>
   withCallLog(call.conf, scope.log, async (log) => {
@@ -26,11 +29,17 @@ export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly 
     const memory: Memory = { listing, shared: sharedRuntime(call, call.conf), version: call.version, log };
     const errors: unknown[] = [];
     errors.push(...(valid === undefined ? [] : await collectDead(scope, memory, valid)));
+    const configured: StoredDelegate[] = [];
     try {
-      const loading = { namespace: '', prefix: 'Multus', notReady: 'tryAgainLater' as const };
-      const networks = await loadNetworks(call, scope, log, loading);
+      const loading: Loading = { call, scope, log, prefix: 'Multus', notReady: 'tryAgainLater' };
+      configured.push(...(await loadNetworks(loading, '')));
+    } catch (error) {
+      errors.push(error);
+    }
+    try {
+      const networks = [...configured, ...remembered(configured, memory, valid ?? [])];
       errors.push(...(valid === undefined ? [] : await sweep(scope, { ...memory, networks }, valid)));
-      errors.push(...(await forward(scope, networks, memory, valid)));
+      errors.push(...(await forward(scope, { configured, networks, memory, valid })));
     } catch (error) {
       errors.push(error);
     }
@@ -40,14 +49,44 @@ export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly 
     }
   });
 
-/** @param valid undefined when the runtime named none, and then nothing is said of any */
-async function forward(
-  scope: Scope,
-  networks: readonly StoredDelegate[],
+/**
+ * Networks of living containers that the configuration does not name: pods have asked for them.
+ *
+ * @throws CniError when the records cannot be read for now
+ */
+function remembered(
+  configured: readonly StoredDelegate[],
   memory: Memory,
-  valid: readonly Valid[] | undefined,
-): Promise<readonly unknown[]> {
-  const alive = valid && validByNetwork(networks, memory, valid);
+  valid: readonly Valid[],
+): readonly StoredDelegate[] {
+  const known = new Set(configured.map(contentOf));
+  const others = new Map<string, StoredDelegate>();
+  for (const { containerID } of valid) {
+    for (const delegate of storedFor(containerID, memory).delegates) {
+      if (!known.has(contentOf(delegate)) && !isOurselves(delegate.list)) {
+        others.set(contentOf(delegate), delegate);
+      }
+    }
+  }
+  return [...others.values()];
+}
+
+/** Two definitions may have one name, and say different things. A device is of one pod only. */
+const contentOf = ({ list }: StoredDelegate): string =>
+  JSON.stringify([list.name, list.plugins.map(({ document: { deviceID: _, pciBusID: __, ...shared } }) => shared)]);
+
+interface Forwarding {
+  readonly configured: readonly StoredDelegate[];
+  /** those too */
+  readonly networks: readonly StoredDelegate[];
+  readonly memory: Memory;
+  /** undefined when the runtime named none, and then nothing is said of any */
+  readonly valid: readonly Valid[] | undefined;
+}
+
+async function forward(scope: Scope, forwarding: Forwarding): Promise<readonly unknown[]> {
+  const { networks, memory, valid } = forwarding;
+  const alive = valid && validByNetwork(forwarding, valid);
   const errors: unknown[] = [];
   for (const { list } of networks) {
     try {
@@ -66,7 +105,7 @@ async function forward(
  *
  * @throws CniError when the records cannot be read for now
  */
-function validByNetwork(networks: readonly StoredDelegate[], memory: Memory, valid: readonly Valid[]) {
+function validByNetwork({ configured, networks, memory }: Forwarding, valid: readonly Valid[]) {
   const found = new Map<string, Map<string, Valid>>();
   const note = (network: string, containerID: string, ifname: string): void => {
     const known = found.get(network) ?? new Map<string, Valid>();
@@ -82,7 +121,7 @@ function validByNetwork(networks: readonly StoredDelegate[], memory: Memory, val
         }
       }
     }
-    for (const known of [networks, stored]) {
+    for (const known of [configured, stored]) {
       const requested = known.map(({ requests }) => requests.ifName);
       for (const [index, name] of interfaceNames(requested, ifname).entries()) {
         note(known[index]?.list.name ?? '', containerID, name);

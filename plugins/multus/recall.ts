@@ -156,7 +156,7 @@ export function recallAttachments(
     try {
       const { name, list } = recallDelegate(record.config, cniVersion);
       const runtime = recalledRuntime(record, shared);
-      attachments.push({ name, list: { ...list, name: network || list.name }, runtime });
+      attachments.push({ name, list: { ...list, name: network || list.name }, runtime, requests: {} });
     } catch (error) {
       const why = withPrefix(`cannot use cached result "${file}"`, error);
       faults.push({ name: recordName(record), file, why, containerId: record.containerId, isDamaged: false });

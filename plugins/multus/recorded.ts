@@ -6,8 +6,8 @@ import { type JsonObject, textIn } from '../../lib/cni/json.ts';
 import type { AttachmentRecord } from '../../lib/cni/records.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { NEWEST } from '../../lib/cni/versions.ts';
-import { cniDirOf } from './config.ts';
 import { interfaceNames } from './names.ts';
+import { cniDirOf } from './places.ts';
 import { readStored, scratchesIn, scratchNames } from './scratch.ts';
 
 /** A container whose first interface is not recorded anywhere: what every runtime calls it. */

@@ -9,6 +9,9 @@ export interface Requests {
   readonly mac?: string;
   readonly infinibandGuid?: string;
   readonly ips?: readonly string[];
+  readonly portMappings?: readonly JsonObject[];
+  readonly bandwidth?: JsonObject;
+  /** gateways; an empty list is not the same as none */
   readonly defaultRoute?: readonly string[];
   readonly deviceId?: string;
   readonly resourceName?: string;
@@ -44,6 +47,9 @@ export function podOf(cniArgs: string): Pod {
 
 /** How messages name the pod. */
 export const podLabel = ({ namespace, name, uid }: Pod): string => `${namespace}/${name}/${uid}`;
+
+/** How messages of a call about the pod begin. */
+export const prefixOf = (pod: Pod): string => `Multus: [${podLabel(pod)}]`;
 
 /** How log lines name it. */
 export const logLabel = ({ namespace, name, uid }: Pod): string => `${namespace}:${name}:${uid || 'unknownUID'}`;
@@ -90,22 +96,26 @@ export function capabilityArgs(
   const { bandwidth } = supplied ?? {};
   const args: Record<string, Json | undefined> = {
     CNIDeviceInfoFile: supplied?.CNIDeviceInfoFile,
-    bandwidth: bandwidth && {
-      ingressRate: bandwidth.ingressRate,
-      ingressBurst: bandwidth.ingressBurst,
-      egressRate: bandwidth.egressRate,
-      egressBurst: bandwidth.egressBurst,
-    },
+    bandwidth:
+      asked.bandwidth ??
+      (bandwidth && {
+        ingressRate: bandwidth.ingressRate,
+        ingressBurst: bandwidth.ingressBurst,
+        egressRate: bandwidth.egressRate,
+        egressBurst: bandwidth.egressBurst,
+      }),
     deviceID: asked.deviceId || supplied?.deviceID,
     infinibandGUID: asked.infinibandGuid || supplied?.infinibandGUID,
     ips: asked.ips?.length ? asked.ips : supplied?.ips,
     mac: asked.mac || supplied?.mac,
-    portMappings: supplied?.portMappings.map(({ hostPort, containerPort, protocol, hostIP }) => ({
-      hostPort,
-      containerPort,
-      ...(protocol === '' ? {} : { protocol }),
-      ...(hostIP === '' ? {} : { hostIP }),
-    })),
+    portMappings:
+      asked.portMappings ??
+      supplied?.portMappings.map(({ hostPort, containerPort, protocol, hostIP }) => ({
+        hostPort,
+        containerPort,
+        ...(protocol === '' ? {} : { protocol }),
+        ...(hostIP === '' ? {} : { hostIP }),
+      })),
   };
   return Object.fromEntries(Object.entries(args).filter(([, value]) => !isEmpty(value)));
 }

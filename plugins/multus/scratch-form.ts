@@ -1,6 +1,7 @@
 import { CniError } from '../../lib/cni/errors.ts';
-import { compact, isObject, type Json, type JsonObject, parseJson } from '../../lib/cni/json.ts';
+import { compact, isObject, type Json, type JsonObject, parseJson, textIn } from '../../lib/cni/json.ts';
 import { depthFault } from '../../lib/cni/nesting.ts';
+import type { DefaultRoutes } from './default-route.ts';
 import { type Delegate, recallDelegate } from './delegates.ts';
 import { type PodRecord, parsePodRecord } from './pod-record.ts';
 import type { Requests } from './runtime-args.ts';
@@ -21,9 +22,14 @@ const POD_KEY = 'braid';
 /**
  * One line, keys in the order of the Go plugin, which reads the file too.
  *
+ * @param routes what becomes of the default routes of each; undefined: nothing
  * @throws CniError decodeFailure when DEL could not read it again
  */
-export function formatScratch(delegates: readonly Delegate[], pod?: PodRecord): string {
+export function formatScratch(
+  delegates: readonly Delegate[],
+  pod?: PodRecord,
+  routes?: readonly DefaultRoutes[],
+): string {
   const text = compact(
     delegates.map(({ name, list, requests, conf, confList }, index) => ({
       Conf: conf,
@@ -34,8 +40,8 @@ export function formatScratch(delegates: readonly Delegate[], pod?: PodRecord): 
       ...(requests.infinibandGuid ? { infinibandGUIDRequest: requests.infinibandGuid } : {}),
       ...(requests.ips?.length ? { ipRequest: requests.ips } : {}),
       ...(requests.defaultRoute ? { 'default-route': requests.defaultRoute } : {}),
-      IsFilterV4Gateway: false,
-      IsFilterV6Gateway: false,
+      IsFilterV4Gateway: routes?.[index]?.isFiltered4 ?? false,
+      IsFilterV6Gateway: routes?.[index]?.isFiltered6 ?? false,
       ...(requests.deviceId ? { deviceID: requests.deviceId } : {}),
       ...(requests.resourceName ? { resourceName: requests.resourceName } : {}),
       Bytes: list.bytes.toString('base64'),
@@ -77,8 +83,17 @@ function parseEntry(entry: Json, cniVersion: string): StoredDelegate {
   return { name: typeof given === 'string' && given !== '' ? given : name, list, requests: requestsOf(entry) };
 }
 
-/** Only the name of the interface matters once the network is attached. */
+/** What the pod had asked for. What has another type than it must have is passed over. */
 function requestsOf(entry: JsonObject): Requests {
-  const ifName = entry['ifnameRequest'];
-  return typeof ifName === 'string' && ifName !== '' ? { ifName } : {};
+  const text = (key: string): string | undefined => textIn(entry, key) || undefined;
+  const ips = entry['ipRequest'];
+  const requests: { readonly [K in keyof Requests]: Requests[K] | undefined } = {
+    ifName: text('ifnameRequest'),
+    mac: text('macRequest'),
+    infinibandGuid: text('infinibandGUIDRequest'),
+    ips: Array.isArray(ips) ? ips.filter((ip: Json) => typeof ip === 'string') : undefined,
+    deviceId: text('deviceID'),
+    resourceName: text('resourceName'),
+  };
+  return Object.fromEntries(Object.entries(requests).filter(([, value]) => value !== undefined));
 }

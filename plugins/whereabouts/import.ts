@@ -90,13 +90,13 @@ async function nvPoolsInText(path: string, text: string) {
 }
 
 async function importFromCluster(wanted: Wanted, scope: Scope, print: Print): Promise<number> {
-  const { KubeAccess } = await import('./cluster/kube-access.ts');
+  const { accessTo } = await import('./cluster/kube-access.ts');
   const { importNvIpam, nvPoolsOf } = await import('./nv-ipam/import.ts');
   const { place } = wanted;
   if (place.kind === 'file') {
     throw new TypeError('a folder has no objects');
   }
-  using access = new KubeAccess(place);
+  using access = accessTo(place);
   return importNvIpam({ ...wanted, pools: await nvPoolsOf(await access.open()) }, scope, print);
 }
 

@@ -40,7 +40,12 @@ export const TIERS: readonly Tier[] = [
     needs: [root, tools, kernel, build, peers, containerd],
     run: (isVerbose) => runVitest('containerd', isVerbose),
   },
-  { name: 'cluster', lane: 'machine', needs: [build, servers], run: (isVerbose) => runVitest('cluster', isVerbose) },
+  {
+    name: 'cluster',
+    lane: 'machine',
+    needs: [build, servers],
+    run: (isVerbose) => showing('cluster', runVitest('cluster', isVerbose)),
+  },
   {
     name: 'vm',
     lane: 'machine',

@@ -133,17 +133,10 @@ const ROWS: readonly Row[] = [
     }),
   ),
   {
-    title: 'a kubeconfig',
-    conf: multus([delegate], { kubeconfig: '/etc/kube' }),
+    title: 'a name that no configuration has',
+    conf: multus([delegate], { clusterNetwork: 'pods', confDir: '{dir}/store' }),
     code: 7,
-    says: ['kubeconfig', '/etc/kube'],
-  },
-  {
-    title: 'a network by name',
-    shows: 'multus/confdir-name',
-    conf: multus([delegate], { clusterNetwork: 'pods' }),
-    code: 7,
-    says: ['clusterNetwork', '"pods"'],
+    says: ['clusterNetwork', '"pods"', '/store'],
   },
   {
     title: 'a cluster network that is missing',

@@ -68,9 +68,9 @@ export const DIFFERENCES = [
   },
   {
     id: 'cluster-network-alone',
-    ours: '`clusterNetwork` and `defaultNetworks` that are paths need no Kubernetes',
+    ours: '`clusterNetwork` and `defaultNetworks` that are paths, or names in `confDir`, need no Kubernetes',
     go: 'they do',
-    reason: 'a path is a path',
+    reason: 'a file is a file',
     covers: (deviation) =>
       isExit(deviation, 'ADD') &&
       onlyGoFailed(deviation) &&
@@ -248,18 +248,81 @@ export const DIFFERENCES = [
     shownBy: 'conformance',
   },
   {
-    id: 'confdir-name',
-    ours: 'a network by name needs Kubernetes',
-    go: 'also looked up in `confDir`',
-    reason: 'comes with it',
-    shownBy: 'conformance',
-  },
-  {
     id: 'readiness-code',
     ours: '11, for STATUS 50',
     go: '999',
     reason: 'both pass',
     shownBy: 'conformance',
+  },
+  {
+    id: 'capability-warning',
+    ours: 'what an annotation asks for, and no plugin of the network heeds, is told as a warning event',
+    go: 'silently unused',
+    reason: 'users look for it for hours',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'default-isolation',
+    ours: '`namespaceIsolation` holds for the default-network annotation too; `isolateDefaultNetwork: false` switches that off',
+    go: 'a pod may name a network of any namespace',
+    reason: 'a hole in the wall',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'static-pod',
+    ours: 'a static pod waits up to 10 s for its object, and is tried again then',
+    go: 'gets an empty result, and no network',
+    reason: 'the kubelet may be faster than the API server',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'no-pod',
+    ours: 'without K8S_POD_NAME in CNI_ARGS a pod gets the networks of the configuration',
+    go: 'fails',
+    reason: '`cnitool` is of use on any node',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'patience',
+    ours: 'a slow or busy API server is waited for, 15 s',
+    go: 'two tries of 250 ms',
+    reason: 'links are long, and servers busy',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'default-route',
+    ours: 'a pod has the gateways of `default-route` and no other default, of either family, in the kernel and in the records; one that cannot be reached fails the ADD',
+    go: 'the former default stays, since 4.2.2, and the gateway is left out',
+    reason: 'who asks for a default gets it',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'status-gateway',
+    ours: 'a default route without a gateway has none in network-status',
+    go: '`<nil>`',
+    reason: 'it is no address',
+    shownBy: 'unit',
+  },
+  {
+    id: 'status-patch',
+    ours: 'network-status is written with one patch for the pod of that UID (without the right to patch: read and replaced); a pod that is gone is no failure',
+    go: 'read twice, then replaced: also in another pod of that name; a pod that is gone fails the ADD',
+    reason: 'one request instead of three, and never a word about another pod',
+    shownBy: 'cluster',
+  },
+  {
+    id: 'events',
+    ours: 'events are sent together and waited for, up to 3 s; where there are more than ten of a kind, the last tells of all others',
+    go: 'the last may get lost; from the tenth on only the last message stays',
+    reason: 'every interface is told of',
+    shownBy: 'unit',
+  },
+  {
+    id: 'del-capabilities',
+    ours: 'DEL offers plugins all that ADD has offered',
+    go: 'not `portMappings` and `bandwidth` of an annotation',
+    reason: 'a plugin that opens ports closes them',
+    shownBy: 'cluster',
   },
 ] as const satisfies readonly Difference[];
 

@@ -14,7 +14,7 @@ import {
   RTM_SETLINK,
 } from './link.ts';
 import { askedRoute, decodeNextHops, decodeRoute, encodeRoute, RTM_NEWROUTE } from './route.ts';
-import { askedRule, decodeRule, encodeRule, RTM_GETRULE } from './rule.ts';
+import { askedRule, decodeRule, encodeRule, RTM_GETRULE, selectsBySourceOnly } from './rule.ts';
 
 /** The bytes that a request puts on the wire, with sequence 1 and in words of four bytes. */
 async function wire(type: number, flags: number, body: Uint8Array[]): Promise<string> {
@@ -220,6 +220,19 @@ describe('the codec of rules', () => {
   it('asks for all rules of a family', async () => {
     const body = encodeRule({ family: 10, destinationPrefix: 0, sourcePrefix: 0, action: 0 }, {});
     expect(await wire(RTM_GETRULE, 0x300, body)).toBe(`${head('1c000000', '2200', '0503')} 0a000000 00000000 00000000`);
+  });
+
+  it.each([
+    ['a source', '', true],
+    ['a source, said as the kernel does', '08000e00 ffffffff 05001500 62000000', true],
+    ['a mark', '08000a00 01000000', false],
+    ['an interface', '0b000300 6e657431 00000000', false],
+    ['protocol and port', '05001600 06000000', false],
+    ['a source, but for narrow routes', '08000e00 00000000', false],
+  ])('tells whether a rule is about %s', (_, more, isOnly) => {
+    const body = Buffer.concat([bytes('00000000'), Buffer.from(more.replaceAll(' ', ''), 'hex')]);
+    expect(selectsBySourceOnly(body)).toBe(isOnly);
+    expect(selectsBySourceOnly(Buffer.concat([bytes('02000000'), body.subarray(36)]))).toBe(false); // inverted
   });
 
   it('asks again for a rule that it was told: inverted if it was, but not detached', () => {

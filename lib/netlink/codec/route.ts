@@ -60,6 +60,7 @@ export interface RtMessage {
 }
 
 const RTMSG_BYTES = 12;
+const TABLE_BYTE = 4;
 const FLAGS = 8;
 const RTNEXTHOP_BYTES = 8;
 
@@ -86,8 +87,11 @@ export function decodeRoute(body: Buffer): Required<RtMessage> & { readonly attr
 }
 
 const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
 const RTA_MULTIPATH = 9;
 const RTA_CACHEINFO = 12;
+const RTA_TABLE = 15;
+const RTA_VIA = 18;
 const RTA_EXPIRES = 23;
 const RTA_NH_ID = 30;
 const TICKS_A_SECOND = 100;
@@ -109,6 +113,29 @@ export function expiryOf({ cacheInfo }: RouteAttributes): number | undefined {
   }
   const ticks = new DataView(cacheInfo.buffer, cacheInfo.byteOffset).getInt32(8, LITTLE); // struct rta_cacheinfo
   return ticks === 0 ? undefined : Math.ceil(ticks / TICKS_A_SECOND);
+}
+
+/** A dumped route that is in another table. */
+export function routeInTable(body: Buffer, tableId: number): Buffer {
+  const head = Buffer.from(body.subarray(0, RTMSG_BYTES));
+  head.writeUInt8(tableId < 256 ? tableId : 0, TABLE_BYTE);
+  const others = withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_TABLE]);
+  return Buffer.concat([head, others, attribute(RTA_TABLE, u32.encode(tableId) as Uint8Array, false)]);
+}
+
+/**
+ * A dumped route as the request to delete it, and no other. One that uses a nexthop object is told by its id alone.
+ */
+export function deletedRoute(body: Buffer): Buffer {
+  const { nexthopId } = decodeRoute(body).attributes;
+  const copy = askedRoute(body, 0, 0);
+  return nexthopId === undefined
+    ? copy
+    : Buffer.concat([
+        copy.subarray(0, RTMSG_BYTES),
+        withoutAttributes(copy.subarray(RTMSG_BYTES), [RTA_OIF, RTA_GATEWAY, RTA_VIA, RTA_MULTIPATH]),
+        attribute(RTA_NH_ID, u32.encode(nexthopId) as Uint8Array, false),
+      ]);
 }
 
 /**
@@ -166,19 +193,38 @@ export function decodeNextHops(multipath: Buffer): readonly NextHop[] {
  * @param each one route per next hop, as the kernel stores IPv6 routes
  */
 export function routesThrough(body: Buffer, index: number, each: boolean): readonly Buffer[] {
+  const own = hopsOf(body, (hop) => hop.index === index);
+  return own === undefined ? [body] : (each ? own : [Buffer.concat(own)]).map((hops) => withHops(body, hops));
+}
+
+/**
+ * What is left of a route without the next hops through one link.
+ *
+ * @returns undefined when nothing is
+ */
+export function routeBeside(body: Buffer, index: number): Buffer | undefined {
+  const others = hopsOf(body, (hop) => hop.index !== index) ?? [];
+  return others.length === 0 ? undefined : withHops(body, Buffer.concat(others));
+}
+
+/** Each as it is in the attribute; undefined when the route has no such attribute. */
+function hopsOf(body: Buffer, isWanted: (hop: NextHop) => boolean): readonly Buffer[] | undefined {
   const { multipath } = decodeRoute(body).attributes;
   if (multipath === undefined) {
-    return [body];
+    return undefined;
   }
   const starts = nextHopStarts(multipath);
-  const own = decodeNextHops(multipath).flatMap((hop, nth) =>
-    hop.index === index ? [multipath.subarray(starts[nth], starts[nth + 1])] : [],
-  );
-  const others = withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_MULTIPATH]);
-  return (each ? own : [Buffer.concat(own)]).map((hops) =>
-    Buffer.concat([body.subarray(0, RTMSG_BYTES), others, attribute(RTA_MULTIPATH, hops, false)]),
+  return decodeNextHops(multipath).flatMap((hop, nth) =>
+    isWanted(hop) ? [multipath.subarray(starts[nth], starts[nth + 1])] : [],
   );
 }
+
+const withHops = (body: Buffer, hops: Buffer): Buffer =>
+  Buffer.concat([
+    body.subarray(0, RTMSG_BYTES),
+    withoutAttributes(body.subarray(RTMSG_BYTES), [RTA_MULTIPATH]),
+    attribute(RTA_MULTIPATH, hops, false),
+  ]);
 
 function nextHopStarts(multipath: Buffer): readonly number[] {
   const words = new DataView(multipath.buffer, multipath.byteOffset);

@@ -104,3 +104,68 @@ napi_value write_in_netns(napi_env env, napi_callback_info info)
 		return number(env, -EINVAL);
 	return number(env, run_inside(nsfd, write_all, &writes));
 }
+
+struct reads {
+	const char *next; /* paths, each NUL-terminated */
+	char *room; /* as many slots as there are paths */
+	size_t slot;
+	int32_t *outcomes;
+	size_t count;
+};
+
+static int32_t read_one(const char *path, char *slot, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = 0, got;
+
+	if (fd < 0)
+		return -errno;
+	while ((size_t)length < size && (got = read(fd, slot + length, size - length)) != 0) {
+		if (got < 0) {
+			length = -errno;
+			break;
+		}
+		length += got;
+	}
+	close(fd);
+	return (size_t)length == size && length > 0 ? -EFBIG : (int32_t)length;
+}
+
+static int64_t read_all(void *arg)
+{
+	struct reads *reads = arg;
+	const char *next = reads->next;
+
+	for (size_t i = 0; i < reads->count; i++) {
+		reads->outcomes[i] = read_one(next, reads->room + i * reads->slot, reads->slot);
+		next += strlen(next) + 1;
+	}
+	return 0;
+}
+
+/*
+ * readInNetns(nsfd, paths, room, outcomes): reads several small files in one visit. Paths are NUL-terminated; room has a
+ * slot of equal size for each file; outcomes, an int32 each, become the length or -errno, -EFBIG when the slot is full.
+ */
+napi_value read_in_netns(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	struct reads reads = { 0 };
+	void *paths = NULL, *room = NULL, *outcomes = NULL;
+	size_t size = 0, space = 0, length = 0;
+	int nsfd;
+
+	if (!arguments(env, info, 4, argv) || !is_descriptor(env, argv[0], &nsfd) ||
+	    !is_bytes(env, argv[1], &paths, &size) || !is_bytes(env, argv[2], &room, &space) ||
+	    !is_bytes(env, argv[3], &outcomes, &length))
+		return number(env, -EINVAL);
+	reads.next = paths;
+	reads.room = room;
+	reads.outcomes = outcomes;
+	reads.count = length / sizeof(int32_t);
+	if (size == 0 || ((const char *)paths)[size - 1] != 0 || (uintptr_t)outcomes % _Alignof(int32_t) != 0 ||
+	    reads.count == 0 || zeros_in(paths, size) != reads.count || space < reads.count)
+		return number(env, -EINVAL);
+	reads.slot = space / reads.count;
+	return number(env, run_inside(nsfd, read_all, &reads));
+}

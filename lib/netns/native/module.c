@@ -53,6 +53,7 @@ NAPI_MODULE_INIT()
 		{ "openNetlink", open_netlink },
 		{ "openInNetns", open_in_netns },
 		{ "writeInNetns", write_in_netns },
+		{ "readInNetns", read_in_netns },
 		{ "sendInNetns", send_in_netns },
 		{ "openPacket", open_packet },
 		{ "sendFrame", send_frame },

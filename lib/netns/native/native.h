@@ -63,6 +63,7 @@ int64_t receive_datagram(int fd, void *data, size_t size, int timeout_ms);
 
 napi_value open_in_netns(napi_env env, napi_callback_info info);
 napi_value write_in_netns(napi_env env, napi_callback_info info);
+napi_value read_in_netns(napi_env env, napi_callback_info info);
 
 /* ---- threads of our own (threads.c) ---- */
 

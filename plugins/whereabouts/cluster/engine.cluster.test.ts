@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, startCluster } from '../../../conformance/cluster/cluster.ts';
 import { applyCrds, applyRbac, type Variant } from '../../../conformance/cluster/manifests.ts';
 import { ClusterNode } from '../testing/cluster-node.ts';
-import { KubeAccess } from './kube-access.ts';
+import { accessTo } from './kube-access.ts';
 import { type IpPool, type IpReservation, poolAt, poolsIn, reservationsIn } from './objects.ts';
 
 const NETWORKS = 16;
@@ -37,7 +37,7 @@ describe.each<Variant>(['ours', 'go', 'old'])('a cluster with CRDs of kind %s', 
   }
 
   async function look(range: string) {
-    using access = new KubeAccess({ kubeconfig });
+    using access = accessTo({ kubeconfig });
     const api = await access.open();
     const name = range.replaceAll(':', '-').replace('/', '-');
     const { spec } = await api.get<IpPool>(poolAt(api.namespace, name));

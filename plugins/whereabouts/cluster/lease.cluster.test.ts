@@ -4,9 +4,10 @@ import { type Cluster, startCluster } from '../../../conformance/cluster/cluster
 import { applyCrds, applyRbac } from '../../../conformance/cluster/manifests.ts';
 import { serviceAccountToken } from '../../../conformance/cluster/objects.ts';
 import { expectSuccess } from '../../../conformance/cluster/request.ts';
+import type { LazyClient } from '../../../lib/kube/lazy-client.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { ClusterNode } from '../testing/cluster-node.ts';
-import { KubeAccess } from './kube-access.ts';
+import { accessTo } from './kube-access.ts';
 import { Lease } from './lease.ts';
 import type { LeaseObject } from './lease-object.ts';
 
@@ -19,7 +20,7 @@ const MICRO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
 let cluster: Cluster;
 let kubeconfig: string;
-const access: KubeAccess[] = [];
+const access: LazyClient[] = [];
 const nodes: ClusterNode[] = [];
 
 beforeAll(async () => {
@@ -37,7 +38,7 @@ afterAll(async () => {
 });
 
 async function leaseOf(name: string, identity: string): Promise<Lease> {
-  const one = new KubeAccess({ kubeconfig });
+  const one = accessTo({ kubeconfig });
   access.push(one);
   const parts = { api: await one.open(), caller: clockOf(), wallClock: Date.now, random: Math.random };
   return new Lease({ ...parts, name, identity, timing: TIMING });

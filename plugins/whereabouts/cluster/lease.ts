@@ -1,8 +1,8 @@
 import { CniError, messageOf } from '../../../lib/cni/errors.ts';
 import { ApiError, type KubeApi } from '../../../lib/kube/api.ts';
+import { faultOf, isTransient } from '../../../lib/kube/faults.ts';
 import type { Caller } from '../engine.ts';
 import { JITTER, type LeaseTiming } from '../place.ts';
-import { faultOf, isTransient } from './faults.ts';
 import { changeLease, createLease, type LeaseObject, type LeaseSpec, microTime, readLease } from './lease-object.ts';
 import type { Patience } from './requests.ts';
 

@@ -121,6 +121,10 @@ const guarded = (api: KubeApi, confirm: () => Promise<void>): KubeApi => ({
     await confirm();
     return api.patch(path, patch);
   },
+  replace: async (path, object) => {
+    await confirm();
+    return api.replace(path, object);
+  },
   delete: async (path, preconditions) => {
     await confirm();
     return api.delete(path, preconditions);

@@ -3,8 +3,8 @@ import { type Cluster, startCluster } from '../../../conformance/cluster/cluster
 import { applyCrds, applyRbac, type Variant } from '../../../conformance/cluster/manifests.ts';
 import { type Answer, expectSuccess } from '../../../conformance/cluster/request.ts';
 import { ApiError } from '../../../lib/kube/api.ts';
+import { isTooLarge } from '../../../lib/kube/faults.ts';
 import { ClusterNode } from '../testing/cluster-node.ts';
-import { isTooLarge } from './faults.ts';
 import { MOST_BYTES, writtenBytes } from './object-size.ts';
 import { type IpPool, poolObject } from './objects.ts';
 

@@ -1,7 +1,8 @@
 import { CniError, messageOf, withPrefix } from '../../../lib/cni/errors.ts';
 import { ApiError, type DeletePreconditions, type JsonPatch, type KubeApi } from '../../../lib/kube/api.ts';
+import { faultOf, isTooLarge, isTransient } from '../../../lib/kube/faults.ts';
 import { type Caller, OutcomeUnknown } from '../engine.ts';
-import { faultOf, isTooLarge, isTransient, POOL_TOO_LARGE, poolTooLarge } from './faults.ts';
+import { POOL_TOO_LARGE, poolTooLarge } from './faults.ts';
 import {
   type IpPool,
   type IpReservation,

@@ -1,5 +1,6 @@
 import { CniError, CODES, messageOf } from '../../../lib/cni/errors.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
+import type { LazyClient } from '../../../lib/kube/lazy-client.ts';
 import { mapInTurn } from '../../../lib/sys/in-turn.ts';
 import { randomBytes } from '../../../lib/sys/random.ts';
 import { type Caller, isReserving, type Slices, type Step, type Store } from '../engine.ts';
@@ -9,7 +10,7 @@ import { planRelease } from '../plan.ts';
 import { transact } from '../transact.ts';
 import { KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
-import { KubeAccess } from './kube-access.ts';
+import { accessTo } from './kube-access.ts';
 import { Leases, type Leasing, servedDuring, withoutLeases } from './leases.ts';
 import { placeOf } from './load-pools.ts';
 import { NodeQueue, type Turns } from './node-queue.ts';
@@ -29,7 +30,7 @@ const PROBE_MS = 5000;
 
 export const openClusterStore = (place: ClusterPlace, scope: Scope): ClusterStore =>
   new ClusterStore(place, {
-    access: new KubeAccess(place),
+    access: accessTo(place),
     journal: new SqliteJournal(place, scope.node.openDatabase, scope),
     recents: recentsIn(place.dataDir),
     turns: new NodeQueue(
@@ -41,7 +42,7 @@ export const openClusterStore = (place: ClusterPlace, scope: Scope): ClusterStor
   });
 
 interface Parts {
-  readonly access: Pick<KubeAccess, 'open'> & Disposable;
+  readonly access: Pick<LazyClient, 'open'> & Disposable;
   readonly journal: NodeJournal & Disposable;
   readonly recents: Recents;
   readonly turns: Turns;

@@ -5,7 +5,7 @@ import type { CollectionPath, KubeApi } from '../../../lib/kube/api.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { openDatabase } from '../../../lib/sys/database.ts';
 import { KeyedMutex } from '../../../lib/sys/keyed-mutex.ts';
-import { KubeAccess } from '../cluster/kube-access.ts';
+import { accessTo } from '../cluster/kube-access.ts';
 import { recentsIn } from '../cluster/recent.ts';
 import { SqliteJournal } from '../cluster/sqlite-journal.ts';
 import { ClusterStore } from '../cluster/store.ts';
@@ -26,7 +26,7 @@ export class ClusterNode implements Disposable {
 
   constructor(kubeconfig: string, concurrency: Concurrency = 'cas', lease = DEFAULT_TIMING) {
     this.caller = { ...clockOf(), log: (line) => this.lines.push(line), span: CALLER.span };
-    const access = new KubeAccess({ kubeconfig });
+    const access = accessTo({ kubeconfig });
     this.store = new ClusterStore(
       { concurrency, lease },
       {

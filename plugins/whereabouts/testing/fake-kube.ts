@@ -11,7 +11,7 @@ import {
 export type Mishap = 'none' | 'lost request' | 'lost answer' | 'late' | 'refused' | 429 | 500 | 504 | 409;
 
 export interface Request {
-  readonly verb: 'GET' | 'LIST' | 'POST' | 'PATCH' | 'DELETE';
+  readonly verb: 'GET' | 'LIST' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   readonly plural: string;
   /** '' for lists */
   readonly name: string;
@@ -107,6 +107,20 @@ export class FakeKube implements KubeApi {
     });
   }
 
+  replace<T extends KubeObject>({ resource: { plural }, name }: ObjectPath, object: T): Promise<T> {
+    return this.serve({ verb: 'PUT', plural, name }, () => {
+      const { resourceVersion } = this.existing(plural, name).metadata;
+      if ((object.metadata.resourceVersion ?? resourceVersion) !== resourceVersion) {
+        throw failure(
+          409,
+          'Conflict',
+          `operation cannot be fulfilled on ${plural} "${name}": the object has been modified`,
+        );
+      }
+      return this.store(`${plural}/${name}`, clone(object) as unknown as Stored) as unknown as T;
+    });
+  }
+
   delete(
     { resource: { plural }, name }: ObjectPath,
     preconditions: Parameters<KubeApi['delete']>[1] = {},
@@ -135,7 +149,7 @@ export class FakeKube implements KubeApi {
       case 500:
         throw unknown('an error on the server', 500);
       case 409:
-        if (request.verb !== 'PATCH') {
+        if (request.verb !== 'PATCH' && request.verb !== 'PUT') {
           break; // what can be refused for its version is a change
         }
         throw failure(409, 'Conflict', 'the object has been modified');
