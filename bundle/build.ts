@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { markOf } from '../lib/sys/build-id.ts';
+import { writeChart } from './chart.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { buildExecutable } from './executable.ts';
@@ -34,7 +35,7 @@ const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
 
 async function main(): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  for (const part of ['script', 'standalone', 'schema', 'man', 'native', 'work', 'SHA256SUMS']) {
+  for (const part of ['script', 'standalone', 'schema', 'man', 'native', 'work', 'chart', 'image', 'SHA256SUMS']) {
     rmSync(join(DIST, part), { recursive: true, force: true });
   }
   const native = compileNative();
@@ -55,6 +56,7 @@ async function main(): Promise<void> {
   await writeManual(version);
   writeNotices();
   writeManifests();
+  writeChart(version);
   writeSums();
 }
 
@@ -104,8 +106,10 @@ function writeManifests(): void {
 }
 
 function writeSums(): void {
-  const sums = ['script', 'standalone', 'schema', 'man', 'deploy'].flatMap((folder) =>
-    readdirSync(join(DIST, folder))
+  const sums = ['script', 'standalone', 'schema', 'man', 'deploy', 'chart'].flatMap((folder) =>
+    readdirSync(join(DIST, folder), { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => name)
       .sort()
       .map((name) => `${sumOf(join(DIST, folder, name))}  ${folder}/${name}\n`),
   );

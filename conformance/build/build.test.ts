@@ -57,13 +57,15 @@ describe('the folder dist', () => {
     expect(names.filter((name) => statSync(join(SCRIPT, name)).size > LARGEST_SCRIPT)).toEqual([]);
   });
 
-  it('has checksums of every program, schema, manual page and manifest, and they are right', async () => {
+  it('has checksums of every program, schema, manual page, manifest and chart, and they are right', async () => {
     const listed = readFileSync(join(DIST, 'SHA256SUMS'), 'utf8')
       .split('\n')
       .filter(Boolean)
       .map((line) => line.split('  ')[1]);
-    const there = ['script', 'standalone', 'schema', 'man', 'deploy'].flatMap((part) =>
-      readdirSync(join(DIST, part)).map((name) => `${part}/${name}`),
+    const there = ['script', 'standalone', 'schema', 'man', 'deploy', 'chart'].flatMap((part) =>
+      readdirSync(join(DIST, part), { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => `${part}/${name}`),
     );
     expect(listed.sort()).toEqual(there.sort());
     await mustRun(['sha256sum', '--check', '--strict', '--quiet', 'SHA256SUMS'], { cwd: DIST });

@@ -1,6 +1,7 @@
 import type { Command } from '../cni/command.ts';
 import type { Plugin } from '../cni/plugin.ts';
 import { help, version } from './help.ts';
+import { MULTUS_HELP } from './multus/help.ts';
 import { BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, CONTROLLER_LEASE, type Program } from './program.ts';
 
 type Run = (program: Program) => Command['run'];
@@ -26,17 +27,26 @@ export const commandsOf = (program: Program, plugins: readonly Plugin[]): readon
 
 /** Commands about the node. Their modules are loaded on demand. */
 const ownCommands = (program: Program): readonly Command[] => [
-  command(program, 'install', '[--bin FOLDER] [--form standalone|script] [--plugins a,b] [--replace]', {
-    about: "install the plugins into the runtime's plugin folder",
-    options: [
-      BIN_OPTION,
-      ['--form FORM', '"standalone", with Node inside, or "script" (default: the form of this program)'],
-      ['--plugins NAMES', 'only these plugins, separated by commas'],
-      ['--replace', 'keep foreign plugins with the same names as <name>.before-braid'],
-      JSON_OPTION,
-    ],
-    run: (self) => async (args, scope, print) => (await import('./install.ts')).install(self, args, scope, print),
-  }),
+  command(
+    program,
+    'install',
+    '[--bin FOLDER] [--form standalone|script] [--plugins a,b] [--replace] [--multus [--watch]]',
+    {
+      about: "install the plugins into the runtime's plugin folder",
+      options: [
+        BIN_OPTION,
+        ['--form FORM', '"standalone", with Node inside, or "script" (default: the form of this program)'],
+        ['--plugins NAMES', 'only these plugins, separated by commas'],
+        ['--replace', 'keep foreign plugins with the same names as <name>.before-braid'],
+        ...MULTUS_HELP,
+        JSON_OPTION,
+      ],
+      run: (self) => async (args, scope, print) =>
+        args.includes('--multus')
+          ? (await import('./multus/install.ts')).installMultus(self, args, scope, print)
+          : (await import('./install.ts')).install(self, args, scope, print),
+    },
+  ),
   command(program, 'doctor', '[--bin FOLDER] [--cri SOCKET]', {
     about: 'find what makes plugins fail or run slowly on this node, and say how to fix it',
     options: [BIN_OPTION, CRI_OPTION, ...PLACE_OPTIONS, JSON_OPTION],
@@ -59,9 +69,15 @@ const ownCommands = (program: Program): readonly Command[] => [
     options: [...PLACE_OPTIONS, JSON_OPTION],
     run: () => async (args, scope, print) => (await import('./list.ts')).list(args, scope, print),
   }),
-  command(program, 'uninstall', '[--bin FOLDER] [--force]', {
-    about: 'remove installed plugins, and restore replaced ones',
-    options: [BIN_OPTION, ['--force', 'even while pods are attached'], ...PLACE_OPTIONS, JSON_OPTION],
+  command(program, 'uninstall', '[--bin FOLDER] [--force] [--daemonset NAMESPACE/NAME]', {
+    about: 'remove installed plugins and the files of "install --multus", and restore what they replaced',
+    options: [
+      BIN_OPTION,
+      ['--force', 'even while pods are attached'],
+      ...PLACE_OPTIONS,
+      ['--daemonset NAME', 'on all nodes, in a pod: delete this DaemonSet, whose pods restore their nodes, and wait'],
+      JSON_OPTION,
+    ],
     run: (self) => async (args, scope, print) => (await import('./uninstall.ts')).uninstall(self, args, scope, print),
   }),
 ];

@@ -8,7 +8,7 @@ import { planInstall, type Step } from './install-plan.ts';
 import { refuseMissingLibraries } from './libraries.ts';
 import { beforeName, type Manifest, readManifest, writeManifest } from './manifest.ts';
 import { readOptions, WrongUsage } from './options.ts';
-import { copyInto, isThere, linkAs, removeTemporary } from './place.ts';
+import { copyInto, isThere, linkAs, linkForProof, removeTemporary } from './place.ts';
 import { BIN_FOLDER, type Form, type Program } from './program.ts';
 import { findSource, type Source } from './source.ts';
 import { count } from './table.ts';
@@ -17,13 +17,28 @@ type Print = (line: string) => void;
 
 const DONE = 0;
 const SELF = 'braid';
+/** the plugin that is asked whether it starts */
+const PROVED = 'multus';
 
-interface Wanted {
+export const OPTIONS = {
+  bin: { type: 'string' },
+  form: { type: 'string' },
+  plugins: { type: 'string' },
+  replace: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
+type OptionValues = Partial<ReturnType<typeof readOptions<typeof OPTIONS>>['values']>;
+
+/** The programs to install. */
+export interface Wanted {
   readonly bin: string;
   readonly form: Form;
   readonly names: readonly string[];
   readonly mayReplace: boolean;
   readonly asJson: boolean;
+  /** Throws when a program in the folder, under its name, does not start: no other is replaced by it then. */
+  readonly prove?: (path: string) => Promise<void>;
 }
 
 const DEEDS = { present: 'present', install: 'installed', update: 'updated', replace: 'replaced' } as const;
@@ -33,8 +48,27 @@ const DEEDS = { present: 'present', install: 'installed', update: 'updated', rep
  * interrupted install.
  */
 export async function install(program: Program, args: readonly string[], scope: Scope, print: Print): Promise<number> {
-  const wanted = readWanted(program, args, Object.keys(scope.suite.registry));
+  const plugins = Object.keys(scope.suite.registry);
+  const wanted = readWanted(program, readOptions(args, OPTIONS).values, plugins);
   const tell: Print = wanted.asJson ? () => undefined : print;
+  const steps = await installPrograms(program, wanted, scope, tell);
+  if (wanted.asJson) {
+    print(JSON.stringify({ bin: wanted.bin, version: program.version, form: wanted.form, files: steps }, null, 2));
+  }
+  return DONE;
+}
+
+/**
+ * Puts the programs into the folder.
+ *
+ * @throws CniError; what was there before can still be run then
+ */
+export async function installPrograms(
+  program: Program,
+  wanted: Wanted,
+  scope: Scope,
+  tell: Print,
+): Promise<readonly Step[]> {
   const source = await findSource(program, wanted.form);
   await refuseMissingLibraries(scope, source.path);
   makeFolder(wanted.bin, { mode: 0o755 });
@@ -45,26 +79,18 @@ export async function install(program: Program, args: readonly string[], scope: 
   if (changes.length > 0) {
     tell(`braid ${program.version}, ${source.form} form, ${source.proof}`);
     writeManifest(wanted.bin, manifestOf(program, source, known, changes));
-    await carryOut(wanted.bin, source, steps, tell);
+    await carryOut(wanted, source, steps, tell);
   } else {
+    await wanted.prove?.(join(wanted.bin, PROVED));
     removeTemporary(wanted.bin);
   }
-  if (wanted.asJson) {
-    print(JSON.stringify({ bin: wanted.bin, version: program.version, form: source.form, files: steps }, null, 2));
-  }
   tell(summary(wanted.bin, steps, changes));
-  return DONE;
+  return steps;
 }
 
-function readWanted(program: Program, args: readonly string[], plugins: readonly string[]): Wanted {
-  const { values } = readOptions(args, {
-    bin: { type: 'string', default: BIN_FOLDER },
-    form: { type: 'string', default: program.form },
-    plugins: { type: 'string' },
-    replace: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-  });
-  const { bin, form, replace: mayReplace, json: asJson } = values;
+/** What the options say. @throws WrongUsage */
+export function readWanted(program: Program, values: OptionValues, plugins: readonly string[]): Wanted {
+  const { bin = BIN_FOLDER, form = program.form, replace: mayReplace = false, json: asJson = false } = values;
   if (form !== 'standalone' && form !== 'script') {
     throw new WrongUsage(`cannot use --form "${form}": it is "standalone" or "script"`);
   }
@@ -89,13 +115,17 @@ function manifestOf(program: Program, source: Source, known: Manifest | undefine
   return { version: program.version, build: program.id, form: source.form, files };
 }
 
-async function carryOut(bin: string, source: Source, steps: readonly Step[], tell: Print): Promise<void> {
+async function carryOut(wanted: Wanted, source: Source, steps: readonly Step[], tell: Print): Promise<void> {
+  const { bin } = wanted;
   const present = steps.find(({ deed }) => deed === 'present');
   if (present === undefined) {
     tell(`copying into "${bin}"`);
   }
   try {
     const file = present === undefined ? await copyInto(bin, source) : join(bin, present.name);
+    if (wanted.prove !== undefined) {
+      await wanted.prove(linkForProof(bin, file, PROVED));
+    }
     const width = Math.max(...steps.map(({ name }) => name.length));
     for (const { name, deed } of steps.filter((step) => step.deed !== 'present')) {
       if (deed === 'replace') {

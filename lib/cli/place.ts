@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { CniError } from '../cni/errors.ts';
+import { makeFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { sha256 } from './checksum.ts';
 
@@ -67,9 +68,28 @@ export function linkAs(folder: string, file: string, name: string): void {
   }
 }
 
+/**
+ * Links a file under the name that it is to have, where nobody looks for it: a program does what its name says.
+ *
+ * @returns its path
+ * @throws CniError ioFailure
+ */
+export function linkForProof(folder: string, file: string, name: string): string {
+  const place = join(folder, temporaryName('proof'));
+  const path = join(place, name);
+  try {
+    rmSync(place, { recursive: true, force: true });
+    makeFolder(place, { mode: 0o700, sync: false });
+    linkSync(file, path);
+  } catch (error) {
+    throw ioError('write', path, error);
+  }
+  return path;
+}
+
 export function removeTemporary(folder: string): void {
   for (const name of readdirSync(folder).filter((entry) => TEMPORARY.test(entry))) {
-    rmSync(join(folder, name), { force: true });
+    rmSync(join(folder, name), { recursive: true, force: true });
   }
 }
 

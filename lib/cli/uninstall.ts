@@ -6,7 +6,9 @@ import { syncFolder } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { lockFolder } from './folder-lock.ts';
 import { attachedIn, attachedTable } from './list.ts';
-import { type Installed, manifestIn, readManifest } from './manifest.ts';
+import { type Installed, type Manifest, manifestIn, readManifest } from './manifest.ts';
+import { restoreFiles, textSum } from './multus/files.ts';
+import { hasBegun } from './multus/record.ts';
 import { NODE_OPTIONS, type NodePlaces, placesIn, readNode } from './node.ts';
 import { readOptions, WrongUsage } from './options.ts';
 import { isSameFile, isThere, removeTemporary } from './place.ts';
@@ -18,33 +20,60 @@ type Print = (line: string) => void;
 type Fate = 'removed' | 'put back' | 'left' | 'missing';
 
 /** `braid uninstall`. The manifest is deleted last, so that it can be repeated after an interruption. */
-export async function uninstall(_: Program, args: readonly string[], scope: Scope, print: Print): Promise<number> {
+export async function uninstall(
+  program: Program,
+  args: readonly string[],
+  scope: Scope,
+  print: Print,
+): Promise<number> {
   const { values } = readOptions(args, {
     bin: { type: 'string', default: BIN_FOLDER },
     force: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    daemonset: { type: 'string' },
     ...NODE_OPTIONS,
   });
   const { bin, json: asJson } = values;
+  if (values.daemonset !== undefined) {
+    return (await import('./multus/uninstall.ts')).uninstallEverywhere(program, values.daemonset, scope, print);
+  }
   if (!isAbsolute(bin)) {
     throw new WrongUsage(`cannot use --bin "${bin}": it is not an absolute path`);
   }
   const manifest = readManifest(bin);
-  if (manifest === undefined) {
+  const confs = values['conf-dir'];
+  if (manifest === undefined && !hasBegun(confs)) {
     print(asJson ? JSON.stringify({ bin, files: {} }) : `nothing to do: braid is not installed in "${bin}"`);
     return 0;
   }
   if (!values.force) {
     await refuseWhileAttached(scope, placesIn(values));
   }
+  const restored = await restoreConfs(scope, confs, (line) => (asJson ? undefined : print(line)));
+  const fates = manifest === undefined ? [] : removePrograms(scope, bin, manifest);
+  report(bin, [...restored, ...fates], asJson, print);
+  return 0;
+}
+
+function removePrograms(scope: Scope, bin: string, manifest: Manifest): readonly (readonly [string, Fate])[] {
   using _lock = lockFolder(scope, bin);
   const fates = Object.entries(manifest.files).map(([name, file]) => [name, removeFile(bin, name, file)] as const);
   removeTemporary(bin);
   syncFolder(bin);
   rmSync(manifestIn(bin), { force: true });
   syncFolder(bin);
-  report(bin, fates, asJson, print);
-  return 0;
+  return fates;
+}
+
+/** What runtimes read goes first: nothing may name programs that are gone. */
+async function restoreConfs(scope: Scope, folder: string, tell: Print): Promise<readonly (readonly [string, Fate])[]> {
+  if (!hasBegun(folder)) {
+    return [];
+  }
+  using _lock = lockFolder(scope, folder);
+  const fates = restoreFiles(folder, await textSum()) ?? {};
+  tell(`restored "${folder}"`);
+  return Object.entries(fates);
 }
 
 /**
@@ -96,7 +125,7 @@ function removeFile(bin: string, name: string, { before }: Installed): Fate {
 const WORDS: Readonly<Record<Fate, string>> = {
   removed: 'removed',
   'put back': 'removed, and the plugin it replaced restored',
-  left: 'left: replaced by another program since',
+  left: 'left: replaced by somebody else since',
   missing: 'already gone',
 };
 

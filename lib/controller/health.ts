@@ -1,9 +1,8 @@
-import type { Standing } from './leader.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface Health {
-  /** undefined: the Lease was not seen yet */
-  readonly standing: () => Standing | undefined;
+  /** What it says when it is ready; undefined while it is not. */
+  readonly standing: () => string | undefined;
   readonly metrics: Metrics;
 }
 

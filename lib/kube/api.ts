@@ -57,6 +57,9 @@ export interface DeletePreconditions {
   readonly resourceVersion?: string;
 }
 
+/** `Foreground`: the object goes after all that belongs to it. */
+export type Propagation = 'Foreground' | 'Background' | 'Orphan';
+
 export interface ListOptions {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -77,7 +80,8 @@ export interface KubeApi {
   patch<T extends KubeObject>(path: ObjectPath, patch: Patch): Promise<T>;
   /** Writes a whole object, as it was read but for what changes: its resourceVersion must still be the server's. */
   replace<T extends KubeObject>(path: ObjectPath, object: T): Promise<T>;
-  delete(path: ObjectPath, preconditions?: DeletePreconditions): Promise<void>;
+  /** @param propagation of what belongs to the object; default: the one of its kind */
+  delete(path: ObjectPath, preconditions?: DeletePreconditions, propagation?: Propagation): Promise<void>;
 }
 
 /** What the server says, or that it says nothing. */

@@ -8,6 +8,7 @@ import {
   type ListOptions,
   type ObjectPath,
   type Patch,
+  type Propagation,
 } from './api.ts';
 import { ask, type Question } from './ask.ts';
 import { collectionPath, objectPath, pagePath, patchPath, textOf } from './paths.ts';
@@ -99,11 +100,11 @@ export function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace
         contentType: JSON_TYPE,
         action: `replace ${textOf(path)}`,
       })) as T,
-    delete: async (path: ObjectPath, preconditions?: DeletePreconditions) => {
+    delete: async (path: ObjectPath, preconditions?: DeletePreconditions, propagationPolicy?: Propagation) => {
       await answerTo({
         method: 'DELETE',
         path: objectPath(path),
-        body: JSON.stringify({ apiVersion: 'v1', kind: 'DeleteOptions', preconditions }),
+        body: JSON.stringify({ apiVersion: 'v1', kind: 'DeleteOptions', preconditions, propagationPolicy }),
         contentType: JSON_TYPE,
         action: `delete ${textOf(path)}`,
       });

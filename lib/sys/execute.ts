@@ -6,6 +6,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** A program to run. */
 export interface Execution {
   readonly path: string;
+  readonly args?: readonly string[];
   readonly env: Env;
   readonly stdin: Buffer;
   /** time limit; then the program is killed with all its children */
@@ -34,11 +35,14 @@ export class ExecutionTimeout extends Error {
  * @param signal kills it with all its children
  * @throws Error with the system's `code` when the program cannot be started; ExecutionTimeout; the signal's reason
  */
-export async function execute({ path, env, stdin, timeoutMs }: Execution, signal?: AbortSignal): Promise<Executed> {
+export async function execute(
+  { path, args = [], env, stdin, timeoutMs }: Execution,
+  signal?: AbortSignal,
+): Promise<Executed> {
   signal?.throwIfAborted();
   refuseUnknownFormat(path);
   const { spawn } = await import('node:child_process');
-  const child = spawn(path, [], { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const child = spawn(path, args, { env: { ...env }, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const [stdout, stderr] = [chunksOf(child.stdout), chunksOf(child.stderr)];
   child.stdin.on('error', () => undefined); // a program may ignore its input
   child.stdin.end(stdin);

@@ -1,0 +1,104 @@
+import { globSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { SystemPackage } from './libraries.ts';
+
+interface PackageJson {
+  readonly name: string;
+  readonly version: string;
+  readonly license?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+interface Component {
+  readonly type: 'application' | 'library' | 'platform';
+  readonly name: string;
+  readonly version: string;
+  readonly purl: string;
+  readonly 'bom-ref': string;
+  readonly licenses?: readonly object[];
+  readonly components?: readonly Component[];
+}
+
+const readPackageJson = (path: string): PackageJson => JSON.parse(readFileSync(path, 'utf8')) as PackageJson;
+
+/**
+ * What is in the image, as CycloneDX 1.6 has it: npm packages, Node and what it contains, packages of the system. Without
+ * times and random numbers: the same image has the same.
+ */
+export function billOfMaterials(root: string, packages: readonly SystemPackage[]): string {
+  const own = readPackageJson(join(root, 'package.json'));
+  const main = component('application', own.name, own.version, `pkg:generic/${own.name}@${own.version}`, own.license);
+  const components = [...npmPackages(root, own), node(), ...packages.map(systemPackage)];
+  const document = {
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    version: 1,
+    metadata: { component: main },
+    components,
+    dependencies: [{ ref: main['bom-ref'], dependsOn: components.map((one) => one['bom-ref']) }],
+  };
+  return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** Those that the program is bundled from, with what they need themselves. */
+function npmPackages(root: string, own: PackageJson): readonly Component[] {
+  const found = new Map<string, PackageJson>();
+  const pending = Object.keys(own.dependencies ?? {});
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    const path = join(root, 'node_modules', name, 'package.json');
+    if (!found.has(name)) {
+      const json = readPackageJson(path);
+      found.set(name, json);
+      pending.push(...Object.keys(json.dependencies ?? {}));
+    }
+  }
+  return [...found.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, version, license }) =>
+      component('library', name, version, `pkg:npm/${name.replace('@', '%40')}@${version}`, license),
+    );
+}
+
+function node(): Component {
+  const { node: version = '', ...inside } = process.versions as Readonly<Record<string, string>>;
+  const parts = Object.entries(inside)
+    .filter(([, part]) => /\d+\.\d+/.test(part))
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, part]) => component('library', name, part, `pkg:generic/${name}@${part}`, undefined, 'node'));
+  return { ...component('platform', 'node', version, `pkg:generic/node@${version}`, 'MIT'), components: parts };
+}
+
+const systemPackage = ({ name, version, source, distribution, arch }: SystemPackage): Component => {
+  const text = `pkg:deb/${distribution}/${name}@${encodeURIComponent(version)}?arch=${arch}&upstream=${source}`;
+  return component('library', name, version, text);
+};
+
+/** @param license of SPDX; for packages of the system the text is in the image */
+function component(
+  type: Component['type'],
+  name: string,
+  version: string,
+  purl: string,
+  license?: string,
+  inside = '',
+): Component {
+  return {
+    type,
+    'bom-ref': inside === '' ? purl : `${inside}/${purl}`,
+    name,
+    version,
+    purl,
+    ...(license === undefined ? {} : { licenses: [{ license: { id: license } }] }),
+  };
+}
+
+/** Licence texts: ours, those of what is bundled, those of the system's packages. */
+export function licences(root: string, dist: string, packages: readonly SystemPackage[]) {
+  const folder = 'usr/share/licenses';
+  const texts: readonly (readonly [string, Buffer])[] = [
+    ...globSync(join(root, 'LICENSE')).map((path) => [`braid/${basename(path)}`, readFileSync(path)] as const),
+    ['braid/NOTICES.txt', readFileSync(join(dist, 'NOTICES.txt'))],
+    ...packages.map(({ name, copyright }) => [`${name}/copyright`, copyright] as const),
+  ];
+  return texts.map(([name, content]) => ({ path: join(folder, name), mode: 0o644, content }));
+}
