@@ -58,6 +58,15 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
+      {
+        test: {
+          name: 'kubernetes',
+          include: ['conformance/kubernetes/*.test.ts'],
+          maxWorkers: 2, // clusters of their own, and half of the time is waiting for kubelets
+          testTimeout: 300_000,
+          hookTimeout: 1_800_000, // run alone, the first one may build the cluster's programs
+        },
+      },
     ],
   },
 });

@@ -77,7 +77,7 @@ packages_of() {
   case $1 in
     cc) echo 'gcc libc6-dev' ;;
     ip) echo iproute2 ;;
-    nsenter | setpriv) echo util-linux ;;
+    nsenter | pivot_root | setpriv | unshare) echo util-linux ;;
     ping) echo iputils-ping ;;
     *) echo "$1" ;;
   esac
@@ -146,6 +146,14 @@ install_servers() {
 
 are_servers_there() {
   node conformance/cluster/servers.ts >/dev/null 2>&1 && node conformance/peers/peers.ts whereabouts >/dev/null 2>&1
+}
+
+# What a cluster of conformance/kubernetes is made of: the API server and etcd, kubelet and the rest, the runtime.
+install_kubernetes() {
+  find_go >/dev/null || ! node conformance/kubernetes/install.ts >/dev/null 2>&1 || return 0
+  compgen -G "${BRAID_CLUSTER-.cache/cluster}/kubernetes-*/kubelet" >/dev/null ||
+    say 'building kubelet and the rest of Kubernetes (5 to 15 minutes)'
+  with_go node conformance/kubernetes/install.ts || die 'cannot build Kubernetes: see above'
 }
 
 # with_go COMMAND…: with a recent Go on the PATH, or one that fetches it.

@@ -1,4 +1,4 @@
-/** `./scripts/try`: a node and two pods as network namespaces, three networks in each pod. */
+/** `./scripts/try`: a node and two pods as network namespaces, three networks in each pod; or a real cluster. */
 import type { PluginAnswer } from './lab/call.ts';
 import { Failure } from './lab/failure.ts';
 import { isStanding, leftovers, makeLab, NETWORKS, NODE, PODS, type Pod, podNetns, removeLab } from './lab/lab.ts';
@@ -83,8 +83,11 @@ function step(name: string, text: string): void {
 const timesOf = (answers: readonly PluginAnswer[]): string =>
   dim(`(${answers.map(({ ms }) => `${ms.toFixed(1)} ms`).join(', ')})`);
 
-function main(args: readonly string[]): void {
-  if (args.includes('--down')) {
+async function main(args: readonly string[]): Promise<void> {
+  if (args.includes('--kubernetes')) {
+    const { tryKubernetes } = await import('./lab/kubernetes.ts'); // which needs programs that the other does not
+    await tryKubernetes();
+  } else if (args.includes('--down')) {
     console.log(removeLab() ? 'lab taken down' : 'there is no lab');
   } else {
     tryOut(args.includes('--keep'));
@@ -97,7 +100,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 try {
-  main(process.argv.slice(2));
+  await main(process.argv.slice(2));
 } catch (error) {
   console.error(`${bad('✗')} ${error instanceof Failure ? error.message : String(error)}`);
   process.exitCode = 1;

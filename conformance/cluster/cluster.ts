@@ -1,18 +1,40 @@
-/** A Kubernetes API server over etcd, on loopback: no scheduler, no controllers, no kubelet. */
+/** A Kubernetes API server over etcd, on loopback unless told: no scheduler, no controllers, no kubelet. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Send, senderTo } from './request.ts';
-import { type ServerProcess, startProcess } from './server-process.ts';
+import { type Send, senderTo, type Target } from './request.ts';
+import { type Elsewhere, type ServerProcess, startProcess } from './server-process.ts';
 import { installServers } from './servers.ts';
 
 export interface ClusterOptions {
-  readonly authorization?: 'RBAC' | 'AlwaysAllow';
+  readonly authorization?: 'RBAC' | 'AlwaysAllow' | 'Node,RBAC';
   /** PEM: of clients that show a certificate */
   readonly clientCa?: string;
+  /** the folder in which it makes its own: that for temporary files unless told */
+  readonly parent?: string;
+  /** where it runs, and how it is reached from here */
+  readonly site?: Site;
+  /** who may log in besides the administrator */
+  readonly users?: readonly User[];
+  /** pods get the account of their namespace, which a controller must make */
+  readonly hasServiceAccounts?: boolean;
+}
+
+export interface Site {
+  readonly elsewhere: Elsewhere;
+  readonly address: string;
+  readonly port: number;
+  /** a Unix socket that leads to it */
+  readonly socket: string;
+}
+
+export interface User {
+  readonly name: string;
+  readonly group: string;
+  readonly token: string;
 }
 
 /** For whom a kubeconfig is. */
@@ -48,13 +70,15 @@ const PAUSE_MS = 100;
 /** Another program may take a port before the server does. */
 const PORTS_TRIED = 5;
 
+const LOOPBACK = '127.0.0.1';
+
 /** @throws Error with the server's last words when it does not get ready */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const servers = await installServers();
-  const folder = mkdtempSync(join(tmpdir(), 'braid-cluster-'));
+  const folder = mkdtempSync(join(options.parent ?? tmpdir(), 'braid-cluster-'));
   chmodSync(folder, 0o700);
   const token = randomBytes(16).toString('hex');
-  const etcd = startProcess(join(servers, 'etcd'), ETCD, folder);
+  const etcd = startProcess(join(servers, 'etcd'), ETCD, folder, options.site?.elsewhere);
   try {
     writeFiles(folder, token, options);
     const running = await startApiServer(servers, folder, token, options);
@@ -76,12 +100,16 @@ const ETCD = [
   '--listen-peer-urls=http://127.0.0.1:0',
 ];
 
-const apiServerFlags = (port: number, { authorization = 'RBAC', clientCa }: ClusterOptions): readonly string[] => [
+const apiServerFlags = (
+  port: number,
+  { authorization = 'RBAC', clientCa, site, hasServiceAccounts = false }: ClusterOptions,
+): readonly string[] => [
   '--etcd-servers=unix://etcd.sock',
-  '--bind-address=127.0.0.1',
-  '--advertise-address=127.0.0.1',
+  `--bind-address=${site === undefined ? LOOPBACK : '0.0.0.0'}`,
+  `--advertise-address=${site?.address ?? LOOPBACK}`,
   `--secure-port=${port}`,
   '--endpoint-reconciler-type=none',
+  '--kubelet-preferred-address-types=InternalIP', // names of nodes are known nowhere
   '--service-cluster-ip-range=10.0.0.0/24',
   '--cert-dir=.', // where it makes a certificate for itself
   '--service-account-issuer=https://kubernetes.default.svc',
@@ -89,15 +117,18 @@ const apiServerFlags = (port: number, { authorization = 'RBAC', clientCa }: Clus
   '--service-account-signing-key-file=service-account.key',
   '--token-auth-file=tokens.csv',
   `--authorization-mode=${authorization}`,
-  '--disable-admission-plugins=ServiceAccount', // nobody makes one for each namespace
+  ...(hasServiceAccounts ? [] : ['--disable-admission-plugins=ServiceAccount']), // nobody makes one for each namespace
+  ...(authorization === 'Node,RBAC' ? ['--enable-admission-plugins=NodeRestriction'] : []),
   '--allow-privileged=true',
   ...(clientCa === undefined ? [] : ['--client-ca-file=clients.crt']),
 ];
 
-function writeFiles(folder: string, token: string, { clientCa }: ClusterOptions): void {
+function writeFiles(folder: string, token: string, { clientCa, users = [] }: ClusterOptions): void {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   writeFileSync(join(folder, 'service-account.key'), privateKey.export({ type: 'sec1', format: 'pem' }));
-  writeFileSync(join(folder, 'tokens.csv'), `${token},admin,admin,"system:masters"\n`);
+  const all = [{ name: 'admin', group: 'system:masters', token }, ...users];
+  const lines = all.map(({ name, group, ...user }) => `${user.token},${name},${name},"${group}"\n`);
+  writeFileSync(join(folder, 'tokens.csv'), lines.join(''));
   if (clientCa !== undefined) {
     writeFileSync(join(folder, 'clients.crt'), clientCa);
   }
@@ -116,10 +147,11 @@ async function startApiServer(
   wanted?: number,
 ): Promise<Running> {
   for (let attempt = 1; ; attempt++) {
-    const port = wanted ?? (await freePort());
-    const apiServer = startProcess(join(servers, 'kube-apiserver'), apiServerFlags(port, options), folder);
+    const port = wanted ?? options.site?.port ?? (await freePort());
+    const flags = apiServerFlags(port, options);
+    const apiServer = startProcess(join(servers, 'kube-apiserver'), flags, folder, options.site?.elsewhere);
     try {
-      await untilReady(apiServer, `https://127.0.0.1:${port}`, folder, token);
+      await untilReady(apiServer, () => targetOf(folder, port, token, options));
       return { port, apiServer };
     } catch (error) {
       await apiServer.kill();
@@ -141,9 +173,17 @@ async function freePort(): Promise<number> {
 /** The certificate is followed by that of the CA which it has made for it. */
 const caIn = (folder: string): string => readFileSync(join(folder, 'apiserver.crt'), 'utf8');
 
-async function untilReady(server: ServerProcess, url: string, folder: string, token: string): Promise<void> {
+const urlOf = (port: number, { site }: ClusterOptions): string => `https://${site?.address ?? LOOPBACK}:${port}`;
+
+function targetOf(folder: string, port: number, token: string, options: ClusterOptions): Target {
+  const { site } = options;
+  const socket = site === undefined ? {} : { socket: site.socket };
+  return { url: urlOf(port, options), ca: caIn(folder), token, ...socket };
+}
+
+async function untilReady(server: ServerProcess, target: () => Target): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
-  while (!(await isReady(url, folder, token))) {
+  while (!(await isReady(target))) {
     if (server.hasEnded() || performance.now() > end) {
       const why = server.hasEnded() ? 'has ended' : `is not ready after ${PATIENCE_MS / 1000} s`;
       throw new Error(`the API server ${why}:\n${server.lastWords()}`);
@@ -152,9 +192,9 @@ async function untilReady(server: ServerProcess, url: string, folder: string, to
   }
 }
 
-async function isReady(url: string, folder: string, token: string): Promise<boolean> {
+async function isReady(target: () => Target): Promise<boolean> {
   try {
-    using send = senderTo({ url, ca: caIn(folder), token });
+    using send = senderTo(target());
     const answers = await Promise.all(['/readyz', '/api/v1/namespaces/default'].map((path) => send(path)));
     return answers.every(({ status }) => status === 200);
   } catch {
@@ -171,9 +211,9 @@ interface Parts extends Running {
 }
 
 function clusterOf({ servers, folder, token, options, etcd, port, ...running }: Parts): Cluster {
-  const url = `https://127.0.0.1:${port}`;
-  const ca = caIn(folder);
-  const send = senderTo({ url, ca, token });
+  const target = targetOf(folder, port, token, options);
+  const { url, ca } = target;
+  const send = senderTo(target);
   let { apiServer } = running;
   return {
     url,
@@ -200,7 +240,8 @@ function clusterOf({ servers, folder, token, options, etcd, port, ...running }: 
   };
 }
 
-const kubeconfigText = (url: string, caFile: string, { token, namespace }: Login): string => `apiVersion: v1
+/** A kubeconfig file as installers write it. */
+export const kubeconfigText = (url: string, caFile: string, { token, namespace }: Login): string => `apiVersion: v1
 kind: Config
 current-context: here
 contexts:

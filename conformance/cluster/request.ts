@@ -6,6 +6,8 @@ export interface Target {
   readonly url: string;
   readonly ca: string;
   readonly token: string;
+  /** a Unix socket that leads there */
+  readonly socket?: string;
 }
 
 export interface Asked {
@@ -30,7 +32,7 @@ const BUSY_PAUSE_MS = 1000;
 export type Send = (path: string, asked?: Asked) => Promise<Answer>;
 
 /** A sender with connections of its own. */
-export function senderTo({ url, ca, token }: Target): Send & Disposable {
+export function senderTo({ url, ca, token, socket }: Target): Send & Disposable {
   const agent = new Agent({ keepAlive: true, maxSockets: 16, ca });
   const once: Send = (path, { method = 'GET', body, contentType = 'application/json' } = {}) =>
     new Promise((resolve, reject) => {
@@ -39,6 +41,7 @@ export function senderTo({ url, ca, token }: Target): Send & Disposable {
         {
           method,
           agent,
+          ...(socket === undefined ? {} : { socketPath: socket }),
           timeout: TIMEOUT_MS,
           headers: {
             Authorization: `Bearer ${token}`,

@@ -1,6 +1,6 @@
 /**
- * A Kubernetes API server and its etcd, built from their Go modules. `node conformance/cluster/servers.ts` builds them and
- * prints their folder; so does `./scripts/test cluster`.
+ * Programs of Kubernetes, built from their Go modules. `node conformance/cluster/servers.ts` builds an API server and its
+ * etcd, with `--all` also what schedules, controls and runs pods, and prints their folder; so does `./scripts/test`.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -23,31 +23,43 @@ export const SERVERS = join(
 const [, MINOR = ''] = KUBERNETES.split('.');
 
 interface Server {
-  readonly name: 'etcd' | 'kube-apiserver';
+  readonly name: string;
   readonly path: string;
   readonly ldflags: readonly string[];
 }
 
-const WANTED: readonly Server[] = [
+const ofKubernetes = (name: string): Server => ({
+  name,
+  path: `${MODULE}/cmd/${name}`,
+  // Without a version, they do not know which API versions to serve and to ask for.
+  ldflags: [`gitVersion=v${KUBERNETES}`, 'gitMajor=1', `gitMinor=${MINOR}`].map(
+    (text) => `-X ${VERSION_PACKAGE}.${text}`,
+  ),
+});
+
+const API_SERVER: readonly Server[] = [
   { name: 'etcd', path: 'go.etcd.io/etcd/server/v3', ldflags: [] },
-  {
-    name: 'kube-apiserver',
-    path: `${MODULE}/cmd/kube-apiserver`,
-    // Without a version, it does not know which API versions to serve.
-    ldflags: [`gitVersion=v${KUBERNETES}`, 'gitMajor=1', `gitMinor=${MINOR}`].map(
-      (text) => `-X ${VERSION_PACKAGE}.${text}`,
-    ),
-  },
+  ofKubernetes('kube-apiserver'),
+];
+
+const CLUSTER: readonly Server[] = [
+  ...API_SERVER,
+  ...['kube-controller-manager', 'kube-scheduler', 'kubelet', 'kubectl'].map(ofKubernetes),
 ];
 
 /**
- * Builds what is missing: minutes the first time, and 2 GB of Go's build cache.
+ * Builds etcd and kube-apiserver if they are missing: minutes the first time, and 2 GB of Go's build cache.
  *
  * @returns the folder
  * @throws Error naming what to install when there is no Go
  */
-export async function installServers(): Promise<string> {
-  const missing = WANTED.filter(({ name }) => !existsSync(join(SERVERS, name)));
+export const installServers = (): Promise<string> => install(API_SERVER);
+
+/** The same with kubelet and all else that a whole cluster has: twice the time. */
+export const installCluster = (): Promise<string> => install(CLUSTER);
+
+async function install(wanted: readonly Server[]): Promise<string> {
+  const missing = wanted.filter(({ name }) => !existsSync(join(SERVERS, name)));
   if (missing.length === 0) {
     return SERVERS;
   }
@@ -110,5 +122,5 @@ async function go(cwd: string, ...args: readonly string[]): Promise<string> {
 }
 
 if (import.meta.main) {
-  console.log(await installServers());
+  console.log(await (process.argv.includes('--all') ? installCluster() : installServers()));
 }

@@ -8,12 +8,14 @@ export interface Folders {
   /** the plugins */
   readonly bin: string;
   readonly confDir: string;
+  /** what must not be on an overlay; `dir` has it unless told */
+  readonly root?: string;
 }
 
 /** One text for containerd 1.6 and later: 2 reads the version before too. */
-export const configOf = ({ dir, programs, bin, confDir }: Folders): string => `
+export const configOf = ({ dir, programs, bin, confDir, root = `${dir}/root` }: Folders): string => `
 version = 2
-root = "${dir}/root"
+root = "${root}"
 state = "${dir}/state"
 # both use paths that are the same for all nodes
 disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]

@@ -110,9 +110,15 @@ export class Cri implements Disposable {
 
   /** IDs of the sandboxes that the runtime knows, by the name of the pod. */
   async list(): Promise<Readonly<Record<string, string>>> {
+    const all = await this.sandboxes();
+    return Object.fromEntries(all.map(({ id, pod }) => [pod, id]));
+  }
+
+  /** Sandboxes that the runtime knows: a pod may have had several. */
+  async sandboxes(): Promise<readonly { readonly id: string; readonly pod: string; readonly isReady: boolean }[]> {
     const { items } = await this.call('ListPodSandbox');
-    const all = items as unknown as readonly { readonly id: string; readonly metadata: { readonly name: string } }[];
-    return Object.fromEntries(all.map(({ id, metadata }) => [metadata.name, id]));
+    const all = items as unknown as readonly ListedSandbox[];
+    return all.map(({ id, metadata, state }) => ({ id, pod: metadata.name, isReady: state === READY }));
   }
 
   [Symbol.dispose](): void {
@@ -123,6 +129,12 @@ export class Cri implements Disposable {
     const { request, response } = RPCS[method];
     return decode(response, await this.client.call(`${SERVICE}/${method}`, encode(request, fields), DEADLINE_MS));
   }
+}
+
+interface ListedSandbox {
+  readonly id: string;
+  readonly metadata: { readonly name: string };
+  readonly state: number;
 }
 
 interface StatusMessage {

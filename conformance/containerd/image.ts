@@ -1,10 +1,18 @@
-/** The image of the pause container: no registry is asked, it is one program of ten lines. */
+/** Images of one program of a few lines: no registry is asked. */
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { mustRun } from '../lab/execute.ts';
 
 export const PAUSE_IMAGE = 'localhost/braid/pause:1';
+
+/** A program in C, and the name of an image that runs it. */
+export interface Image {
+  readonly name: string;
+  readonly source: string;
+}
+
+export const PAUSE: Image = { name: PAUSE_IMAGE, source: join(import.meta.dirname, 'pause.c') };
 
 const MEDIA = 'application/vnd.oci.image';
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
@@ -15,7 +23,7 @@ interface Blob {
 }
 
 /** Makes an OCI layout in a tar file, the same to the byte whenever the compiler makes the same program. */
-export async function makeImage(path: string): Promise<void> {
+export async function makeImage(path: string, { name, source }: Image): Promise<void> {
   const work = mkdtempSync(`${path}-`);
   const layout = join(work, 'layout');
   const blobs = join(layout, 'blobs/sha256');
@@ -36,12 +44,13 @@ export async function makeImage(path: string): Promise<void> {
     for (const folder of ['dev', 'etc', 'proc', 'sys']) {
       mkdirSync(join(root, folder), { recursive: true });
     }
-    await mustRun(['cc', '-static', '-Os', '-s', '-o', join(root, 'pause'), join(import.meta.dirname, 'pause.c')]);
+    const program = basename(source, '.c');
+    await mustRun(['cc', '-static', '-Os', '-s', '-o', join(root, program), source]);
     const layer = blob(await tarOf(root, join(work, 'layer.tar')));
     const config = json({
       architecture: ARCHITECTURES[process.arch],
       os: 'linux',
-      config: { Entrypoint: ['/pause'] },
+      config: { Entrypoint: [`/${program}`] },
       rootfs: { type: 'layers', diff_ids: [layer.digest] },
     });
     const manifest = json({
@@ -50,7 +59,7 @@ export async function makeImage(path: string): Promise<void> {
       config: { mediaType: `${MEDIA}.config.v1+json`, ...config },
       layers: [{ mediaType: `${MEDIA}.layer.v1.tar`, ...layer }],
     });
-    const annotations = { 'io.containerd.image.name': PAUSE_IMAGE };
+    const annotations = { 'io.containerd.image.name': name };
     const index = {
       schemaVersion: 2,
       manifests: [{ mediaType: `${MEDIA}.manifest.v1+json`, ...manifest, annotations }],

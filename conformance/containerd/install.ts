@@ -3,11 +3,12 @@
  * fetches what is missing and prints the folders; `--with containerd2` also builds containerd 2. Nothing is installed on
  * the system.
  */
-import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BASE_ENV, type Env, execute, mustRun } from '../lab/execute.ts';
-import { makeImage } from './image.ts';
+import { type Image, makeImage, PAUSE } from './image.ts';
 
 /** BRAID_CONTAINERD, or a folder that git ignores. */
 const CACHE = process.env['BRAID_CONTAINERD'] ?? join(import.meta.dirname, '../../.cache/containerd');
@@ -32,11 +33,20 @@ export const runtimes = (): readonly RuntimePrograms[] => [DEBIAN, BUILT].filter
 /** @throws Error with what is missing */
 export async function install({ withContainerd2 = false } = {}): Promise<void> {
   mkdirSync(CACHE, { recursive: true });
-  await make(PAUSE_TAR, makeImage);
+  await make(PAUSE_TAR, (path) => makeImage(path, PAUSE));
   await make(DEBIAN.bin, fetchDebian);
   if (withContainerd2) {
     await make(BUILT.bin, buildContainerd2);
   }
+}
+
+/** @returns the tar file of an image, made anew when its program has changed */
+export async function installImage(image: Image): Promise<string> {
+  const digest = createHash('sha256').update(readFileSync(image.source)).digest('hex');
+  const path = join(CACHE, `${basename(image.source, '.c')}-${digest.slice(0, 12)}.tar`);
+  mkdirSync(CACHE, { recursive: true });
+  await make(path, (wanted) => makeImage(wanted, image));
+  return path;
 }
 
 /** What is there is whole: it gets its name at the end. */

@@ -1,15 +1,13 @@
 /** A node: containerd in namespaces of its own, on the links of a lab. All of it ends with one process. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { globSync, openSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { execute, mustRun, type Outcome } from '../lab/execute.ts';
 import type { Lab } from '../lab/lab.ts';
 import { configOf, type Folders } from './config.ts';
 import { Cri } from './cri.ts';
 import { PAUSE_TAR, type RuntimePrograms } from './install.ts';
-import { GiveUp, until } from './poll.ts';
-
-const alive = new Set<ChildProcess>();
+import { Place } from './place.ts';
+import { until } from './poll.ts';
 
 export class ContainerdNode implements AsyncDisposable {
   readonly lab: Lab;
@@ -19,8 +17,7 @@ export class ContainerdNode implements AsyncDisposable {
   readonly stateDir: string;
   private readonly folders: Folders;
   private readonly cgroup: string;
-  private child: ChildProcess | undefined;
-  private init = '';
+  private place: Place | undefined;
 
   private constructor(lab: Lab, programs: RuntimePrograms, folders: Pick<Folders, 'bin' | 'confDir'>) {
     const dir = lab.folder('node');
@@ -58,8 +55,7 @@ export class ContainerdNode implements AsyncDisposable {
     const { dir } = this.folders;
     rmSync(join(dir, 'state'), { recursive: true, force: true });
     rmSync(join(dir, 'containerd.sock'), { force: true });
-    this.child = this.startInit();
-    this.init = await until('the first process of the node', () => this.findInit());
+    this.place = await this.startPlace();
     await until('containerd', () => this.importImage());
   }
 
@@ -71,17 +67,13 @@ export class ContainerdNode implements AsyncDisposable {
 
   /** Kills everything: no DEL is called. Disks and NICs stay. */
   async cutPower(): Promise<void> {
-    const { child, init } = this;
-    if (child === undefined) {
+    const { place } = this;
+    if (place === undefined) {
       return;
     }
-    this.child = undefined;
+    this.place = undefined;
     this.cri[Symbol.dispose]();
-    child.kill('SIGKILL'); // unshare; the kernel then kills the first process of the node, and with it all others
-    if (init !== '') {
-      await until('the node to end', () => (isAlive(init) ? undefined : true));
-    }
-    alive.delete(child);
+    await place.end();
     this.removeCgroups();
   }
 
@@ -119,48 +111,37 @@ export class ContainerdNode implements AsyncDisposable {
     await this.cutPower();
   }
 
+  private get init(): string {
+    return this.place?.pid ?? '';
+  }
+
   private enter(): readonly string[] {
     return ['nsenter', '-t', this.init, '--mount', '--net', '--pid'];
   }
 
-  private startInit(): ChildProcess {
+  private startPlace(): Promise<Place> {
     const { dir, programs } = this.folders;
-    const log = openSync(join(dir, 'log'), 'a');
-    const argv = [
-      ...['setpriv', '--pdeathsig', 'KILL'], // so that it ends with this process, however this ends
-      ...['nsenter', `--net=/run/netns/${this.lab.node}`],
-      ...['unshare', '--mount', '--propagation', 'slave', '--pid', '--fork', '--mount-proc', '--kill-child=KILL'],
-      ...['bash', join(import.meta.dirname, 'node-init.sh'), dir],
-    ];
-    const [program = '', ...args] = argv;
     const system = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
     const path = `${programs}:${dirname(process.execPath)}:${system}`; // Node is for plugins in the form of scripts
-    const env = { PATH: path, HOME: '/root', LC_ALL: 'C' };
-    const child = spawn(program, args, { env, stdio: ['ignore', log, log] });
-    alive.add(child);
-    return child;
-  }
-
-  private findInit(): string | undefined {
-    const { pid, exitCode, signalCode } = this.child ?? {};
-    if (exitCode !== null || signalCode !== null) {
-      throw new GiveUp(`the node has ended (${exitCode ?? signalCode}): ${this.log.slice(-2000)}`);
-    }
-    const [init] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
-    return init === '' ? undefined : init;
+    return Place.start({
+      within: ['nsenter', `--net=/run/netns/${this.lab.node}`],
+      unshare: ['--mount', '--propagation', 'slave', '--mount-proc'],
+      init: ['bash', join(import.meta.dirname, 'node-init.sh'), dir],
+      env: { PATH: path, HOME: '/root', LC_ALL: 'C' },
+      log: join(dir, 'log'),
+    });
   }
 
   private async importImage(): Promise<true> {
     const { dir, programs } = this.folders;
-    this.findInit();
+    this.place?.demandAlive();
     const ctr = [join(programs, 'ctr'), '-a', join(dir, 'containerd.sock'), '-n', 'k8s.io'];
     await mustRun([...ctr, 'images', 'import', PAUSE_TAR]);
     return true;
   }
 
   private async containerdPid(): Promise<string> {
-    const children = readFileSync(`/proc/${this.init}/task/${this.init}/children`, 'utf8').trim().split(' ');
-    const found = children.find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'containerd\n');
+    const found = this.place?.children().find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'containerd\n');
     if (found === undefined) {
       throw new Error('containerd does not run');
     }
@@ -177,18 +158,3 @@ export class ContainerdNode implements AsyncDisposable {
     }
   }
 }
-
-const isAlive = (pid: string): boolean => {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-};
-
-// before the lab takes its folder away
-process.prependListener('exit', () => {
-  for (const child of alive) {
-    child.kill('SIGKILL');
-  }
-});

@@ -1,9 +1,10 @@
 /** A node with plugins and a configuration, and what tests ask of its pods. */
-import { copyFileSync, linkSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect } from 'vitest';
 import { BASE_ENV, type Outcome } from '../lab/execute.ts';
 import { Lab } from '../lab/lab.ts';
+import { placeFile } from '../lab/place-file.ts';
 import { GO, PLUGINS, STANDALONE } from '../lab/programs.ts';
 import { type Reservation, reservationsIn } from '../lab/reservations.ts';
 import { addressTexts, comparable, filesIn, stateOf } from '../lab/state.ts';
@@ -70,7 +71,7 @@ export class Site implements AsyncDisposable {
     try {
       const folders = { bin: lab.folder('bin'), confDir: lab.folder('net.d') };
       for (const path of [...plugins, join(GO.bin, 'loopback')]) {
-        place(path, join(folders.bin, basename(path)));
+        placeFile(path, join(folders.bin, basename(path)));
       }
       const newest = programs.name === 'containerd 1' ? '1.0.0' : '1.1.0';
       const node = await ContainerdNode.start(lab, programs, folders);
@@ -188,14 +189,5 @@ export class Site implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.node[Symbol.asyncDispose]();
     await this.lab[Symbol.asyncDispose]();
-  }
-}
-
-/** The file itself: a build that goes on meanwhile replaces names, and does not change files. */
-export function place(path: string, target: string): void {
-  try {
-    linkSync(path, target);
-  } catch {
-    copyFileSync(path, target); // another file system
   }
 }

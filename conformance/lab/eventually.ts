@@ -9,8 +9,8 @@ const PATIENCE_MS = 20_000;
 const PAUSE_MS = 20;
 
 /** Looks again and again until it is so; fails with the difference when that takes too long. */
-export async function eventually<T>(look: () => Promise<T>, expected: T): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+export async function eventually<T>(look: () => Promise<T>, expected: T, patienceMs = PATIENCE_MS): Promise<void> {
+  const deadline = performance.now() + patienceMs;
   let now = await look();
   while (!isDeepStrictEqual(now, expected) && performance.now() < deadline) {
     await sleep(PAUSE_MS);

@@ -79,6 +79,6 @@ describe.each(Object.entries(KINDS))('pods that ask for addresses of %s', (_, ma
     const stored = [...pools.all()].map(({ ip, entry }) => `${formatIp(ip)} ${entry.podref}`).sort();
     const told = [...held].flatMap(([pod, { ips }]) => ips.map((ip) => `${ip} ${pod}`)).sort();
     expect(stored, `seed ${random.seed}`).toEqual(told);
-    expect(Math.min(counts.asked, counts.refused, counts.given)).toBeGreaterThan(100);
+    expect(Math.min(counts.asked, counts.refused, counts.given)).toBeGreaterThan(50); // some 150 of each
   });
 });

@@ -85,6 +85,12 @@ export const servers: Need = once(async () => {
   await setUp('install_servers');
 });
 
+/** Kubelet and all else that a cluster of conformance/kubernetes has. */
+export const kubernetes: Need = once(async () => {
+  await setUp('install_tools', 'pivot_root', 'setpriv', 'tar', 'unshare');
+  await setUp('install_kubernetes');
+});
+
 /** The virtual machine of conformance/vm. */
 export const machine: Need = once(async () => {
   await setUp('install_tools', 'ping');

@@ -1,7 +1,7 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute } from './execute.ts';
-import { build, containerd, kernel, machine, type Need, peers, root, servers, tools } from './needs.ts';
+import { build, containerd, kernel, kubernetes, machine, type Need, peers, root, servers, tools } from './needs.ts';
 import { type Outcome, together } from './outcome.ts';
 import { showing } from './showing.ts';
 import { runVitest } from './vitest.ts';
@@ -39,6 +39,12 @@ export const TIERS: readonly Tier[] = [
     lane: 'node',
     needs: [root, tools, kernel, build, peers, containerd],
     run: (isVerbose) => runVitest('containerd', isVerbose),
+  },
+  {
+    name: 'kubernetes',
+    lane: 'node',
+    needs: [root, tools, kernel, build, peers, containerd, kubernetes],
+    run: (isVerbose) => runVitest('kubernetes', isVerbose),
   },
   {
     name: 'cluster',
