@@ -266,6 +266,12 @@ const records: readonly Case[] = [
   only('record: empty', ['DEL'], { files: { 'c1_net1.json': '' } }),
   only('record: damaged', ['DEL'], { files: { 'c1_net1.json': '{"mtu":12' } }),
   only('record: damaged, and of another form', ['DEL'], { files: { 'c1_net1.json': '[]' } }),
+  only(
+    'record: damaged, and the mount of the namespace is lost',
+    ['DEL'],
+    { files: { 'c1_net1.json': '{"mtu":12' }, netns: '/etc/hostname' },
+    { prevResult: undefined },
+  ),
   only('record: empty, before ADD', ['ADD', 'DEL'], { files: { 'c1_net1.json': '' } }, { mtu: 1400 }),
   only('record of an interface that is gone', ['DEL'], {
     files: { 'c1_other.json': RECORD },
