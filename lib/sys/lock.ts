@@ -136,12 +136,16 @@ async function acquireTurn(
   if (free !== undefined) {
     return free;
   }
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(held()), timeoutMs);
+  signal.throwIfAborted();
+  const ending = new AbortController(); // AbortSignal.any leaves what V8 cannot put into a snapshot
+  const end = (): void => ending.abort(signal.reason);
+  const timer = setTimeout(() => ending.abort(held()), timeoutMs);
+  signal.addEventListener('abort', end);
   try {
-    return await node.locks.acquire(path, AbortSignal.any([signal, late.signal]));
+    return await node.locks.acquire(path, ending.signal);
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', end);
   }
 }
 
