@@ -1,0 +1,61 @@
+import type { Places } from '../sys/places.ts';
+import type { Caller } from './caller.ts';
+import { HEADER_BYTES, MalformedRequest, type Request, readBody, readHeader } from './frame.ts';
+
+/** Nearly all requests are smaller, and there at once. */
+export const CHUNK = 64 * 1024;
+
+/** A request and what it holds until its call has ended. */
+export interface Received extends Disposable {
+  readonly request: Request;
+}
+
+/** Where requests are read into first: they are copied out before anything else happens. */
+export const makeChunk = (): Buffer => Buffer.allocUnsafeSlow(CHUNK);
+
+/**
+ * Reads one request. Memory is taken when its length is known: a large one waits for one of a few places first.
+ *
+ * @param chunk for all callers together
+ * @returns undefined when the caller ends without having sent anything
+ * @throws MalformedRequest; what `Caller.read` throws
+ */
+export async function receiveRequest(caller: Caller, chunk: Buffer, large: Places): Promise<Received | undefined> {
+  let begun: Buffer = Buffer.alloc(0);
+  while (begun.length < HEADER_BYTES) {
+    const length = await caller.read(chunk);
+    if (length === 0 && begun.length === 0) {
+      return undefined;
+    }
+    begun = Buffer.concat([begun, chunk.subarray(0, some(length))]);
+  }
+  const header = readHeader(begun);
+  const size = header.words + header.stdin;
+  const part = begun.subarray(HEADER_BYTES);
+  if (part.length > size || caller.descriptor >= 0 !== header.hasDescriptor) {
+    throw new MalformedRequest('a request has more or less than it says');
+  }
+  const place = size > CHUNK ? await large.take() : undefined;
+  try {
+    const body = part.length === size ? part : await receiveRest(caller, part, size);
+    return { request: readBody(header, body), [Symbol.dispose]: () => place?.[Symbol.dispose]() };
+  } catch (error) {
+    place?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function receiveRest(caller: Caller, part: Buffer, size: number): Promise<Buffer> {
+  const body = Buffer.allocUnsafeSlow(size);
+  for (let at = part.copy(body); at < size; ) {
+    at += some(await caller.read(body.subarray(at)));
+  }
+  return body;
+}
+
+function some(length: number): number {
+  if (length === 0) {
+    throw new MalformedRequest('a request ends before its end');
+  }
+  return length;
+}
