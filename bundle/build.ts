@@ -17,6 +17,7 @@ import { markOf } from '../lib/sys/build-id.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { buildExecutable } from './executable.ts';
+import { writeLaunchers } from './launchers.ts';
 import { writeManual } from './man.ts';
 import { writeSchemas } from './schemas.ts';
 import { shellStart } from './shell-start.ts';
@@ -34,7 +35,7 @@ const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
 
 async function main(): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  for (const part of ['script', 'standalone', 'schema', 'man', 'native', 'work', 'SHA256SUMS']) {
+  for (const part of ['script', 'standalone', 'resident', 'schema', 'man', 'native', 'work', 'SHA256SUMS']) {
     rmSync(join(DIST, part), { recursive: true, force: true });
   }
   const native = compileNative();
@@ -51,6 +52,7 @@ async function main(): Promise<void> {
   writeScripts(names, codes[0] ?? '', id);
   await claimFolder(WORKSHOP);
   writeStandalone(names, codes[1] ?? '', native, id);
+  writeLaunchers(join(DIST, 'resident'), pluginNames(), join(DIST, 'standalone/braid'));
   await writeSchemas();
   await writeManual(version);
   writeNotices();
