@@ -34,6 +34,7 @@ const LOOK_MS = 2000;
 export async function runAgent(parts: AgentParts): Promise<void> {
   const { signal, log } = parts;
   const counter = new Counter(parts);
+  log('takes calls');
   const ending = Promise.withResolvers<string>();
   const stop = (): void => ending.resolve((signal.reason as Error).message);
   signal.addEventListener('abort', stop, { once: true });

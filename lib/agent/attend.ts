@@ -22,6 +22,7 @@ export interface Desk {
   /** whether calls are no longer begun */
   readonly isClosing: () => boolean;
   readonly log: (line: string) => void;
+  /** where requests are read into first */
   readonly chunk: Buffer;
   readonly large: Places;
 }

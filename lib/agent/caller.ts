@@ -43,15 +43,16 @@ export class Caller implements Disposable {
   /**
    * Reads what is there, and waits for it.
    *
-   * @returns 0 at the end
+   * @param into for all callers together: what is read is copied before anybody else reads
+   * @returns nothing at the end
    * @throws ErrnoError; Error when time is up
    */
-  async read(into: Buffer): Promise<number> {
+  async read(into: Buffer): Promise<Buffer> {
     for (;;) {
       const length = this.native.receiveBytes(this.fd, into, this.received);
       this.keepDescriptor();
       if (length >= 0) {
-        return length;
+        return Buffer.from(into.subarray(0, length));
       }
       await this.after(length, 'read a request', READABLE);
     }

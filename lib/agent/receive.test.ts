@@ -8,11 +8,11 @@ import { requestBytes, type Wanted } from './testing/request.ts';
 /** A caller whose bytes come in pieces. */
 function callerOf(bytes: Buffer, most: () => number, descriptor = -1): Caller {
   let at = 0;
-  const read = async (into: Buffer): Promise<number> => {
+  const read = async (into: Buffer): Promise<Buffer> => {
     await Promise.resolve();
-    const length = bytes.copy(into, 0, at, Math.min(bytes.length, at + Math.max(1, most())));
-    at += length;
-    return length;
+    const part = bytes.subarray(at, at + Math.min(into.length, Math.max(1, most())));
+    at += part.length;
+    return part;
   };
   return { descriptor, read } as unknown as Caller;
 }

@@ -10,7 +10,7 @@ export interface Received extends Disposable {
   readonly request: Request;
 }
 
-/** Where requests are read into first: they are copied out before anything else happens. */
+/** Where requests are read into first, for all callers. */
 export const makeChunk = (): Buffer => Buffer.allocUnsafeSlow(CHUNK);
 
 /**
@@ -23,11 +23,11 @@ export const makeChunk = (): Buffer => Buffer.allocUnsafeSlow(CHUNK);
 export async function receiveRequest(caller: Caller, chunk: Buffer, large: Places): Promise<Received | undefined> {
   let begun: Buffer = Buffer.alloc(0);
   while (begun.length < HEADER_BYTES) {
-    const length = await caller.read(chunk);
-    if (length === 0 && begun.length === 0) {
+    const more = await caller.read(chunk);
+    if (more.length === 0 && begun.length === 0) {
       return undefined;
     }
-    begun = Buffer.concat([begun, chunk.subarray(0, some(length))]);
+    begun = begun.length === 0 ? more : Buffer.concat([begun, some(more)]);
   }
   const header = readHeader(begun);
   const size = header.words + header.stdin;
@@ -37,7 +37,7 @@ export async function receiveRequest(caller: Caller, chunk: Buffer, large: Place
   }
   const place = size > CHUNK ? await large.take() : undefined;
   try {
-    const body = part.length === size ? part : await receiveRest(caller, part, size);
+    const body = part.length === size ? part : await receiveRest(caller, chunk, part, size);
     return { request: readBody(header, body), [Symbol.dispose]: () => place?.[Symbol.dispose]() };
   } catch (error) {
     place?.[Symbol.dispose]();
@@ -45,17 +45,18 @@ export async function receiveRequest(caller: Caller, chunk: Buffer, large: Place
   }
 }
 
-async function receiveRest(caller: Caller, part: Buffer, size: number): Promise<Buffer> {
+async function receiveRest(caller: Caller, chunk: Buffer, part: Buffer, size: number): Promise<Buffer> {
   const body = Buffer.allocUnsafeSlow(size);
   for (let at = part.copy(body); at < size; ) {
-    at += some(await caller.read(body.subarray(at)));
+    const more = some(await caller.read(chunk.subarray(0, size - at)));
+    at += more.copy(body, at);
   }
   return body;
 }
 
-function some(length: number): number {
-  if (length === 0) {
+function some(bytes: Buffer): Buffer {
+  if (bytes.length === 0) {
     throw new MalformedRequest('a request ends before its end');
   }
-  return length;
+  return bytes;
 }
