@@ -97,17 +97,18 @@ function writeStandalone(names: readonly string[], code: string, native: Buffer,
   }
 }
 
-/** What `kubectl apply` takes. */
+/** What `kubectl apply` takes, and systemd. */
 function writeManifests(): void {
   makeFolder(join(DIST, 'deploy'), { mode: 0o755, sync: false });
-  for (const path of globSync(join(ROOT, 'bundle/deploy/*.yaml'))) {
+  for (const path of globSync(join(ROOT, 'bundle/deploy/*.{yaml,service,socket}'))) {
     copyFileSync(path, join(DIST, 'deploy', basename(path)));
   }
 }
 
 function writeSums(): void {
-  const sums = ['script', 'standalone', 'schema', 'man', 'deploy'].flatMap((folder) =>
+  const sums = ['script', 'standalone', 'resident', 'schema', 'man', 'deploy'].flatMap((folder) =>
     readdirSync(join(DIST, folder))
+      .filter((name) => !name.startsWith('.'))
       .sort()
       .map((name) => `${sumOf(join(DIST, folder, name))}  ${folder}/${name}\n`),
   );

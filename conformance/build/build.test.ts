@@ -22,6 +22,7 @@ import { errorOf } from '../lab/printed.ts';
 import { DIST, PLUGINS, ROOT, SCRIPT, STANDALONE, VERSIONS } from '../lab/programs.ts';
 
 const OLDEST_NODE = 24;
+const LARGEST_LAUNCHER = 40 * 1024;
 const LARGEST_SCRIPT = 720 * 1024;
 const VERSION = `{"cniVersion":"1.1.0","supportedVersions":[${VERSIONS.map((version) => `"${version}"`)}]}\n`;
 
@@ -53,6 +54,16 @@ describe('the folder dist', () => {
     }
   });
 
+  it('has one launcher behind the names of all plugins, without a C library, and the standalone program beside it', async () => {
+    const place = join(DIST, 'resident');
+    expect(readdirSync(place).sort()).toEqual(['.braid', ...PLUGINS].sort());
+    const files = PLUGINS.map((name) => statSync(join(place, name)));
+    expect(new Set(files.map(({ ino }) => ino)).size).toBe(1);
+    expect(files[0]?.size).toBeLessThan(LARGEST_LAUNCHER);
+    expect(await mustRun(['readelf', '-l', join(place, 'macvlan')])).not.toMatch(/INTERP|DYNAMIC/);
+    expect(statSync(join(place, '.braid/standalone')).ino).toBe(statSync(join(STANDALONE, 'braid')).ino);
+  });
+
   it(`has scripts of ${LARGEST_SCRIPT} bytes at most`, () => {
     expect(names.filter((name) => statSync(join(SCRIPT, name)).size > LARGEST_SCRIPT)).toEqual([]);
   });
@@ -62,8 +73,10 @@ describe('the folder dist', () => {
       .split('\n')
       .filter(Boolean)
       .map((line) => line.split('  ')[1]);
-    const there = ['script', 'standalone', 'schema', 'man', 'deploy'].flatMap((part) =>
-      readdirSync(join(DIST, part)).map((name) => `${part}/${name}`),
+    const there = ['script', 'standalone', 'resident', 'schema', 'man', 'deploy'].flatMap((part) =>
+      readdirSync(join(DIST, part))
+        .filter((name) => !name.startsWith('.'))
+        .map((name) => `${part}/${name}`),
     );
     expect(listed.sort()).toEqual(there.sort());
     await mustRun(['sha256sum', '--check', '--strict', '--quiet', 'SHA256SUMS'], { cwd: DIST });

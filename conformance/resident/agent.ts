@@ -46,14 +46,24 @@ export class Agent implements AsyncDisposable {
 
   /** Starts another one; the one before ends when it has noticed. */
   async start(): Promise<void> {
-    const words = ['netns', 'exec', this.lab.node, join(STANDALONE, 'braid'), 'agent', '--socket', this.socket];
-    const child = spawn('ip', words, { env: BASE_ENV, stdio: 'pipe', cwd: '/' });
-    this.all.push(child);
+    this.spawn([join(STANDALONE, 'braid'), 'agent', '--socket', this.socket]);
     const begin = this.said.length;
+    await this.until(() => this.said.includes('takes calls', begin));
+  }
+
+  /** systemd listens, and starts one at the first call. */
+  async startOnDemand(): Promise<void> {
+    this.spawn(['systemd-socket-activate', `--listen=${this.socket}`, join(STANDALONE, 'braid'), 'agent']);
+    await this.until(() => this.said.includes('Listening on'));
+  }
+
+  private spawn(words: readonly string[]): void {
+    const all = ['netns', 'exec', this.lab.node, ...words];
+    const child = spawn('ip', all, { env: BASE_ENV, stdio: 'pipe', cwd: '/' });
+    this.all.push(child);
     child.stderr.on('data', (chunk: Buffer) => {
       this.said += chunk.toString('utf8');
     });
-    await this.until(() => this.said.includes('takes calls', begin));
   }
 
   /** What all of them have logged. */

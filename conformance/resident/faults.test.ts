@@ -144,6 +144,20 @@ describe('an agent that is told to end', () => {
   });
 });
 
+describe('the socket that systemd passes', () => {
+  it('brings the call that has started the agent', async () => {
+    await using lab = await Lab.open();
+    await using agent = Agent.of(lab);
+    const pod = await lab.pod();
+    await agent.startOnDemand();
+    expect(agent.log).not.toContain('takes calls');
+    expect(await agent.call(macvlan(lab, pod, 'ADD'))).toMatchObject(OK);
+    expect(await agent.call(macvlan(lab, pod, 'DEL'))).toMatchObject(OK);
+    expect(agent.log).toContain('takes calls');
+    expect(await agent.end()).toBe(0);
+  });
+});
+
 describe('many calls', () => {
   it('at once are all served: 200 addresses, none twice', async () => {
     await using lab = await Lab.open();
