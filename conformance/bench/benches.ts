@@ -1,6 +1,7 @@
 /** The benches: which subjects take turns, and which of their figures are reported beside which target. */
 import type { Bench } from './bench.ts';
 import { containerd } from './containerd.ts';
+import { residentMacvlan, residentMultus, residentPods, residentStart } from './resident.ts';
 import type { Tools } from './subjects.ts';
 import * as subjects from './subjects.ts';
 
@@ -33,6 +34,10 @@ export const BENCHES: readonly BenchEntry[] = [
     make: (tools) => warmManyPods(tools, 128, 16, 0.1, { add: 1500, del: 500 }),
   },
   { name: 'warm-loop', group: 'warm', make: warmLoop },
+  { name: 'resident-start', group: 'resident', make: residentStart },
+  { name: 'resident-macvlan', group: 'resident', make: residentMacvlan },
+  { name: 'resident-multus-16', group: 'resident', make: (tools) => residentMultus(tools, 16) },
+  { name: 'resident-pods-32', group: 'resident', make: (tools) => residentPods(tools, 32) },
   { name: 'cluster-128x16', group: 'cluster', make: clusterPods },
   { name: 'cluster-slices', group: 'cluster', make: clusterSlices },
   { name: 'cluster-peer', group: 'cluster', make: clusterPeer },

@@ -6,10 +6,7 @@ import type { Node } from '../node/node.ts';
 import { Places } from '../sys/places.ts';
 import type { Caller } from './caller.ts';
 import { answerBytes, BEGUN, type Request, STOPPING } from './frame.ts';
-import { makeChunk, receiveRequest } from './receive.ts';
-
-/** How long a launcher may take to send its request, and to take its answer: it has both in memory. */
-const SEND_MS = 10_000;
+import { makeChunk, receiveRequest, SEND_MS } from './receive.ts';
 
 /** Requests of more than 64 KiB that are in memory at the same time. */
 const LARGE_AT_ONCE = 4;
@@ -51,7 +48,6 @@ async function serveCaller(desk: Desk, caller: Caller): Promise<void> {
     desk.log(`cannot serve a caller: user ${uid} may not call`);
     return;
   }
-  caller.limit(SEND_MS);
   using received = await receiveRequest(caller, desk.chunk, desk.large);
   if (received === undefined) {
     return;

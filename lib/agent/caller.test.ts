@@ -41,4 +41,18 @@ describe('Caller', () => {
     await caller.write(Buffer.from('four'));
     expect(wanted).toEqual([1, 2, 2]);
   });
+
+  it('ends a wait when time is up, also one that begins later', async () => {
+    const native = {
+      receiveBytes: (_fd: number, _into: Buffer, descriptor: Buffer) => {
+        descriptor.writeInt32LE(-1);
+        return AGAIN;
+      },
+      watch: () => 0,
+    } as unknown as Native;
+    const caller = new Caller(native, FIRST);
+    caller.limit(5);
+    await expect(caller.read(Buffer.alloc(10))).rejects.toThrow('it took longer than 0.005 s');
+    await expect(caller.read(Buffer.alloc(10))).rejects.toThrow('it took longer than 0.005 s');
+  });
 });

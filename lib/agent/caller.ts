@@ -20,6 +20,7 @@ export class Caller implements Disposable {
   private readonly received = Buffer.alloc(4);
   private waiting: PromiseWithResolvers<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private late: Error | undefined;
   private isOpen = true;
 
   /** Takes ownership of the descriptor. */
@@ -36,8 +37,8 @@ export class Caller implements Disposable {
   /** Limits how long reading and writing may take from now on; undefined: no longer. */
   limit(ms: number | undefined): void {
     clearTimeout(this.timer);
-    this.timer =
-      ms === undefined ? undefined : setTimeout(() => this.wake(new Error(`it took longer than ${ms / 1000} s`)), ms);
+    this.late = undefined;
+    this.timer = ms === undefined ? undefined : setTimeout(() => this.expire(ms), ms);
   }
 
   /**
@@ -87,6 +88,11 @@ export class Caller implements Disposable {
     }
   }
 
+  private expire(ms: number): void {
+    this.late = new Error(`it took longer than ${ms / 1000} s`);
+    this.wake(this.late);
+  }
+
   private keepDescriptor(): void {
     const received = this.received.readInt32LE();
     if (received >= 0 && this.descriptor >= 0) {
@@ -99,6 +105,9 @@ export class Caller implements Disposable {
   private async after(failure: number, operation: string, events: number): Promise<void> {
     if (failure !== AGAIN) {
       throw errnoError(operation, -failure);
+    }
+    if (this.late !== undefined) {
+      throw this.late;
     }
     this.waiting = Promise.withResolvers();
     this.watch(events);

@@ -14,7 +14,7 @@ function callerOf(bytes: Buffer, most: () => number, descriptor = -1): Caller {
     at += part.length;
     return part;
   };
-  return { descriptor, read } as unknown as Caller;
+  return { descriptor, read, limit: () => undefined } as unknown as Caller;
 }
 
 const whole = (): number => CHUNK;

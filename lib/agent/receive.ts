@@ -2,6 +2,9 @@ import type { Places } from '../sys/places.ts';
 import type { Caller } from './caller.ts';
 import { HEADER_BYTES, MalformedRequest, type Request, readBody, readHeader } from './frame.ts';
 
+/** How long a launcher may take to send its request, and to take its answer: it has both in memory. */
+export const SEND_MS = 10_000;
+
 /** Nearly all requests are smaller, and there at once. */
 export const CHUNK = 64 * 1024;
 
@@ -21,6 +24,7 @@ export const makeChunk = (): Buffer => Buffer.allocUnsafeSlow(CHUNK);
  * @throws MalformedRequest; what `Caller.read` throws
  */
 export async function receiveRequest(caller: Caller, chunk: Buffer, large: Places): Promise<Received | undefined> {
+  caller.limit(SEND_MS);
   let begun: Buffer = Buffer.alloc(0);
   while (begun.length < HEADER_BYTES) {
     const more = await caller.read(chunk);
@@ -35,7 +39,7 @@ export async function receiveRequest(caller: Caller, chunk: Buffer, large: Place
   if (part.length > size || caller.descriptor >= 0 !== header.hasDescriptor) {
     throw new MalformedRequest('a request has more or less than it says');
   }
-  const place = size > CHUNK ? await large.take() : undefined;
+  const place = size > CHUNK ? await placeIn(large, caller) : undefined;
   try {
     const body = part.length === size ? part : await receiveRest(caller, chunk, part, size);
     return { request: readBody(header, body), [Symbol.dispose]: () => place?.[Symbol.dispose]() };
@@ -43,6 +47,14 @@ export async function receiveRequest(caller: Caller, chunk: Buffer, large: Place
     place?.[Symbol.dispose]();
     throw error;
   }
+}
+
+/** It is not the caller who takes so long. */
+async function placeIn(large: Places, caller: Caller): Promise<Disposable> {
+  caller.limit(undefined);
+  const place = await large.take();
+  caller.limit(SEND_MS);
+  return place;
 }
 
 async function receiveRest(caller: Caller, chunk: Buffer, part: Buffer, size: number): Promise<Buffer> {

@@ -61,8 +61,9 @@ napi_value accept_caller(napi_env env, napi_callback_info info)
 
 	if (!arguments(env, info, 1, argv) || !is_descriptor(env, argv[0], &listener))
 		return number(env, -EINVAL);
-	/* One that systemd has passed on may block. */
+	/* One that systemd has passed on may block, and is open in whatever we execute. */
 	(void)fcntl(listener, F_SETFL, fcntl(listener, F_GETFL) | O_NONBLOCK);
+	(void)fcntl(listener, F_SETFD, FD_CLOEXEC);
 	do {
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	} while (fd < 0 && errno == EINTR);
