@@ -338,6 +338,13 @@ static void print(const struct answer *answer)
 	sys_exit(is_written ? answer->exit_code : 1);
 }
 
+/* Time is up: from here on the agent can say nothing more, but may have done so just before. */
+static int was_said(int fd, char *word)
+{
+	sys_shutdown(fd);
+	return sys_read(fd, word, 1) == 1;
+}
+
 static enum outcome converse(int fd, const struct call *call, int64_t begin)
 {
 	struct answer answer = { 0 };
@@ -346,7 +353,9 @@ static enum outcome converse(int fd, const struct call *call, int64_t begin)
 
 	/* An agent that stops need not read all of it: what it says counts. */
 	(void)send_request(fd, call, begin + BEGIN_MS);
-	if (!receive(fd, &word, 1, begin + BEGIN_MS) || word == STOPPING)
+	if (!receive(fd, &word, 1, begin + BEGIN_MS) && !was_said(fd, &word))
+		return NOT_BEGUN;
+	if (word == STOPPING)
 		return NOT_BEGUN;
 	if (word != BEGUN || !receive(fd, &answer, sizeof(answer), end) || answer.kind != ANSWER || answer.exit_code > 1 ||
 	    answer.none[0] != 0 || answer.none[1] != 0 || answer.stdout > sizeof(output) ||

@@ -101,6 +101,11 @@ static inline long sys_peer(int fd, struct ucred *peer)
 	return call(__NR_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, (long)peer, (long)&size);
 }
 
+static inline void sys_shutdown(int fd)
+{
+	(void)call(__NR_shutdown, fd, SHUT_RDWR, 0, 0, 0);
+}
+
 static inline long sys_sendmsg(int fd, const struct msghdr *message)
 {
 	return steady(__NR_sendmsg, fd, (long)message, MSG_NOSIGNAL, 0, 0);
