@@ -22,7 +22,7 @@ export default defineConfig({
       {
         test: {
           name: 'conformance',
-          include: ['conformance/{contract,plugins,braid,build,storm}/**/*.test.ts'],
+          include: ['conformance/{contract,plugins,braid,build,storm,resident}/**/*.test.ts'],
           exclude: ['conformance/plugins/*/vm/**'],
           ...rooted,
         },

@@ -67,8 +67,21 @@ export function agreeableNative(folder: string): Native {
     namespaceType: () => CLONE_NEWNET,
     netnsCookie: () => 1,
     lock: () => 0,
+    ...NO_CALLERS,
   };
 }
+
+const unsupported = (): number => -EPROTONOSUPPORT;
+
+/** Nobody calls during the rehearsal. */
+const NO_CALLERS = {
+  listenAt: unsupported,
+  acceptCaller: unsupported,
+  peerUid: unsupported,
+  receiveBytes: unsupported,
+  sendBytes: unsupported,
+  watch: unsupported,
+};
 
 function nextRequest(fd: number, socket: Socket): Buffer {
   const head = Buffer.alloc(HEADER_BYTES);

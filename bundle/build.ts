@@ -18,6 +18,7 @@ import { writeChart } from './chart.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { buildExecutable } from './executable.ts';
+import { writeLaunchers } from './launchers.ts';
 import { writeManual } from './man.ts';
 import { writeSchemas } from './schemas.ts';
 import { shellStart } from './shell-start.ts';
@@ -35,7 +36,10 @@ const GUARD = `if (parseInt(process.versions.node, 10) < ${OLDEST_NODE}) {
 
 async function main(): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  for (const part of ['script', 'standalone', 'schema', 'man', 'native', 'work', 'chart', 'image', 'SHA256SUMS']) {
+  for (const part of [
+    ...['script', 'standalone', 'resident', 'schema', 'man', 'native', 'work', 'chart', 'image'],
+    'SHA256SUMS',
+  ]) {
     rmSync(join(DIST, part), { recursive: true, force: true });
   }
   const native = compileNative();
@@ -52,6 +56,7 @@ async function main(): Promise<void> {
   writeScripts(names, codes[0] ?? '', id);
   await claimFolder(WORKSHOP);
   writeStandalone(names, codes[1] ?? '', native, id);
+  writeLaunchers(join(DIST, 'resident'), pluginNames(), join(DIST, 'standalone/braid'));
   await writeSchemas();
   await writeManual(version);
   writeNotices();
@@ -97,16 +102,16 @@ function writeStandalone(names: readonly string[], code: string, native: Buffer,
   }
 }
 
-/** What `kubectl apply` takes. */
+/** What `kubectl apply` takes, and systemd. */
 function writeManifests(): void {
   makeFolder(join(DIST, 'deploy'), { mode: 0o755, sync: false });
-  for (const path of globSync(join(ROOT, 'bundle/deploy/*.yaml'))) {
+  for (const path of globSync(join(ROOT, 'bundle/deploy/*.{yaml,service,socket}'))) {
     copyFileSync(path, join(DIST, 'deploy', basename(path)));
   }
 }
 
 function writeSums(): void {
-  const sums = ['script', 'standalone', 'schema', 'man', 'deploy', 'chart'].flatMap((folder) =>
+  const sums = ['script', 'standalone', 'resident', 'schema', 'man', 'deploy', 'chart'].flatMap((folder) =>
     readdirSync(join(DIST, folder), { withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map(({ name }) => name)

@@ -16,7 +16,7 @@ import { makeScope, type Scope } from '../lib/cni/scope.ts';
 import { makeSuite } from '../lib/cni/suite.ts';
 import { loadNative, type Native, type NativeOfEntry } from '../lib/netns/native.ts';
 import { makeNode } from '../lib/node/node.ts';
-import { markOf } from '../lib/sys/build-id.ts';
+import { LAUNCHER_MARK, markOf } from '../lib/sys/build-id.ts';
 import type { Env } from '../lib/sys/execute.ts';
 import { ioError } from '../lib/sys/io-error.ts';
 import { logStream } from '../lib/sys/log-stream.ts';
@@ -42,7 +42,7 @@ async function main(native: { loaded?: NativeOfEntry }): Promise<number> {
   };
   const scope = makeScope({
     node: makeNode({ loadNative: load }),
-    suite: makeSuite(registry, [markOf(id)]),
+    suite: makeSuite(registry, [markOf(id), LAUNCHER_MARK]),
     log: (line) => stderr(`${line}\n`), // at once, so that a killed call has logged what it was doing
   });
   if (name === 'braid') {

@@ -24,6 +24,7 @@ const isTest = (path: string): boolean => path.endsWith('.test.ts') || path.incl
 const HOUSE = [['scripts'], ['conformance', 'bundle'], ['plugins'], ['lib']];
 const LIB = [
   ['cli'],
+  ['agent'],
   ['cni'],
   ['controller'],
   ['link', 'rdma', 'kube', 'grpc'],

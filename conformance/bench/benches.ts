@@ -2,6 +2,7 @@
 import type { Bench } from './bench.ts';
 import { chain, chainStarts, warmChain } from './chain.ts';
 import { containerd } from './containerd.ts';
+import { residentMacvlan, residentMultus, residentPods, residentStart } from './resident.ts';
 import type { Tools } from './subjects.ts';
 import * as subjects from './subjects.ts';
 
@@ -37,6 +38,10 @@ export const BENCHES: readonly BenchEntry[] = [
   },
   { name: 'warm-chain', group: 'warm', make: (tools) => warmChain(tools, 8) },
   { name: 'warm-loop', group: 'warm', make: warmLoop },
+  { name: 'resident-start', group: 'resident', make: residentStart },
+  { name: 'resident-macvlan', group: 'resident', make: residentMacvlan },
+  { name: 'resident-multus-16', group: 'resident', make: (tools) => residentMultus(tools, 16) },
+  { name: 'resident-pods-32', group: 'resident', make: (tools) => residentPods(tools, 32) },
   { name: 'cluster-128x16', group: 'cluster', make: clusterPods },
   { name: 'cluster-slices', group: 'cluster', make: clusterSlices },
   { name: 'cluster-peer', group: 'cluster', make: clusterPeer },

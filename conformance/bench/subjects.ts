@@ -27,6 +27,8 @@ export interface Tools {
   readonly multus: string | undefined;
   /** an empty single executable application */
   readonly empty: string;
+  /** variables for our plugins */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export type Side = 'ours' | 'go';
@@ -160,11 +162,11 @@ export const multusProcesses =
   };
 
 export function networkCall(side: Side, tools: Tools, network: number, pod: string): PluginCall {
-  const { lab, ours, peers } = tools;
+  const { lab, ours, peers, env = {} } = tools;
   lab.wantNics(network + 1);
   const path = side === 'ours' ? ours : peers;
   const conf = side === 'ours' ? ourNetwork(network, lab.folder) : goNetwork(network, lab.folder);
-  return { verb: 'ADD', program: join(path, 'macvlan'), conf, path, pod, ifName: `net${network}` };
+  return { verb: 'ADD', program: join(path, 'macvlan'), conf, path, pod, ifName: `net${network}`, env };
 }
 
 function deviceCall(side: Side, tools: Tools): PluginCall {
@@ -175,14 +177,14 @@ function deviceCall(side: Side, tools: Tools): PluginCall {
 }
 
 export function multusCall(side: Side, tools: Tools, networks: number, pod: string): PluginCall {
-  const { lab, ours, peers } = tools;
+  const { lab, ours, peers, env = {} } = tools;
   lab.wantNics(networks);
   const path = side === 'ours' ? ours : peers;
   const network = side === 'ours' ? ourNetwork : goNetwork;
   const delegates: readonly Conf[] = Array.from({ length: networks }, (_, index) => network(index, lab.folder));
   const program = join(side === 'ours' ? ours : (tools.multus ?? ''), 'multus');
   const conf = multus(delegates, path, join(lab.folder, `multus-${side}`));
-  return { verb: 'ADD', program, conf, path, pod, ifName: 'eth0' };
+  return { verb: 'ADD', program, conf, path, pod, ifName: 'eth0', env };
 }
 
 export const deleted = (call: PluginCall, stdout: string): PluginCall => ({

@@ -22,7 +22,8 @@ import { errorOf } from '../lab/printed.ts';
 import { DIST, PLUGINS, ROOT, SCRIPT, STANDALONE, VERSIONS } from '../lab/programs.ts';
 
 const OLDEST_NODE = 24;
-const LARGEST_SCRIPT = 840 * 1024;
+const LARGEST_LAUNCHER = 40 * 1024;
+const LARGEST_SCRIPT = 860 * 1024;
 const VERSION = `{"cniVersion":"1.1.0","supportedVersions":[${VERSIONS.map((version) => `"${version}"`)}]}\n`;
 
 let folder: string;
@@ -53,6 +54,16 @@ describe('the folder dist', () => {
     }
   });
 
+  it('has one launcher behind the names of all plugins, without a C library, and the standalone program beside it', async () => {
+    const place = join(DIST, 'resident');
+    expect(readdirSync(place).sort()).toEqual(['.braid', ...PLUGINS].sort());
+    const files = PLUGINS.map((name) => statSync(join(place, name)));
+    expect(new Set(files.map(({ ino }) => ino)).size).toBe(1);
+    expect(files[0]?.size).toBeLessThan(LARGEST_LAUNCHER);
+    expect(await mustRun(['readelf', '-l', join(place, 'macvlan')])).not.toMatch(/INTERP|DYNAMIC/);
+    expect(statSync(join(place, '.braid/standalone')).ino).toBe(statSync(join(STANDALONE, 'braid')).ino);
+  });
+
   it(`has scripts of ${LARGEST_SCRIPT} bytes at most`, () => {
     expect(names.filter((name) => statSync(join(SCRIPT, name)).size > LARGEST_SCRIPT)).toEqual([]);
   });
@@ -62,7 +73,7 @@ describe('the folder dist', () => {
       .split('\n')
       .filter(Boolean)
       .map((line) => line.split('  ')[1]);
-    const there = ['script', 'standalone', 'schema', 'man', 'deploy', 'chart'].flatMap((part) =>
+    const there = ['script', 'standalone', 'resident', 'schema', 'man', 'deploy', 'chart'].flatMap((part) =>
       readdirSync(join(DIST, part), { withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map(({ name }) => `${part}/${name}`),

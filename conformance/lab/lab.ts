@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Env, execute, mustRun, type Outcome } from './execute.ts';
 import { type Call, envOf, GO, OURS, type Side, stdinOf } from './programs.ts';
+import { type Place, ResidentForm } from './resident.ts';
 import { demandDescribed } from './schemas.ts';
 
 export interface Pod {
@@ -35,12 +36,14 @@ export class Lab implements AsyncDisposable {
   private readonly prefix: string;
   private readonly namespaces: string[] = [];
   private readonly mounts: string[] = [];
+  private readonly resident: ResidentForm;
   private pods = 0;
 
   private constructor() {
     this.prefix = `braid-${randomBytes(4).toString('hex')}`;
     this.node = `${this.prefix}-node`;
     this.dir = mkdtempSync(join(tmpdir(), `${this.prefix}-`));
+    this.resident = new ResidentForm(this.node, this.dir);
   }
 
   /** A lab whose node has one parent link, up. */
@@ -115,8 +118,9 @@ export class Lab implements AsyncDisposable {
 
   /** Calls a plugin on the node. What ours takes, its published schema must describe. */
   async call(call: Call, side: Side = OURS, { killAfterMs }: { readonly killAfterMs?: number } = {}): Promise<Outcome> {
-    const outcome = await this.execute([...seeing(call.sysfs), join(side.bin, call.plugin)], {
-      env: envOf(side, call),
+    const { bin, env } = (await this.placeOf(side, call.sysfs)) ?? { bin: side.bin, env: {} };
+    const outcome = await this.execute([...seeing(call.sysfs), join(bin, call.plugin)], {
+      env: { ...envOf(side, call), ...env },
       stdin: stdinOf(call.conf),
       cwd: this.dir,
       ...(killAfterMs === undefined ? {} : { killAfterMs }),
@@ -125,6 +129,11 @@ export class Lab implements AsyncDisposable {
       demandDescribed(call.plugin, call.conf);
     }
     return outcome;
+  }
+
+  /** An agent does not see what is mounted for a single call. */
+  private placeOf(side: Side, sysfs: string | undefined): Promise<Place> | undefined {
+    return side === OURS && sysfs === undefined ? this.resident.at() : undefined;
   }
 
   /** A folder in the lab's own. */
@@ -155,6 +164,7 @@ export class Lab implements AsyncDisposable {
 
   /** For what is left when the process ends before its labs. */
   endNow(): void {
+    this.resident[Symbol.dispose]();
     for (const path of this.mounts.toReversed()) {
       spawnSync('umount', ['-l', path]);
     }
@@ -166,6 +176,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.resident[Symbol.dispose]();
     for (const path of this.mounts.toReversed()) {
       await execute(['umount', '-l', path]);
     }

@@ -2,7 +2,7 @@ import type { Command } from '../cni/command.ts';
 import type { Plugin } from '../cni/plugin.ts';
 import { help, version } from './help.ts';
 import { MULTUS_HELP } from './multus/help.ts';
-import { BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, CONTROLLER_LEASE, type Program } from './program.ts';
+import { AGENT_SOCKET, BIN_FOLDER, CACHE_FOLDER, CONF_FOLDER, CONTROLLER_LEASE, type Program } from './program.ts';
 
 type Run = (program: Program) => Command['run'];
 
@@ -47,6 +47,11 @@ const ownCommands = (program: Program): readonly Command[] => [
           : (await import('./install.ts')).install(self, args, scope, print),
     },
   ),
+  command(program, 'agent', '[--socket FILE]', {
+    about: 'serve the calls of launchers on this node, in one process, until told to end',
+    options: [['--socket FILE', `where launchers call (default: the one that systemd passes, else ${AGENT_SOCKET})`]],
+    run: (self) => async (args, scope) => (await import('./agent.ts')).agent(self, args, scope),
+  }),
   command(program, 'doctor', '[--bin FOLDER] [--cri SOCKET]', {
     about: 'find what makes plugins fail or run slowly on this node, and say how to fix it',
     options: [BIN_OPTION, CRI_OPTION, ...PLACE_OPTIONS, JSON_OPTION],

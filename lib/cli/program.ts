@@ -24,5 +24,8 @@ export const CONF_FOLDER = '/etc/cni/net.d';
 /** libcni's cache: runtimes record attachments in `results` below it */
 export const CACHE_FOLDER = '/var/lib/cni';
 
+/** where launchers call the agent, which the build tells them */
+export const AGENT_SOCKET = '/run/braid/agent.sock';
+
 /** Name of the Lease that the leading controller of a cluster holds. */
 export const CONTROLLER_LEASE = 'braid-controller';

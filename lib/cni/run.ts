@@ -29,7 +29,7 @@ export async function runPlugin(plugin: Plugin, invocation: Invocation, scope: S
     }
     checkEnvironment(env);
     if (env['CNI_COMMAND'] === 'VERSION') {
-      return done(`${compact({ cniVersion: NEWEST, supportedVersions: VERSIONS })}\n`);
+      return done(versionText());
     }
     const call = readCall(env, stdinOf(invocation));
     const stdout = await scope.span(`${plugin.name} ${call.verb}`, () => dispatch(plugin, call, scope));
@@ -38,6 +38,9 @@ export async function runPlugin(plugin: Plugin, invocation: Invocation, scope: S
     return { stdout: errorText(error), stderr: '', exitCode: 1 };
   }
 }
+
+/** The answer to VERSION as printed. */
+export const versionText = (): string => `${compact({ cniVersion: NEWEST, supportedVersions: VERSIONS })}\n`;
 
 /** The error object as printed. */
 export function errorText(error: unknown): string {

@@ -46,6 +46,26 @@ export interface Native {
   netnsCookie(nsFd: number): number;
   /** flock(2) with LOCK_NB. */
   lock(fd: number, operation: number): number;
+  /** A socket that listens at a path where nothing is yet. */
+  listenAt(path: string, backlog: number): number;
+  /** The next caller of a listening socket; -EAGAIN when none waits. */
+  acceptCaller(fd: number): number;
+  /** The user who has connected, by the kernel's word. */
+  peerUid(fd: number): number;
+  /**
+   * What a caller has sent, 0 at its end; -EAGAIN when there is nothing yet.
+   *
+   * @param descriptor four bytes: becomes the descriptor that came with it, or -1
+   */
+  receiveBytes(fd: number, into: Buffer, descriptor: Buffer): number;
+  /** Sends as many bytes as are taken at once; -EAGAIN for none. */
+  sendBytes(fd: number, bytes: Buffer): number;
+  /**
+   * Calls whenever a descriptor is readable (1), writable (2) or its other end gone (4); with all of them after an error.
+   *
+   * @param events 0 ends it, which must be before the descriptor is closed; others are changed, the call stays
+   */
+  watch(fd: number, events: number, call: (happened: number) => void): number;
 }
 
 /** For the program's entry only. */

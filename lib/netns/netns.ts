@@ -261,16 +261,17 @@ export class OpenNamespaces {
   /**
    * A handle of the namespace at a path.
    *
+   * @param descriptor of what somebody else has opened there, and keeps open meanwhile
    * @throws NetnsMissing when nothing is at the path, NotANetns when something else is; CniError invalidNetns when it
    * cannot be opened
    */
-  at(path: string): Netns {
-    const known = this.open.size === 0 ? undefined : this.knownAt(path);
+  at(path: string, descriptor?: number): Netns {
+    const known = this.open.size === 0 ? undefined : this.knownAt(path, descriptor);
     if (known !== undefined) {
       return new Netns(path, known);
     }
     const native = this.native();
-    const fd = openNamespaceFile(native, path);
+    const fd = openNamespaceFile(native, path, descriptor === undefined ? path : `/proc/self/fd/${descriptor}`);
     const identity = identityOf(fstatSync(fd));
     const same = this.open.get(identity); // the path leads elsewhere since we looked
     if (same !== undefined) {
@@ -290,8 +291,11 @@ export class OpenNamespaces {
   }
 
   /** What is open already is told by its inode, which cannot be recycled while we hold it. */
-  private knownAt(path: string): Shared | undefined {
+  private knownAt(path: string, descriptor: number | undefined): Shared | undefined {
     try {
+      if (descriptor !== undefined) {
+        return this.open.get(identityOf(fstatSync(descriptor)));
+      }
       return this.open.get(this.glances.at(path, () => identityOf(statSync(path))));
     } catch {
       return undefined; // opening it says why
@@ -327,10 +331,10 @@ export class NotANetns extends CniError {
 
 const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 
-function openNamespaceFile(native: Native, path: string): number {
+function openNamespaceFile(native: Native, path: string, file: string): number {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') {

@@ -28,9 +28,10 @@ export interface Node {
   /**
    * Opens a namespace; handles of the same one share its sockets.
    *
+   * @param descriptor of what a caller has opened at the path, and keeps open meanwhile
    * @throws NetnsMissing, NotANetns
    */
-  openNetns(path: string): Netns;
+  openNetns(path: string, descriptor?: number): Netns;
   /** Namespaces of processes and mounts, each once. */
   livingNetns(): readonly LivingNetns[];
   /**
@@ -84,7 +85,7 @@ export function makeNode({ loadNative, servesMany = false, observe }: NodeParts)
       return bootId;
     },
     locks: new KeyedMutex(),
-    openNetns: (path) => namespaces.at(path),
+    openNetns: (path, descriptor) => namespaces.at(path, descriptor),
     livingNetns: listLivingNetns,
     execute,
     glance: (key, look) => glances.at(key, look),

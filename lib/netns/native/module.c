@@ -63,6 +63,12 @@ NAPI_MODULE_INIT()
 		{ "namespaceType", namespace_type },
 		{ "netnsCookie", netns_cookie },
 		{ "lock", lock },
+		{ "listenAt", listen_at },
+		{ "acceptCaller", accept_caller },
+		{ "peerUid", peer_uid },
+		{ "receiveBytes", receive_bytes },
+		{ "sendBytes", send_bytes },
+		{ "watch", watch },
 		{ "endProcess", end_process },
 	};
 	size_t i;

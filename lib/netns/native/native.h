@@ -1,6 +1,7 @@
 /*
  * What a CNI plugin needs and Node lacks: opening a socket or a file inside another network namespace, waiting for an
- * answer with a deadline, waiting for the kernel without blocking the event loop, locking a file.
+ * answer with a deadline, waiting for the kernel without blocking the event loop, locking a file, callers that send
+ * descriptors.
  *
  * Every function returns a number, or a promise of one: a descriptor, a length or zero; -errno on failure, -EINVAL for
  * invalid arguments. None throws, and only endProcess ends the process.
@@ -64,6 +65,15 @@ int64_t receive_datagram(int fd, void *data, size_t size, int timeout_ms);
 napi_value open_in_netns(napi_env env, napi_callback_info info);
 napi_value write_in_netns(napi_env env, napi_callback_info info);
 napi_value read_in_netns(napi_env env, napi_callback_info info);
+
+/* ---- callers on a local socket (callers.c) ---- */
+
+napi_value listen_at(napi_env env, napi_callback_info info);
+napi_value accept_caller(napi_env env, napi_callback_info info);
+napi_value peer_uid(napi_env env, napi_callback_info info);
+napi_value receive_bytes(napi_env env, napi_callback_info info);
+napi_value send_bytes(napi_env env, napi_callback_info info);
+napi_value watch(napi_env env, napi_callback_info info);
 
 /* ---- threads of our own (threads.c) ---- */
 
