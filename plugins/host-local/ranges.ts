@@ -74,7 +74,7 @@ function readRange(bounds: Bounds, key: string): AddressRange {
     }
     return ip;
   };
-  const subnet = parseCidr(bounds.subnet);
+  const subnet = isMapped(bounds.subnet) ? undefined : parseCidr(bounds.subnet);
   if (subnet === undefined) {
     throw fault('subnet', 'is not a subnet');
   }
@@ -125,3 +125,6 @@ export const formatSet = (set: RangeSet): string => set.map(formatRange).join(',
 function formatRange({ window: { family, first, last } }: AddressRange): string {
   return [first, last].map((value) => formatIp({ family, value })).join('-');
 }
+
+/** `::ffff:10.0.0.0/120` is a network elsewhere; the Go plugin takes none in that form. */
+const isMapped = (cidr: string): boolean => cidr.includes(':') && parseCidr(cidr)?.ip.family === 4;
