@@ -181,7 +181,7 @@ describe('braid doctor', () => {
     'passes over what is not ours, and what runtimes read and fill in',
     onNode(async (node) => {
       writeFileSync(join(node.bin, 'ptp'), '', { mode: 0o755 });
-      writeFileSync(join(node.bin, 'host-local'), '', { mode: 0o755 });
+      writeFileSync(join(node.bin, 'calico-ipam'), '', { mode: 0o755 });
       const own = { capabilities: { mac: true }, args: { cni: { x: 1 } }, runtimeConfig: { mac: '' }, dns: {} };
       const found = await examine(
         node,
@@ -190,7 +190,7 @@ describe('braid doctor', () => {
           name: 'a',
           type: 'ptp',
           anything: 1,
-          ipam: { type: 'host-local', subnet: '10.0.0.0/8' },
+          ipam: { type: 'calico-ipam', subnet: '10.0.0.0/8' },
         },
         {
           cniVersions: ['0.4.0', '1.0.0'],
@@ -198,7 +198,9 @@ describe('braid doctor', () => {
           disableCheck: true,
           disableGC: true,
           loadOnlyInlinedPlugins: true,
-          plugins: [{ type: 'macvlan', master: PARENT, _note: 'x', ...own, ipam: { type: 'host-local', subnet: 'x' } }],
+          plugins: [
+            { type: 'macvlan', master: PARENT, _note: 'x', ...own, ipam: { type: 'calico-ipam', subnet: 'x' } },
+          ],
         },
       );
       expect(found).toEqual([]);

@@ -38,10 +38,12 @@ export const SHARED = [
   },
   {
     id: 'own-netns',
-    ours: "a namespace that is the plugin's own is refused before anything is done, with one document on stdout",
+    ours: "a namespace that is the plugin's own is refused before anything is done, with one document on stdout; DEL looks for the pod's elsewhere",
     go: 'the work is done, then refused, with two documents',
     reason: 'runtimes parse all of stdout',
-    covers: ({ ours, go, aspect }) => ours.code === 8 && ours.isUntouched && aspect !== 'exit' && failed(go),
+    covers: ({ verb, ours, go, aspect }) =>
+      ours.isUntouched &&
+      (verb === 'DEL' ? ours.exit === 0 && go.code === 8 : ours.code === 8 && aspect !== 'exit' && failed(go)),
   },
   {
     id: 'code-of-delegate',

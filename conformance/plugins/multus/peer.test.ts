@@ -55,7 +55,7 @@ describe('changing over with a pod running', () => {
       const pod = await lab.pod();
       const look = async () => {
         const files = Object.entries(filesIn(lab.dir)).filter(
-          ([name]) => !/\/(lock|last_reserved_ip\..*|)$/.test(name),
+          ([name]) => !/\/(lock|last_reserved_ip\..*|\.owners|)$/.test(name), // host-local keeps those
         );
         return { pod: await stateOf(pod.name), node: await stateOf(lab.node), files };
       };
