@@ -67,6 +67,15 @@ export default defineConfig({
           hookTimeout: 1_800_000, // run alone, the first one may build the cluster's programs
         },
       },
+      {
+        test: {
+          name: 'kubernetes-vm',
+          include: ['conformance/kubernetes/vm/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 1_800_000,
+        },
+      },
     ],
   },
 });

@@ -1,11 +1,11 @@
-/** A database that does as SQLite would for what the address store says to it, and holds nothing outside of the heap. */
+/** A database that does as SQLite would for what the address store and the journal of a node say to it, and holds nothing outside of the heap. */
 import type { Database, SqlRow, SqlValue, Statement } from '../lib/sys/database.ts';
 
 type Table = SqlRow[];
 
 /** Node's own cannot be in a snapshot. A statement is known by its beginning, so this must be able to tell them apart. */
 export function agreeableDatabase(): Database {
-  const tables: Record<string, Table> = { store: [], reservation: [], free: [] };
+  const tables: Record<string, Table> = { store: [], reservation: [], free: [], held: [], deleted: [] };
   const pragmas: Record<string, SqlValue> = {
     user_version: 0,
     application_id: 0,
@@ -39,6 +39,11 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   store: ['id', 'sequence', 'base', 'checksum'],
   reservation: ['network', 'range', 'key', 'address', 'container', 'interface', 'pod', 'conf', 'checksum'],
   free: ['network', 'range', 'first', 'last', 'checksum'],
+  held: [
+    ...['cluster', 'network', 'container', 'interface', 'range', 'key', 'stored_range', 'pod', 'conf'],
+    ...['reservation', 'sure'],
+  ],
+  deleted: ['cluster', 'network', 'container', 'interface', 'ranges', 'at', 'due', 'busy', 'tries', 'done'],
 };
 
 /** `column = ?`, `column <= ?` and the like, all of them true; in the order that is asked for, or counted. */
@@ -69,9 +74,15 @@ function change(sql: string, table: Table, values: readonly SqlValue[]): void {
     table.push(Object.fromEntries(columns.map((column, index) => [column, values[index] ?? ''])));
     return;
   }
+  const numbers = [...head.matchAll(/(?:SET|,) (\w+) = (\d+)(?!\w)/g)];
+  const fixed = Object.fromEntries(numbers.map(([, column = '', value]) => [column, Number(value)]));
   const chosen = new Set(select(where, table, values.slice(set.length)));
   const kept = table.flatMap((row) => {
-    const changed = { ...row, ...Object.fromEntries(set.map((column, index) => [column, values[index] ?? ''])) };
+    const changed = {
+      ...row,
+      ...fixed,
+      ...Object.fromEntries(set.map((column, index) => [column, values[index] ?? ''])),
+    };
     return !chosen.has(row) ? [row] : sql.startsWith('UPDATE') ? [changed] : [];
   });
   table.splice(0, table.length, ...kept);

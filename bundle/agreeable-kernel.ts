@@ -55,6 +55,7 @@ export function agreeableNative(folder: string): Native {
       sockets.set(fd, { answered: 0 });
       return fd;
     },
+    joinGroup: () => 0,
     openInNetns: () => openSync('/dev/null', 'r+'),
     writeInNetns: () => 0,
     readInNetns: () => 0,

@@ -11,15 +11,18 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
+import { BIN_FOLDER } from '../lib/cli/program.ts';
+import { unitTexts } from '../lib/cli/resident/units.ts';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { markOf } from '../lib/sys/build-id.ts';
 import { writeChart } from './chart.ts';
 import { claimFolder } from './claim.ts';
 import { bundle, compileNative, DIST, identify, pluginNames, ROOT } from './compile.ts';
 import { buildExecutable } from './executable.ts';
-import { writeLaunchers } from './launchers.ts';
+import { compileLauncher, writeLaunchers } from './launchers.ts';
 import { writeManual } from './man.ts';
+import { bundledPackages } from './packages.ts';
 import { writeSchemas } from './schemas.ts';
 import { shellStart } from './shell-start.ts';
 
@@ -43,20 +46,30 @@ async function main(): Promise<void> {
     rmSync(join(DIST, part), { recursive: true, force: true });
   }
   const native = compileNative();
-  const script = await bundle(
-    { isScript: true, target: 'node14', nativeBytes: `Buffer.from('${native.toString('base64')}', 'base64')` },
-    version,
-  );
-  const standalone = await bundle(
-    { isScript: false, target: 'node26', nativeBytes: `new Uint8Array(require('node:sea').getRawAsset('native'))` },
-    version,
-  );
-  const { id, codes } = identify([script, standalone], native);
+  const launcher = compileLauncher(pluginNames());
+  const script = {
+    isScript: true,
+    target: 'node14',
+    nativeBytes: inText(native),
+    launcherBytes: inText(launcher),
+  };
+  const standalone = {
+    isScript: false,
+    isCallsOnly: false,
+    target: 'node26',
+    nativeBytes: asset('native'),
+    launcherBytes: asset('launcher'),
+  };
+  const forms = [{ ...script, isCallsOnly: true }, { ...script, isCallsOnly: false }, standalone];
+  const bundles = await Promise.all(forms.map((form) => bundle(form, version)));
+  const { id, codes } = identify(bundles, Buffer.concat([native, launcher]));
+  const [ofPlugins = '', ofBraid = '', ofExecutable = ''] = codes;
   const names = [...pluginNames(), 'braid'];
-  writeScripts(names, codes[0] ?? '', id);
+  writeScript(pluginNames(), ofPlugins, id);
+  writeScript(['braid'], ofBraid, id);
   await claimFolder(WORKSHOP);
-  writeStandalone(names, codes[1] ?? '', native, id);
-  writeLaunchers(join(DIST, 'resident'), pluginNames(), join(DIST, 'standalone/braid'));
+  writeStandalone(names, buildExecutable(WORKSHOP, ofExecutable, { native, launcher }), id);
+  writeLaunchers(join(DIST, 'resident'), launcher, pluginNames(), join(DIST, 'standalone/braid'));
   await writeSchemas();
   await writeManual(version);
   writeNotices();
@@ -65,18 +78,23 @@ async function main(): Promise<void> {
   writeSums();
 }
 
+const inText = (bytes: Buffer): string => `Buffer.from('${bytes.toString('base64')}', 'base64')`;
+
+const asset = (name: string): string => `new Uint8Array(require('node:sea').getRawAsset('${name}'))`;
+
 /** License texts of the contents of the programs. */
 function writeNotices(): void {
-  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object };
-  const files = Object.keys(dependencies).flatMap((name) => globSync(join(ROOT, 'node_modules', name, 'LICENSE*')));
-  const texts = files.map((path) => `${basename(dirname(path))}\n\n${readFileSync(path, 'utf8')}`);
+  const texts = bundledPackages(ROOT).map(({ name, license = 'no license' }) => {
+    const [path] = globSync(join(ROOT, 'node_modules', name, 'LICEN[SC]E*')).sort();
+    return `${name}\n\n${path === undefined ? `${license}\n` : readFileSync(path, 'utf8')}`;
+  });
   // the npm package `node` ships its binary without the license
   texts.push(`Node.js\n\n${readFileSync(join(ROOT, 'bundle/licenses/node.txt'), 'utf8')}`);
   writeFileSync(join(DIST, 'NOTICES.txt'), texts.join(`\n\n${'-'.repeat(80)}\n\n`));
 }
 
-/** All scripts are the same file: a plugin runs its delegates in its own process. */
-function writeScripts(names: readonly string[], code: string, id: string): void {
+/** The scripts of all plugins are the same file: a plugin runs its delegates in its own process. */
+function writeScript(names: readonly string[], code: string, id: string): void {
   makeFolder(join(DIST, 'script'), { mode: 0o755, sync: false });
   // Without a package.json of its own, the checkout's would make these files ES modules.
   writeFileSync(join(DIST, 'package.json'), '{"type":"commonjs"}\n');
@@ -89,11 +107,11 @@ function writeScripts(names: readonly string[], code: string, id: string): void 
   }
 }
 
-function writeStandalone(names: readonly string[], code: string, native: Buffer, id: string): void {
+function writeStandalone(names: readonly string[], executable: string, id: string): void {
   makeFolder(join(DIST, 'standalone'), { mode: 0o755, sync: false });
   const [first = '', ...others] = names;
   const path = join(DIST, 'standalone', first);
-  copyFileSync(buildExecutable(WORKSHOP, code, native), path);
+  copyFileSync(executable, path);
   rmSync(WORKSHOP, { recursive: true });
   appendFileSync(path, markOf(id));
   chmodSync(path, 0o755);
@@ -105,8 +123,11 @@ function writeStandalone(names: readonly string[], code: string, native: Buffer,
 /** What `kubectl apply` takes, and systemd. */
 function writeManifests(): void {
   makeFolder(join(DIST, 'deploy'), { mode: 0o755, sync: false });
-  for (const path of globSync(join(ROOT, 'bundle/deploy/*.{yaml,service,socket}'))) {
+  for (const path of globSync(join(ROOT, 'bundle/deploy/*.yaml'))) {
     copyFileSync(path, join(DIST, 'deploy', basename(path)));
+  }
+  for (const [name, text] of Object.entries(unitTexts(BIN_FOLDER))) {
+    writeFileSync(join(DIST, 'deploy', name), text);
   }
 }
 

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
+import { callsOnly, refuseOthers } from './calls-only.ts';
 
 export const ROOT = join(import.meta.dirname, '..');
 export const DIST = join(ROOT, 'dist');
@@ -51,16 +52,24 @@ export interface Bundle {
 
 export interface Form {
   readonly isScript: boolean;
+  /** plugins without the command for people, and what they have for it */
+  readonly isCallsOnly: boolean;
   /** the version that the code must run or, for scripts, at least parse on */
   readonly target: string;
   /** an expression for the native part's bytes */
   readonly nativeBytes: string;
+  /** an expression for the launcher's bytes */
+  readonly launcherBytes: string;
 }
 
-/** Bundles the program. */
-export async function bundle(form: Form, version: string): Promise<string> {
+/**
+ * Bundles a program.
+ *
+ * @param entry its first source, from the root of the project
+ */
+export async function bundle(form: Form, version: string, entry = 'bundle/entry.ts'): Promise<string> {
   const result = await build({
-    entryPoints: [join(ROOT, 'bundle/entry.ts')],
+    entryPoints: [join(ROOT, entry)],
     bundle: true,
     write: false,
     platform: 'node',
@@ -68,12 +77,17 @@ export async function bundle(form: Form, version: string): Promise<string> {
     target: form.target,
     minify: true,
     legalComments: 'none',
-    define: { IS_SCRIPT: String(form.isScript) },
+    define: { IS_SCRIPT: String(form.isScript), IS_CALLS_ONLY: String(form.isCallsOnly) },
     // Node 26.10: native 'using' crashes in a program started from a snapshot; build.test.ts tells when it is fixed.
     supported: { 'dynamic-import': false, using: false },
-    plugins: [virtualModules(form, version)],
+    plugins: [virtualModules(form, version), ...(form.isCallsOnly ? [callsOnly] : [])],
+    absWorkingDir: ROOT,
+    metafile: true,
     logLevel: 'warning',
   });
+  if (form.isCallsOnly) {
+    refuseOthers(result.metafile);
+  }
   return result.outputFiles[0]?.text ?? '';
 }
 
@@ -87,12 +101,13 @@ export function identify(codes: readonly string[], native: Buffer): { id: string
   return { id, codes: codes.map((code) => code.replaceAll(ID_PLACEHOLDER, id)) };
 }
 
-function virtualModules({ nativeBytes }: Form, version: string): Plugin {
+function virtualModules({ nativeBytes, launcherBytes }: Form, version: string): Plugin {
   const contents: Readonly<Record<string, string>> = {
     'braid:build': `
       export const version = ${JSON.stringify(version)};
       export const id = '${ID_PLACEHOLDER}';
-      export const nativeBytes = () => ${nativeBytes};`,
+      export const nativeBytes = () => ${nativeBytes};
+      export const launcherBytes = () => ${launcherBytes};`,
     'braid:registry': `export const registry = {${pluginNames()
       .map((name) => `'${name}': async () => (await import('./plugins/${name}/plugin.ts')).${exportOf(name)}`)
       .join(',')}};`,

@@ -3,12 +3,13 @@
  * people. The only place that accesses the process: environment, arguments, standard streams, exit code.
  */
 
-import { id, nativeBytes, version } from 'braid:build';
+import { id, launcherBytes, nativeBytes, version } from 'braid:build';
 import { registry } from 'braid:registry';
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { startupSnapshot } from 'node:v8';
-import type { Program } from '../lib/cli/program.ts';
+import type { Told } from '../lib/cli/device-programs.ts';
+import { AGENT_SOCKET, type Program, STANDALONE_NAME } from '../lib/cli/program.ts';
 import { loaderIn } from '../lib/cni/delegate.ts';
 import { CniError, messageOf } from '../lib/cni/errors.ts';
 import { errorText, type Outcome, runPlugin } from '../lib/cni/run.ts';
@@ -22,16 +23,21 @@ import { ioError } from '../lib/sys/io-error.ts';
 import { logStream } from '../lib/sys/log-stream.ts';
 import { readAll } from '../lib/sys/read-all.ts';
 import { writeAll } from '../lib/sys/write-all.ts';
+import { compileForLong } from './compiling.ts';
 import { restoreNames } from './environment.ts';
 
 /** Set by the build. */
 declare const IS_SCRIPT: boolean;
+declare const IS_CALLS_ONLY: boolean;
 
 const STDIN = 0;
 const STDOUT = 1;
 const STDERR = 2;
 
 const FAILED = 1;
+
+/** What lives longer than nearly every call: one that waits. */
+const LONG_LIVED_MS = 2000;
 
 async function main(native: { loaded?: NativeOfEntry }): Promise<number> {
   const { name, args } = calledAs();
@@ -45,8 +51,14 @@ async function main(native: { loaded?: NativeOfEntry }): Promise<number> {
     suite: makeSuite(registry, [markOf(id), LAUNCHER_MARK]),
     log: (line) => stderr(`${line}\n`), // at once, so that a killed call has logged what it was doing
   });
-  if (name === 'braid') {
+  if (!IS_CALLS_ONLY && name === 'braid') {
     return runBraid(args, scope);
+  }
+  if (!IS_CALLS_ONLY && loaderIn(registry, name) === undefined) {
+    const { isDeviceProgram, toldTo } = await import('../lib/cli/device-programs.ts');
+    if (isDeviceProgram(name)) {
+      return runTold(toldTo(name, args, version), scope);
+    }
   }
   const outcome = await runNamed(name, scope);
   if (outcome.stderr !== '') {
@@ -55,9 +67,19 @@ async function main(native: { loaded?: NativeOfEntry }): Promise<number> {
   return print(outcome.stdout, scope.log) ? outcome.exitCode : FAILED;
 }
 
+async function runTold(told: Told, scope: Scope): Promise<number> {
+  if ('args' in told) {
+    return runBraid(told.args, scope);
+  }
+  for (const line of told.logged) {
+    scope.log(line);
+  }
+  return print(told.printed.map((line) => `${line}\n`).join(''), scope.log) ? told.exitCode : FAILED;
+}
+
 async function runBraid(args: readonly string[], scope: Scope): Promise<number> {
   const { runCommandLine } = await import('../lib/cli/braid.ts');
-  const program = { version, id, env: environment(), stopSignal, ...ownFile() };
+  const program = { version, id, env: environment(), stopSignal, onHangup, launcher: launcherBytes, ...ownFile() };
   const lost: unknown[] = [];
   const exitCode = await runCommandLine(args, scope, program, (line) => {
     if (lost.length === 0) {
@@ -71,12 +93,20 @@ async function runBraid(args: readonly string[], scope: Scope): Promise<number> 
   return failure === undefined ? exitCode : FAILED;
 }
 
+/** What asks for it lives on, an agent or a controller: a function keeps the threshold that it had at its first call. */
 function stopSignal(): AbortSignal {
+  if (!IS_SCRIPT) {
+    compileForLong();
+  }
   const stopping = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.once(name, () => stopping.abort(new Error(`ended by ${name}`)));
   }
   return stopping.signal;
+}
+
+function onHangup(call: () => void): void {
+  process.on('SIGHUP', call);
 }
 
 function attempt(work: () => void, failures: unknown[]): void {
@@ -101,12 +131,30 @@ function print(document: string, log: (line: string) => void): boolean {
 async function runNamed(name: string, scope: Scope): Promise<Outcome> {
   const load = loaderIn(registry, name);
   if (load === undefined) {
-    const known = Object.keys(registry).join(', ');
-    const error = new CniError('internal', `cannot run as "${name}": this program is one of ${known}, braid`);
+    const known = [...Object.keys(registry), ...(IS_CALLS_ONLY ? [] : ['braid'])].join(', ');
+    const error = new CniError('internal', `cannot run as "${name}": this program is one of ${known}`);
     return { stdout: errorText(error), stderr: '', exitCode: 1 };
   }
-  const invocation = { env: environment(), readStdin: () => readAll(STDIN) };
+  const env = environment();
+  if (!IS_SCRIPT) {
+    await leaveAgentBehind(env, scope);
+  }
+  const invocation = { env, readStdin: () => readAll(STDIN) };
   return runPlugin(await load(), invocation, scope);
+}
+
+/** Launchers execute this program where no agent takes their call: the next one may find one. It is no part of the call. */
+async function leaveAgentBehind(env: Env, scope: Scope): Promise<void> {
+  if (!process.execPath.endsWith(`/${STANDALONE_NAME}`)) {
+    return;
+  }
+  try {
+    const { startAgentOnDemand } = await import('../lib/agent/on-demand.ts');
+    const { native } = scope.node;
+    await startAgentOnDemand({ native, path: process.execPath, env, socket: AGENT_SOCKET });
+  } catch (error) {
+    scope.log(`cannot start an agent: ${messageOf(error)}`);
+  }
 }
 
 /** A copy: every access to Node's own is a native call. */
@@ -130,6 +178,9 @@ function ownFile(): Pick<Program, 'form' | 'file' | 'folder'> {
  * call, and an orderly shutdown of Node one more.
  */
 function run(): void {
+  if (!IS_SCRIPT) {
+    setTimeout(compileForLong, LONG_LIVED_MS).unref();
+  }
   const native: { loaded?: NativeOfEntry } = {};
   const leave = (code: number): never => native.loaded?.endProcess(code) ?? process.exit(code);
   main(native).then(leave, (error: unknown) => {
@@ -144,6 +195,7 @@ function run(): void {
  * evaluating them takes 20 ms, more than half of an empty start.
  */
 async function prepareSnapshot(): Promise<void> {
+  await import('node:crypto'); // most of what TLS loads, which no snapshot can hold
   const { poolSize } = Buffer;
   // A small buffer that lives on would keep its whole pool in the snapshot: which one hangs on lengths of numbers.
   Buffer.poolSize = 0;

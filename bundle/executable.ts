@@ -2,17 +2,29 @@
 import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { SHORT_LIVED } from './compiling.ts';
 import { beginWith } from './start.ts';
 
 /**
  * Options of the executable. Rehashing the snapshot's strings with a seed per process takes 4 ms; those who configure a
  * node's networks need not be kept from choosing colliding strings. No signal opens a debugger, and the node's
- * openssl.cnf is ignored: Node would exit if it cannot be parsed.
+ * openssl.cnf is ignored: Node would exit if it cannot be parsed. Whoever asks by TLS says whom to trust: otherwise a thread
+ * reads all the CAs that Node brings, in each call that loads TLS.
  */
-const FLAGS = ['--no-rehash-snapshot', '--disable-sigusr1', '--openssl-config=/dev/null'];
+const FLAGS = ['--no-rehash-snapshot', '--disable-sigusr1', '--openssl-config=/dev/null', '--use-openssl-ca'];
 
-/** The same bytes each time: functions do not age, and garbage is collected at the same moments (padding shows it). */
-const REPRODUCIBLE = ['--random-seed=1', '--no-flush-bytecode', '--predictable-gc-schedule', '--single-threaded-gc'];
+/** Several times what the rehearsal allocates. */
+const YOUNG_MB = 512;
+
+/**
+ * The same bytes each time. No garbage is collected before the snapshot is taken: a small array keeps in its last bytes
+ * what was in its memory before, and half of an address is another one each time. The rehearsal is interpreted only:
+ * functions note when V8's threads have compiled them, and would be compiled again in each call. Functions do not age.
+ */
+const REPRODUCIBLE = [
+  ...[`--min-semi-space-size=${YOUNG_MB}`, `--max-semi-space-size=${YOUNG_MB}`, '--single-threaded-gc'],
+  ...['--max-opt=0', '--no-flush-bytecode', '--random-seed=1'],
+];
 
 /** Bytes of a length field. */
 const SIZE = 8;
@@ -36,21 +48,22 @@ const LONGEST_NAME = 200;
  * Builds the executable.
  *
  * @param workshop an empty folder, always the same: the snapshot contains the paths of its sources
+ * @param assets files in the executable, by name
  * @returns its path in the workshop, without traces of where it was built
  */
-export function buildExecutable(workshop: string, code: string, native: Buffer): string {
+export function buildExecutable(workshop: string, code: string, assets: Readonly<Record<string, Buffer>>): string {
   const config = {
     main: 'main.js',
     output: 'executable',
     disableExperimentalSEAWarning: true,
     useSnapshot: true,
-    execArgv: FLAGS,
+    execArgv: [...FLAGS, ...SHORT_LIVED],
     execArgvExtension: 'none',
-    assets: { native: 'native.node' },
+    assets: Object.fromEntries(Object.keys(assets).map((name) => [name, name])),
   };
   const files = {
     'main.js': code,
-    'native.node': native,
+    ...assets,
     'sea.json': JSON.stringify(config),
   };
   for (const [name, content] of Object.entries(files)) {

@@ -1,27 +1,53 @@
 /**
- * `node bundle/image.ts`, after the build: makes dist/image/, the image of all roles. It needs no registry and no base:
- * the executable, the libraries that it names, as this machine's Debian has them, and nothing else.
+ * `node bundle/image.ts`, after the build: makes dist/image/, the image of all roles, and the same for manifests of the Go
+ * device plugins. It needs no registry and no base: the executable, the libraries that it names, as this machine's Debian has
+ * them, and nothing else.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { DIST, ROOT } from './compile.ts';
-import { imageArchive } from './image/layout.ts';
+import { imageArchive, type Layer, layerOf } from './image/layout.ts';
 import { librariesOf } from './image/libraries.ts';
 import { billOfMaterials, licences } from './image/sbom.ts';
 import type { Entry } from './image/tar.ts';
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string };
 
-/** The name under which runtimes get it. */
-const NAME = `localhost/braid:${version}`;
+/** Under which names runtimes get images. */
+const REPOSITORY = 'localhost';
 /** of whoever has no other in the pod's specification */
 const USER = 65_532;
 
 const PROGRAM = join(DIST, 'standalone/braid');
+const NATIVE = join(DIST, `native/linux-${process.arch}.node`);
+
+/** Where images of the Go device plugins have what their manifests start. */
+const DEVICE_PROGRAMS = ['entrypoint.sh', 'usr/bin/sriovdp', 'bin/k8s-rdma-shared-dp'];
+
+interface Start {
+  readonly name: string;
+  readonly User: string;
+  readonly Entrypoint: readonly string[];
+  readonly Cmd?: readonly string[];
+}
+
+/** The same files, started in different ways: manifests of the Go device plugins name neither a command nor a user. */
+const IMAGES: readonly Start[] = [
+  { name: 'braid', User: `${USER}:${USER}`, Entrypoint: ['/usr/local/bin/braid'], Cmd: ['help'] },
+  { name: 'braid-sriov-network-device-plugin', User: '0:0', Entrypoint: ['/entrypoint.sh'] },
+  { name: 'braid-k8s-rdma-shared-dev-plugin', User: '0:0', Entrypoint: ['/bin/k8s-rdma-shared-dp'] },
+];
+
+const linkTo = (target: string, path: string): Entry => ({
+  path,
+  mode: 0o777,
+  content: new Uint8Array(),
+  link: relative(join('/', dirname(path)), target),
+});
 
 const text = (path: string, content: string): Entry => ({ path, mode: 0o644, content: Buffer.from(content) });
 
@@ -52,35 +78,42 @@ function write(chroot: string): void {
   ];
   const own: readonly Entry[] = [
     { path: 'usr/local/bin/braid', mode: 0o755, content: readFileSync(PROGRAM) },
+    // Where the program may write nowhere it is loaded from there.
+    { path: 'usr/local/bin/braid.node', mode: 0o644, content: readFileSync(NATIVE) },
+    ...DEVICE_PROGRAMS.map((path) => linkTo('/usr/local/bin/braid', path)),
     text('usr/share/sbom/braid.cdx.json', bill),
     ...licences(ROOT, DIST, packages),
   ];
-  const archive = imageArchive({
-    name: NAME,
+  const folder = join(DIST, 'image');
+  rmSync(folder, { recursive: true, force: true });
+  makeFolder(folder, { mode: 0o755, sync: false });
+  writeFileSync(join(folder, 'sbom.cdx.json'), bill);
+  const layers = [layerOf(system), layerOf(own)];
+  const sums = IMAGES.map((image) => {
+    const archive = archiveOf(image, layers);
+    const file = `${image.name}-${version}.tar`;
+    writeFileSync(join(folder, file), archive);
+    console.log(`${join(folder, file)}: ${nameOf(image)}, ${Math.round(archive.length / 1e6)} MB`);
+    return `${createHash('sha256').update(archive).digest('hex')}  ${file}\n`;
+  });
+  writeFileSync(join(folder, 'SHA256SUMS'), sums.join(''));
+}
+
+const nameOf = ({ name }: Start): string => `${REPOSITORY}/${name}:${version}`;
+
+function archiveOf(image: Start, layers: readonly Layer[]): Buffer {
+  const { name, ...start } = image;
+  return imageArchive({
+    name: nameOf(image),
     arch: process.arch,
-    layers: [system, own],
-    config: {
-      User: `${USER}:${USER}`,
-      Entrypoint: ['/usr/local/bin/braid'],
-      Cmd: ['help'],
-      Env: ['PATH=/usr/local/bin:/usr/sbin'],
-      WorkingDir: '/',
-    },
+    layers,
+    config: { ...start, Env: ['PATH=/usr/local/bin:/usr/sbin'], WorkingDir: '/' },
     annotations: {
-      'org.opencontainers.image.title': 'braid',
+      'org.opencontainers.image.title': name,
       'org.opencontainers.image.version': version,
       'org.opencontainers.image.licenses': 'Apache-2.0',
     },
   });
-  const folder = join(DIST, 'image');
-  rmSync(folder, { recursive: true, force: true });
-  makeFolder(folder, { mode: 0o755, sync: false });
-  const name = `braid-${version}.tar`;
-  writeFileSync(join(folder, name), archive);
-  writeFileSync(join(folder, 'sbom.cdx.json'), bill);
-  const sum = createHash('sha256').update(archive).digest('hex');
-  writeFileSync(join(folder, 'SHA256SUMS'), `${sum}  ${name}\n`);
-  console.log(`${join(folder, name)}: ${NAME}, ${Math.round(archive.length / 1e6)} MB, sha256 ${sum}`);
 }
 
 main();

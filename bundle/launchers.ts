@@ -1,6 +1,6 @@
 /** Compiles the launcher of the resident form, and puts it under the names of all plugins. */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AGENT_SOCKET } from '../lib/cli/program.ts';
@@ -21,26 +21,26 @@ const FLAGS = [
  * @param folder gets the launchers
  * @param standalone the program that they execute where no agent listens
  */
-export function writeLaunchers(folder: string, plugins: readonly string[], standalone: string): void {
+export function writeLaunchers(folder: string, launcher: Buffer, plugins: readonly string[], standalone: string): void {
   makeFolder(join(folder, '.braid'), { mode: 0o755, sync: false });
   const [first = '', ...others] = plugins;
   const path = join(folder, first);
-  compile(path, plugins);
-  appendFileSync(path, LAUNCHER_MARK);
-  chmodSync(path, 0o755);
+  writeFileSync(path, launcher, { mode: 0o755 });
   for (const name of others) {
     linkSync(path, join(folder, name));
   }
   linkSync(standalone, join(folder, '.braid/standalone'));
 }
 
-/** It must know some things of the programs. */
-function compile(output: string, plugins: readonly string[]): void {
+/** The launcher with its mark. It must know some things of the programs, which have it in them for `braid install`. */
+export function compileLauncher(plugins: readonly string[]): Buffer {
   const workshop = mkdtempSync(join(tmpdir(), 'braid-launcher-'));
   try {
     writeFileSync(join(workshop, 'generated.h'), generated(plugins));
     const source = join(ROOT, 'bundle/launcher/launcher.c');
+    const output = join(workshop, 'launcher');
     execFileSync('cc', [...FLAGS, '-I', workshop, '-o', output, source], { stdio: 'inherit' });
+    return Buffer.concat([readFileSync(output), LAUNCHER_MARK]);
   } finally {
     rmSync(workshop, { recursive: true });
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pageOfCommands, pageOfPlugin } from './man.ts';
+import { pageOfCommands, pageOfDevices, pageOfPlugin } from './man.ts';
 
 describe('pageOfPlugin', () => {
   const plugin = { name: 'host-net', about: 'host-net: gives a pod what it wants' };
@@ -37,6 +37,16 @@ describe('pageOfCommands', () => {
     const list = { name: 'list', usage: 'braid list', about: 'list all', run: async () => 0 };
     const page = pageOfCommands([{ ...list, options: [['--json', 'print JSON']] }], ['macvlan', 'rdma'], '1.2.3');
     expect(page).toContain('.SS braid list\nlist all\n.TP\n\\fB\\-\\-json\\fR\nprint JSON\n');
-    expect(page).toContain('.SH SEE ALSO\n\\fBbraid\\-macvlan\\fR(8),\n\\fBbraid\\-rdma\\fR(8)\n');
+    expect(page).toContain(
+      '.SH SEE ALSO\n\\fBbraid\\-macvlan\\fR(8),\n\\fBbraid\\-rdma\\fR(8),\n\\fBbraid\\-device\\-plugins\\fR(8)\n',
+    );
+  });
+});
+
+describe('pageOfDevices', () => {
+  it('has each configuration with its keys, and an example', () => {
+    const options = [{ key: 'list[].a', type: 'string', fallback: '', about: 'what it is' }];
+    const page = pageOfDevices({ configurations: [{ title: 'SR-IOV', options }], example: '{}\n' }, '1.2.3');
+    expect(page).toContain('.SH SR\\-IOV\n.TP\n\\fBlist[].a\\fR (string)\nwhat it is\n.SH EXAMPLE\n.EX\n{}\n.EE\n');
   });
 });

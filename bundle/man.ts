@@ -6,10 +6,12 @@ import type { Command } from '../lib/cni/command.ts';
 import type { Plugin } from '../lib/cni/plugin.ts';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { DIST, pluginNames, ROOT } from './compile.ts';
+import { deviceSchemas } from './device-schemas.ts';
 import { type Option, optionsOf } from './options.ts';
 import { loadPlugin, schemaOf } from './schemas.ts';
 
 const COMMAND_LINE = 'braid';
+const DEVICES_PAGE = 'braid-device-plugins';
 
 /** dist/man: `braid.8`, and `braid-macvlan.8` for the plugin macvlan. */
 export async function writeManual(version: string): Promise<void> {
@@ -23,12 +25,19 @@ export async function writeManual(version: string): Promise<void> {
     const text = pageOfPlugin({ plugin, options, example: readFileSync(example, 'utf8') }, version);
     writeFileSync(join(folder, `${pageNameOf(plugin.name)}.8`), text);
   }
+  const configurations = deviceSchemas().map(({ schema, told }) => ({
+    title: schema['title'] as string,
+    options: optionsOf(told),
+  }));
+  const example = readFileSync(join(ROOT, 'lib/devices/examples/sriov.json'), 'utf8');
+  writeFileSync(join(folder, `${DEVICES_PAGE}.8`), pageOfDevices({ configurations, example }, version));
   const program = {
     version,
     id: '',
     form: 'script',
     file: '',
     folder: '',
+    launcher: () => Buffer.from(''),
     env: {},
     stopSignal: () => new AbortController().signal,
   } as const;
@@ -46,9 +55,6 @@ interface Documented {
 
 /** The page of a plugin. */
 export function pageOfPlugin({ plugin, options, example }: Documented, version: string): string {
-  const keys = options.map(({ key, type, fallback, about }) =>
-    item(`\`${key}\` (${type}${fallback === '' ? '' : `; default ${fallback}`})`, about),
-  );
   return page(pageNameOf(plugin.name), version, [
     ['NAME', `${literal(pageNameOf(plugin.name))} \\- ${text(plugin.about.replace(/^[^:]*: /, ''))}`],
     ['SYNOPSIS', `/opt/cni/bin/${literal(plugin.name)}`],
@@ -58,11 +64,42 @@ export function pageOfPlugin({ plugin, options, example }: Documented, version: 
         'A CNI plugin: container runtimes call it with a configuration on standard input and CNI_COMMAND and other variables in the environment. Without CNI_COMMAND it prints what it is.',
       ),
     ],
-    ['CONFIGURATION', keys.join('\n')],
-    ['EXAMPLE', `.EX\n${example.trimEnd().split('\n').map(literal).join('\n')}\n.EE`],
+    ['CONFIGURATION', keysOf(options)],
+    ['EXAMPLE', verbatim(example)],
     ['SEE ALSO', reference(COMMAND_LINE)],
   ]);
 }
+
+interface DocumentedDevices {
+  readonly configurations: readonly { readonly title: string; readonly options: readonly Option[] }[];
+  /** a configuration */
+  readonly example: string;
+}
+
+/** The page of configurations of devices. */
+export function pageOfDevices({ configurations, example }: DocumentedDevices, version: string): string {
+  return page(DEVICES_PAGE, version, [
+    ['NAME', `${literal(DEVICES_PAGE)} \\- ${text('configurations of devices that a node hands out to its kubelet')}`],
+    [
+      'DESCRIPTION',
+      text(
+        '`braid device-plugins` and `braid agent` read the configurations of the Go device plugins: JSON, with keys that match without regard to case. Unknown keys are ignored; a value that means nothing is an error which names the key.',
+      ),
+    ],
+    ...configurations.map(({ title, options }) => [literal(title.toUpperCase()), keysOf(options)] as const),
+    ['EXAMPLE', verbatim(example)],
+    ['SEE ALSO', reference(COMMAND_LINE)],
+  ]);
+}
+
+const keysOf = (options: readonly Option[]): string =>
+  options
+    .map(({ key, type, fallback, about }) =>
+      item(`\`${key}\` (${type}${fallback === '' ? '' : `; default ${fallback}`})`, about),
+    )
+    .join('\n');
+
+const verbatim = (lines: string): string => `.EX\n${lines.trimEnd().split('\n').map(literal).join('\n')}\n.EE`;
 
 /** The page of the command line. */
 export function pageOfCommands(commands: readonly Command[], plugins: readonly string[], version: string): string {
@@ -74,7 +111,7 @@ export function pageOfCommands(commands: readonly Command[], plugins: readonly s
     ['SYNOPSIS', `${bold(COMMAND_LINE)} COMMAND [OPTION]...`],
     ['COMMANDS', parts.join('\n')],
     ['EXIT STATUS', text('0 done, 1 failed, 2 wrong usage.')],
-    ['SEE ALSO', plugins.map((name) => reference(pageNameOf(name))).join(',\n')],
+    ['SEE ALSO', [...plugins.map(pageNameOf), DEVICES_PAGE].map(reference).join(',\n')],
   ]);
 }
 

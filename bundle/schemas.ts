@@ -5,6 +5,7 @@ import * as z from 'zod/mini';
 import type { Plugin } from '../lib/cni/plugin.ts';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
 import { DIST, exportOf, pluginNames, ROOT } from './compile.ts';
+import { deviceSchemas } from './device-schemas.ts';
 
 export type JsonSchema = {
   readonly type?: string | readonly string[];
@@ -18,6 +19,8 @@ export type JsonSchema = {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly [key: string]: unknown;
 };
+
+export const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 
 /** Keys of every network configuration. */
 const COMMON: Readonly<Record<string, JsonSchema>> = {
@@ -40,7 +43,7 @@ export async function loadPlugin(name: string): Promise<Plugin> {
  * in its own schema, gets the document of the plugin that calls it.
  */
 export async function schemaOf(name: string): Promise<JsonSchema> {
-  const own = propertiesOf(await loadPlugin(name));
+  const own = propertiesOf((await loadPlugin(name)).conf);
   const isIpam = own['ipam']?.properties?.['type']?.const === name;
   const type = isIpam
     ? { type: 'string', description: 'Name of the plugin that calls the IPAM plugin.' }
@@ -50,7 +53,7 @@ export async function schemaOf(name: string): Promise<JsonSchema> {
   const references = Object.keys(properties).map((key) => [key, { $ref: `#/properties/${key}` }]);
   const entry = { ...required('type'), ...when(isOurs, { properties: Object.fromEntries(references) }) };
   return {
-    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $schema: DIALECT,
     title: `Configuration of the CNI plugin ${name}`,
     description: 'Configuration of the plugin, or a plugin list. Plugins match keys without regard to case.',
     type: 'object',
@@ -66,8 +69,13 @@ export async function schemaOf(name: string): Promise<JsonSchema> {
 
 export async function writeSchemas(): Promise<void> {
   makeFolder(join(DIST, 'schema'), { mode: 0o755, sync: false });
+  const write = (name: string, schema: JsonSchema): void =>
+    writeFileSync(join(DIST, 'schema', `${name}.json`), `${JSON.stringify(schema, null, 2)}\n`);
   for (const name of pluginNames()) {
-    writeFileSync(join(DIST, 'schema', `${name}.json`), `${JSON.stringify(await schemaOf(name), null, 2)}\n`);
+    write(name, await schemaOf(name));
+  }
+  for (const { name, schema } of deviceSchemas()) {
+    write(name, schema);
   }
 }
 
@@ -86,8 +94,9 @@ const when = (condition: JsonSchema, consequence: JsonSchema, otherwise?: JsonSc
 
 const OPTIONS = { io: 'output', unrepresentable: 'any', override: asWritten } as const;
 
-function propertiesOf(plugin: Plugin): Readonly<Record<string, JsonSchema>> {
-  const { properties = {} } = withoutRequired(z.toJSONSchema(plugin.conf, OPTIONS)) as JsonSchema;
+/** Keys of an object, as they may be written. */
+export function propertiesOf(conf: z.core.$ZodType): Readonly<Record<string, JsonSchema>> {
+  const { properties = {} } = withoutRequired(z.toJSONSchema(conf, OPTIONS)) as JsonSchema;
   return properties;
 }
 

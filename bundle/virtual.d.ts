@@ -9,4 +9,6 @@ declare module 'braid:build' {
   export const id: string;
   /** the shared object of this architecture */
   export const nativeBytes: () => Uint8Array;
+  /** the program of the resident form */
+  export const launcherBytes: () => Uint8Array;
 }

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pluginNames, ROOT } from '../bundle/compile.ts';
+import { deviceSchemas } from '../bundle/device-schemas.ts';
 import { loadPlugin, schemaOf } from '../bundle/schemas.ts';
 import { commandsTable } from './docs/commands.ts';
 import { fill } from './docs/markdown.ts';
@@ -24,7 +25,12 @@ export async function documents(): Promise<readonly Document[]> {
   const plugins = names.map(async (name) =>
     document(join('plugins', name, 'README.md'), { options: optionsTable(await schemaOf(name)) }),
   );
-  return [...(await Promise.all(plugins)).flat(), ...document('README.md', parts)];
+  const devices = Object.fromEntries(deviceSchemas().map(({ name, told }) => [name, optionsTable(told)]));
+  return [
+    ...(await Promise.all(plugins)).flat(),
+    ...document('README.md', parts),
+    ...document('lib/devices/README.md', devices),
+  ];
 }
 
 /** @param parts by the name of their placeholder */

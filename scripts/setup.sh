@@ -79,6 +79,7 @@ packages_of() {
     ip) echo iproute2 ;;
     nsenter | pivot_root | setpriv | unshare) echo util-linux ;;
     ping) echo iputils-ping ;;
+    systemctl) echo systemd ;;
     *) echo "$1" ;;
   esac
 }

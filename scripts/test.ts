@@ -4,7 +4,9 @@ import { Failure } from './lab/failure.ts';
 import { bad, bold, dim, good } from './lab/terminal.ts';
 import { interrupt } from './tiers/execute.ts';
 import { countsOf, failure, type Outcome, sum } from './tiers/outcome.ts';
-import { TIERS, type Tier } from './tiers/tiers.ts';
+import { FORM_VARIABLE, TIERS, type Tier } from './tiers/tiers.ts';
+
+const FORMS = ['standalone', 'resident'];
 
 interface Wanted {
   readonly tiers: readonly Tier[];
@@ -19,6 +21,7 @@ function readArguments(): Wanted {
   const { values, positionals } = parseArgs({
     options: {
       skip: { type: 'string', multiple: true, default: [] },
+      form: { type: 'string' },
       thorough: { type: 'boolean', default: false },
       with: { type: 'string', multiple: true, default: [] },
       verbose: { type: 'boolean', default: false },
@@ -34,11 +37,29 @@ function readArguments(): Wanted {
     process.env['BRAID_THOROUGH'] = 'true';
   }
   const named = positionals.flatMap(tiersNamed);
+  if (values.form !== undefined) {
+    takeForm(values.form, named);
+  }
+  const isWanted = (tier: Tier): boolean =>
+    named.length > 0 ? named.includes(tier) : values.form === undefined || !!tier.hasForms;
   return {
-    tiers: TIERS.filter((tier) => named.length === 0 || named.includes(tier)),
+    tiers: TIERS.filter(isWanted),
     skipped: new Set(values.skip.flatMap(tiersNamed).map(({ name }) => name)),
     isVerbose: values.verbose,
   };
+}
+
+/** @throws Failure for a form that is none, and for tiers whose calls are in no form */
+function takeForm(form: string, named: readonly Tier[]): void {
+  if (!FORMS.includes(form)) {
+    throw new Failure(`cannot use --form "${form}": it must be ${FORMS.join(' or ')}`);
+  }
+  const other = named.find(({ hasForms }) => hasForms !== true);
+  if (other !== undefined) {
+    const names = TIERS.filter(({ hasForms }) => hasForms === true).map(({ name }) => name);
+    throw new Failure(`cannot use --form with the tier "${other.name}": only ${names.join(', ')} have forms`);
+  }
+  process.env[FORM_VARIABLE] = form;
 }
 
 function tiersNamed(word: string): readonly Tier[] {

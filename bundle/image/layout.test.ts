@@ -2,12 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { imageArchive } from './layout.ts';
+import { imageArchive, layerOf } from './layout.ts';
 
 const parts = {
   name: 'localhost/x:1.2',
   arch: 'x64',
-  layers: [[{ path: 'bin/x', mode: 0o755, content: Buffer.from('x') }], [{ path: 'etc', mode: 0o755 }]],
+  layers: [
+    layerOf([{ path: 'bin/x', mode: 0o755, content: Buffer.from('x') }]),
+    layerOf([{ path: 'etc', mode: 0o755 }]),
+  ],
   config: { User: '1:1' },
   annotations: { a: 'b' },
 };

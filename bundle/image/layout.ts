@@ -10,10 +10,21 @@ export interface ImageParts {
   readonly name: string;
   /** of Node: `x64` */
   readonly arch: string;
-  readonly layers: readonly (readonly Entry[])[];
+  readonly layers: readonly Layer[];
   /** of the image's configuration: user, entry point, environment */
   readonly config: object;
   readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** A layer as images have it, and its digest without compression. */
+export interface Layer {
+  readonly compressed: Buffer;
+  readonly diffId: string;
+}
+
+export function layerOf(entries: readonly Entry[]): Layer {
+  const archive = tarOf(entries);
+  return { compressed: gzipSync(archive), diffId: digestOf(archive) };
 }
 
 interface Blob {
@@ -33,7 +44,6 @@ export function imageArchive({ name, arch, layers, config, annotations }: ImageP
     return { digest, size: bytes.length };
   };
   const json = (value: unknown): Blob => blob(Buffer.from(JSON.stringify(value)));
-  const archives = layers.map(tarOf);
   const manifest = json({
     schemaVersion: 2,
     mediaType: `${MEDIA}.manifest.v1+json`,
@@ -44,13 +54,10 @@ export function imageArchive({ name, arch, layers, config, annotations }: ImageP
         architecture: ARCHITECTURES[arch] ?? arch,
         os: 'linux',
         config: { ...config, Labels: annotations },
-        rootfs: { type: 'layers', diff_ids: archives.map(digestOf) },
+        rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
       }),
     },
-    layers: archives.map((archive) => ({
-      mediaType: `${MEDIA}.layer.v1.tar+gzip`,
-      ...blob(gzipSync(archive)),
-    })),
+    layers: layers.map(({ compressed }) => ({ mediaType: `${MEDIA}.layer.v1.tar+gzip`, ...blob(compressed) })),
     annotations,
   });
   const names = {

@@ -1,13 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { bundledPackages, type PackageJson, readPackageJson } from '../packages.ts';
 import type { SystemPackage } from './libraries.ts';
-
-interface PackageJson {
-  readonly name: string;
-  readonly version: string;
-  readonly license?: string;
-  readonly dependencies?: Readonly<Record<string, string>>;
-}
 
 interface Component {
   readonly type: 'application' | 'library' | 'platform';
@@ -19,16 +13,14 @@ interface Component {
   readonly components?: readonly Component[];
 }
 
-const readPackageJson = (path: string): PackageJson => JSON.parse(readFileSync(path, 'utf8')) as PackageJson;
-
 /**
  * What is in the image, as CycloneDX 1.6 has it: npm packages, Node and what it contains, packages of the system. Without
  * times and random numbers: the same image has the same.
  */
 export function billOfMaterials(root: string, packages: readonly SystemPackage[]): string {
-  const own = readPackageJson(join(root, 'package.json'));
+  const own = readPackageJson(root);
   const main = component('application', own.name, own.version, `pkg:generic/${own.name}@${own.version}`, own.license);
-  const components = [...npmPackages(root, own), node(), ...packages.map(systemPackage)];
+  const components = [...bundledPackages(root).map(npmPackage), node(), ...packages.map(systemPackage)];
   const document = {
     bomFormat: 'CycloneDX',
     specVersion: '1.6',
@@ -40,24 +32,8 @@ export function billOfMaterials(root: string, packages: readonly SystemPackage[]
   return `${JSON.stringify(document, null, 2)}\n`;
 }
 
-/** Those that the program is bundled from, with what they need themselves. */
-function npmPackages(root: string, own: PackageJson): readonly Component[] {
-  const found = new Map<string, PackageJson>();
-  const pending = Object.keys(own.dependencies ?? {});
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    const path = join(root, 'node_modules', name, 'package.json');
-    if (!found.has(name)) {
-      const json = readPackageJson(path);
-      found.set(name, json);
-      pending.push(...Object.keys(json.dependencies ?? {}));
-    }
-  }
-  return [...found.values()]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, version, license }) =>
-      component('library', name, version, `pkg:npm/${name.replace('@', '%40')}@${version}`, license),
-    );
-}
+const npmPackage = ({ name, version, license }: PackageJson): Component =>
+  component('library', name, version, `pkg:npm/${name.replace('@', '%40')}@${version}`, license);
 
 function node(): Component {
   const { node: version = '', ...inside } = process.versions as Readonly<Record<string, string>>;

@@ -8,6 +8,7 @@ describe('tarOf', () => {
       { path: 'usr/bin/x', mode: 0o755, content: Buffer.from('program') },
       { path: 'a', mode: 0o644, content: Buffer.alloc(512, 'a') },
       { path: 'tmp', mode: 0o1777 },
+      { path: 'usr/y', mode: 0o777, content: Buffer.from(''), link: 'bin/x' },
     ];
     const archive = tarOf(entries);
     expect(tarOf(entries.toReversed()).equals(archive)).toBe(true);
@@ -23,6 +24,7 @@ describe('tarOf', () => {
       'drwxr-xr-x 0/0 0 1970-01-01 00:00 usr/',
       'drwxr-xr-x 0/0 0 1970-01-01 00:00 usr/bin/',
       '-rwxr-xr-x 0/0 7 1970-01-01 00:00 usr/bin/x',
+      'lrwxrwxrwx 0/0 0 1970-01-01 00:00 usr/y -> bin/x',
     ]);
     const content = execFileSync('tar', ['-xOf', '-', 'usr/bin/x'], { input: archive, encoding: 'utf8' });
     expect(content).toBe('program');

@@ -4,15 +4,28 @@ export interface Entry {
   readonly mode: number;
   /** undefined: a folder */
   readonly content?: Uint8Array;
+  /** where it leads to: a symbolic link, whose content is empty */
+  readonly link?: string;
 }
 
 const BLOCK = 512;
 const NAME_BYTES = 100;
 const OCTAL_SIZE = 11;
-const TYPE = { file: '0', folder: '5' } as const;
+const TYPE = { file: '0', link: '2', folder: '5' } as const;
 
 /** Where a header (POSIX.1-2001, ustar) has what. */
-const AT = { name: 0, mode: 100, uid: 108, gid: 116, size: 124, time: 136, sum: 148, type: 156, magic: 257 } as const;
+const AT = {
+  name: 0,
+  mode: 100,
+  uid: 108,
+  gid: 116,
+  size: 124,
+  time: 136,
+  sum: 148,
+  type: 156,
+  link: 157,
+  magic: 257,
+} as const;
 
 /**
  * An archive whose bytes depend on nothing but its entries: no times, no owners, paths in order.
@@ -33,7 +46,7 @@ function foldersOf(entries: readonly Entry[]): readonly Entry[] {
   });
 }
 
-function headerOf({ path, mode, content }: Entry): Buffer {
+function headerOf({ path, mode, content, link }: Entry): Buffer {
   const header = Buffer.alloc(BLOCK);
   const name = content === undefined ? `${path}/` : path;
   if (Buffer.byteLength(name) > NAME_BYTES) {
@@ -50,7 +63,8 @@ function headerOf({ path, mode, content }: Entry): Buffer {
   ] as const) {
     header.write(value.toString(8).padStart(digits, '0'), at);
   }
-  header.write(content === undefined ? TYPE.folder : TYPE.file, AT.type);
+  header.write(link !== undefined ? TYPE.link : content === undefined ? TYPE.folder : TYPE.file, AT.type);
+  header.write(link ?? '', AT.link);
   header.write('ustar\x0000', AT.magic);
   header.write(' '.repeat(8), AT.sum);
   const sum = header.reduce((total, byte) => total + byte, 0);

@@ -21,6 +21,9 @@
 #define CROWDED_MS 5
 #define CALLS 4
 
+/* How long people may keep a call waiting for what is said to them. */
+#define PATIENCE_MS 50
+
 #define IO_FAILURE 5
 #define TRY_AGAIN_LATER 11
 
@@ -108,22 +111,64 @@ static int listed(const char *list, const char *text)
 
 /* ---- giving answers ---- */
 
-static int give(int fd, const char *text, size_t length)
+/* 0 when all of it is written, else -errno. */
+static long give(int fd, const char *text, size_t length, int64_t deadline)
 {
 	while (length > 0) {
 		long written = sys_write(fd, text, length);
 
-		if (written == -EAGAIN) {
-			if (await(fd, POLLOUT, now_ms() + END_MS) < 0)
-				return 0;
+		if (written == -EAGAIN && await(fd, POLLOUT, deadline) >= 0)
 			continue;
-		}
 		if (written <= 0)
-			return 0;
+			return written == 0 ? -EIO : written;
 		text += written;
 		length -= (size_t)written;
 	}
-	return 1;
+	return 0;
+}
+
+/*
+ * For people, who may be gone. What is no file may be full: O_NONBLOCK is then for an opening of our own, since whoever
+ * has started us shares the other.
+ */
+static void say(const char *text, size_t length)
+{
+	long own = -1;
+
+	if (length > 0 && sys_position(STDERR) == -ESPIPE)
+		own = sys_open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	(void)give(own < 0 ? STDERR : (int)own, text, length, now_ms() + PATIENCE_MS);
+}
+
+static const char *why_unwritten(long failure)
+{
+	switch (-failure) {
+	case EPIPE:
+		return "EPIPE (broken pipe)\n";
+	case ENOSPC:
+		return "ENOSPC (no space left on device)\n";
+	case EFBIG:
+		return "EFBIG (file too large)\n";
+	default:
+		return "the system refuses it\n";
+	}
+}
+
+/* What is for the runtime, in whole; if not, says so. */
+static int print_out(const char *text, size_t length)
+{
+	static const char unwritten[] = "cannot write \"standard output\": ";
+	long failure;
+	const char *why;
+
+	sys_ignore(PIPE_SIGNAL);
+	failure = give(STDOUT, text, length, now_ms() + END_MS);
+	if (failure == 0)
+		return 1;
+	why = why_unwritten(failure);
+	say(unwritten, sizeof(unwritten) - 1);
+	say(why, length_of(why));
+	return 0;
 }
 
 static size_t append(size_t at, const char *text)
@@ -156,8 +201,7 @@ static void fail(int code, const char *tried, const char *whom, const char *why)
 	words[at++] = '"';
 	words[at++] = '\n';
 	words[at++] = '}';
-	sys_ignore(PIPE_SIGNAL);
-	(void)give(STDOUT, words, at);
+	(void)print_out(words, at);
 	sys_exit(1);
 }
 
@@ -196,7 +240,7 @@ static int give_back_input(const struct call *call)
 	if (call->stdin == 0)
 		return 1;
 	file = sys_memory_file("stdin");
-	return file >= 0 && give((int)file, input, call->stdin) && sys_rewind((int)file) == 0 &&
+	return file >= 0 && give((int)file, input, call->stdin, 0) == 0 && sys_rewind((int)file) == 0 &&
 	       sys_become((int)file, STDIN) == STDIN;
 }
 
@@ -327,15 +371,10 @@ static int receive(int fd, void *into, size_t size, int64_t deadline)
 static void print(const struct answer *answer) __attribute__((noreturn));
 static void print(const struct answer *answer)
 {
-	static const char unwritten[] = "cannot write \"standard output\"\n";
-	int is_written;
+	int is_printed = print_out(output, answer->stdout);
 
-	sys_ignore(PIPE_SIGNAL);
-	is_written = give(STDOUT, output, answer->stdout);
-	(void)give(STDERR, output + answer->stdout, answer->stderr);
-	if (!is_written)
-		(void)give(STDERR, unwritten, sizeof(unwritten) - 1);
-	sys_exit(is_written ? answer->exit_code : 1);
+	say(output + answer->stdout, answer->stderr);
+	sys_exit(is_printed ? answer->exit_code : 1);
 }
 
 /* Time is up: from here on the agent can say nothing more, but may have done so just before. */
@@ -419,10 +458,8 @@ static void launch(struct call *call)
 
 	if (!listed(PLUGINS, call->name))
 		run_standalone(call, "this is no name of a plugin");
-	if (same(verb, "VERSION")) {
-		sys_ignore(PIPE_SIGNAL);
-		sys_exit(give(STDOUT, VERSION_ANSWER, sizeof(VERSION_ANSWER) - 1) ? 0 : 1);
-	}
+	if (same(verb, "VERSION"))
+		sys_exit(print_out(VERSION_ANSWER, sizeof(VERSION_ANSWER) - 1) ? 0 : 1);
 	if (!listed("ADD\0DEL\0CHECK\0STATUS\0GC\0", verb) || same(path, "none") || !take_words(call))
 		run_standalone(call, "the agent takes no such call");
 	read_input(call);

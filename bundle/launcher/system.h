@@ -131,6 +131,12 @@ static inline long sys_rewind(int fd)
 	return call(__NR_lseek, fd, 0, 0 /* SEEK_SET */, 0, 0);
 }
 
+/* Where a file is read and written next; -ESPIPE for what is none. */
+static inline long sys_position(int fd)
+{
+	return call(__NR_lseek, fd, 0, 1 /* SEEK_CUR */, 0, 0);
+}
+
 static inline long sys_become(int fd, int other)
 {
 	return steady(__NR_dup3, fd, other, 0, 0, 0);

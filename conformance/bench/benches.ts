@@ -2,9 +2,18 @@
 import type { Bench } from './bench.ts';
 import { chain, chainStarts, warmChain } from './chain.ts';
 import { containerd } from './containerd.ts';
-import { residentMacvlan, residentMultus, residentPods, residentStart } from './resident.ts';
+import {
+  residentBusy,
+  residentDevice,
+  residentMacvlan,
+  residentManyNetworks,
+  residentMultus,
+  residentPods,
+  residentStart,
+} from './resident.ts';
 import type { Tools } from './subjects.ts';
 import * as subjects from './subjects.ts';
+import { warmLoop, warmManyPods, warmPod, warmSinglePods } from './warm-benches.ts';
 
 export interface BenchEntry {
   readonly name: string;
@@ -17,6 +26,7 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'start', make: start },
   { name: 'macvlan', make: macvlan },
   { name: 'held', make: held },
+  { name: 'held-host-local', make: heldHostLocal },
   { name: 'host-device', make: hostDevice },
   { name: 'host-device-calls', make: hostDeviceCalls },
   { name: 'kernel', make: kernel },
@@ -42,11 +52,21 @@ export const BENCHES: readonly BenchEntry[] = [
   { name: 'resident-macvlan', group: 'resident', make: residentMacvlan },
   { name: 'resident-multus-16', group: 'resident', make: (tools) => residentMultus(tools, 16) },
   { name: 'resident-pods-32', group: 'resident', make: (tools) => residentPods(tools, 32) },
+  { name: 'resident-pods-32x8', group: 'resident', make: (tools) => residentManyNetworks(tools, 32, 8) },
+  {
+    name: 'resident-pods-128x16',
+    group: 'resident',
+    make: (tools) => residentManyNetworks(tools, 128, 16, { add: 1000 }),
+  },
+  { name: 'resident-host-device', group: 'resident', make: residentDevice },
+  { name: 'resident-busy', group: 'resident', make: residentBusy },
   { name: 'cluster-128x16', group: 'cluster', make: clusterPods },
   { name: 'cluster-slices', group: 'cluster', make: clusterSlices },
+  { name: 'cluster-warm', group: 'cluster', make: clusterWarm },
   { name: 'cluster-peer', group: 'cluster', make: clusterPeer },
   { name: 'cluster-held', group: 'cluster', make: clusterHeld },
   { name: 'cluster-multus', group: 'cluster', make: clusterPodNetworks },
+  { name: 'pod-start', group: 'kubernetes', make: podStart },
   ...[1, 3, 8].map((networks) => ({
     name: `containerd-${networks}`,
     group: 'containerd',
@@ -104,6 +124,23 @@ function held(tools: Tools): Bench {
     about: `whereabouts with ${many} addresses held ÷ with ${few}, whole processes`,
     subjects: { many: subjects.heldStore(tools, many), few: subjects.heldStore(tools, few) },
     lines: (['add', 'check', 'del'] as const).map((verb) => ({
+      title: `${verb.toUpperCase()}, ${many} ÷ ${few} held`,
+      ours: ['many', verb],
+      peer: ['few', verb],
+      how: 'ratio',
+      unit: 'ms',
+      target: 1.1,
+    })),
+  };
+}
+
+function heldHostLocal(tools: Tools): Bench {
+  const [few, many] = [10, 1000];
+  return {
+    name: 'held-host-local',
+    about: `host-local with ${many} addresses held ÷ with ${few}, whole processes`,
+    subjects: { many: subjects.heldFolder(tools, many), few: subjects.heldFolder(tools, few) },
+    lines: (['add', 'del'] as const).map((verb) => ({
       title: `${verb.toUpperCase()}, ${many} ÷ ${few} held`,
       ours: ['many', verb],
       peer: ['few', verb],
@@ -174,119 +211,8 @@ async function kernel(tools: Tools): Promise<Bench> {
   };
 }
 
-async function warmPod(tools: Tools, networks: number, targets: { readonly add?: number } = {}): Promise<Bench> {
-  const { manyNetworks, oneNetwork, spansText, warmPods, warmServer } = await import('./warm.ts');
-  const warm = await warmServer(tools);
-  const line = (verb: 'add' | 'del', subject: string) =>
-    ({ ours: [subject, verb], peer: ['go', verb], how: 'ratio', unit: 'ms' }) as const;
-  return {
-    name: `warm-${networks}`,
-    about: `one process that serves calls: multus with ${networks} macvlan + whereabouts ÷ ${networks} calls of Go macvlan + host-local`,
-    subjects: {
-      multus: warmPods(warm, tools, 1, manyNetworks(tools, networks)),
-      ...(networks === 1 ? { macvlan: warmPods(warm, tools, 1, oneNetwork(tools)) } : {}),
-      go: subjects.networkChain('go', tools, networks),
-    },
-    lines: [
-      ...(networks === 1
-        ? [
-            { ...line('add', 'macvlan'), title: 'ADD without multus ÷ Go' },
-            { ...line('del', 'macvlan'), title: 'DEL without multus ÷ Go' },
-          ]
-        : []),
-      {
-        ...line('add', 'multus'),
-        title: `ADD ÷ ${networks} × Go`,
-        ...(targets.add === undefined ? {} : { target: targets.add }),
-      },
-      { ...line('del', 'multus'), title: `DEL ÷ ${networks} × Go` },
-    ],
-    warmUp: 5,
-    close: async () => console.error(spansText(warm.spans)),
-  };
-}
-
-async function warmSinglePods(tools: Tools): Promise<Bench> {
-  const { oneNetwork, warmPods, warmServer } = await import('./warm.ts');
-  const pods = 32;
-  return {
-    name: `warm-pods-${pods}`,
-    about: `one process that serves ${pods} pods at once, one network each ÷ as many Go programs`,
-    subjects: {
-      braid: warmPods(await warmServer(tools), tools, pods, oneNetwork(tools)),
-      go: subjects.manyPods('go', tools, pods),
-    },
-    lines: [
-      {
-        title: `${pods} × ADD ÷ Go`,
-        ours: ['braid', 'add'],
-        peer: ['go', 'add'],
-        how: 'ratio',
-        unit: 'ms',
-        target: 0.25,
-      },
-      {
-        title: `${pods} × DEL ÷ Go`,
-        ours: ['braid', 'del'],
-        peer: ['go', 'del'],
-        how: 'ratio',
-        unit: 'ms',
-        target: 0.3,
-      },
-    ],
-    warmUp: 2,
-    part: 0.5,
-  };
-}
-
-async function warmManyPods(
-  tools: Tools,
-  pods: number,
-  networks: number,
-  part: number,
-  targets: { readonly add?: number; readonly del?: number } = {},
-): Promise<Bench> {
-  const { manyNetworks, spansText, warmPods, warmServer } = await import('./warm.ts');
-  const warm = await warmServer(tools);
-  const line = (figure: string) => ({ ours: ['braid', figure], how: 'value' }) as const;
-  return {
-    name: `warm-pods-${pods}x${networks}`,
-    about: `one process that serves ${pods} pods at once, ${networks} networks each`,
-    subjects: { braid: warmPods(warm, tools, pods, manyNetworks(tools, networks)) },
-    lines: [
-      {
-        ...line('add'),
-        title: 'ADD until the last is done',
-        unit: 'ms',
-        ...(targets.add === undefined ? {} : { target: targets.add }),
-      },
-      {
-        ...line('del'),
-        title: 'DEL until the last is done',
-        unit: 'ms',
-        ...(targets.del === undefined ? {} : { target: targets.del }),
-      },
-      { ...line('memory'), title: 'memory', unit: 'MiB', target: 150 },
-    ],
-    part,
-    close: async () => console.error(spansText(warm.spans)),
-  };
-}
-
-async function warmLoop(tools: Tools): Promise<Bench> {
-  const { loopDelay } = await import('./warm-loop.ts');
-  return {
-    name: 'warm-loop',
-    about:
-      'how late the event loop of that process is while another process deletes 100 links at once, each in a namespace',
-    subjects: { braid: await loopDelay(tools) },
-    lines: [
-      { title: '99th percentile', ours: ['braid', 'p99'], how: 'value', unit: 'ms', target: 50 },
-      { title: 'longest', ours: ['braid', 'longest'], how: 'value', unit: 'ms' },
-      { title: 'ADDs meanwhile', ours: ['braid', 'adds'], how: 'value', unit: 'calls' },
-    ],
-    part: 0.25,
-  };
+async function podStart(tools: Tools): Promise<Bench> {
+  return (await import('./pod-start.ts')).podStart(tools);
 }
 
 async function clusterPods(tools: Tools): Promise<Bench> {
@@ -295,6 +221,10 @@ async function clusterPods(tools: Tools): Promise<Bench> {
 
 async function clusterSlices(tools: Tools): Promise<Bench> {
   return (await import('./cluster.ts')).clusterSlices(tools, { pods: 128, networks: 16 }, 25_000);
+}
+
+async function clusterWarm(tools: Tools): Promise<Bench> {
+  return (await import('./cluster.ts')).clusterWarm(tools, { pods: 128, networks: 16 }, 6_000);
 }
 
 async function clusterPeer(tools: Tools): Promise<Bench> {

@@ -1,10 +1,13 @@
 /** What NVIDIA's operator writes for rails, and others for pods on macvlan: each network a chain of four plugins. */
+
 import { join } from 'node:path';
 import type { Bench } from './bench.ts';
 import { type Conf, multus } from './confs.ts';
 import { labName, nicName, scratchOf } from './lab.ts';
 import { countProcesses, type PluginCall, timeCall } from './program.ts';
 import { deleted, type Side, type Subject, type Tools } from './subjects.ts';
+import { warmPods, warmServer } from './warm.ts';
+import { closeWarm } from './warm-benches.ts';
 
 const CNI_VERSION = '1.0.0';
 
@@ -32,7 +35,7 @@ const chainNetwork = (network: number, side: Side): Conf => ({
   ],
 });
 
-function chainCall(
+export function chainCall(
   side: Side,
   { lab, ours, peers, multus: goMultus = '' }: Tools,
   networks: number,
@@ -89,7 +92,6 @@ export const chainStarts = (tools: Tools, networks: number): Bench => ({
 
 /** In one process that has served others before. */
 export async function warmChain(tools: Tools, networks: number): Promise<Bench> {
-  const { spansText, warmPods, warmServer } = await import('./warm.ts');
   const warm = await warmServer(tools);
   return {
     name: 'warm-chain',
@@ -103,6 +105,6 @@ export async function warmChain(tools: Tools, networks: number): Promise<Bench> 
       { ...line('del'), title: 'DEL ÷ Go', target: 0.08 },
     ],
     warmUp: 5,
-    close: async () => console.error(spansText(warm.spans)),
+    close: () => closeWarm(warm),
   };
 }

@@ -199,6 +199,32 @@ export async function clusterSlices(tools: Tools, { pods, networks }: Storm, tar
   };
 }
 
+/** The same where a process on each node serves all of its pods, as an agent does. */
+export async function clusterWarm(tools: Tools, { pods, networks }: Storm, targetMs: number): Promise<Bench> {
+  const place = await openPlace(tools);
+  const { warmStorm } = await import('./warm-storm.ts');
+  const held = (range: string, wanted: number): Promise<void> => expectHeld(place, range, wanted);
+  const warm = warmStorm(place.kubeconfig, newRange, held, { nodes: NODES, pods, networks });
+  const requests = (figure: string, title: string) => ({ ...line('warm', figure, title), unit: 'requests' }) as const;
+  return {
+    name: `cluster-warm-${pods}x${networks}`,
+    about: `addresses of ${pods} pods with ${networks} networks each, all at once, by a process on each of ${NODES} nodes`,
+    subjects: { warm },
+    lines: [
+      { ...line('warm', 'add', 'ADD until the last is done'), target: targetMs },
+      line('warm', 'del', 'DEL until the last is done'),
+      { ...requests('addRequests', 'requests for an address, ADD'), target: 1.2 },
+      requests('delRequests', 'requests for an address, DEL'),
+    ],
+    warmUp: 0,
+    part: 0.1,
+    close: async () => {
+      warm.close();
+      await place.cluster[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** The Go plugin takes minutes for what ours does in seconds, so it gets less to do. */
 export async function clusterPeer(tools: Tools, size: Storm): Promise<Bench> {
   const place = await openPlace(tools);

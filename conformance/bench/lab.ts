@@ -60,7 +60,7 @@ export const labName = (): string | undefined => process.env[LAB_VARIABLE];
 export const scratchOf = (prefix: string): string => join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), prefix);
 
 /** On the project's disk: plugins that sync their records shall pay for it. */
-const folderOf = (prefix: string): string => join(process.env['BRAID_BENCH_FOLDER'] ?? CACHE, prefix);
+export const folderOf = (prefix: string): string => join(process.env['BRAID_BENCH_FOLDER'] ?? CACHE, prefix);
 
 function removeNamespaces(start: string): void {
   const names = existsSync(NAMED) ? readdirSync(NAMED).filter((name) => name.startsWith(start)) : [];

@@ -1,14 +1,14 @@
 /** Starting programs, and the time that takes. */
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { labName, netnsPath, scratchOf } from './lab.ts';
+import { folderOf, labName, netnsPath, run, scratchOf } from './lab.ts';
 
 /** Standard streams are files in memory: pipes would have to be served while the program runs. */
 const SCRATCH = scratchOf(labName() ?? '');
 
 export interface PluginCall {
-  readonly verb: 'ADD' | 'CHECK' | 'DEL' | 'VERSION';
+  readonly verb: 'ADD' | 'CHECK' | 'DEL' | 'STATUS' | 'VERSION';
   readonly program: string;
   readonly conf: Readonly<Record<string, unknown>>;
   /** folders of delegates */
@@ -26,10 +26,8 @@ export interface Timed {
   readonly stdout: string;
 }
 
-interface Streams {
-  readonly files: readonly [string, string, string];
-  readonly fds: readonly [number, number, number];
-}
+/** Paths of standard input, output and error. */
+type Streams = readonly [string, string, string];
 
 export const envOf = ({ verb, path, pod, ifName, args, env }: PluginCall): Readonly<Record<string, string>> => ({
   CNI_COMMAND: verb,
@@ -52,64 +50,66 @@ export function timeCall(call: PluginCall): Timed {
 
 /** Runs a program to its end. */
 export function timeProgram(argv: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Timed {
-  const [program = '', ...args] = argv;
-  const streams = openStreams('one', stdin);
-  try {
-    const begin = performance.now();
-    const { error, status, signal } = spawnSync(program, args, { env, stdio: [...streams.fds] });
-    const ms = performance.now() - begin;
-    if (error !== undefined || status !== 0) {
-      throw new Error(`${program} failed (${error?.message ?? status ?? signal}): ${saidIn(streams)}`);
-    }
-    return { ms, stdout: readFileSync(streams.files[1], 'utf8') };
-  } finally {
-    streams.fds.map(closeSync);
-  }
+  const { ms, stdouts } = timePrograms('chain', [{ argv, env, stdin }]);
+  return { ms, stdout: stdouts[0] ?? '' };
 }
 
-/** Calls plugins one after another, from a shell: it starts programs at a third of what this runner takes. */
-export function timeChain(calls: readonly PluginCall[]): { readonly ms: number; readonly stdouts: readonly string[] } {
-  const all = calls.map((call, index) => ({ call, streams: openStreams(`chain${index}`, JSON.stringify(call.conf)) }));
-  const lines = all.map(({ call, streams: { files } }) => {
-    const assignments = Object.entries(envOf(call)).map(([name, value]) => `${name}='${value}'`);
-    return `${assignments.join(' ')} '${call.program}' <'${files[0]}' >'${files[1]}' 2>'${files[2]}'`;
-  });
-  const script = join(SCRATCH, 'chain.sh');
-  writeFileSync(script, `set -e\n${lines.join('\n')}\n`);
-  try {
-    const { ms } = timeProgram(['/bin/sh', script]);
-    return { ms, stdouts: all.map(({ streams }) => readFileSync(streams.files[1], 'utf8')) };
-  } catch (error) {
-    throw new Error(`${String(error)} ${all.map(({ streams }) => saidIn(streams)).join(' ')}`);
-  } finally {
-    all.flatMap(({ streams }) => streams.fds).map(closeSync);
-  }
-}
+/** Calls plugins one after another. */
+export const timeChain = (calls: readonly PluginCall[]): TimedAll => timePrograms('chain', calls.map(programOf));
 
 /** Calls plugins all at once, and waits for the last. */
-export async function timeTogether(
-  calls: readonly PluginCall[],
-): Promise<{ readonly ms: number; readonly stdouts: readonly string[] }> {
-  const all = calls.map((call, index) => ({ call, streams: openStreams(`with${index}`, JSON.stringify(call.conf)) }));
-  try {
-    const begin = performance.now();
-    await Promise.all(
-      all.map(
-        ({ call, streams }) =>
-          new Promise<void>((resolve, reject) => {
-            const child = spawn(call.program, [], { env: envOf(call), stdio: [...streams.fds] });
-            child.on('error', reject);
-            child.on('exit', (code) =>
-              code === 0 ? resolve() : reject(new Error(`${call.program} failed (${code}): ${saidIn(streams)}`)),
-            );
-          }),
-      ),
-    );
-    const ms = performance.now() - begin;
-    return { ms, stdouts: all.map(({ streams }) => readFileSync(streams.files[1], 'utf8')) };
-  } finally {
-    all.flatMap(({ streams }) => streams.fds).map(closeSync);
+export const timeTogether = (calls: readonly PluginCall[]): TimedAll => timePrograms('together', calls.map(programOf));
+
+export interface TimedAll {
+  /** until the last one has ended */
+  readonly ms: number;
+  /** of each */
+  readonly times: readonly number[];
+  readonly stdouts: readonly string[];
+}
+
+interface Program {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: string;
+}
+
+const programOf = (call: PluginCall): Program => ({
+  argv: [call.program],
+  env: envOf(call),
+  stdin: JSON.stringify(call.conf),
+});
+
+/** @throws Error with what the first that fails said */
+function timePrograms(order: 'chain' | 'together', programs: readonly Program[]): TimedAll {
+  const all = programs.map(({ argv, env, stdin }, index) => ({ argv, env, files: streamsOf(index, stdin) }));
+  const words = all.flatMap(({ argv, env, files }) => [
+    ...files,
+    ...[...argv, ''],
+    ...[...Object.entries(env).map(([name, value]) => `${name}=${value}`), ''],
+  ]);
+  const input = [order, ...words].map((word) => `${word}\0`).join('');
+  const { stdout, stderr, status } = spawnSync(builtCaller(), { input, encoding: 'utf8' });
+  const [ms = Number.NaN, ...each] = stdout.split(' ').map(Number);
+  const [outcomes, times] = [0, 1].map((part) => each.filter((_, index) => index % 2 === part)) as [number[], number[]];
+  const failed = outcomes.findIndex((outcome) => outcome !== 0);
+  if (status !== 0 || failed >= 0) {
+    const one = all[Math.max(failed, 0)];
+    throw new Error(`${one?.argv.join(' ')} failed (${outcomes[failed]}): ${stderr} ${one && saidIn(one.files)}`);
   }
+  return { ms, times, stdouts: all.map(({ files: [, out] }) => readFileSync(out, 'utf8')) };
+}
+
+let caller: string | undefined;
+
+/** Starting programs takes this runner, with all its memory, several times what it takes a runtime. */
+function builtCaller(): string {
+  if (caller === undefined) {
+    const path = join(folderOf(labName() ?? ''), 'caller');
+    run(['cc', '-Wall', '-Werror', '-O2', '-o', path, join(import.meta.dirname, 'caller.c')]);
+    caller = path;
+  }
+  return caller;
 }
 
 /**
@@ -176,11 +176,10 @@ function traced(call: PluginCall, options: readonly string[]): string {
   return readFileSync(trace, 'utf8');
 }
 
-function openStreams(name: string, stdin: string): Streams {
-  const files = ['in', 'out', 'err'].map((what) => join(SCRATCH, `${name}.${what}`)) as [string, string, string];
+function streamsOf(index: number, stdin: string): Streams {
+  const files = ['in', 'out', 'err'].map((what) => join(SCRATCH, `${index}.${what}`)) as [string, string, string];
   writeFileSync(files[0], stdin);
-  return { files, fds: [openSync(files[0], 'r'), openSync(files[1], 'w'), openSync(files[2], 'w')] };
+  return files;
 }
 
-const saidIn = ({ files: [, out, err] }: Streams): string =>
-  `${readFileSync(out, 'utf8')} ${readFileSync(err, 'utf8')}`.trim();
+const saidIn = ([, out, err]: Streams): string => `${readFileSync(out, 'utf8')} ${readFileSync(err, 'utf8')}`.trim();

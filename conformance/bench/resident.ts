@@ -1,11 +1,22 @@
 /** Launchers and an agent, beside the standalone programs and the Go plugins. */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, Line } from './bench.ts';
 import { labName, scratchOf } from './lab.ts';
 import { timeProgram } from './program.ts';
-import { manyPods, multusPod, onePod, type Subject, type Tools, trueStart } from './subjects.ts';
+import {
+  busyNode,
+  manyMultusPods,
+  manyPods,
+  multusPod,
+  oneDevice,
+  onePod,
+  type Subject,
+  type Tools,
+  trueStart,
+} from './subjects.ts';
 
 /** The same plugins, called through launchers. */
 interface Resident {
@@ -17,18 +28,20 @@ async function startAgent(tools: Tools): Promise<Resident> {
   const folder = join(scratchOf(labName() ?? ''), 'agent');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const socket = join(folder, 'agent.sock');
-  const agent = spawn(join(tools.ours, 'braid'), ['agent', '--socket', socket], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  await new Promise((resolve, reject) => {
-    agent.stderr.once('data', resolve);
-    agent.once('exit', () => reject(new Error('the agent has ended')));
-  });
+  const path = join(folder, 'log');
+  const log = openSync(path, 'w'); // nobody reads a pipe while this runner waits for a program
+  const agent = spawn(join(tools.ours, 'braid'), ['agent', '--socket', socket], { stdio: ['ignore', 'ignore', log] });
+  closeSync(log);
+  while (!readFileSync(path, 'utf8').includes('takes calls')) {
+    if (agent.exitCode !== null) {
+      throw new Error(`the agent has ended: ${readFileSync(path, 'utf8')}`);
+    }
+    await sleep(10);
+  }
   const ours = join(dirname(tools.ours), 'resident');
   return {
     tools: { ...tools, ours, env: { BRAID_AGENT: socket } },
     close: async () => {
-      agent.removeAllListeners('exit');
       const ended = new Promise((resolve) => agent.once('exit', resolve));
       agent.kill();
       await ended;
@@ -111,6 +124,65 @@ export async function residentPods(tools: Tools, pods: number): Promise<Bench> {
     subjects: { resident: manyPods('ours', resident, pods), go: manyPods('go', tools, pods) },
     lines: versus('go', { add: 0.4, del: 0.3 }),
     part: 0.3,
+    close,
+  };
+}
+
+/** So many pods at once, so many networks each. */
+export async function residentManyNetworks(
+  tools: Tools,
+  pods: number,
+  networks: number,
+  most: { readonly add?: number } = {},
+): Promise<Bench> {
+  const { tools: resident, close } = await startAgent(tools);
+  const go = tools.multus === undefined ? {} : { go: manyMultusPods('go', tools, pods, networks) };
+  const done =
+    most.add === undefined
+      ? []
+      : [{ title: 'ADD', ours: ['resident', 'add'], how: 'value', unit: 'ms', target: most.add } as const];
+  return {
+    name: `resident-pods-${pods}x${networks}`,
+    about: `${pods} pods at once, ${networks} macvlan networks of multus each, through launchers and agent`,
+    subjects: { resident: manyMultusPods('ours', resident, pods, networks), ...go },
+    lines: [...('go' in go ? versus('go', { add: 0.06, del: 0.06 }) : []), ...done],
+    part: 0.15,
+    close,
+  };
+}
+
+/** One pod, one device. */
+export async function residentDevice(tools: Tools): Promise<Bench> {
+  const { tools: resident, close } = await startAgent(tools);
+  return {
+    name: 'resident-host-device',
+    about: 'host-device + whereabouts through launcher and agent, beside Go host-device + host-local; a veth',
+    subjects: { resident: oneDevice('ours', resident), go: oneDevice('go', tools) },
+    lines: versus('go', { add: 0.4, del: 0.4 }),
+    close,
+  };
+}
+
+/** A node that has much to do: how long the last pod of many waits, and STATUS. */
+export async function residentBusy(tools: Tools): Promise<Bench> {
+  const { tools: resident, close } = await startAgent(tools);
+  const [others, networks] = [32, 8];
+  const line = (title: string, what: string): Line => ({
+    title,
+    ours: ['resident', what],
+    peer: ['standalone', what],
+    how: 'ratio',
+    unit: 'ms',
+  });
+  return {
+    name: 'resident-busy',
+    about: `multus × ${networks} while ${others} others are added, and STATUS meanwhile`,
+    subjects: {
+      resident: busyNode('ours', resident, others, networks),
+      standalone: busyNode('ours', tools, others, networks),
+    },
+    lines: [line('slowest ADD, resident ÷ standalone', 'slowest'), line('STATUS, resident ÷ standalone', 'status')],
+    part: 0.5,
     close,
   };
 }

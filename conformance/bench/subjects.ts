@@ -1,5 +1,5 @@
 /** What is measured: each subject does its work once, in fresh pods, and says how long the parts took. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asHostDevice, type Conf, goNetwork, multus, ourNetwork, withResult } from './confs.ts';
 import { type Lab, nicName, run } from './lab.ts';
@@ -96,6 +96,29 @@ function exportOf(count: number): string {
   return JSON.stringify({ format: 1, networks: [{ networkName: '', pools: [{ range: HELD_RANGE, reservations }] }] });
 }
 
+/** host-local by itself, in a folder with so many addresses held by others: as files of the Go plugin. */
+export const heldFolder = (tools: Tools, count: number): Subject => {
+  const dataDir = join(tools.lab.folder, `host-local-${count}`);
+  const folder = join(dataDir, 'held');
+  mkdirSync(folder, { recursive: true });
+  for (let index = 0; index < count; index++) {
+    writeFileSync(join(folder, `10.64.${Math.floor(index / 250)}.${(index % 250) + 2}`), `container-${index}\r\nnet0`);
+  }
+  const ipam = { type: 'host-local', dataDir, ranges: [[{ subnet: '10.64.0.0/16' }]] };
+  return () => {
+    const call: PluginCall = {
+      verb: 'ADD',
+      program: join(tools.ours, 'host-local'),
+      conf: { cniVersion: '1.0.0', name: 'held', type: 'macvlan', ipam },
+      path: tools.ours,
+      pod: tools.lab.newPod(),
+      ifName: 'net0',
+    };
+    const { ms } = timeCall(call);
+    return { add: ms, del: timeCall({ ...call, verb: 'DEL' }).ms };
+  };
+};
+
 /** One pod, one device. Each side has a NIC of its own: what one leaves of it the other shall not meet. */
 export const oneDevice =
   (side: Side, tools: Tools): Subject =>
@@ -144,11 +167,33 @@ export const multusPod =
 /** Pods at once, one network each. */
 export const manyPods =
   (side: Side, tools: Tools, pods: number): Subject =>
-  async () => {
+  () => {
     const calls = tools.lab.newPods(pods).map((pod) => networkCall(side, tools, 0, pod));
-    const added = await timeTogether(calls);
-    const { ms: del } = await timeTogether(calls.map((call, index) => deleted(call, added.stdouts[index] ?? '')));
+    const added = timeTogether(calls);
+    const { ms: del } = timeTogether(calls.map((call, index) => deleted(call, added.stdouts[index] ?? '')));
     return { add: added.ms, del };
+  };
+
+/** Pods at once, several networks each, through multus. */
+export const manyMultusPods =
+  (side: Side, tools: Tools, pods: number, networks: number): Subject =>
+  () => {
+    const calls = tools.lab.newPods(pods).map((pod) => multusCall(side, tools, networks, pod));
+    const added = timeTogether(calls);
+    const { ms: del } = timeTogether(calls.map((call, index) => deleted(call, added.stdouts[index] ?? '')));
+    return { add: added.ms, del };
+  };
+
+/** One more pod, and a question whether all is well, while so many pods are added. */
+export const busyNode =
+  (side: Side, tools: Tools, pods: number, networks: number): Subject =>
+  () => {
+    const calls = tools.lab.newPods(pods + 1).map((pod) => multusCall(side, tools, networks, pod));
+    const [one] = calls as [PluginCall, ...PluginCall[]];
+    const asking: PluginCall = { ...one, verb: 'STATUS', conf: { ...one.conf, cniVersion: '1.1.0' } };
+    const { times, stdouts } = timeTogether([...calls, asking]);
+    timeTogether(calls.map((call, index) => deleted(call, stdouts[index] ?? '')));
+    return { slowest: Math.max(...times.slice(0, -1)), status: times.at(-1) ?? Number.NaN };
   };
 
 /** How many processes one call of multus starts. */

@@ -1,18 +1,14 @@
 /** How late the event loop of a serving process is while another process keeps the kernel busy. */
 import { spawn } from 'node:child_process';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { netnsPath, run } from './lab.ts';
 import type { Subject, Tools } from './subjects.ts';
-import { oneNetwork, warmPods, warmServer } from './warm.ts';
+import { oneNetwork, type WarmServer, warmPods } from './warm.ts';
 
 const DELETIONS = 100;
-const RESOLUTION_MS = 5;
-const NANOSECONDS_PER_MS = 1e6;
 
 /** Pods come and go, one after another, while links are deleted elsewhere; and for as long again. */
-export async function loopDelay(tools: Tools): Promise<Subject> {
-  const attach = warmPods(await warmServer(tools), tools, 1, oneNetwork(tools));
+export async function loopDelay(tools: Tools, server: WarmServer): Promise<Subject> {
+  const attach = warmPods(server, tools, 1, oneNetwork(tools));
   return async () => {
     await attach();
     const busy = tools.lab.newPods(DELETIONS);
@@ -20,8 +16,7 @@ export async function loopDelay(tools: Tools): Promise<Subject> {
       ['ip', '-batch', '-'],
       busy.map((pod) => `link add busy type veth peer name other netns ${pod}\nlink set busy netns ${pod}\n`).join(''),
     );
-    const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-    delay.enable();
+    const delay = await server.watchLoop();
     let isOver = false;
     const deleting = deletedAtOnce(busy).finally(() => {
       isOver = true;
@@ -32,10 +27,7 @@ export async function loopDelay(tools: Tools): Promise<Subject> {
       adds++;
     }
     await deleting;
-    await sleep(RESOLUTION_MS);
-    delay.disable();
-    const ms = (nanoseconds: number): number => nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS;
-    return { p99: ms(delay.percentile(99)), longest: ms(delay.max), adds };
+    return { ...(await delay()), adds };
   };
 }
 

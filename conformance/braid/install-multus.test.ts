@@ -1,4 +1,6 @@
 /** braid install --multus: what a node has before, meanwhile and after, whatever happens. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
@@ -27,6 +29,27 @@ function fill(node: KeepingNode): void {
 }
 
 describe('braid install --multus', () => {
+  it(
+    'ends when it is told to while programs are put in, also as the first process of a container',
+    onNode(async (node) => {
+      node.write('10-a.conflist', network('a'));
+      const asked = join(node.dir, 'asked');
+      const answer = '{"cniVersion":"1.0.0","supportedVersions":["1.0.0"]}';
+      const slow = `#!/bin/sh\ntouch ${asked}\nsleep 1\necho '${answer}'\n`;
+      writeFileSync(join(node.bin, 'multus'), slow, { mode: 0o755 });
+      const words = [join(STANDALONE, 'braid'), ...node.words('--watch', QUICK)];
+      const container = spawn('unshare', ['--pid', '--fork', '--kill-child', ...words], {
+        env: IN_POD,
+        stdio: 'ignore',
+      });
+      const ended = once(container, 'exit');
+      await eventually(async () => existsSync(asked), true);
+      const children = readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, 'utf8');
+      process.kill(Number(children.trim()), 'SIGTERM');
+      expect(await ended).toEqual([0, null]);
+    }),
+  );
+
   it(
     'puts the programs in, then the configuration that names them; uninstall gives the node back to the byte',
     onNode(async (node) => {

@@ -140,7 +140,8 @@ export class BraidNode implements AsyncDisposable {
   }
 
   /** /var/lib/cni is `cacheDir` for what is executed with this. */
-  private withOwnState(): readonly string[] {
+  /** Words in front of a command: it has this node's folder of records. */
+  withOwnState(): readonly string[] {
     return ['sh', '-c', 'mkdir -p /var/lib/cni && mount --bind "$0" /var/lib/cni && exec "$@"', this.cacheDir];
   }
 

@@ -49,8 +49,12 @@ describe('the chart', () => {
     ['multus.logLevel=loud', 'logLevel'],
     ['multus.loglevel=debug', 'loglevel'],
     ['node.maxUnavailable=0', 'maxUnavailable'],
+    ['form=script', 'form'],
+    ['agent.hostPaths={lib}', 'hostPaths'],
     ['image.pullPolicy=Sometimes', 'pullPolicy'],
     ['fullnameOverride=Braid!', 'fullnameOverride'],
+    ['devices.resourcePrefix=Example', 'resourcePrefix'],
+    ['devices.sriov=true', 'sriov'],
   ])('refuses the value %s', (value, key) => {
     const { exitCode, stderr } = rendered('--set', value);
     expect(exitCode).not.toBe(0);
@@ -74,6 +78,42 @@ describe('the chart', () => {
       if (pod !== undefined && object.kind !== 'DaemonSet') {
         expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: 65532 });
       }
+    }
+  });
+
+  it('runs an agent on each node in the resident form: privileged, without a token, and nothing else so', () => {
+    const values = ['--values', join(import.meta.dirname, 'chart/resident.values.yaml')];
+    const all = objects(...values).filter(({ kind }) => kind === 'DaemonSet');
+    expect(all.map(({ metadata }) => metadata.name)).toEqual(['rails-agent', 'rails-node']);
+    const [agent, node] = all.map(({ spec }) => spec?.template?.spec);
+    expect(agent).toMatchObject({ automountServiceAccountToken: false, hostNetwork: true, hostPID: true });
+    expect(agent?.containers[0]?.securityContext).toMatchObject({ privileged: true, readOnlyRootFilesystem: true });
+    expect(agent?.containers[0]?.args).toContain(
+      '--whereabouts-kubeconfig=/etc/cni/net.d/whereabouts.d/whereabouts.kubeconfig',
+    );
+    expect(rendered('--set', 'form=resident').stdout).not.toContain('whereabouts-kubeconfig');
+    expect(node?.containers[0]?.args).toContain('--form=resident');
+    expect(node?.containers[0]?.securityContext).toMatchObject({ capabilities: { drop: ['ALL'] } });
+  });
+
+  it('hands out no devices unless it is told to; then with no right in the cluster, and in both forms alike', () => {
+    expect(rendered().stdout).not.toContain('/var/lib/kubelet/plugins_registry');
+    const before = objects().filter(({ kind }) => kind !== 'DaemonSet');
+    expect(objects('--set', 'devices.enabled=true').filter(({ kind }) => kind !== 'DaemonSet')).toEqual(before);
+    const config = '{"resourceList":[]}';
+    for (const [form, name, option] of [
+      ['standalone', 'braid-devices', '--config-file'],
+      ['resident', 'braid-agent', '--device-config'],
+    ]) {
+      const set = ['--set', `form=${form},devices.enabled=true`];
+      const told = (all: readonly KubeObject[]) =>
+        all.find(({ kind, metadata }) => kind === 'DaemonSet' && metadata.name === name)?.spec?.template?.spec;
+      const own = told(objects(...set));
+      expect(own).toMatchObject({ automountServiceAccountToken: false, hostNetwork: true });
+      expect(own?.containers[0]?.args).toEqual([`${option}=/etc/pcidp/config.json`]);
+      const given = objects(...set, '--set-literal', `devices.config=${config}`);
+      expect(told(given)?.containers[0]?.args).toEqual([`${option}=/etc/braid/devices/config.json`]);
+      expect(given).toContainEqual(expect.objectContaining({ kind: 'ConfigMap', data: { 'config.json': config } }));
     }
   });
 

@@ -34,7 +34,7 @@ describe('the image', () => {
     };
     const named = new Map(components.map((one) => [one.name, one]));
     for (const [name, version] of Object.entries(dependencies)) {
-      expect(named.get(name)?.purl).toBe(`pkg:npm/${name}@${version}`);
+      expect(named.get(name)?.purl).toBe(`pkg:npm/${name.replace('@', '%40')}@${version}`);
     }
     expect(named.get('node')?.version).toBe(process.versions.node);
     expect(named.get('node')?.components?.map(({ name }) => name)).toEqual(
@@ -42,7 +42,7 @@ describe('the image', () => {
     );
     expect(named.get('libc6')?.purl).toMatch(/^pkg:deb\/\w+\/libc6@/);
 
-    const [archive = ''] = globSync('*.tar', { cwd: FOLDER });
+    const [archive = ''] = globSync('braid-[0-9]*.tar', { cwd: FOLDER });
     const layers = join(FOLDER, 'layers');
     await mustRun(['mkdir', layers]);
     await mustRun(['tar', '-xf', join(FOLDER, archive), '-C', layers]);
@@ -62,5 +62,50 @@ describe('the image', () => {
       expect(inside).toContain(`usr/share/licenses/${path}\n`);
     }
     expect(inside).toContain('usr/share/sbom/braid.cdx.json\n');
+    expect(inside).toMatch(/^bin\/k8s-rdma-shared-dp\nentrypoint\.sh\n/m);
+    expect(inside).toContain('usr/bin/sriovdp\n');
+    expect(inside).toContain('usr/local/bin/braid.node\n');
+    const notices = readFileSync(join(DIST, 'NOTICES.txt'), 'utf8');
+    for (const { name } of components.filter(({ purl }) => purl.startsWith('pkg:npm/'))) {
+      expect(notices).toMatch(new RegExp(`^${name}\\n\\n`, 'm'));
+    }
+  });
+
+  it('is there for manifests of the Go device plugins too, which name no command and no user', async () => {
+    if (!existsSync(FOLDER)) {
+      await make();
+    }
+    const starts = await Promise.all(
+      globSync('*.tar', { cwd: FOLDER })
+        .sort()
+        .map(async (archive) => {
+          const read = async <T>(path: string): Promise<T> =>
+            JSON.parse(await mustRun(['tar', '-xOf', join(FOLDER, archive), path])) as T;
+          const blob = <T>({ digest }: Descriptor): Promise<T> => read(`blobs/${digest.replace(':', '/')}`);
+          const { manifests } = await read<{ manifests: readonly [Descriptor] }>('index.json');
+          const { config, layers } = await blob<{ config: Descriptor; layers: readonly Descriptor[] }>(manifests[0]);
+          const image = await blob<{ config: { readonly User: string; readonly Entrypoint: readonly string[] } }>(
+            config,
+          );
+          const { User, Entrypoint } = image.config;
+          return {
+            archive: archive.replace(/-\d.*/, ''),
+            User,
+            Entrypoint,
+            layers: layers.map(({ digest }) => digest),
+          };
+        }),
+    );
+    const [braid] = starts;
+    const common = { layers: braid?.layers };
+    expect(starts).toEqual([
+      { ...common, archive: 'braid', User: '65532:65532', Entrypoint: ['/usr/local/bin/braid'] },
+      { ...common, archive: 'braid-k8s-rdma-shared-dev-plugin', User: '0:0', Entrypoint: ['/bin/k8s-rdma-shared-dp'] },
+      { ...common, archive: 'braid-sriov-network-device-plugin', User: '0:0', Entrypoint: ['/entrypoint.sh'] },
+    ]);
   });
 });
+
+interface Descriptor {
+  readonly digest: string;
+}

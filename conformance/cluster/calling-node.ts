@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BASE_ENV, type Env, execute, type Outcome } from '../lab/execute.ts';
 import { STANDALONE } from '../lab/programs.ts';
+import { IS_RESIDENT, ResidentForm } from '../lab/resident.ts';
 
 /** An interface of a container of a pod of the namespace `lab`. */
 export interface Attachment {
@@ -22,6 +23,7 @@ export class CallingNode implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'braid-node-'));
   private readonly ipam: object;
   private readonly binaries: string;
+  private readonly resident: ResidentForm;
 
   /** @param binaries folder of whereabouts, which may be the Go one */
   constructor(kubeconfig: string, ranges: readonly string[], binaries = STANDALONE) {
@@ -30,25 +32,33 @@ export class CallingNode implements Disposable {
     const ipRanges = ranges.map((range) => ({ range }));
     this.ipam = { type: 'whereabouts', ipRanges, configuration_path: flatFile, data_dir: this.folder };
     this.binaries = binaries;
+    this.resident = new ResidentForm(
+      [],
+      { prefix: 'braid-node', dir: this.folder },
+      IS_RESIDENT && binaries === STANDALONE,
+    );
   }
 
   call(verb: string, { id, pod, ifname }: Attachment, { env = {}, ...more }: Calling = {}): Promise<Outcome> {
     const conf = { cniVersion: '1.0.0', name: 'net-a', type: 'macvlan', ipam: this.ipam };
-    return execute([join(this.binaries, 'whereabouts')], {
-      stdin: JSON.stringify({ ...conf, cniVersion: verb === 'STATUS' ? '1.1.0' : '1.0.0' }),
-      env: {
-        ...BASE_ENV,
-        CNI_COMMAND: verb,
-        CNI_CONTAINERID: id,
-        CNI_NETNS: '/proc/self/ns/net',
-        CNI_NETNS_OVERRIDE: '1',
-        CNI_IFNAME: ifname,
-        CNI_PATH: this.binaries,
-        CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${pod}`,
-        ...env,
-      },
-      ...more,
-    });
+    const all = {
+      ...BASE_ENV,
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: id,
+      CNI_NETNS: '/proc/self/ns/net',
+      CNI_NETNS_OVERRIDE: '1',
+      CNI_IFNAME: ifname,
+      CNI_PATH: this.binaries,
+      CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${pod}`,
+      ...env,
+    };
+    return this.resident.call(all, [], (place) =>
+      execute([join(place?.bin ?? this.binaries, 'whereabouts')], {
+        stdin: JSON.stringify({ ...conf, cniVersion: verb === 'STATUS' ? '1.1.0' : '1.0.0' }),
+        env: { ...all, ...place?.env },
+        ...more,
+      }),
+    );
   }
 
   /** What former calls could not finish is finished by these. */
@@ -57,6 +67,7 @@ export class CallingNode implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.resident[Symbol.dispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

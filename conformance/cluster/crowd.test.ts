@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BASE_ENV, execute, inParallel } from '../lab/execute.ts';
 import { STANDALONE } from '../lab/programs.ts';
+import { ResidentForm } from '../lab/resident.ts';
 import { roundsOf } from '../lab/rounds.ts';
 import { contentsOf, faultsIn } from './checker.ts';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -17,6 +18,8 @@ const CALLERS = 16;
 const NODES = 8;
 
 const folder = mkdtempSync(join(tmpdir(), 'braid-crowd-'));
+/** How calls are done on each of the nodes. */
+const forms = Array.from({ length: NODES }, () => new ResidentForm([], { prefix: 'braid-crowd', dir: folder }));
 let cluster: Cluster;
 let kubeconfig: string;
 
@@ -28,6 +31,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  for (const form of forms) {
+    form[Symbol.dispose]();
+  }
   await cluster?.[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
@@ -46,8 +52,9 @@ const CASES: readonly (readonly [string, (network: number) => string])[] = [
 
 describe.each(CASES)('in %s', (title, rangeOf) => {
   it(`${PODS} pods with ${NETWORKS} networks each`, { timeout: 1_200_000 }, async () => {
-    const call = (verb: string, pod: number) => {
+    const call = async (verb: string, pod: number) => {
       const node = (pod % CALLERS) % NODES;
+      const place = await forms[node]?.at();
       const ipamOf = (network: number) => ({
         type: 'whereabouts',
         range: rangeOf(network),
@@ -60,7 +67,7 @@ describe.each(CASES)('in %s', (title, rangeOf) => {
         type: 'whereabouts',
         ipam: ipamOf(network),
       }));
-      return execute([join(STANDALONE, 'multus')], {
+      return execute([join(place?.bin ?? STANDALONE, 'multus')], {
         stdin: JSON.stringify({
           cniVersion: '1.0.0',
           name: 'crowd',
@@ -79,6 +86,7 @@ describe.each(CASES)('in %s', (title, rangeOf) => {
           CNI_IFNAME: 'crowd0', // nobody makes it
           CNI_PATH: STANDALONE,
           CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=p${pod}`,
+          ...place?.env,
         },
       });
     };

@@ -37,15 +37,21 @@ interface Reply {
   readonly body: Buffer;
 }
 
+/** A request that only reads, or one that changes something: its number among these, since faults were set. */
+export type Kind = { readonly read: number } | { readonly write: number };
+
+export type FaultOf = (number: number, kind: Kind) => Fault | undefined;
+
 /** A server without TLS: kubeconfig has its address instead of the API server's. */
 export class FaultProxy implements AsyncDisposable {
   /** Which fault the next requests have, if any; counted from 1 since it was set. */
-  faultOf: (number: number) => Fault | undefined = () => undefined;
+  faultOf: FaultOf = () => undefined;
   /** kills whose request it is */
   victim: () => void = () => undefined;
   readonly url: string;
   /** since they were counted last */
   requests = 0;
+  private reads = 0;
   private readonly server: ReturnType<typeof createServer>;
   private readonly cluster: Cluster;
   private readonly agent: Agent;
@@ -66,8 +72,9 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   /** From now on requests are counted anew. */
-  expect(faultOf: (number: number) => Fault | undefined, victim: () => void = () => undefined): void {
+  expect(faultOf: FaultOf, victim: () => void = () => undefined): void {
     this.requests = 0;
+    this.reads = 0;
     this.faultOf = faultOf;
     this.victim = victim;
   }
@@ -80,12 +87,19 @@ export class FaultProxy implements AsyncDisposable {
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
+      if (/[?&]watch=/.test(request.url ?? '')) {
+        return await this.pass(request, response);
+      }
       const body = await bodyOf(request);
-      this.requests++;
-      await this.answer(this.faultOf(this.requests), request, body, response);
+      const fault = this.faultOf(++this.requests, this.kindOf(request));
+      await this.answer(fault, request, body, response);
     } catch {
       response.destroy(); // the API server is away, or the client
     }
+  }
+
+  private kindOf({ method }: IncomingMessage): Kind {
+    return method === 'GET' ? { read: ++this.reads } : { write: this.requests - this.reads };
   }
 
   private async answer(
@@ -112,6 +126,25 @@ export class FaultProxy implements AsyncDisposable {
       return send(response, statusReply(Number(when)));
     }
     return when === 'after' ? this.end(word, response) : send(response, reply);
+  }
+
+  /** A watch, as it comes; it is not counted. */
+  private pass({ method = 'GET', url = '/', headers }: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { host: _, connection: __, ...kept } = headers;
+    return new Promise((resolve, reject) => {
+      const outgoing = httpsRequest(
+        new URL(url, this.cluster.url),
+        { method, agent: this.agent, headers: kept },
+        (answer) => {
+          response.writeHead(answer.statusCode ?? 0, { 'content-type': answer.headers['content-type'] ?? '' });
+          response.flushHeaders();
+          answer.pipe(response).on('close', resolve);
+        },
+      );
+      response.on('close', () => outgoing.destroy());
+      outgoing.on('error', reject);
+      outgoing.end();
+    });
   }
 
   private end(word: string | undefined, response: ServerResponse): void {

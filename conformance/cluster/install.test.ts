@@ -54,10 +54,20 @@ function inPod(node: KeepingNode, ...words: readonly string[]): Promise<Outcome>
   return execute(argv, { env });
 }
 
+/** As the controller that collects what belonged to an object: waits until it is going, and lets it go. */
+async function release(path: string): Promise<void> {
+  await eventually(async () => {
+    const { metadata } = await expectSuccess<{ readonly metadata: object }>(cluster.send(path));
+    return 'deletionTimestamp' in metadata;
+  }, true);
+  const body = { metadata: { finalizers: null } };
+  await cluster.send(path, { method: 'PATCH', body, contentType: 'application/merge-patch+json' });
+}
+
 describe('the installer in a cluster', () => {
   it('writes a kubeconfig with which plugins may do what they need, and no more', async () => {
     await using node = await nodeOf('braid-node');
-    const installed = await node.installWith(env, '--whereabouts');
+    const installed = await node.installWith(env, '--whereabouts', '--account', 'braid-plugins');
     expect(installed, installed.stderr).toMatchObject({ exitCode: 0 });
     const kubeconfig = join(node.confDir, 'whereabouts.d/whereabouts.kubeconfig');
     const shown = await execute([join(STANDALONE, 'braid'), 'ipam', 'show', '--kubeconfig', kubeconfig, '--json'], {
@@ -70,10 +80,48 @@ describe('the installer in a cluster', () => {
     const pods = '/api/v1/namespaces/default/pods';
     expect(await status(`${pods}/x`)).toBe(404);
     expect(await status('/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions/x')).toBe(404);
-    expect(await status(DAEMONSET)).toBe(200);
-    const refused = [pods, '/api/v1/nodes', '/api/v1/namespaces/kube-system/secrets', '/apis/apps/v1/daemonsets'];
-    expect(await Promise.all(refused.map((path) => status(path)))).toEqual([403, 403, 403, 403]);
+    const secrets = '/api/v1/namespaces/kube-system/secrets';
+    const refused = [pods, '/api/v1/nodes', secrets, '/apis/apps/v1/daemonsets', DAEMONSET];
+    expect(await Promise.all(refused.map((path) => status(path)))).toEqual([403, 403, 403, 403, 403]);
     expect(await status(DAEMONSET, 'DELETE')).toBe(403);
+  });
+
+  it('may look at itself and get tokens of the plugins, who may get none; they are bound to no pod', async () => {
+    await using node = await nodeOf('braid-node');
+    const installed = await node.installWith(env, '--account', 'braid-plugins');
+    expect(installed, installed.stderr).toMatchObject({ exitCode: 0 });
+    const token = node.read('multus.d/multus.token') ?? '';
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims.sub).toBe('system:serviceaccount:kube-system:braid-plugins');
+    expect(claims.exp - claims.iat).toBe(86_400);
+    expect(Object.keys(claims['kubernetes.io']).sort()).toEqual(['namespace', 'serviceaccount']);
+    const tokens = (account: string) => `/api/v1/namespaces/kube-system/serviceaccounts/${account}/token`;
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+    const status = async (as: string, account: string): Promise<number> => {
+      using send = senderTo({ ...cluster, token: as });
+      return (await send(tokens(account), { method: 'POST', body })).status;
+    };
+    const own = await serviceAccountToken(cluster, 'braid-node');
+    expect([await status(own, 'braid-plugins'), await status(own, 'braid-node')]).toEqual([201, 403]);
+    expect([await status(token, 'braid-plugins'), await status(token, 'braid-node')]).toEqual([403, 403]);
+    using send = senderTo({ ...cluster, token: own });
+    expect([(await send(DAEMONSET)).status, (await send('/api/v1/namespaces/default/pods/x')).status]).toEqual([
+      200, 403,
+    ]);
+  });
+
+  it('keeps the token of before, and says why, when it may get none', async () => {
+    await using node = await nodeOf('braid-uninstall');
+    expect((await node.installWith(env)).exitCode).toBe(0);
+    const before = node.files();
+    const outcome = await node.installWith(env, '--account', 'braid-plugins');
+    expect(outcome).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        /cannot create serviceaccounts\/token "braid-plugins" in "kube-system".*forbidden/i,
+      ),
+    });
+    expect(node.files()).toEqual(before);
   });
 
   it('leaves the node as it is when its pod ends, and gives it back when the release ends', async () => {
@@ -92,7 +140,10 @@ describe('the installer in a cluster', () => {
     const [, port] = /on port (\d+)/.exec(watcher.said()) ?? [];
     await eventually(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200);
     await using job = await nodeOf('braid-uninstall');
-    const uninstall = inPod(job, 'uninstall', '--daemonset', NAME);
+    const controller = '/apis/apps/v1/namespaces/kube-system/deployments/braid-controller';
+    const everything = ['--daemonset', NAME, '--deployment', 'kube-system/braid-controller'];
+    const uninstall = inPod(job, 'uninstall', ...everything);
+    await release(controller);
     await eventually(async () => {
       const { metadata } = await expectSuccess<{ readonly metadata: object }>(cluster.send(DAEMONSET));
       return 'deletionTimestamp' in metadata;
@@ -100,11 +151,9 @@ describe('the installer in a cluster', () => {
     expect(await watcher.end(), watcher.said()).toBe(0);
     expect(node.files()).toEqual(before);
     expect(readdirSync(node.bin)).toEqual([]);
-    // as the controller that collects what belonged to the DaemonSet
-    const body = { metadata: { finalizers: null } };
-    await cluster.send(DAEMONSET, { method: 'PATCH', body, contentType: 'application/merge-patch+json' });
+    await release(DAEMONSET);
     expect(await uninstall).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('is gone') });
-    const again = await inPod(job, 'uninstall', '--daemonset', NAME);
+    const again = await inPod(job, 'uninstall', ...everything);
     expect(again).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('nothing to do') });
   });
 

@@ -69,8 +69,12 @@ export class MultusLab implements AsyncDisposable {
   }
 
   /** @param kubeconfig of whoever multus is for the cluster */
-  static async open(cluster: Cluster, kubeconfig: string): Promise<MultusLab> {
-    const lab = await Lab.open();
+  static async open(
+    cluster: Cluster,
+    kubeconfig: string,
+    form: { readonly isResident?: boolean } = {},
+  ): Promise<MultusLab> {
+    const lab = await Lab.open(form);
     try {
       return new MultusLab(lab, cluster, await openTunnel(cluster.url, lab.node), kubeconfig);
     } catch (error) {
@@ -79,10 +83,19 @@ export class MultusLab implements AsyncDisposable {
     }
   }
 
-  /** A pod of the cluster, on this node. */
-  async pod(annotations: Readonly<Record<string, string>> = {}, namespace = 'default'): Promise<ClusterPod> {
+  /** A pod of the cluster, on this node; `node` is what the cluster calls that. */
+  async pod(
+    annotations: Readonly<Record<string, string>> = {},
+    namespace = 'default',
+    node?: string,
+  ): Promise<ClusterPod> {
     const name = `${this.lab.node}-${++this.pods}`;
-    const uid = await createPod(this.cluster, { name, namespace, annotations });
+    const uid = await createPod(this.cluster, {
+      name,
+      namespace,
+      annotations,
+      ...(node === undefined ? {} : { node }),
+    });
     return { name, namespace, uid, containerId: `c-${name}`, netns: await this.lab.pod() };
   }
 

@@ -130,6 +130,11 @@ const CASES: readonly Case[] = [
     annotations: { [NETWORKS_KEY]: 'plain' },
   },
   {
+    title: 'another default network in place of the cluster network',
+    conf: { cniVersion: '1.1.0', clusterNetwork: 'dual', defaultNetworks: ['list'], multusNamespace: 'default' },
+    annotations: { 'v1.multus-cni.io/default-network': 'several', [NETWORKS_KEY]: 'plain' },
+  },
+  {
     title: 'namespaces of the system',
     conf: {
       cniVersion: '1.0.0',

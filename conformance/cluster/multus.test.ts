@@ -170,6 +170,29 @@ describe('networks by annotation', () => {
     await deleted(pod);
   });
 
+  it('name no device that the pod was not given', { tags: 'multus/device-isolation' }, async () => {
+    fake(lab.lab, 'holding', `${RECORD}\n${answer({ cniVersion: '1.1.0', interfaces: [] })}`);
+    await lab.define('holding', { cniVersion: '1.1.0', type: 'holding', capabilities: { deviceID: true } });
+    const annotations = networks([{ name: 'holding', deviceID: '0000:01:00.1' }]);
+    const isolated = { ...OWN, namespaceIsolation: true };
+    const before = recorded(lab.lab).length;
+    const calls = (): readonly string[] => recorded(lab.lab).slice(before);
+    const refused = await lab.pod(annotations);
+    expect(errorOf(await lab.call('ADD', refused, isolated)).message).toContain(
+      'namespace isolation enabled, annotation violates permission: cannot use device "0000:01:00.1"',
+    );
+    expect(calls()).toEqual([]);
+    await expectNothingLeft(refused);
+    for (const open of [OWN, { ...isolated, isolateDevices: false }]) {
+      const pod = await lab.pod(annotations);
+      await added(pod, open);
+      await deleted(pod, open);
+    }
+    expect(calls().map((call) => call.includes('"deviceID":"0000:01:00.1"'))).toEqual(
+      Array.from({ length: 4 }, () => true),
+    );
+  });
+
   it.each([
     ['256 KiB of nothing', `[${' '.repeat(250_000)}]`, undefined],
     ['half a list', '[{"name":"lan"', 'failed to parse pod Network Attachment Selection Annotation JSON format'],

@@ -34,8 +34,9 @@ export type Send = (path: string, asked?: Asked) => Promise<Answer>;
 /** A sender with connections of its own. */
 export function senderTo({ url, ca, token, socket }: Target): Send & Disposable {
   const agent = new Agent({ keepAlive: true, maxSockets: 16, ca });
-  const once: Send = (path, { method = 'GET', body, contentType = 'application/json' } = {}) =>
+  const once: Send = (path, asked = {}) =>
     new Promise((resolve, reject) => {
+      const { method = 'GET', body, contentType = 'application/json' } = asked;
       const request = httpsRequest(
         `${url}${path}`,
         {
@@ -58,7 +59,10 @@ export function senderTo({ url, ca, token, socket }: Target): Send & Disposable 
         },
       );
       request.on('timeout', () => request.destroy(new Error(`no answer to ${method} ${path}`)));
-      request.on('error', reject);
+      request.on('error', (error: NodeJS.ErrnoException) =>
+        // the server has closed a connection that was idle for long
+        request.reusedSocket && error.code === 'ECONNRESET' ? resolve(once(path, asked)) : reject(error),
+      );
       request.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
     });
   const send: Send = async (path, asked) => {

@@ -1,9 +1,11 @@
 /** The image of all roles, in containers of a real runtime: read-only, and without root where that is possible. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mustRun, type Outcome } from '../lab/execute.ts';
 import { DIST, PLUGINS, ROOT } from '../lab/programs.ts';
+import { macvlan, makeRails, multus } from './networks.ts';
+import { until } from './poll.ts';
 import { RUNTIMES, Site } from './site.ts';
 
 const VERSION = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string }).version;
@@ -14,17 +16,25 @@ if (!existsSync(ARCHIVE)) {
   await mustRun([process.execPath, join(ROOT, 'bundle/image.ts')]);
 }
 
+const bind = (from: string, to: string, mode: string): readonly string[] => [
+  '--mount',
+  `type=bind,src=${from},dst=${to},options=rbind:${mode}`,
+];
+
+const TMP = ['--mount', 'type=tmpfs,src=tmpfs,dst=/tmp,options=mode=1777'];
+
 /** On a node of its own, with the image in its store. */
 class ImageSite implements AsyncDisposable {
   readonly site: Site;
   private containers = 0;
+  private hasAgent = false;
 
   private constructor(site: Site) {
     this.site = site;
   }
 
-  static async open(programs: Parameters<typeof Site.open>[0]): Promise<ImageSite> {
-    const one = new ImageSite(await Site.open(programs));
+  static async open(...site: Parameters<typeof Site.open>): Promise<ImageSite> {
+    const one = new ImageSite(await Site.open(...site));
     const { exitCode, stderr } = await one.ctr('images', 'import', ARCHIVE);
     expect(exitCode, stderr).toBe(0);
     return one;
@@ -41,12 +51,38 @@ class ImageSite implements AsyncDisposable {
     return this.ctr('run', '--rm', '--read-only', ...options, IMAGE, `braid-${++this.containers}`, ...words);
   }
 
+  /** Starts an agent as the chart's DaemonSet does, and waits until it listens. */
+  async startAgent(): Promise<void> {
+    const { node, bin } = this.site;
+    this.hasAgent = true;
+    const folders = 'mkdir -p /run/braid && mount -t tmpfs -o mode=700 braid /run/braid'; // of this node alone
+    expect(await node.execute(['sh', '-c', folders])).toMatchObject({ exitCode: 0 });
+    const options = [
+      ...['--detach', '--privileged', '--net-host', '--user', '0'],
+      ...TMP, // the lab's folders are below it
+      ...bind('/run', '/run', 'rw:rslave'),
+      ...bind('/run', '/var/run', 'rw:rslave'),
+      ...bind('/var/lib/cni', '/var/lib/cni', 'rw'),
+      ...bind(bin, bin, 'ro'),
+    ];
+    const words = [IMAGE, 'braid-agent', '/usr/local/bin/braid', 'agent'];
+    const outcome = await this.ctr('run', '--read-only', ...options, ...words);
+    expect(outcome, outcome.stderr).toMatchObject({ exitCode: 0 });
+    await until('the agent to listen', async () => {
+      const { exitCode } = await node.execute(['test', '-S', '/run/braid/agent.sock']);
+      return exitCode === 0 ? true : undefined;
+    });
+  }
+
   braid(options: readonly string[], ...words: readonly string[]): Promise<Outcome> {
     return this.run(options, '/usr/local/bin/braid', ...words);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.site[Symbol.asyncDispose]();
+    if (this.hasAgent) {
+      rmdirSync('/run/braid'); // what the agent had there was mounted on it
+    }
   }
 }
 
@@ -80,17 +116,13 @@ describe.each(RUNTIMES.filter(({ name }) => name === 'containerd 2'))('$name', (
     }
     const network = { cniVersion: '1.0.0', name: 'a', plugins: [{ type: 'bridge' }] };
     writeFileSync(join(confDir, '10-a.conflist'), JSON.stringify(network));
-    const bind = (from: string, to: string, mode: string) => [
-      '--mount',
-      `type=bind,src=${from},dst=${to},options=rbind:${mode}`,
-    ];
     const options = [
       ...['--user', '0', '--env', 'KUBERNETES_SERVICE_HOST=10.0.0.1', '--env', 'KUBERNETES_SERVICE_PORT=443'],
       ...bind('/', '/host', 'ro'),
       ...bind(bin, `/host${bin}`, 'rw'),
       ...bind(confDir, `/host${confDir}`, 'rw'),
       ...bind(account, '/var/run/secrets/kubernetes.io/serviceaccount', 'ro'),
-      ...['--mount', 'type=tmpfs,src=tmpfs,dst=/tmp,options=mode=1777'],
+      ...TMP,
     ];
     const folders = ['--host-root=/host', `--cni-bin-dir=/host${bin}`, `--cni-conf-dir=/host${confDir}`];
     const outcome = await image.braid(options, 'install', '--multus', ...folders);
@@ -100,5 +132,32 @@ describe.each(RUNTIMES.filter(({ name }) => name === 'containerd 2'))('$name', (
     expect(JSON.parse(conf)).toMatchObject({
       plugins: [{ type: 'multus', kubeconfig: `${confDir}/multus.d/multus.kubeconfig`, delegates: [network] }],
     });
+  });
+
+  it('attaches pods by an agent in a container: their launchers have nothing else, and its root is the image', async () => {
+    const plugins = [...PLUGINS.map((name) => join(DIST, 'resident', name)), join(DIST, 'standalone/braid')];
+    await using image = await ImageSite.open(programs, { plugins });
+    const { site } = image;
+    await makeRails(site, 2);
+    await image.startAgent();
+    await site.configure([macvlan()]);
+    const pod = await site.run({ name: 'one' });
+    expect(await site.addresses(pod, 'eth0')).toEqual(['10.5.0.1/24']);
+    await site.remove(pod);
+    await site.configure([multus(site, 2)]);
+    const [a, b] = [await site.run({ name: 'a' }), await site.run({ name: 'b' })];
+    expect(await site.addresses(b, 'net1')).toEqual(['10.6.1.2/24']);
+    await site.reach(a, 'net1', '10.6.1.2');
+    expect(site.reservations()).toHaveLength(4);
+    await site.remove(a);
+    await site.remove(b);
+    expect(site.reservations()).toEqual([]);
+    const { stdout } = await site.braid('doctor', '--cri', 'none', '--bin', site.bin, '--json');
+    const texts = (JSON.parse(stdout) as readonly { readonly text: string }[]).map(({ text }) => text);
+    expect(texts.filter((text) => /agent|launcher/.test(text))).toEqual([
+      expect.stringContaining('have no program beside them'),
+    ]);
+    await image.ctr('tasks', 'kill', '--signal', 'SIGKILL', 'braid-agent');
+    await expect(site.run({ name: 'c' })).rejects.toThrow(/no agent takes calls|cannot call the agent/);
   });
 });

@@ -10,10 +10,12 @@ export interface Folders {
   readonly confDir: string;
   /** what must not be on an overlay; `dir` has it unless told */
   readonly root?: string;
+  /** HOST:PORT that the CRI is served at too */
+  readonly listens?: string;
 }
 
 /** One text for containerd 1.6 and later: 2 reads the version before too. */
-export const configOf = ({ dir, programs, bin, confDir, root = `${dir}/root` }: Folders): string => `
+export const configOf = ({ dir, programs, bin, confDir, root = `${dir}/root`, listens = '' }: Folders): string => `
 version = 2
 root = "${root}"
 state = "${dir}/state"
@@ -22,11 +24,13 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 
 [grpc]
   address = "${dir}/containerd.sock"
+  tcp_address = "${listens}"
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
   restrict_oom_score_adj = true # a machine without CAP_SYS_RESOURCE cannot lower it
   disable_apparmor = true
+  disable_tcp_service = ${listens === ''}
 
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"

@@ -1,12 +1,12 @@
 /** A node: containerd in namespaces of its own, on the links of a lab. All of it ends with one process. */
-import { globSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { execute, mustRun, type Outcome } from '../lab/execute.ts';
+import { BASE_ENV, type Env, execute, mustRun, type Outcome } from '../lab/execute.ts';
 import type { Lab } from '../lab/lab.ts';
 import { configOf, type Folders } from './config.ts';
 import { Cri } from './cri.ts';
 import { PAUSE_TAR, type RuntimePrograms } from './install.ts';
-import { Place } from './place.ts';
+import { childrenOf, Place } from './place.ts';
 import { until } from './poll.ts';
 
 export class ContainerdNode implements AsyncDisposable {
@@ -16,12 +16,19 @@ export class ContainerdNode implements AsyncDisposable {
   /** /var/lib/cni of the node */
   readonly stateDir: string;
   private readonly folders: Folders;
+  private readonly agent: string | undefined;
   private readonly cgroup: string;
   private place: Place | undefined;
 
-  private constructor(lab: Lab, programs: RuntimePrograms, folders: Pick<Folders, 'bin' | 'confDir'>) {
+  private constructor(
+    lab: Lab,
+    programs: RuntimePrograms,
+    folders: Pick<Folders, 'bin' | 'confDir'>,
+    agent: string | undefined,
+  ) {
     const dir = lab.folder('node');
     this.lab = lab;
+    this.agent = agent;
     this.programs = programs;
     this.folders = { dir, programs: programs.bin, ...folders };
     this.stateDir = join(dir, 'cni');
@@ -33,13 +40,15 @@ export class ContainerdNode implements AsyncDisposable {
    * Starts a node that is ready for pods once it has a configuration.
    *
    * @param folders of plugins, which must have `loopback` in it, and of configurations
+   * @param agent the program `braid`, when launchers are among the plugins
    */
   static async start(
     lab: Lab,
     programs: RuntimePrograms,
     folders: Pick<Folders, 'bin' | 'confDir'>,
+    agent?: string,
   ): Promise<ContainerdNode> {
-    const node = new ContainerdNode(lab, programs, folders);
+    const node = new ContainerdNode(lab, programs, folders, agent);
     writeFileSync(join(node.folders.dir, 'config.toml'), configOf(node.folders));
     try {
       await node.boot();
@@ -63,6 +72,17 @@ export class ContainerdNode implements AsyncDisposable {
   async crash(): Promise<void> {
     await mustRun(['kill', '-KILL', await this.containerdPid()]);
     await until('containerd to come back', async () => ((await this.cri.version()) === '' ? undefined : true));
+  }
+
+  /** What an agent has in memory is gone: it is killed, and another one serves calls. */
+  async forget(): Promise<void> {
+    if (this.agent !== undefined) {
+      const before = this.agentPid();
+      await mustRun(['kill', '-KILL', before]);
+      const socket = join(this.folders.dir, 'run/agent.sock');
+      const { ino } = statSync(socket);
+      await until('another agent', () => (statSync(socket).ino === ino ? undefined : true));
+    }
   }
 
   /** Kills everything: no DEL is called. Disks and NICs stay. */
@@ -94,7 +114,9 @@ export class ContainerdNode implements AsyncDisposable {
 
   /** Runs a program on the node: in its namespaces, with its mounts. */
   execute(argv: readonly string[], execution: Parameters<typeof execute>[1] = {}): Promise<Outcome> {
-    return execute([...this.enter(), ...argv], execution);
+    const { BRAID_AGENT } = this.agentEnv();
+    const env = { ...(execution.env ?? BASE_ENV), ...(BRAID_AGENT === undefined ? {} : { BRAID_AGENT }) };
+    return execute([...this.enter(), ...argv], { ...execution, env });
   }
 
   /** The socket of the CRI, and the words that start a shell on the node. */
@@ -127,9 +149,13 @@ export class ContainerdNode implements AsyncDisposable {
       within: ['nsenter', `--net=/run/netns/${this.lab.node}`],
       unshare: ['--mount', '--propagation', 'slave', '--mount-proc'],
       init: ['bash', join(import.meta.dirname, 'node-init.sh'), dir],
-      env: { PATH: path, HOME: '/root', LC_ALL: 'C' },
+      env: { PATH: path, HOME: '/root', LC_ALL: 'C', ...this.agentEnv() },
       log: join(dir, 'log'),
     });
+  }
+
+  private agentEnv(): Env {
+    return this.agent === undefined ? {} : { AGENT: this.agent, BRAID_AGENT: join(this.folders.dir, 'run/agent.sock') };
   }
 
   private async importImage(): Promise<true> {
@@ -144,6 +170,15 @@ export class ContainerdNode implements AsyncDisposable {
     const found = this.place?.children().find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'containerd\n');
     if (found === undefined) {
       throw new Error('containerd does not run');
+    }
+    return found;
+  }
+
+  private agentPid(): string {
+    const shells = this.place?.children().flatMap((pid) => childrenOf(pid)) ?? [];
+    const found = shells.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('\0agent\0'));
+    if (found === undefined) {
+      throw new Error('the agent does not run');
     }
     return found;
   }

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-
-const PAUSE_MS = 20;
+import { pauseAfter } from '../lab/pause.ts';
 
 /** What is waited for can no longer come. */
 export class GiveUp extends Error {
@@ -18,7 +17,7 @@ export async function until<T>(
   look: () => T | undefined | Promise<T | undefined>,
   deadlineMs = 30_000,
 ): Promise<T> {
-  const end = performance.now() + deadlineMs;
+  const begin = performance.now();
   for (;;) {
     let reason = '';
     try {
@@ -32,9 +31,10 @@ export async function until<T>(
       }
       reason = `: ${error}`;
     }
-    if (performance.now() > end) {
+    const waitedMs = performance.now() - begin;
+    if (waitedMs > deadlineMs) {
       throw new Error(`waited ${deadlineMs} ms for ${what}${reason}`);
     }
-    await sleep(PAUSE_MS);
+    await sleep(pauseAfter(waitedMs));
   }
 }

@@ -5,8 +5,9 @@ import { expect } from 'vitest';
 import { BASE_ENV, type Outcome } from '../lab/execute.ts';
 import { Lab } from '../lab/lab.ts';
 import { placeFile } from '../lab/place-file.ts';
-import { GO, PLUGINS, STANDALONE } from '../lab/programs.ts';
+import { DIST, GO, PLUGINS, STANDALONE } from '../lab/programs.ts';
 import { type Reservation, reservationsIn } from '../lab/reservations.ts';
+import { IS_RESIDENT } from '../lab/resident.ts';
 import { addressTexts, comparable, filesIn, stateOf } from '../lab/state.ts';
 import type { Cri, PodSpec } from './cri.ts';
 import { type RuntimePrograms, runtimes } from './install.ts';
@@ -35,7 +36,10 @@ interface Folders {
   readonly confDir: string;
 }
 
-const OUR_PROGRAMS = [...PLUGINS, 'braid'].map((name) => join(STANDALONE, name));
+const BRAID = join(STANDALONE, 'braid');
+
+/** In the resident form, launchers without a program beside them: nothing but the agent can have done their calls. */
+const OUR_PROGRAMS = [BRAID, ...PLUGINS.map((name) => join(IS_RESIDENT ? join(DIST, 'resident') : STANDALONE, name))];
 
 /** The plugins of a network, in order. */
 export type Plugins = readonly Readonly<Record<string, unknown>>[];
@@ -74,7 +78,7 @@ export class Site implements AsyncDisposable {
         placeFile(path, join(folders.bin, basename(path)));
       }
       const newest = programs.name === 'containerd 1' ? '1.0.0' : '1.1.0';
-      const node = await ContainerdNode.start(lab, programs, folders);
+      const node = await ContainerdNode.start(lab, programs, folders, IS_RESIDENT ? BRAID : undefined);
       return new Site(lab, node, folders, cniVersion ?? newest);
     } catch (error) {
       await lab[Symbol.asyncDispose]();

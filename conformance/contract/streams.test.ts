@@ -6,18 +6,11 @@ import { BASE_ENV, type Env, execute, type Outcome } from '../lab/execute.ts';
 import { Lab, PARENT } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
 import { OURS, SCRIPT, STANDALONE } from '../lab/programs.ts';
+import { DEAF, intoFullPipe, LOGS, late, printingTo, secondsIn } from '../lab/streams.ts';
 
 const conf = JSON.stringify({ cniVersion: '1.1.0', name: 'a', master: PARENT });
 const STATUS = { ...BASE_ENV, CNI_COMMAND: 'STATUS', CNI_PATH: '/nowhere' };
 const VERSION = { ...BASE_ENV, CNI_COMMAND: 'VERSION' };
-
-/** Makes a descriptor of what it starts non-blocking: nothing in a shell does. */
-const NON_BLOCKING = `
-import fcntl, os, sys
-fd = int(sys.argv[1])
-fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_NONBLOCK)
-os.execv(sys.argv[2], sys.argv[2:])`;
-const nonBlocking = (fd: number, program: string): string => `python3 -c '${NON_BLOCKING}' ${fd} ${program}`;
 
 const shell = (script: string, env: Env): Promise<Outcome> => execute(['bash', '--norc', '-c', script], { env });
 const shellIn = ({ node }: Lab, script: string, env: Env): Promise<Outcome> =>
@@ -30,45 +23,23 @@ describe.each([
   const program = join(place, 'macvlan');
 
   it('waits for a configuration that comes late through a pipe that does not block', async () => {
-    const late = `(sleep 0.3; printf '%s' '${conf.slice(0, 20)}'; sleep 0.1; printf '%s' '${conf.slice(20)}')`;
     await using lab = await Lab.open();
-    const outcome = await shellIn(lab, `${late} | ${nonBlocking(0, program)}`, STATUS);
+    const outcome = await shellIn(lab, late(conf, program), STATUS);
     expect(outcome).toMatchObject({ exitCode: 0, stdout: '' });
   });
 
   it('waits for a reader of a full pipe that does not block, without using the processor', async () => {
-    const full =
-      'import os; os.set_blocking(1, False)\ntry:\n while True: os.write(1, b"." * 4096)\nexcept BlockingIOError: pass';
-    const reader = "(sleep 1; tr -d '.')";
-    const timed = `TIMEFORMAT='%U %S'; time ${nonBlocking(1, program)}`;
-    const outcome = await shell(`{ python3 -c '${full}'; ${timed}; } | ${reader}`, VERSION);
+    const outcome = await shell(intoFullPipe(program), VERSION);
     expect(outcome.stdout).toContain('"supportedVersions"');
-    const seconds = outcome.stderr.trim().split(' ').map(Number);
-    expect(seconds.reduce((sum, part) => sum + part, 0)).toBeLessThan(0.7);
+    expect(secondsIn(outcome.stderr)).toBeLessThan(0.7);
   });
 
-  it.each([
-    { what: 'a full disk', to: '/dev/full', says: /ENOSPC/ },
-    { what: 'a pipe that is closed', to: '>(exec true)', says: /EPIPE/ },
-  ])('says in one line that $what did not take what it printed, and fails', async ({ to, says }) => {
-    const wait = to.startsWith('/') ? '' : 'sleep 0.5; ';
-    const outcome = await shell(`exec 9> ${to}; ${wait}exec ${program} >&9`, VERSION);
+  it.each(DEAF)('says in one line that $what did not take what it printed, and fails', async ({ to, says }) => {
+    const outcome = await shell(printingTo(to, program), VERSION);
     expect(outcome).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(says) });
-    expect(outcome.stderr.trim().split('\n')).toHaveLength(1);
   });
 
-  it.each([
-    { what: 'a full disk', script: (call: string) => `${call} 2> /dev/full` },
-    { what: 'nothing', script: (call: string) => `${call} 2>&-` },
-    {
-      what: 'a full pipe that nobody reads',
-      script: (call: string) =>
-        `mkfifo "$0/pipe"; exec 8<> "$0/pipe"; python3 -c 'import os; os.set_blocking(8, False)
-try:
- while True: os.write(8, b"." * 4096)
-except BlockingIOError: os.set_blocking(8, True)'; ${call} 2>&8`,
-    },
-  ])('attaches and detaches with its log on $what', async ({ script }) => {
+  it.each(LOGS)('attaches and detaches with its log on $what', async ({ script }) => {
     await using lab = await Lab.open();
     const pod = await lab.pod();
     const spoken = { cniVersion: '1.1.0', name: 'log', delegates: [] };

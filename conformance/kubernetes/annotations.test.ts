@@ -1,24 +1,31 @@
 /** Pods that ask for networks by annotation, on two nodes; confs as they are published. */
+import { readFileSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { voidableToken } from '../cluster/objects.ts';
+import { senderTo } from '../cluster/request.ts';
 import { until } from '../containerd/poll.ts';
+import { eventually } from '../lab/eventually.ts';
+import { CNI_BIN, CNI_CONF, MANIFESTS } from './configs.ts';
 import { leavesNothing } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { applyNetwork, installMultus } from './multus.ts';
-import { macvlan, whereabouts } from './networks.ts';
+import { conflist, macvlan, POD_NETWORK, whereabouts } from './networks.ts';
 import {
   addressOn,
   createPods,
   eventsOf,
   NETWORKS,
   networkStatusOf,
+  podSpec,
   reach,
   removePods,
   running,
   runPods,
+  untilPods,
   untilReady,
 } from './pods.ts';
 import { taken } from './pools.ts';
-import { DEVICES, RAILS } from './wires.ts';
+import { API_PORT, DEVICES, RAILS, SERVICE_ADDRESS } from './wires.ts';
 
 const COUNTS = [1, 3, 8, 16] as const;
 const MOST = Math.max(...COUNTS);
@@ -117,6 +124,56 @@ it('a network that comes after its pod: the pod says what it lacks, and starts w
     expect(pod && networkStatusOf(pod)[2]).toMatchObject({ name: 'default/late', interface: 'net2' });
     await removePods(kubernetes);
   });
+});
+
+it('a static pod has the networks that its file asks for, until the file is gone', async () => {
+  const node = kubernetes.node('n1');
+  const file = `${MANIFESTS}/static.json`;
+  await leavesNothing(kubernetes, async () => {
+    const metadata = { name: 'static', namespace: 'default', annotations: { [NETWORKS]: 'net-0, net-1' } };
+    await node.write(file, JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec: podSpec() }));
+    const [pod] = await untilReady(kubernetes, ['static-n1']);
+    const sandbox = await running(kubernetes, 'static-n1');
+    expect(pod && networkStatusOf(pod).slice(1)).toMatchObject([
+      { name: 'default/net-0', interface: 'net1', ips: [await addressOn(sandbox, 'net1')] },
+      { name: 'default/net-1', interface: 'net2', ips: [await addressOn(sandbox, 'net2')] },
+    ]);
+    rmSync(node.pathHere(file)); // to delete its object would bring it back
+    await untilPods(kubernetes, 'no pods to be there', (all) => (all.length === 0 ? true : undefined));
+  });
+});
+
+it('a token that is void after another has come: pods of before can be deleted, and others start', async () => {
+  const node = kubernetes.node('n1');
+  const { cluster } = kubernetes;
+  const [first, second] = [await voidableToken(cluster, 'multus'), await voidableToken(cluster, 'multus')];
+  const account = '/etc/kubernetes/account';
+  await node.write(`${account}/ca.crt`, cluster.ca);
+  await node.write(`${account}/token`, first.token);
+  await node.write(`${CNI_CONF}/10-pods.conflist`, JSON.stringify(conflist(kubernetes, POD_NETWORK)));
+  const words = ['--watch', '--skip-multus-binary-copy', '--cleanup-config-on-exit', '--service-account', account];
+  const installer = node.startProgram(`${CNI_BIN}/braid`, ['install', '--multus', ...words], {
+    KUBERNETES_SERVICE_HOST: SERVICE_ADDRESS,
+    KUBERNETES_SERVICE_PORT: String(API_PORT),
+  });
+  const tokenHere = async (): Promise<string> =>
+    readFileSync(node.pathHere(`${CNI_CONF}/multus.d/multus.token`), 'utf8');
+  await until('the token', async () => ((await tokenHere()) === first.token ? true : undefined));
+  await leavesNothing(kubernetes, async () => {
+    const on1 = (name: string) => ({ name, node: 'n1', annotations: { [NETWORKS]: 'net-0, net-1' } });
+    await runPods(kubernetes, [on1('old')]);
+    await node.write(`${account}/token`, second.token);
+    await eventually(tokenHere, second.token);
+    await first.revoke();
+    const { url, ca } = cluster;
+    using send = senderTo({ url, ca, token: first.token, socket: kubernetes.socket });
+    await until('the first token to be void', async () => ((await send('/api')).status === 401 ? true : undefined));
+    const [pod] = await runPods(kubernetes, [on1('new')]);
+    expect(pod && networkStatusOf(pod)).toHaveLength(3);
+    await removePods(kubernetes);
+  });
+  await installer.stop();
+  rmSync(node.pathHere(`${CNI_CONF}/10-pods.conflist`));
 });
 
 it('host-device with pools of the cluster: pods get NICs whole, and nodes get them back', async () => {

@@ -7,10 +7,14 @@ export const RUNTIME = '/opt/runtime';
 
 export const CNI_BIN = '/opt/cni/bin';
 export const CNI_CONF = '/etc/cni/net.d';
+/** Of static pods. */
+export const MANIFESTS = '/etc/kubernetes/manifests';
 export const SOCKET = '/run/containerd/containerd.sock';
 
-export const containerdConfig = (): string =>
+/** @param listens HOST:PORT that the CRI is served at too */
+export const containerdConfig = (listens?: string): string =>
   configOf({
+    ...(listens === undefined ? {} : { listens }),
     dir: '/run/containerd',
     root: '/var/lib/containerd',
     programs: RUNTIME,
@@ -32,6 +36,7 @@ export const kubeletConfig = (cgroup: string) => ({
   maxOpenFiles: 100_000,
   oomScoreAdj: 0, // a lower one takes CAP_SYS_RESOURCE
   resolvConf: '',
+  staticPodPath: MANIFESTS,
   makeIPTablesUtilChains: false,
   volumePluginDir: '/var/lib/kubelet/plugins-exec',
   // the disk and the memory are those of the machine, on which other tests run

@@ -1,67 +1,55 @@
-/** A device plugin: a kubelet gives out the devices that it names. There is nothing behind them. */
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+/** Devices that a kubelet gives out, and there is nothing behind them. */
+import { expectSuccess } from '../cluster/request.ts';
 import { GrpcClient } from '../containerd/grpc.ts';
-import { encode, integer, list, type Message, message, text } from '../containerd/protobuf.ts';
+import { until } from '../containerd/poll.ts';
+import { encode, type Message, text } from '../containerd/protobuf.ts';
+import { API, serveDevices } from './device-server.ts';
+import type { Kubernetes } from './kubernetes.ts';
 import type { Node } from './node.ts';
 
 const FOLDER = '/var/lib/kubelet/device-plugins';
 
 /** https://github.com/kubernetes/kubelet/blob/v0.36.3/pkg/apis/deviceplugin/v1beta1/api.proto */
 const REGISTER: Message = { version: text(1), endpoint: text(2), resource: text(3) };
-const DEVICES: Message = {
-  devices: list(1, { id: text(1), health: text(2), topology: message(3, { nodes: list(1, { id: integer(1) }) }) }),
-};
-const ALLOCATED: Message = { containers: list(1, {}) };
 const TIMEOUT_MS = 10_000;
+const ALLOCATABLE_MS = 300_000; // kubelets wait ever longer for one that was slow to answer
 
 export interface DevicePlugin extends Disposable {
   readonly resource: string;
 }
 
-/** Makes devices known to the kubelet of a node, on two NUMA nodes. */
+/** Makes devices known to the kubelet of a node. */
 export async function pluginDevices(node: Node, resource: string, ids: readonly string[]): Promise<DevicePlugin> {
   const endpoint = `${resource.replaceAll('/', '_')}.sock`;
-  const devices = ids.map((id, index) => ({ id, health: 'Healthy', topology: { nodes: [{ id: index % 2 }] } }));
-  const answers: Readonly<Record<string, Buffer>> = {
-    GetDevicePluginOptions: Buffer.alloc(0),
-    ListAndWatch: encode(DEVICES, { devices }),
-    Allocate: encode(ALLOCATED, { containers: [{}] }), // kubelets ask for one container at a time
-  };
-  const sessions: ServerHttp2Session[] = [];
-  const server = createServer();
-  server.on('session', (session) => sessions.push(session));
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    stream.on('error', () => undefined);
-    stream.resume();
-    const method = String(headers[':path']).replace(/^.*\//, '');
-    respond(stream, answers[method] ?? Buffer.alloc(0), method === 'ListAndWatch');
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(node.pathHere(`${FOLDER}/${endpoint}`), resolve);
-  });
+  const socket = node.pathHere(`${FOLDER}/${endpoint}`);
+  const server = await serveDevices({ resource, socket, ids, allocate: () => ({}) });
   using kubelet = new GrpcClient(node.pathHere(`${FOLDER}/kubelet.sock`));
   await kubelet.call(
     '/v1beta1.Registration/Register',
-    encode(REGISTER, { version: 'v1beta1', endpoint, resource }),
+    encode(REGISTER, { version: API, endpoint, resource }),
     TIMEOUT_MS,
   );
-  return {
-    resource,
-    [Symbol.dispose]: () => {
-      server.close();
-      for (const session of sessions) {
-        session.destroy();
-      }
-    },
-  };
+  return { resource, [Symbol.dispose]: () => server[Symbol.dispose]() };
 }
 
-/** @param isWatched a stream that stays open */
-function respond(stream: ServerHttp2Stream, answer: Buffer, isWatched: boolean): void {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(answer.length, 1);
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-  stream[isWatched ? 'write' : 'end'](Buffer.concat([prefix, answer]));
+/** Waits until the cluster knows what devices a node can give out: kubelets tell it every few seconds. */
+export async function untilAllocatable(
+  { cluster }: Kubernetes,
+  node: string,
+  wanted: Readonly<Record<string, string>>,
+): Promise<void> {
+  await until(
+    `${node} to have ${JSON.stringify(wanted)}`,
+    async () => {
+      const { status } = await expectSuccess<{ readonly status: { readonly allocatable: Record<string, string> } }>(
+        cluster.send(`/api/v1/nodes/${node}`),
+      );
+      const isSo = Object.entries(wanted).every(([name, count]) => status.allocatable[name] === count);
+      if (!isSo) {
+        throw new Error(JSON.stringify(status.allocatable));
+      }
+      return true;
+    },
+    ALLOCATABLE_MS,
+  );
 }

@@ -3,8 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { expectSuccess } from '../cluster/request.ts';
-import { until } from '../containerd/poll.ts';
-import { type DevicePlugin, pluginDevices } from './device-plugin.ts';
+import { type DevicePlugin, pluginDevices, untilAllocatable } from './device-plugin.ts';
 import { leavesNothing } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { applyNetwork, installMultus } from './multus.ts';
@@ -25,14 +24,14 @@ beforeAll(async () => {
   node = kubernetes.node('n1');
   await installMultus(kubernetes);
   for (const [index, resource] of ['example.com/vf', 'example.com/vf', 'example.com/port'].entries()) {
-    await applyNetwork(kubernetes, `net-${index}`, {
-      cniVersion: '1.0.0',
-      plugins: [{ type: 'macvlan', master: 'rail0', mode: 'bridge', ipam: whereabouts(`10.9.${index}.0/24`) }],
-    });
-    await annotate(`net-${index}`, resource);
+    const macvlan = { type: 'macvlan', master: 'rail0', mode: 'bridge', ipam: whereabouts(`10.9.${index}.0/24`) };
+    await applyNetwork(kubernetes, `net-${index}`, { cniVersion: '1.0.0', plugins: [macvlan] }, resource);
   }
   plugins.push(await pluginDevices(node, 'example.com/vf', VFS), await pluginDevices(node, 'example.com/port', PORTS));
-  await untilAllocatable({ 'example.com/vf': String(VFS.length), 'example.com/port': String(PORTS.length) });
+  await untilAllocatable(kubernetes, 'n1', {
+    'example.com/vf': String(VFS.length),
+    'example.com/port': String(PORTS.length),
+  });
 });
 
 afterAll(async () => {
@@ -41,35 +40,6 @@ afterAll(async () => {
   }
   await kubernetes?.[Symbol.asyncDispose]();
 });
-
-async function annotate(name: string, resource: string): Promise<void> {
-  const path = `/apis/k8s.cni.cncf.io/v1/namespaces/default/network-attachment-definitions/${name}`;
-  const annotations = { 'k8s.v1.cni.cncf.io/resourceName': resource };
-  await expectSuccess(
-    kubernetes.cluster.send(path, {
-      method: 'PATCH',
-      body: { metadata: { annotations } },
-      contentType: 'application/merge-patch+json',
-    }),
-  );
-}
-
-/** A kubelet tells what it has every ten seconds. */
-async function untilAllocatable(wanted: Readonly<Record<string, string>>): Promise<void> {
-  await until(
-    'the devices to be known',
-    async () => {
-      const { status } = await expectSuccess<{ readonly status: { readonly allocatable: object } }>(
-        kubernetes.cluster.send('/api/v1/nodes/n1'),
-      );
-      const allocatable = Object.entries(status.allocatable);
-      return Object.entries(wanted).every((one) => allocatable.some((other) => String(one) === String(other)))
-        ? true
-        : undefined;
-    },
-    60_000,
-  );
-}
 
 /** @param limits of each container */
 async function runPod(name: string, networks: string, limits: readonly Readonly<Record<string, string>>[]) {

@@ -1,24 +1,27 @@
 /** All that pods may leave: in the cluster's pools, on the nodes' disks, in the kernel. */
-import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
 import { eventually } from '../lab/eventually.ts';
-import { comparable, filesIn, stateOf } from '../lab/state.ts';
+import { comparable, type Entry, stateOf } from '../lab/state.ts';
+import type { AnyNode } from './any-node.ts';
 import type { Kubernetes } from './kubernetes.ts';
-import type { Node } from './node.ts';
 import { allPods } from './pods.ts';
 import { reserved, taken } from './pools.ts';
 
-/** Stores of whereabouts stay, and are looked at by what they hold. */
-const isLasting = (name: string): boolean => name.startsWith('whereabouts/') || name.endsWith('/');
+/** Stores of whereabouts stay, and are looked at by what they hold; so do files that are there to be locked. */
+const isLasting = (name: string): boolean => /^whereabouts\/|\/vf_lock\/|\/$/.test(name);
 
-async function onNode(node: Node) {
-  const { links, addresses, routes } = comparable(await stateOf(node.netns));
-  const files = Object.keys(filesIn(node.pathHere('/var/lib/cni')));
+/** By name: a device that was unbound and bound, or made again, has a link with a new index. */
+const inOrder = (links: readonly Entry[]): readonly Entry[] =>
+  [...links].sort((a, b) => String(a['ifname']).localeCompare(String(b['ifname'])));
+
+async function onNode(node: AnyNode) {
+  const { links, addresses, routes } = comparable(await stateOf(node.netns, node.run));
+  const files = await node.names('/var/lib/cni');
   const sandboxes = await node.cri.sandboxes(); // those that have ended are removed a minute later
   return {
-    network: { links, addresses, routes },
+    network: { links: inOrder(links), addresses, routes },
     files: files.filter((name) => !isLasting(name)),
-    namespaces: readdirSync(node.pathHere('/run/netns')),
+    namespaces: await node.names('/run/netns'),
     sandboxes: sandboxes.filter(({ isReady }) => isReady).map(({ pod }) => pod),
   };
 }
@@ -28,9 +31,22 @@ export async function everything(kubernetes: Kubernetes) {
     allPods(kubernetes),
     taken(kubernetes),
     reserved(kubernetes),
-    ...kubernetes.nodes.map(onNode),
+    ...kubernetes.all.map(onNode),
   ]);
   return { pods: pods.map(({ metadata }) => metadata.name), addresses, marks, nodes };
+}
+
+/** What a node without pods has of them: nothing. */
+const CLEAN = { files: [], namespaces: [], sandboxes: [] };
+
+/** Waits until nothing is left of pods that have been deleted. */
+export async function untilClean(kubernetes: Kubernetes, patienceMs?: number): Promise<void> {
+  const look = async () => {
+    const { nodes, ...cluster } = await everything(kubernetes);
+    return { ...cluster, nodes: nodes.map(({ network: _, ...pods }) => pods) };
+  };
+  const nodes = kubernetes.all.map(() => CLEAN);
+  await eventually(look, { pods: [], addresses: [], marks: [], nodes }, patienceMs);
 }
 
 /** A kubelet looks once a minute for sandboxes whose pods it has never heard of. */
@@ -43,8 +59,7 @@ export async function leavesNothing(
   patienceMs?: number,
 ): Promise<void> {
   const before = await everything(kubernetes);
-  const clean = kubernetes.nodes.map(() => ({ files: [], namespaces: [], sandboxes: [] }));
-  expect(before).toMatchObject({ pods: [], addresses: [], marks: [], nodes: clean });
+  expect(before).toMatchObject({ pods: [], addresses: [], marks: [], nodes: kubernetes.all.map(() => CLEAN) });
   await work();
   await eventually(() => everything(kubernetes), before, patienceMs);
 }

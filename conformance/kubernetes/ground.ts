@@ -7,6 +7,7 @@ import { startProcess } from '../cluster/server-process.ts';
 import type { Place } from '../containerd/place.ts';
 import type { Parts } from './install.ts';
 import { Node } from './node.ts';
+import { type VfCounts, VmNode } from './vm/vm-node.ts';
 import { Warden } from './warden.ts';
 import { API_ADDRESS, API_PORT, makeControl } from './wires.ts';
 
@@ -33,16 +34,19 @@ export async function makeGround(stack: AsyncDisposableStack): Promise<Ground> {
   return { folder, warden, control, site };
 }
 
+/** What nodes are made of. */
+export interface Making {
+  /** gets what ends them */
+  readonly stack: AsyncDisposableStack;
+  readonly ground: Ground;
+  readonly parts: Parts;
+  readonly plugins: readonly string[];
+}
+
 /** A node that is off, with plugins. */
-export function makeNode(
-  stack: AsyncDisposableStack,
-  { folder, warden, control }: Ground,
-  parts: Parts,
-  number: number,
-  plugins: readonly string[],
-): Node {
-  const home = join(folder, `n${number}`);
-  mkdirSync(home);
+export function makeNode({ stack, ground, parts, plugins }: Making, number: number): Node {
+  const { folder, warden, control } = ground;
+  const home = homeOf(ground, number);
   const node = new Node({ number, folder: home, control, parts, cgroup: `${basename(folder)}-n${number}` });
   for (const group of node.cgroups) {
     warden.removes(group);
@@ -50,4 +54,17 @@ export function makeNode(
   stack.defer(() => node.cutPower());
   node.installPlugins(plugins);
   return node;
+}
+
+/** The same, as a machine. */
+export function makeVmNode({ stack, ground, parts, plugins }: Making, number: number, vfs: VfCounts = {}): VmNode {
+  const node = new VmNode({ number, folder: homeOf(ground, number), control: ground.control, parts, plugins, vfs });
+  stack.defer(() => node.end());
+  return node;
+}
+
+function homeOf({ folder }: Ground, number: number): string {
+  const home = join(folder, `n${number}`);
+  mkdirSync(home);
+  return home;
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { installCluster } from '../cluster/servers.ts';
 import type { Image } from '../containerd/image.ts';
 import { install, installImage, PAUSE_TAR, type RuntimePrograms, runtimes } from '../containerd/install.ts';
+import { installHelm } from '../peers/helm.ts';
 
 /** What runs in the containers of the tests. */
 export const POD: Image = { name: 'localhost/braid/pod:1', source: join(import.meta.dirname, 'pod.c') };
@@ -35,5 +36,5 @@ export async function installParts(): Promise<Parts> {
 
 if (import.meta.main) {
   const { kubernetes, runtime, images } = await installParts();
-  console.log([kubernetes, runtime.bin, ...images].join('\n'));
+  console.log([kubernetes, runtime.bin, ...images, installHelm()].join('\n'));
 }

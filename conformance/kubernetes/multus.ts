@@ -19,6 +19,11 @@ const RIGHTS = [
     rules: [
       { apiGroups: ['k8s.cni.cncf.io'], resources: ['*'], verbs: ['*'] },
       { apiGroups: [''], resources: ['pods', 'pods/status'], verbs: ['get', 'list', 'update', 'patch', 'watch'] },
+      {
+        apiGroups: ['resource.k8s.io'],
+        resources: ['resourceclaims', 'resourceclaims/status', 'resourceslices'],
+        verbs: ['get', 'list'],
+      },
       { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['create', 'patch', 'update'] },
     ],
   },
@@ -58,8 +63,14 @@ export async function installMultus(kubernetes: Kubernetes): Promise<void> {
   await kubernetes.configure(() => multusConf(kubernetes.cniVersion));
 }
 
-/** A NetworkAttachmentDefinition in the namespace `default`. */
-export async function applyNetwork({ cluster }: Kubernetes, name: string, config: object): Promise<void> {
+/** A NetworkAttachmentDefinition in the namespace `default`. @param resource of its devices */
+export async function applyNetwork(
+  { cluster }: Kubernetes,
+  name: string,
+  config: object,
+  resource?: string,
+): Promise<void> {
+  const annotations = resource === undefined ? {} : { 'k8s.v1.cni.cncf.io/resourceName': resource };
   const kind = 'network-attachment-definitions';
   await expectSuccess(
     cluster.send(`/apis/k8s.cni.cncf.io/v1/namespaces/default/${kind}/${name}?fieldManager=conformance&force=true`, {
@@ -67,7 +78,7 @@ export async function applyNetwork({ cluster }: Kubernetes, name: string, config
       body: {
         apiVersion: 'k8s.cni.cncf.io/v1',
         kind: 'NetworkAttachmentDefinition',
-        metadata: { name },
+        metadata: { name, annotations },
         spec: { config: JSON.stringify(config) },
       },
       contentType: 'application/apply-patch+yaml',

@@ -1,5 +1,5 @@
 /** A node: containerd and kubelet in namespaces of their own, with a root of their own. */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { type ServerProcess, startProcess } from '../cluster/server-process.ts';
 import { Cri } from '../containerd/cri.ts';
@@ -7,12 +7,11 @@ import { Place } from '../containerd/place.ts';
 import { until } from '../containerd/poll.ts';
 import { execute, mustRun, type Outcome } from '../lab/execute.ts';
 import { placeFile } from '../lab/place-file.ts';
+import type { AnyNode, Daemon } from './any-node.ts';
 import { clearGroups, makeGroup } from './cgroups.ts';
 import { CNI_BIN, CNI_CONF, containerdConfig, KUBERNETES, kubeletConfig, RUNTIME, SOCKET } from './configs.ts';
 import type { Parts } from './install.ts';
 import { addressOf, nameOf, plugIn } from './wires.ts';
-
-type Daemon = 'containerd' | 'kubelet';
 
 export interface NodeWanted {
   readonly number: number;
@@ -31,8 +30,9 @@ const INIT = ['bash', join(import.meta.dirname, 'node-init.sh')];
 
 const PATH = [KUBERNETES, RUNTIME, '/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-export class Node {
+export class Node implements AnyNode {
   readonly name: string;
+  readonly run = mustRun;
   private readonly wanted: NodeWanted;
   private readonly groups: readonly string[];
   private readonly daemons = new Map<Daemon, ServerProcess>();
@@ -49,10 +49,10 @@ export class Node {
     }
     this.groups = makeGroup(cgroup);
     mkdirSync(this.onDisk(CNI_BIN));
-    this.write('/etc/hosts', `127.0.0.1 localhost\n${addressOf(number)} ${this.name}\n`);
-    this.write('/etc/resolv.conf', '');
-    this.write('/etc/containerd/config.toml', containerdConfig());
-    this.write('/etc/kubernetes/kubelet.json', JSON.stringify(kubeletConfig(`/${cgroup}`)));
+    this.put('/etc/hosts', `127.0.0.1 localhost\n${addressOf(number)} ${this.name}\n`);
+    this.put('/etc/resolv.conf', '');
+    this.put('/etc/containerd/config.toml', containerdConfig());
+    this.put('/etc/kubernetes/kubelet.json', JSON.stringify(kubeletConfig(`/${cgroup}`)));
   }
 
   /** Folders of cgroups, for whoever removes them in the end. */
@@ -60,13 +60,8 @@ export class Node {
     return this.groups;
   }
 
-  /** Puts a file on the disk, in one step: also under a node that runs. */
-  write(pathOnNode: string, text: string): void {
-    const path = this.isOn ? this.pathHere(pathOnNode) : this.onDisk(pathOnNode);
-    mkdirSync(join(path, '..'), { recursive: true });
-    const part = join(path, '..', `.${basename(path)}.part`);
-    writeFileSync(part, text, { mode: 0o600 });
-    renameSync(part, path);
+  async write(pathOnNode: string, text: string): Promise<void> {
+    this.put(pathOnNode, text);
   }
 
   /** Puts programs into /opt/cni/bin, before the first boot. */
@@ -76,7 +71,6 @@ export class Node {
     }
   }
 
-  /** With the runtime, ready for pods; the kubelet is started when there is an API server. */
   async boot(): Promise<void> {
     const { number, folder, control, parts } = this.wanted;
     const log = join(folder, 'place.log');
@@ -95,9 +89,21 @@ export class Node {
     await plugIn(control, place, number);
     await this.start('containerd');
     for (const image of parts.images) {
-      const argv = this.entering(['ctr', '-n', 'k8s.io', 'images', 'import', '-']);
-      await mustRun(argv, { stdin: readFileSync(image), env: { PATH: PATH.join(':') } });
+      await this.loadImage(image);
     }
+  }
+
+  /** @param tar of an image */
+  async loadImage(tar: string): Promise<void> {
+    const argv = this.entering(['ctr', '-n', 'k8s.io', 'images', 'import', '-']);
+    await mustRun(argv, { stdin: readFileSync(tar), env: { PATH: PATH.join(':') } });
+  }
+
+  /** Gives an image another name too. */
+  async nameImage(name: string, another: string): Promise<void> {
+    await mustRun(this.entering(['ctr', '-n', 'k8s.io', 'images', 'tag', name, another]), {
+      env: { PATH: PATH.join(':') },
+    });
   }
 
   /** After a power cut: everything starts by itself. */
@@ -124,6 +130,13 @@ export class Node {
     if (daemon === 'containerd') {
       await until('containerd', async () => ((await this.cri.version()) === '' ? undefined : true));
     }
+  }
+
+  /** Starts a program that runs until it is stopped, or as long as the node does. */
+  startProgram(path: string, args: readonly string[], env: Readonly<Record<string, string>>): ServerProcess {
+    const variables = Object.entries({ PATH: PATH.join(':'), ...env }).map(([name, value]) => `${name}=${value}`);
+    const enter = this.entering(['env', '-i', ...variables]);
+    return startProcess(path, args, this.wanted.folder, { enter, forks: true });
   }
 
   /** Ends a daemon, and starts it again. */
@@ -163,7 +176,6 @@ export class Node {
     return this.client;
   }
 
-  /** For `ip -n`: the node's own namespace. */
   get netns(): string {
     return nameOf(this.demandPlace());
   }
@@ -173,9 +185,17 @@ export class Node {
     return join('/proc', this.demandPlace().pid, 'root', pathOnNode.replace(/^\/var\/run\//, '/run/'));
   }
 
-  /** For `ip -n`: a namespace whose path on the node is this. */
   nameHere(netns: string): string {
     return relative('/run/netns', this.pathHere(netns));
+  }
+
+  async names(pathOnNode: string): Promise<readonly string[]> {
+    const folder = this.pathHere(pathOnNode);
+    const entries = existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }) : [];
+    return entries.map((entry) => {
+      const name = relative(folder, join(entry.parentPath, entry.name));
+      return entry.isDirectory() ? `${name}/` : name;
+    });
   }
 
   /** Runs a program on the node, in all its namespaces. */
@@ -183,7 +203,6 @@ export class Node {
     return execute(this.entering(argv), { env: { PATH: PATH.join(':'), HOME: '/root', LC_ALL: 'C' }, ...execution });
   }
 
-  /** The end of what a daemon has logged. */
   lastWords(daemon: Daemon, lines = 20): string {
     const path = join(this.wanted.folder, `${daemon}.log`);
     return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : '';
@@ -193,6 +212,14 @@ export class Node {
   entering(argv: readonly string[]): readonly string[] {
     const { pid } = this.demandPlace();
     return ['nsenter', '-t', pid, '--mount', '--net', '--pid', '--uts', '--ipc', '--wdns=/', '--', ...argv];
+  }
+
+  private put(pathOnNode: string, text: string): void {
+    const path = this.isOn ? this.pathHere(pathOnNode) : this.onDisk(pathOnNode);
+    mkdirSync(join(path, '..'), { recursive: true });
+    const part = join(path, '..', `.${basename(path)}.part`);
+    writeFileSync(part, text, { mode: 0o600 });
+    renameSync(part, path);
   }
 
   private onDisk(pathOnNode: string): string {

@@ -1,16 +1,16 @@
 /** Pods as users have them, and what can be seen of them: in the API, at the runtime, in the kernel. */
 import { expectSuccess } from '../cluster/request.ts';
 import { GiveUp, until } from '../containerd/poll.ts';
-import { mustRun } from '../lab/execute.ts';
 import { addressTexts, stateOf } from '../lab/state.ts';
+import type { Run } from './any-node.ts';
 import { POD } from './install.ts';
 import type { Kubernetes } from './kubernetes.ts';
 
 export const NETWORKS = 'k8s.v1.cni.cncf.io/networks';
 export const NETWORK_STATUS = 'k8s.v1.cni.cncf.io/network-status';
 
-/** On a machine with far too much to do; a kubelet waits 10 to 15 s after each failure. */
-const READY_MS = 120_000;
+/** On a machine with far too much to do, or emulated on one; a kubelet waits 10 to 15 s after each failure. */
+const READY_MS = 300_000;
 
 export interface PodWanted {
   readonly name: string;
@@ -19,6 +19,8 @@ export interface PodWanted {
   readonly annotations?: Readonly<Record<string, string>>;
   /** seconds between the order to end and the end */
   readonly lastSeconds?: number;
+  /** devices, by resource */
+  readonly limits?: Readonly<Record<string, string>>;
 }
 
 /** A pod as the API has it. */
@@ -39,7 +41,7 @@ export interface PodObject {
 }
 
 /** What a template of a pod has, whoever makes pods of it. */
-export const podSpec = ({ node, lastSeconds }: Omit<PodWanted, 'name'> = {}) => ({
+export const podSpec = ({ node, lastSeconds, limits }: Omit<PodWanted, 'name'> = {}) => ({
   ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
   automountServiceAccountToken: false,
   dnsPolicy: 'Default',
@@ -49,6 +51,7 @@ export const podSpec = ({ node, lastSeconds }: Omit<PodWanted, 'name'> = {}) => 
       name: 'main',
       image: POD.name,
       imagePullPolicy: 'Never',
+      ...(limits === undefined ? {} : { resources: { limits } }),
       ...(lastSeconds === undefined ? {} : { lifecycle: { preStop: { sleep: { seconds: lastSeconds } } } }),
     },
   ],
@@ -111,7 +114,7 @@ export async function untilPods<T>(
   } catch (error) {
     const { stdout } = await kubernetes.kubectl('get', 'pods', '-o', 'wide');
     const events = await eventsOf(kubernetes);
-    const words = kubernetes.nodes.map((node) => `${node.name}: ${node.lastWords('kubelet', 5)}`);
+    const words = kubernetes.all.map((node) => `${node.name}: ${node.lastWords('kubelet', 5)}`);
     throw new GiveUp([String(error), stdout, ...events.slice(-10), ...words].join('\n'));
   }
 }
@@ -160,23 +163,24 @@ export interface RunningPod {
   readonly node: string;
   /** of the sandbox: CNI_CONTAINERID */
   readonly id: string;
-  /** for `ip -n` */
+  /** for `ip -n`, in `run` */
   readonly netns: string;
+  readonly run: Run;
 }
 
 export async function running(kubernetes: Kubernetes, name: string): Promise<RunningPod> {
   const { spec } = await podNamed(kubernetes, name);
-  const node = kubernetes.node(spec.nodeName ?? '');
+  const node = kubernetes.anyNode(spec.nodeName ?? '');
   const { id } = (await node.cri.sandboxes()).find(({ pod, isReady: lives }) => pod === name && lives) ?? {};
   if (id === undefined) {
     throw new Error(`the runtime of ${node.name} has no sandbox of ${name}`);
   }
   const { netns } = await node.cri.sandbox(id);
-  return { name, node: node.name, id, netns: node.nameHere(netns) };
+  return { name, node: node.name, id, netns: node.nameHere(netns), run: node.run };
 }
 
 /** Links, addresses and routes in a pod. */
-export const podState = ({ netns }: RunningPod) => stateOf(netns);
+export const podState = ({ netns, run }: RunningPod) => stateOf(netns, run);
 
 /** `10.6.0.1` of an interface of a pod, as the kernel has it. */
 export async function addressOn(pod: RunningPod, ifName: string): Promise<string> {
@@ -189,7 +193,7 @@ export async function reach(from: RunningPod, to: RunningPod, ifName: string): P
   const address = await addressOn(to, ifName);
   const ping = ['ping', '-c', '1', '-W', '1', '-I', ifName, address];
   await until(`${from.name} to reach ${to.name} (${address}) over ${ifName}`, async () => {
-    await mustRun(['nsenter', `--net=/run/netns/${from.netns}`, ...ping]);
+    await from.run(['nsenter', `--net=/run/netns/${from.netns}`, ...ping]);
     return true;
   });
 }

@@ -7,8 +7,10 @@ import { BASE_ENV, mustRun } from '../lab/execute.ts';
 const LAN = '172.30.0';
 export const API_ADDRESS = `${LAN}.1`;
 /** That of the service "kubernetes": pods find the API server there, without a proxy. */
-const SERVICE_ADDRESS = '10.0.0.1';
+export const SERVICE_ADDRESS = '10.0.0.1';
 export const API_PORT = 443;
+/** The way out of networks of pods that are on the nodes' own wire. */
+export const POD_GATEWAY = '10.244.255.254';
 
 export const addressOf = (node: number): string => `${LAN}.${10 + node}`;
 
@@ -37,6 +39,7 @@ export async function makeControl(folder: string): Promise<Place> {
     ...BRIDGES.flatMap((name) => [`link add ${name} type bridge`, `link set ${name} up`]),
     `address add ${API_ADDRESS}/24 dev lan`,
     `address add ${SERVICE_ADDRESS}/32 dev lan`,
+    `address add ${POD_GATEWAY}/16 dev lan`,
   ]);
   return place;
 }
@@ -58,4 +61,17 @@ export async function plugIn(control: Place, node: Place, number: number): Promi
     `address add ${addressOf(number)}/24 dev eth0`,
     `route add default via ${API_ADDRESS}`,
   ]);
+}
+
+/** The same for a node that is a machine: taps, which its emulator finds by name, on the bridges of the same names. */
+export async function plugInTaps(control: Place, node: string, cards: readonly string[]): Promise<void> {
+  const taps = [['eth0', 'lan'], ...cards.map((card) => [card, card])];
+  await ip(
+    control,
+    taps.flatMap(([nic, bridge]) => [
+      `tuntap add dev ${node}-${nic} mode tap`,
+      `link set ${node}-${nic} master ${bridge}`,
+      `link set ${node}-${nic} up`,
+    ]),
+  );
 }

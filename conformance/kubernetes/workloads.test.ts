@@ -1,10 +1,10 @@
 /** Pods that a Deployment, a StatefulSet and a Job make; their template asks for networks by annotation. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { leavesNothing } from './everything.ts';
+import { KUBELET_GC_MS, leavesNothing } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { applyNetwork, installMultus } from './multus.ts';
 import { macvlan, whereabouts } from './networks.ts';
-import { networkStatusOf } from './pods.ts';
+import { createPods, deletePods, NETWORKS, networkStatusOf, removePods, runPods } from './pods.ts';
 import { taken } from './pools.ts';
 import { RAILS } from './wires.ts';
 import { createReplicas, remove, runJob, scale } from './workloads.ts';
@@ -31,6 +31,30 @@ it('a Deployment from none to 20 and back', async () => {
     expect(await taken(kubernetes)).toEqual([]);
     await remove(kubernetes, 'Deployment', 'web');
   });
+});
+
+it('40 pods at once, on both nodes: made and deleted, and deleted while they start', { timeout: 600_000 }, async () => {
+  const wanted = Array.from({ length: 40 }, (_, index) => ({
+    name: `pod-${index}`,
+    node: index % 2 === 0 ? 'n1' : 'n2',
+    annotations: { [NETWORKS]: 'net-0,net-1,net-2' },
+  }));
+  await leavesNothing(kubernetes, async () => {
+    const pods = await runPods(kubernetes, wanted);
+    const addresses = pods.flatMap((pod) => networkStatusOf(pod).flatMap(({ ips = [] }) => ips));
+    expect(new Set(addresses).size).toBe(160);
+    expect(await taken(kubernetes)).toHaveLength(160);
+    await deletePods(
+      kubernetes,
+      wanted.map(({ name }) => name),
+    );
+    await removePods(kubernetes); // waits for them
+  });
+  const work = async (): Promise<void> => {
+    await createPods(kubernetes, wanted);
+    await removePods(kubernetes);
+  };
+  await leavesNothing(kubernetes, work, KUBELET_GC_MS);
 });
 
 it('a StatefulSet keeps the addresses of a sticky pool when its pods are made anew', async () => {

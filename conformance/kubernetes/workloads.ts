@@ -1,7 +1,7 @@
 /** What makes pods: Deployments, StatefulSets and Jobs of the namespace `default`. */
 import { expectSuccess } from '../cluster/request.ts';
 import type { Kubernetes } from './kubernetes.ts';
-import { isReady, NETWORKS, type PodObject, podSpec, untilPods } from './pods.ts';
+import { isReady, NETWORKS, type PodObject, type PodWanted, podSpec, removePods, untilPods } from './pods.ts';
 
 const PATHS = {
   Deployment: '/apis/apps/v1/namespaces/default/deployments',
@@ -22,14 +22,16 @@ export async function createReplicas(
   kind: 'Deployment' | 'StatefulSet',
   name: string,
   networks: string,
+  wanted: Omit<PodWanted, 'name'> = {},
 ): Promise<void> {
+  const template = templateOf(name, networks, podSpec(wanted));
   const set = kind === 'StatefulSet' ? { serviceName: name, podManagementPolicy: 'Parallel' } : {};
   await expectSuccess(
     cluster.send(PATHS[kind], {
       method: 'POST',
       body: {
         metadata: { name },
-        spec: { replicas: 0, selector: { matchLabels: { app: name } }, template: templateOf(name, networks), ...set },
+        spec: { replicas: 0, selector: { matchLabels: { app: name } }, template, ...set },
       },
     }),
   );
@@ -84,6 +86,14 @@ export async function remove(kubernetes: Kubernetes, kind: Kind, name: string): 
   await untilPods(kubernetes, `the pods of ${name} to be gone`, (all) =>
     podsOf(all, name).length === 0 ? true : undefined,
   );
+}
+
+/** Deletes all pods and what makes pods, whatever a test has left, and waits until the API has none. */
+export async function removeAll(kubernetes: Kubernetes): Promise<void> {
+  for (const path of [...Object.values(PATHS), '/apis/apps/v1/namespaces/default/replicasets']) {
+    await expectSuccess(kubernetes.cluster.send(`${path}?propagationPolicy=Background`, { method: 'DELETE' }));
+  }
+  await removePods(kubernetes);
 }
 
 const podsOf = (all: readonly PodObject[], name: string): readonly PodObject[] =>

@@ -2,19 +2,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
+import { pauseAfter } from './pause.ts';
 import { type Entry, stateOf } from './state.ts';
 
 /** On a machine with far too much to do. */
 const PATIENCE_MS = 20_000;
-const PAUSE_MS = 20;
 
 /** Looks again and again until it is so; fails with the difference when that takes too long. */
 export async function eventually<T>(look: () => Promise<T>, expected: T, patienceMs = PATIENCE_MS): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const begin = performance.now();
   let now = await look();
-  while (!isDeepStrictEqual(now, expected) && performance.now() < deadline) {
-    await sleep(PAUSE_MS);
+  for (let waitedMs = 0; !isDeepStrictEqual(now, expected) && waitedMs < patienceMs; ) {
+    await sleep(pauseAfter(waitedMs));
     now = await look();
+    waitedMs = performance.now() - begin;
   }
   expect(now).toEqual(expected);
 }

@@ -33,22 +33,28 @@ export class Lab implements AsyncDisposable {
   readonly node: string;
   /** a folder for stores and configurations */
   readonly dir: string;
-  private readonly prefix: string;
+  /** of all names that it gives */
+  readonly prefix: string;
   private readonly namespaces: string[] = [];
   private readonly mounts: string[] = [];
-  private readonly resident: ResidentForm;
+  /** the form in which its calls are done */
+  readonly resident: ResidentForm;
   private pods = 0;
 
-  private constructor() {
+  private constructor(isResident: boolean | undefined) {
     this.prefix = `braid-${randomBytes(4).toString('hex')}`;
     this.node = `${this.prefix}-node`;
     this.dir = mkdtempSync(join(tmpdir(), `${this.prefix}-`));
-    this.resident = new ResidentForm(this.node, this.dir);
+    this.resident = new ResidentForm(['ip', 'netns', 'exec', this.node], this, isResident);
   }
 
-  /** A lab whose node has one parent link, up. */
-  static async open(): Promise<Lab> {
-    const lab = new Lab();
+  /**
+   * A lab whose node has one parent link, up.
+   *
+   * @param isResident whether calls go to an agent; default: as BRAID_FORM says
+   */
+  static async open({ isResident }: { readonly isResident?: boolean } = {}): Promise<Lab> {
+    const lab = new Lab(isResident);
     alive.add(lab);
     try {
       await lab.namespace(lab.node);
@@ -118,22 +124,22 @@ export class Lab implements AsyncDisposable {
 
   /** Calls a plugin on the node. What ours takes, its published schema must describe. */
   async call(call: Call, side: Side = OURS, { killAfterMs }: { readonly killAfterMs?: number } = {}): Promise<Outcome> {
-    const { bin, env } = (await this.placeOf(side, call.sysfs)) ?? { bin: side.bin, env: {} };
-    const outcome = await this.execute([...seeing(call.sysfs), join(bin, call.plugin)], {
-      env: { ...envOf(side, call), ...env },
-      stdin: stdinOf(call.conf),
-      cwd: this.dir,
-      ...(killAfterMs === undefined ? {} : { killAfterMs }),
-    });
+    const all = envOf(side, call);
+    const wrapper = seeing(call.sysfs);
+    const work = ({ bin, env }: Place): Promise<Outcome> =>
+      this.execute([...wrapper, join(bin, call.plugin)], {
+        env: { ...all, ...env },
+        stdin: stdinOf(call.conf),
+        cwd: this.dir,
+        ...(killAfterMs === undefined ? {} : { killAfterMs }),
+      });
+    const own: Place = { bin: side.bin, env: {} };
+    const outcome =
+      side === OURS ? await this.resident.call(all, wrapper, (place) => work(place ?? own)) : await work(own);
     if (side === OURS && call.verb === 'ADD' && outcome.exitCode === 0) {
       demandDescribed(call.plugin, call.conf);
     }
     return outcome;
-  }
-
-  /** An agent does not see what is mounted for a single call. */
-  private placeOf(side: Side, sysfs: string | undefined): Promise<Place> | undefined {
-    return side === OURS && sysfs === undefined ? this.resident.at() : undefined;
   }
 
   /** A folder in the lab's own. */
@@ -198,24 +204,34 @@ const seeing = (sysfs: string | undefined): readonly string[] =>
   sysfs === undefined ? [] : ['sh', '-c', 'mount --bind "$0" /sys && exec "$@"', sysfs];
 
 /** cnitool as people use it: the configuration in a folder, the plugins in CNI_PATH. */
-export function cnitool(
+export async function cnitool(
   lab: Lab,
   verb: string,
   network: string,
   pod: Pod,
   { confDir, side = OURS, ifName = 'net1', env = {}, wrapper = [] }: CnitoolCall,
 ): Promise<Outcome> {
+  const place = await lab.resident.at(wrapper);
+  const path = env['CNI_PATH'] ?? side.path.join(':');
   return lab.execute([...wrapper, join(GO.bin, 'cnitool'), verb, network, pod.path], {
     env: {
       PATH: process.env['PATH'] ?? '',
       NETCONFPATH: confDir,
-      CNI_PATH: side.path.join(':'),
       CNI_IFNAME: ifName,
       ...env,
+      CNI_PATH: place === undefined ? path : inPlaceOf(OURS.bin, place.bin, path),
+      ...place?.env,
     },
     cwd: lab.dir,
   });
 }
+
+/** CNI_PATH with another folder in the place of one. */
+export const inPlaceOf = (folder: string, other: string, path: string): string =>
+  path
+    .split(':')
+    .map((one) => (one === folder ? other : one))
+    .join(':');
 
 /** Writes a network of these plugins, for cnitool. */
 export function writeNetwork(

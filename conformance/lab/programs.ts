@@ -23,6 +23,8 @@ export interface Side {
 const peers = installPeers();
 
 export const OURS: Side = { name: 'ours', bin: STANDALONE, path: [STANDALONE, peers] };
+/** Ours, a process for each call in either form: for what an agent, which keeps files open, would prevent. */
+export const PROCESSES: Side = { ...OURS };
 export const GO: Side = { name: 'go', bin: peers, path: [peers] };
 
 /** The plugins of this build. */

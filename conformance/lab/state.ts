@@ -19,9 +19,13 @@ export interface NetnsState {
 
 const QUERY = 'link show\naddr show\nroute show table all\n';
 
-/** As it is, but for what changes by itself: counters, queues, carrier, timers, tentative addresses. */
-export async function stateOf(namespace: string): Promise<NetnsState> {
-  const text = await mustRun(['ip', '-n', namespace, '-j', '-d', '-batch', '-'], { stdin: QUERY });
+/**
+ * As it is, but for what changes by itself: counters, queues, carrier, timers, tentative addresses.
+ *
+ * @param run runs a program where the namespace has this name
+ */
+export async function stateOf(namespace: string, run = mustRun): Promise<NetnsState> {
+  const text = await run(['ip', '-n', namespace, '-j', '-d', '-batch', '-'], { stdin: QUERY });
   const [links = [], addresses = [], routes = []] = text
     .split('\n')
     .filter((line) => line.trim() !== '')
@@ -68,9 +72,12 @@ export function comparable(state: NetnsState, wanted: readonly string[] = []): N
         ? value
         : 'chosen';
   return {
-    links: state.links.map(({ ifindex: _, link_index: __, link_netnsid: ___, ifalias, ...link }) => ({
+    links: state.links.map(({ ifindex: _, link_index: __, link_netnsid: ___, ifalias, vfinfo_list: vfs, ...link }) => ({
       ...link,
       ...(ifalias === undefined || MARK.test(String(ifalias)) ? {} : { ifalias }),
+      ...(vfs === undefined
+        ? {}
+        : { vfs: (vfs as readonly Entry[]).map((vf) => ({ ...vf, address: macOf(vf['address']) })) }),
       address: macOf(link['address']),
     })),
     addresses: state.addresses.filter(({ local }) => !isLinkLocal(String(local))),

@@ -2,7 +2,8 @@
  * Preloaded into a program of the name STEPS_OF, says on stderr what each of its effects is, and kills it right after the
  * one that KILL_AFTER numbers. Effects are what changes files, what asks the kernel to change something, and frames that are sent: a test that
  * counts up kills the program after each of its steps, whatever they are. Requests that only ask are said too, but never
- * counted.
+ * counted. Of several requests in one datagram each is an effect, and what follows the last one is not sent: the kernel does
+ * all of them or none when a program is killed, but nothing shall depend on it. With STEPS_SERVED the program serves callers, and what it does before the first one has come does not count.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,8 +25,12 @@
 
 /* Is this the program that STEPS_OF names, not one that starts it? What it starts itself is not meant either. */
 static int is_watched;
+/* Has it no caller yet? */
+static int waits_for_caller;
 /* The effect after which it is killed. */
 static int last;
+/* Effects so far. */
+static int count;
 /* Its process: what it does in other namespaces is done by short-lived ones that have its memory. */
 static pid_t program;
 
@@ -38,14 +43,16 @@ __attribute__((constructor)) static void begin(void)
 	last = number == NULL ? 0 : atoi(number);
 	program = getpid();
 	is_watched = name != NULL && strcmp(name, program_invocation_short_name) == 0;
-	if (is_watched)
+	if (is_watched) {
 		unsetenv("LD_PRELOAD");
+		if (getenv("STEPS_SERVED") != NULL)
+			is_watched = 0, waits_for_caller = 1;
+	}
 }
 
 /* Called after the effect. */
 static void step(const char *what, const char *which)
 {
-	static int count;
 	int failure = errno;
 	int number;
 
@@ -90,20 +97,38 @@ static int only_asks(int fd, int type)
 	}
 }
 
+/* The part of a datagram that is sent: up to the effect after which the program is killed. */
+static size_t part_of(int fd, const void *bytes, size_t size)
+{
+	int steps = __atomic_load_n(&count, __ATOMIC_SEQ_CST);
+	const struct nlmsghdr *request = bytes;
+	int left = (int)size;
+
+	if (fd <= STDERR_FILENO || !is_watched || option(fd, SO_DOMAIN) != AF_NETLINK)
+		return size;
+	for (; NLMSG_OK(request, left); request = NLMSG_NEXT(request, left))
+		if (!only_asks(fd, request->nlmsg_type) && ++steps == last)
+			return size - (size_t)left + request->nlmsg_len;
+	return size;
+}
+
 /* Something was written to a descriptor. */
-static void sent(int fd, const void *bytes)
+static void sent(int fd, const void *bytes, size_t size)
 {
 	const struct nlmsghdr *request = bytes;
+	int left = (int)size;
 	char type[8];
 
 	if (fd <= STDERR_FILENO || !is_watched)
 		return;
 	if (option(fd, SO_DOMAIN) == AF_NETLINK) {
-		snprintf(type, sizeof(type), "%hu", request->nlmsg_type);
-		if (only_asks(fd, request->nlmsg_type))
-			dprintf(STDERR_FILENO, "ask %s\n", type);
-		else
-			step("request", type);
+		for (; NLMSG_OK(request, left); request = NLMSG_NEXT(request, left)) {
+			snprintf(type, sizeof(type), "%hu", request->nlmsg_type);
+			if (only_asks(fd, request->nlmsg_type))
+				dprintf(STDERR_FILENO, "ask %s\n", type);
+			else
+				step("request", type);
+		}
 	} else if (is_file(fd)) {
 		step("write", "to a file");
 	}
@@ -111,9 +136,10 @@ static void sent(int fd, const void *bytes)
 
 ssize_t write(int fd, const void *bytes, size_t size)
 {
-	ssize_t written = REAL(write)(fd, bytes, size);
+	size_t part = part_of(fd, bytes, size);
+	ssize_t written = REAL(write)(fd, bytes, part);
 
-	sent(fd, bytes);
+	sent(fd, bytes, part);
 	return written;
 }
 
@@ -121,15 +147,16 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
 {
 	ssize_t written = REAL(pwrite64)(fd, bytes, size, at);
 
-	sent(fd, bytes);
+	sent(fd, bytes, size);
 	return written;
 }
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags)
 {
-	ssize_t written = REAL(send)(fd, bytes, size, flags);
+	size_t part = part_of(fd, bytes, size);
+	ssize_t written = REAL(send)(fd, bytes, part, flags);
 
-	sent(fd, bytes);
+	sent(fd, bytes, part);
 	return written;
 }
 
@@ -139,6 +166,15 @@ ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct s
 
 	step("send", "a frame");
 	return written;
+}
+
+int accept4(int fd, struct sockaddr *from, socklen_t *length, int flags)
+{
+	int caller = REAL(accept4)(fd, from, length, flags);
+
+	if (caller >= 0 && waits_for_caller)
+		is_watched = 1;
+	return caller;
 }
 
 int open64(const char *path, int flags, ...)

@@ -1,5 +1,5 @@
 /** Trees that stand for /sys. */
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Lab } from './lab.ts';
 
@@ -22,9 +22,16 @@ export const drivenBy = (driver: string): Sysfs => ({
   [`${PCI_FOLDER}/driver`]: `../../../bus/pci/drivers/${driver}`,
 });
 
-/** @returns the folder that `Call.sysfs` wants */
+/**
+ * In the place of the lab's one before, in the same folder: an agent sees it where it has mounted that.
+ *
+ * @returns the folder that `Call.sysfs` wants
+ */
 export function fakeSysfs(lab: Lab, tree: Sysfs): string {
   const root = lab.folder('sys');
+  for (const name of readdirSync(root)) {
+    rmSync(join(root, name), { recursive: true });
+  }
   for (const [name, target] of Object.entries(tree)) {
     const path = join(root, name);
     mkdirSync(target === '' ? path : dirname(path), { recursive: true });

@@ -209,7 +209,6 @@ class Place {
       await this.renew();
     }
     rmSync(store, { recursive: true, force: true });
-    rmSync(join(lab.dir, 'sys'), { recursive: true, force: true });
     return {
       steps,
       left: same || one.meanwhile !== undefined || one.goesWithLink ? undefined : firstDifference(before, now),

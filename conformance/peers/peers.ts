@@ -47,6 +47,14 @@ const WHEREABOUTS: Peer = {
   path: 'cmd',
 };
 
+const MULTUS = 'gopkg.in/k8snetworkplumbingwg/multus-cni.v4@v4.3.0';
+
+/** Multus in two halves: the plugin that forwards calls, and the process that serves them. */
+const THICK: readonly Peer[] = [
+  { name: 'multus-shim', module: MULTUS, path: 'cmd/multus-shim' },
+  { name: 'multus-daemon', module: MULTUS, path: 'cmd/multus-daemon' },
+];
+
 /** Where the Go programs are: BRAID_PEERS, or a folder that git ignores. */
 export const PEERS = process.env['BRAID_PEERS'] ?? join(ROOT, '.cache/peers');
 
@@ -60,6 +68,9 @@ export const installPeers = (): string => install([...COMPANIONS, ...counterpart
 
 /** The Go whereabouts; see installPeers. */
 export const installWhereabouts = (): string => install([WHEREABOUTS]);
+
+/** The Go multus-shim and multus-daemon; see installPeers. */
+export const installThick = (): string => install(THICK);
 
 function install(peers: readonly Peer[]): string {
   const missing = peers.filter(({ name }) => !existsSync(join(PEERS, name)));

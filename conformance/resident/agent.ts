@@ -1,31 +1,50 @@
 /** An agent on the node of a lab, and launchers that call it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BASE_ENV, execute, type Outcome } from '../lab/execute.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { eventually } from '../lab/eventually.ts';
+import { BASE_ENV, type Env, execute, type Outcome } from '../lab/execute.ts';
 import type { Lab } from '../lab/lab.ts';
 import { type Call, DIST, envOf, OURS, PLUGINS, type Side, STANDALONE, stdinOf } from '../lab/programs.ts';
+import { type Answer, ask } from './ask.ts';
+import { type Descriptors, descriptorsOf, moreThan } from './descriptors.ts';
 
 export const RESIDENT = join(DIST, 'resident');
 
 const PATIENCE_MS = 20_000;
 
+/** What an agent has of its own. */
+interface Own {
+  /** of `braid agent` */
+  readonly options?: readonly string[];
+  /** words in front of the command */
+  readonly wrapper?: readonly string[];
+  /** more variables */
+  readonly env?: Env;
+}
+
 /** One agent after another, on the same socket. */
 export class Agent implements AsyncDisposable {
   readonly socket: string;
+  /** where it tells about itself */
+  readonly status: string;
   /** launchers without a program beside them: what they do the agent has done */
   readonly launchers: Side;
   /** launchers as they are installed */
   readonly installed: Side = { ...OURS, bin: RESIDENT, path: [RESIDENT, ...OURS.path.slice(1)] };
   private readonly lab: Lab;
+  private readonly own: Own;
   private readonly all: ChildProcess[] = [];
   private said = '';
 
-  private constructor(lab: Lab) {
+  private constructor(lab: Lab, own: Own = {}) {
     this.lab = lab;
+    this.own = own;
     mkdirSync(join(lab.dir, 'run'), { mode: 0o700 });
     this.socket = join(lab.dir, 'run', 'agent.sock');
+    this.status = join(lab.dir, 'run', 'status.sock');
     const bin = lab.folder('launchers');
     for (const plugin of PLUGINS) {
       copyFileSync(join(RESIDENT, plugin), join(bin, plugin));
@@ -34,32 +53,64 @@ export class Agent implements AsyncDisposable {
   }
 
   /** A lab's own; it does not run yet. */
-  static of(lab: Lab): Agent {
-    return new Agent(lab);
+  static of(lab: Lab, own: Own = {}): Agent {
+    return new Agent(lab, own);
   }
 
-  static async start(lab: Lab): Promise<Agent> {
-    const agent = new Agent(lab);
+  static async start(lab: Lab, own: Own = {}): Promise<Agent> {
+    const agent = new Agent(lab, own);
     await agent.start();
     return agent;
   }
 
   /** Starts another one; the one before ends when it has noticed. */
-  async start(): Promise<void> {
-    this.spawn([join(STANDALONE, 'braid'), 'agent', '--socket', this.socket]);
+  async start(isReady?: () => boolean): Promise<void> {
+    const { wrapper = [], options = [] } = this.own;
+    this.spawn([...wrapper, join(STANDALONE, 'braid'), 'agent', '--socket', this.socket, ...options]);
     const begin = this.said.length;
-    await this.until(() => this.said.includes('takes calls', begin));
+    await this.until(isReady ?? (() => this.said.includes('takes calls', begin)));
   }
 
   /** systemd listens, and starts one at the first call. */
   async startOnDemand(): Promise<void> {
-    this.spawn(['systemd-socket-activate', `--listen=${this.socket}`, join(STANDALONE, 'braid'), 'agent']);
+    this.spawn([
+      'systemd-socket-activate',
+      `--listen=${this.socket}`,
+      join(STANDALONE, 'braid'),
+      'agent',
+      '--status',
+      this.status,
+    ]);
     await this.until(() => this.said.includes('Listening on'));
+  }
+
+  /** As systemd keeps it: at each call for which none is there, one is started. */
+  async startActivated(): Promise<void> {
+    const own = ['--status', this.status, ...(this.own.options ?? [])];
+    this.spawn([
+      ...['python3', join(import.meta.dirname, 'activate.py'), this.socket],
+      ...[join(STANDALONE, 'braid'), 'agent', ...own],
+    ]);
+    await this.until(() => this.said.includes('listens\n'));
+  }
+
+  /** Tells the one that runs to end, waits until it has, and does not start another: the next call does. */
+  async endActivated(): Promise<void> {
+    await this.until(() => this.activated !== undefined);
+    const pid = this.activated;
+    process.kill(pid as number, 'SIGTERM');
+    await this.until(() => this.activated !== pid);
+  }
+
+  /** The one that was started by a call, and runs. */
+  private get activated(): number | undefined {
+    const [pid] = [...this.said.matchAll(/^has started (\d+)$/gm)].map(([, digits]) => digits).slice(-1);
+    return pid === undefined || this.said.includes(`\n${pid} has ended with`) ? undefined : Number(pid);
   }
 
   private spawn(words: readonly string[]): void {
     const all = ['netns', 'exec', this.lab.node, ...words];
-    const child = spawn('ip', all, { env: BASE_ENV, stdio: 'pipe', cwd: '/' });
+    const child = spawn('ip', all, { env: { ...BASE_ENV, ...this.own.env }, stdio: 'pipe', cwd: '/' });
     this.all.push(child);
     child.stderr.on('data', (chunk: Buffer) => {
       this.said += chunk.toString('utf8');
@@ -71,8 +122,27 @@ export class Agent implements AsyncDisposable {
     return this.said;
   }
 
-  get descriptors(): number {
-    return readdirSync(`/proc/${this.pid}/fd`).length;
+  /** Asks it about itself. */
+  async ask(path: string): Promise<Answer> {
+    await this.until(() => existsSync(this.status));
+    return ask({ socketPath: this.status, path });
+  }
+
+  /** What it has open when it has let its last callers go: they have their answer a moment before. */
+  async descriptors(): Promise<Descriptors> {
+    let last = descriptorsOf(this.pid);
+    for (let same = 0; same < 10; ) {
+      await sleep(20);
+      const now = descriptorsOf(this.pid);
+      same = isDeepStrictEqual(now, last) ? same + 1 : 0;
+      last = now;
+    }
+    return last;
+  }
+
+  /** Waits until it has nothing open that it had not before; fails with what this is. */
+  untilNoMore(before: Descriptors): Promise<void> {
+    return eventually(async () => moreThan(before, descriptorsOf(this.pid)), []);
   }
 
   /** Resident memory in MiB. */
@@ -102,6 +172,11 @@ export class Agent implements AsyncDisposable {
     return ending(child);
   }
 
+  /** Keeps it from doing anything, as a machine with far too much to do, and lets it go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.all.at(-1)?.kill(signal);
+  }
+
   /** How the first one ends. */
   firstEnd(): Promise<number | string | undefined> {
     return ending(this.all[0]);
@@ -124,9 +199,13 @@ export class Agent implements AsyncDisposable {
         return ending(child);
       }),
     );
+    if (this.activated !== undefined) {
+      process.kill(this.activated, 'SIGKILL');
+    }
   }
 
-  private get pid(): number {
+  /** of the last one */
+  get pid(): number {
     return this.all.at(-1)?.pid ?? -1;
   }
 }

@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { inParallel, type Outcome } from '../lab/execute.ts';
@@ -12,6 +10,7 @@ import { stateOf } from '../lab/state.ts';
 import { Store } from '../lab/store.ts';
 import { Agent, reached } from './agent.ts';
 import { chained, multus, network, waits } from './networks.ts';
+import { connectAs, exchange } from './sockets.ts';
 
 const OK = { exitCode: 0 };
 const NOBODY = 65_534;
@@ -189,10 +188,10 @@ describe('many calls', () => {
       });
     const verbs = Array.from({ length: 500 }, (_, index) => (index % 2 === 0 ? 'DEL' : 'STATUS'));
     await round(verbs);
-    const [before, memory] = [agent.descriptors, agent.memory];
+    const [before, memory] = [await agent.descriptors(), agent.memory];
     await round(verbs);
     console.log(`1,000 calls: ${memory.toFixed(0)} MiB after 500, ${agent.memory.toFixed(0)} after 1,000`);
-    await agent.until(() => agent.descriptors <= before); // the last caller ends before its connection
+    await agent.untilNoMore(before);
   });
 });
 
@@ -206,7 +205,7 @@ describe('an agent', () => {
     const pod = await lab.pod();
     expect(await agent.call(macvlan(lab, pod, 'ADD'))).toMatchObject(OK); // what the node keeps open is open
     expect(await agent.call(macvlan(lab, pod, 'DEL'))).toMatchObject(OK);
-    const before = agent.descriptors;
+    const before = await agent.descriptors();
     const messages = [
       Buffer.alloc(0),
       Buffer.from('BRD'),
@@ -223,7 +222,7 @@ describe('an agent', () => {
     expect(answers.filter((answer, index) => index !== 5 && answer.length > 0)).toEqual([]);
     expect(await agent.call(macvlan(lab, pod, 'ADD'))).toMatchObject(OK);
     expect(await agent.call(macvlan(lab, pod, 'DEL'))).toMatchObject(OK);
-    await agent.until(() => agent.descriptors <= before);
+    await agent.untilNoMore(before);
   });
 
   it('ends a caller who sends too slowly', async () => {
@@ -261,37 +260,4 @@ describe('an agent', () => {
 
 function randomBytes(length: number): Buffer {
   return Buffer.from(Array.from({ length }, () => Math.floor(Math.random() * 256)));
-}
-
-/** Sends these bytes, and returns what comes back until the other end closes. */
-function exchange(path: string, bytes: Buffer, ends = true): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const socket = connect({ path, allowHalfOpen: true });
-    const got: Buffer[] = [];
-    socket.on('data', (chunk: Buffer) => got.push(chunk));
-    socket.on('error', () => undefined);
-    socket.on('end', () => socket.end());
-    socket.on('close', () => resolve(Buffer.concat(got)));
-    socket.write(bytes);
-    if (ends) {
-      setTimeout(() => socket.end(), 1000);
-    }
-  });
-}
-
-async function connectAs(uid: number, path: string): Promise<string> {
-  const script = `
-    const socket = require('node:net').connect(process.argv[1]);
-    socket.on('data', (bytes) => console.log(String(bytes)));
-    socket.on('error', ({ code }) => console.log(code));
-    socket.on('close', (failed) => failed || console.log('closed'));
-    socket.write('BRD1');`;
-  const child = spawn('setpriv', [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'node', '-e', script, path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    cwd: '/',
-  });
-  const said: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => said.push(chunk));
-  await new Promise((resolve) => child.on('close', resolve));
-  return Buffer.concat(said).toString('utf8').trim();
 }

@@ -20,6 +20,23 @@ async function leftOf(node: StormNode, { id, pod }: Container): Promise<string> 
   );
 }
 
+const slow = { cniVersion: '1.1.0', name: 'slow', type: 'slow' };
+
+/** A plugin that stops at some verbs until it is let go. */
+function slowIn(node: StormNode, verbs: readonly string[]): void {
+  const waits = 'for _ in $(seq 300); do [ -e "$PWD/$CNI_COMMAND-on" ] && break; sleep 0.1; done';
+  const stops = `case $CNI_COMMAND in ${verbs.join('|')}) touch "$PWD/$CNI_COMMAND-reached"; ${waits} ;; esac`;
+  fake(node.lab, 'slow', `${stops}\n[ "$CNI_COMMAND" != ADD ] || echo '{"cniVersion":"1.1.0"}'`);
+}
+
+async function reached(node: StormNode, verb: string): Promise<void> {
+  while (!existsSync(join(node.lab.dir, `${verb}-reached`))) {
+    await sleep(5);
+  }
+}
+
+const letGo = (node: StormNode, verb: string): void => writeFileSync(join(node.lab.dir, `${verb}-on`), '');
+
 describe.concurrent.each([
   { verb: 'DEL', calling: () => ({}) },
   { verb: 'GC', calling: () => ({ more: valid(), netns: '' }) },
@@ -82,21 +99,37 @@ describe('GC while another pod is being added', () => {
     { what: 'device', networks: ['d0'] },
   ] as const)('takes no $what from it: the runtime has named it', async ({ networks }) => {
     await using node = await StormNode.open(1);
-    // between looking who lives and collecting, GC runs what else is configured
-    const waits = 'for _ in $(seq 300); do [ -e "$PWD/added" ] && break; sleep 0.1; done';
-    fake(node.lab, 'slow', `[ "$CNI_COMMAND" = GC ] || exit 0\ntouch "$PWD/collecting"\n${waits}`);
-    const slow = { cniVersion: '1.1.0', name: 'slow', type: 'slow' };
+    slowIn(node, ['GC']); // it runs between looking who lives and collecting
     const old = await node.container('c1', networks);
     const young = await node.container('c2', ['m1', 'm2', ...networks]); // the same network in another place
     const delegates = [slow, ...networks.map((network) => node.network(network))];
     const collecting = node.call('GC', old, { more: { delegates, ...valid('c2') }, netns: '' });
-    while (!existsSync(join(node.lab.dir, 'collecting'))) {
-      await sleep(5);
-    }
+    await reached(node, 'GC');
     await node.must('ADD', young);
-    writeFileSync(join(node.lab.dir, 'added'), '');
+    letGo(node, 'GC');
     expect(await collecting).toMatchObject(OK);
     await node.must('CHECK', young);
     expect(await node.taken()).toHaveLength(3);
+  });
+
+  it('takes no address from a pod that was being deleted when it looked, and comes again', async () => {
+    await using node = await StormNode.open(0);
+    slowIn(node, ['DEL', 'GC']);
+    const dead = await node.container('c1', []);
+    const young = await node.container('c2', ['m1', 'm0']);
+    await node.must('ADD', dead, { more: { delegates: [slow] } });
+    await node.must('ADD', young);
+    rmSync(join(node.cniDir, 'results/rail-0-c2-net1')); // DEL removes one result after the other, the last one first
+    const delegates = [slow, node.macvlan(1), node.macvlan(0)]; // the same networks in other places
+    const collecting = node.call('GC', young, { more: { delegates, ...valid('c2') }, netns: '' });
+    await reached(node, 'DEL');
+    await node.must('DEL', young);
+    letGo(node, 'DEL');
+    await reached(node, 'GC');
+    await node.must('ADD', young);
+    letGo(node, 'GC');
+    expect(await collecting).toMatchObject(OK);
+    await node.must('CHECK', young);
+    expect(await node.taken()).toHaveLength(2);
   });
 });

@@ -52,8 +52,8 @@ export class StormNode implements StormPlace<Network>, AsyncDisposable {
   }
 
   /** Each device has something of everything that goes lost when one only moves it. */
-  static async open(deviceCount: number): Promise<StormNode> {
-    const lab = await Lab.open();
+  static async open(deviceCount: number, options: Parameters<typeof Lab.open>[0] = {}): Promise<StormNode> {
+    const lab = await Lab.open(options);
     try {
       const node = new StormNode(lab);
       await lab.sysctl(lab.node, 'net/ipv6/conf/default/addr_gen_mode', '1'); // the kernel would add addresses later

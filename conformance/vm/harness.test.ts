@@ -1,5 +1,5 @@
 /** What the tests of this folder stand on: cards, virtual functions, the wire, drivers, RDMA devices. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { CARD, MAX_VFS, untilCarrier } from './cards.ts';
 import { Node } from './node.ts';
@@ -11,6 +11,12 @@ import { SimulatedCard } from './simulated.ts';
 import { until } from './until.ts';
 import { Vfs } from './vfs.ts';
 import { Wire } from './wire.ts';
+
+it('the machine knows how fast its counter is: else its clock is too fast when others work', () => {
+  const [, given = ''] = / tsc_early_khz=(\d+)/.exec(readFileSync('/proc/cmdline', 'utf8')) ?? [];
+  const [, believed = ''] = /^cpu MHz\s*: (\S+)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8')) ?? [];
+  expect(Number(believed)).toBeCloseTo(Number(given) / 1000, 2);
+});
 
 describe('virtual functions', () => {
   it('appear with links to and from the card', async () => {

@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BASE_ENV, type Env, type Execution, execute, mustRun, type Outcome } from '../lab/execute.ts';
-import type { Pod } from '../lab/lab.ts';
+import { inPlaceOf, type Pod } from '../lab/lab.ts';
 import { type Call, envOf, GO, OURS, type Side, stdinOf } from '../lab/programs.ts';
+import { type Place, ResidentForm } from '../lab/resident.ts';
 
 /** A network of these plugins, as cnitool reads it. */
 export interface Network {
@@ -28,11 +29,14 @@ export interface CnitoolCall {
 export class Node implements AsyncDisposable {
   /** a folder for stores and configurations */
   readonly dir: string;
-  private readonly prefix = `braid-${randomBytes(3).toString('hex')}`;
+  readonly prefix = `braid-${randomBytes(3).toString('hex')}`;
+  /** the form in which its calls are done */
+  private readonly resident: ResidentForm;
   private readonly pods: string[] = [];
 
   private constructor() {
     this.dir = mkdtempSync(join(tmpdir(), `${this.prefix}-`));
+    this.resident = new ResidentForm([], this);
   }
 
   static open(): Node {
@@ -83,20 +87,27 @@ export class Node implements AsyncDisposable {
 
   /** Calls a plugin as a runtime does. */
   call(call: Call, side: Side = OURS, { killAfterMs }: Pick<Execution, 'killAfterMs'> = {}): Promise<Outcome> {
-    return execute([join(side.bin, call.plugin)], {
-      env: envOf(side, call),
-      stdin: stdinOf(call.conf),
-      cwd: this.dir,
-      ...(killAfterMs === undefined ? {} : { killAfterMs }),
-    });
+    const all = envOf(side, call);
+    const wrapper = seeing(call.sysfs);
+    const work = ({ bin, env }: Place = { bin: side.bin, env: {} }): Promise<Outcome> =>
+      execute([...wrapper, join(bin, call.plugin)], {
+        env: { ...all, ...env },
+        stdin: stdinOf(call.conf),
+        cwd: this.dir,
+        ...(killAfterMs === undefined ? {} : { killAfterMs }),
+      });
+    return side === OURS ? this.resident.call(all, wrapper, work) : work();
   }
 
   /** cnitool as people use it: the configuration in a folder, the plugins in CNI_PATH. */
-  cnitool({ verb, network, pod, ifName = 'net1', side = OURS, env = {} }: CnitoolCall): Promise<Outcome> {
+  async cnitool({ verb, network, pod, ifName = 'net1', side = OURS, env = {} }: CnitoolCall): Promise<Outcome> {
     const confDir = this.folder('net.d');
     writeFileSync(join(confDir, `10-${network.name}.conflist`), JSON.stringify(network));
+    const place = await this.resident.at();
+    const path = side.path.join(':');
+    const cniPath = place === undefined ? path : inPlaceOf(OURS.bin, place.bin, path);
     return execute([join(GO.bin, 'cnitool'), verb, network.name, pod.path], {
-      env: { ...BASE_ENV, NETCONFPATH: confDir, CNI_PATH: side.path.join(':'), CNI_IFNAME: ifName, ...env },
+      env: { ...BASE_ENV, NETCONFPATH: confDir, CNI_PATH: cniPath, CNI_IFNAME: ifName, ...env, ...place?.env },
       cwd: this.dir,
     });
   }
@@ -109,6 +120,7 @@ export class Node implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.resident[Symbol.dispose]();
     for (const name of this.pods.splice(0)) {
       await execute(['ip', 'netns', 'del', name]);
     }
@@ -118,3 +130,7 @@ export class Node implements AsyncDisposable {
 
 const inside = (pod: Pod | undefined, argv: readonly string[]): readonly string[] =>
   pod === undefined ? argv : ['ip', 'netns', 'exec', pod.name, ...argv];
+
+/** Another /sys, which is nobody else's. */
+const seeing = (sysfs: string | undefined): readonly string[] =>
+  sysfs === undefined ? [] : ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /sys && exec "$@"', sysfs];

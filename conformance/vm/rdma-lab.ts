@@ -1,9 +1,8 @@
 /** A node whose VFs have RDMA devices, and calls of the built plugin rdma for its pods. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Env, execute, type Outcome } from '../lab/execute.ts';
+import type { Env, Outcome } from '../lab/execute.ts';
 import type { Pod } from '../lab/lab.ts';
-import { envOf, OURS, stdinOf } from '../lab/programs.ts';
 import { killedAfter } from '../lab/steps.ts';
 import { Node } from './node.ts';
 import { rdmaDevicesOf } from './pci.ts';
@@ -33,18 +32,14 @@ export interface RdmaCall {
 export type Failure = readonly [code: number, message: string];
 
 /** Calls a built plugin on the node. */
-export function callRdma(request: RdmaCall): Promise<Outcome> {
+export function callRdma(node: Node, request: RdmaCall): Promise<Outcome> {
   const { verb, pod, netns, plugin = 'rdma', conf, args, sysfs } = request;
-  const seeing = sysfs === undefined ? [] : ['unshare', '-m', 'sh', '-c', 'mount --bind "$0" /sys && exec "$@"', sysfs];
   const env = {
     ...(pod === undefined ? {} : { CNI_CONTAINERID: pod.name, CNI_NETNS: netns ?? pod.path }),
     ...(args === undefined ? {} : { CNI_ARGS: args }),
     ...request.env,
   };
-  return execute([...seeing, join(OURS.bin, plugin)], {
-    env: envOf(OURS, { verb, plugin, conf, env }),
-    stdin: stdinOf(conf),
-  });
+  return node.call({ verb, plugin, conf, env, ...(sysfs === undefined ? {} : { sysfs }) });
 }
 
 /** What a call says that must have failed. */
@@ -102,7 +97,7 @@ export class RdmaNode implements AsyncDisposable {
 
   /** Calls the plugin, with the configuration for VF 0 unless told otherwise. */
   call(request: Partial<RdmaCall>): Promise<Outcome> {
-    return callRdma({ verb: '', ...request, conf: request.conf ?? this.conf(0) });
+    return callRdma(this.node, { verb: '', ...request, conf: request.conf ?? this.conf(0) });
   }
 
   /** The same, with SIGKILL after an effect: see ../steps.ts. */

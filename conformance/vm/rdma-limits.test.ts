@@ -45,7 +45,7 @@ it('an InfiniBand interface is refused, since the kernel would make it anew', { 
   await using device = await RdmaDevice.make('rdma0', FAR_CARD.link);
   const pod = await node.pod();
   await node.ip(`link set ${vfs.at(0).link} netns ${pod.name} name net1`);
-  const outcome = await callRdma({ verb: 'ADD', pod, conf });
+  const outcome = await callRdma(node, { verb: 'ADD', pod, conf });
   expect(failureOf(outcome)).toEqual([7, expect.stringContaining('use ib-sriov with "rdmaIsolation": true')]);
   expect([await rdmaDevices(), states()]).toEqual([[device.name], {}]);
   await node.remove(pod);
@@ -62,10 +62,10 @@ it('without the RDMA subsystem ADD and STATUS say what to load', async () => {
   try {
     const pod = await node.pod();
     const whatToLoad = expect.stringContaining('load the module "ib_core"');
-    expect(failureOf(await callRdma({ verb: 'STATUS', conf }))).toEqual([50, whatToLoad]);
-    expect(failureOf(await callRdma({ verb: 'ADD', pod, conf }))).toEqual([999, whatToLoad]);
+    expect(failureOf(await callRdma(node, { verb: 'STATUS', conf }))).toEqual([50, whatToLoad]);
+    expect(failureOf(await callRdma(node, { verb: 'ADD', pod, conf }))).toEqual([999, whatToLoad]);
     writeState(stateOf(pod), '{"version":"1.0","deviceID":"x","sandboxRdmaDevName":"y","containerRdmaDevName":"y"}');
-    expect(await callRdma({ verb: 'DEL', pod, conf })).toMatchObject(OK);
+    expect(await callRdma(node, { verb: 'DEL', pod, conf })).toMatchObject(OK);
     expect(states()).toEqual({});
   } finally {
     writeFileSync(helper, usual);

@@ -1,150 +1,113 @@
-import { messageOf } from '../cni/errors.ts';
 import type { Server } from '../cni/serve.ts';
-import { errnoError } from '../netlink/errno.ts';
+import type { OpenService } from '../cni/service.ts';
 import type { Native } from '../netns/native.ts';
-import { attend, type Desk, makeDesk } from './attend.ts';
-import { AGAIN, Caller, READABLE } from './caller.ts';
-import type { Listener } from './listener.ts';
+import { attend, makeDesk } from './attend.ts';
+import { Caller } from './caller.ts';
+import { Door, type DoorParts } from './door.ts';
+import { type Listener, LOOK_MS, listenAt } from './listener.ts';
 
 export interface AgentParts {
   readonly native: Native;
   readonly server: Server;
-  /** Begins to listen, again when the socket was deleted. */
+  /** Begins to listen for launchers, again when the socket was deleted. */
   readonly listen: () => Listener;
+  /** what plugins serve besides */
+  readonly services: readonly OpenService[];
   /** whether a user may call */
   readonly admits: (uid: number) => boolean;
   readonly signal: AbortSignal;
+  /** how long it lives without a call; undefined: for ever */
+  readonly idleMs?: number | undefined;
+  /** whether it should make room for the program that has replaced its own */
+  readonly isReplaced?: (() => boolean) | undefined;
+  /** what it says of itself when it is asked, as JSON */
+  readonly about: string;
+  /**
+   * What it does besides calls, from when it can be called until the last call has ended. Never rejects.
+   *
+   * @param succession fires instead of `over` when another agent listens in its place
+   */
+  readonly beside?: ((over: AbortSignal, succession: AbortSignal) => Promise<void>) | undefined;
   readonly log: (line: string) => void;
 }
 
-/** Callers that are attended to at the same time, waiting ones included; more wait in front of the socket. */
+const SUCCEEDED = 'another agent listens in its place';
+
 const MOST_CALLERS = 256;
 
-/** Before callers are accepted again, when the kernel could not. */
-const SHORTAGE_PAUSE_MS = 100;
-
-const LOOK_MS = 2000;
-
 /**
- * Serves calls of launchers until the signal fires or another agent takes the socket over; ends when all that it has begun
+ * Serves calls until the signal fires or another agent takes the socket of launchers over; ends when all that it has begun
  * have ended.
  *
  * @throws Error when it cannot listen
  */
 export async function runAgent(parts: AgentParts): Promise<void> {
   const { signal, log } = parts;
-  const counter = new Counter(parts);
+  const doors = await openDoors(parts);
   log('takes calls');
+  const over = new AbortController();
+  const kept = parts.services.map((service) => service.keep?.(over.signal));
+  const done = new AbortController();
+  const succession = new AbortController();
+  const beside = parts.beside?.(done.signal, succession.signal);
   const ending = Promise.withResolvers<string>();
   const stop = (): void => ending.resolve((signal.reason as Error).message);
   signal.addEventListener('abort', stop, { once: true });
-  const look = setInterval(() => counter.look(ending.resolve), LOOK_MS);
+  const look = setInterval(() => doors.look(ending.resolve), LOOK_MS);
   if (signal.aborted) {
     stop();
   }
-  log(`ends: ${await ending.promise}`);
+  const why = await ending.promise;
+  log(`ends: ${why}`);
   clearInterval(look);
-  await counter.close();
+  over.abort();
+  await Promise.all([doors.close(), ...kept]);
+  (why === SUCCEEDED ? succession : done).abort(new Error('the agent has ended'));
+  await beside;
 }
 
-/** Accepts callers, so many at a time. */
-class Counter {
-  private readonly parts: AgentParts;
-  private readonly desk: Desk;
-  private readonly attended = new Set<Promise<void>>();
-  private listener: Listener;
-  private isClosing = false;
+interface Doors {
+  look(stop: (why: string) => void): void;
+  close(): Promise<void>;
+}
 
-  constructor(parts: AgentParts) {
-    const { server, admits, log } = parts;
-    this.parts = parts;
-    this.desk = makeDesk({ server, admits, log, isClosing: () => this.isClosing });
-    this.listener = parts.listen();
-    this.watch();
+async function openDoors(parts: AgentParts): Promise<Doors> {
+  const { native, log } = parts;
+  let isClosing = false;
+  const desk = makeDesk({ ...parts, isClosing: () => isClosing });
+  const open = (more: Pick<DoorParts, 'listen' | 'attend'>, mostCallers = MOST_CALLERS): Door =>
+    new Door({ native, log, mostCallers, ...more });
+  const ofServices = new Map<string, Door>();
+  const closing: Promise<void>[] = [];
+  for (const door of parts.services.flatMap((service) => service.door ?? [])) {
+    const { attendHttp } = await import('./attend-http.ts'); // few agents need it
+    const { socket, mostCallers } = door;
+    const attendOne = await attendHttp({ ...parts, answer: (request, gone) => door.answer(request, gone) });
+    ofServices.set(socket, open({ listen: () => listenAt(native, socket), attend: attendOne }, mostCallers));
   }
-
-  /** Looks after the socket: it may have been deleted, or taken over. */
-  look(stop: (why: string) => void): void {
-    const where = this.listener.whereabouts();
-    if (where === 'replaced') {
-      stop('another agent listens in its place');
-    } else if (where === 'gone') {
-      this.relisten();
-    }
-  }
-
-  /** Begins no more calls, and waits for those that are under way. */
-  async close(): Promise<void> {
-    this.isClosing = true;
-    this.listener.withdraw();
-    this.unwatch();
-    if (!this.listener.outlivesUs) {
-      this.accept(); // who has connected is told that nothing is begun any more
-    }
-    this.listener[Symbol.dispose]();
-    await Promise.all(this.attended);
-  }
-
-  private relisten(): void {
-    const { listen, log } = this.parts;
-    try {
-      const next = listen();
-      this.unwatch();
-      this.listener[Symbol.dispose]();
-      this.listener = next;
-      this.watch();
-      log('listens again: the socket was deleted');
-    } catch (error) {
-      log(`cannot listen again: ${messageOf(error)}`);
-    }
-  }
-
-  private readonly accept = (): void => {
-    while (this.isClosing || this.attended.size < MOST_CALLERS) {
-      const fd = this.parts.native.acceptCaller(this.listener.fd);
-      if (fd === AGAIN) {
-        return;
+  const launchers = open({ listen: parts.listen, attend: (fd) => attend(desk, new Caller(native, fd)) });
+  const { idleMs = Number.POSITIVE_INFINITY, isReplaced } = parts;
+  return {
+    look: (stop) => {
+      const quietMs = Math.min(...[launchers, ...ofServices.values()].map((door) => door.quietMs()));
+      if (!launchers.look()) {
+        stop(SUCCEEDED);
+      } else if (isReplaced?.() === true) {
+        stop('its program was replaced');
+      } else if (quietMs >= idleMs) {
+        stop(`no call for ${idleMs / 1000} s`);
       }
-      if (fd < 0) {
-        this.pause(fd);
-        return;
+      for (const [socket, door] of ofServices) {
+        if (!door.look()) {
+          log(`no longer listens at "${socket}": another program does`);
+          ofServices.delete(socket);
+          closing.push(door.close());
+        }
       }
-      this.attend(fd);
-    }
-    this.unwatch();
+    },
+    close: async () => {
+      isClosing = true;
+      await Promise.all([...closing, ...[launchers, ...ofServices.values()].map((door) => door.close())]);
+    },
   };
-
-  private attend(fd: number): void {
-    const one = attend(this.desk, new Caller(this.parts.native, fd)).finally(() => {
-      this.attended.delete(one);
-      if (this.attended.size === MOST_CALLERS - 1) {
-        this.resume();
-      }
-    });
-    this.attended.add(one);
-  }
-
-  /** For lack of descriptors or memory: the kernel would tell of the same caller at once again. */
-  private pause(failure: number): void {
-    this.parts.log(errnoError('accept a caller', -failure).message);
-    this.unwatch();
-    setTimeout(() => this.resume(), SHORTAGE_PAUSE_MS);
-  }
-
-  private resume(): void {
-    if (!this.isClosing) {
-      this.watch();
-    }
-  }
-
-  private watch(): void {
-    const failure = this.parts.native.watch(this.listener.fd, READABLE, this.accept);
-    if (failure < 0) {
-      throw errnoError('watch the socket', -failure);
-    }
-  }
-
-  private unwatch(): void {
-    this.parts.native.watch(this.listener.fd, 0, this.accept);
-  }
 }

@@ -1,9 +1,12 @@
 import { loaderIn } from '../cni/delegate.ts';
 import { messageOf } from '../cni/errors.ts';
-import type { Outcome } from '../cni/run.ts';
-import { type Server, serve } from '../cni/serve.ts';
+import type { Plugin } from '../cni/plugin.ts';
+import type { Invocation, Outcome } from '../cni/run.ts';
+import { heard, type Server, sandboxLock, serve } from '../cni/serve.ts';
 import type { Node } from '../node/node.ts';
+import { observed } from '../node/observer.ts';
 import { Places } from '../sys/places.ts';
+import { AGENT_NAME } from './ask.ts';
 import type { Caller } from './caller.ts';
 import { answerBytes, BEGUN, type Request, STOPPING } from './frame.ts';
 import { makeChunk, receiveRequest, SEND_MS } from './receive.ts';
@@ -19,6 +22,8 @@ export interface Desk {
   /** whether calls are no longer begun */
   readonly isClosing: () => boolean;
   readonly log: (line: string) => void;
+  /** what the agent says of itself */
+  readonly about: string;
   /** where requests are read into first */
   readonly chunk: Buffer;
   readonly large: Places;
@@ -52,6 +57,10 @@ async function serveCaller(desk: Desk, caller: Caller): Promise<void> {
   if (received === undefined) {
     return;
   }
+  if (received.request.name === AGENT_NAME) {
+    await caller.write(Buffer.concat([BEGUN, answerBytes({ stdout: desk.about, stderr: '', exitCode: 0 })]));
+    return;
+  }
   const load = loaderIn(desk.server.suite.registry, received.request.name);
   if (load === undefined || desk.isClosing()) {
     await caller.write(STOPPING); // the program beside the launcher does it
@@ -60,25 +69,42 @@ async function serveCaller(desk: Desk, caller: Caller): Promise<void> {
   await caller.write(BEGUN);
   caller.limit(undefined);
   caller.watchEnd();
-  const outcome = await runRequest(desk.server, load, received.request, caller);
+  const { request } = received;
+  const outcome = await heard(desk.server, request, () => runRequest(desk.server, load, request, caller));
   caller.limit(SEND_MS);
   await caller.write(answerBytes(outcome));
 }
 
-/** Calls for one sandbox are served in order, those for different ones at the same time. */
 async function runRequest(
   server: Server,
   load: NonNullable<Server['suite']['registry'][string]>,
   { env, stdin }: Request,
   caller: Caller,
 ): Promise<Outcome> {
-  const { signal } = caller.gone;
-  const container = isAboutPod(env['CNI_COMMAND']) ? (env['CNI_CONTAINERID'] ?? '') : '';
-  using _ = container === '' ? undefined : await server.node.locks.acquire(`sandbox ${container}`, signal);
   const node = nodeSeenBy(server.node, env['CNI_NETNS'] ?? '', caller.descriptor);
-  const own = { ...env, BRAID_AGENT: 'none' }; // a delegate's launcher must not wait for the place that its caller has
-  return serve({ ...server, node }, await load(), { env: own, readStdin: () => stdin }, signal);
+  return serveInOrder({ ...server, node }, load, { env, readStdin: () => stdin }, caller.gone.signal);
 }
+
+/**
+ * Serves a call: those for one sandbox in order, those for different ones at the same time.
+ *
+ * @param signal fires when the caller has gone
+ * @throws as `serve`
+ */
+export async function serveInOrder(
+  server: Server,
+  load: () => Promise<Plugin>,
+  { env, readStdin }: Invocation,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const container = isAboutPod(env['CNI_COMMAND']) ? (env['CNI_CONTAINERID'] ?? '') : '';
+  using _ = container === '' ? undefined : await turnOf(server.node, container, signal);
+  const own = { ...env, BRAID_AGENT: 'none' }; // a delegate's launcher must not wait for the place that its caller has
+  return serve(server, await load(), { env: own, readStdin }, signal);
+}
+
+const turnOf = ({ locks, observe }: Node, container: string, signal: AbortSignal): Promise<Disposable> =>
+  observed(observe, 'wait for the sandbox', () => locks.acquire(sandboxLock(container), signal));
 
 const isAboutPod = (verb: string | undefined): boolean => ['ADD', 'DEL', 'CHECK'].includes(verb ?? '');
 

@@ -16,6 +16,9 @@ export interface Listener extends Disposable {
   withdraw(): void;
 }
 
+/** How often it is looked whether a socket is still there. */
+export const LOOK_MS = 2000;
+
 /** Callers that have connected and are not accepted yet; more wait before they connect. */
 const BACKLOG = 4096;
 

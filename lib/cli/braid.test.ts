@@ -40,6 +40,7 @@ const program: Program = {
   form: 'script',
   file: '/x/script/braid',
   folder: '/x/script',
+  launcher: () => Buffer.from(''),
   env: {},
   stopSignal: () => new AbortController().signal,
 };

@@ -9,6 +9,8 @@ import type { Program } from './program.ts';
 const WRONG_USAGE = 2;
 const FAILED = 1;
 const PREFIX = 'braid: ';
+/** A line for programs, perhaps with its priority before it. */
+const IS_DOCUMENT = /^(<\d>)?\{/;
 const USAGE = 'braid COMMAND [OPTION]...; "braid help" lists the commands';
 
 type Print = (line: string) => void;
@@ -26,7 +28,7 @@ export async function runCommandLine(
   print: Print,
 ): Promise<number> {
   const own = scopeWith(scope, ({ log }) => ({
-    log: (line) => log(line.startsWith(PREFIX) ? line : `${PREFIX}${line}`),
+    log: (line) => log(line.startsWith(PREFIX) || IS_DOCUMENT.test(line) ? line : `${PREFIX}${line}`),
   }));
   let usage = USAGE;
   try {

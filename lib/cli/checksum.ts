@@ -28,6 +28,12 @@ export async function sha256(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
+/** SHA-256 of these bytes, in hex. */
+export async function sha256Of(bytes: Uint8Array): Promise<string> {
+  const { createHash } = await import('node:crypto');
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 /** Checksums of files, cached by inode: hard links are read once. */
 export function checksums(): (path: string) => Promise<string> {
   const known = new Map<string, Promise<string>>();

@@ -10,6 +10,7 @@ const program: Program = {
   form: 'script',
   file: '/x/script/braid',
   folder: '/x/script',
+  launcher: () => Buffer.from(''),
   env: {},
   stopSignal: () => {
     throw new Error('it was begun');

@@ -55,8 +55,20 @@ export async function findRuntimes(wanted: string): Promise<readonly Runtime[]> 
   return runtimes;
 }
 
+/**
+ * IDs of the sandboxes that all of the node's runtimes have.
+ *
+ * @param wanted as for `findRuntimes`
+ * @returns undefined without a runtime
+ */
+export async function sandboxesOf(wanted: string): Promise<ReadonlySet<string> | undefined> {
+  const runtimes = await findRuntimes(wanted);
+  const sandboxes = await Promise.all(runtimes.map(listSandboxes));
+  return runtimes.length === 0 ? undefined : new Set(sandboxes.flat());
+}
+
 /** IDs of all sandboxes of a runtime, including those that are not ready: it will remove them itself. */
-export async function listSandboxes({ socket }: Runtime): Promise<readonly string[]> {
+async function listSandboxes({ socket }: Runtime): Promise<readonly string[]> {
   const answer = (await ask(socket, 'ListPodSandbox')) ?? NOTHING;
   return fieldsIn(answer)
     .filter(({ number }) => number === ITEMS)

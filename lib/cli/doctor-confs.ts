@@ -6,6 +6,7 @@ import { type NetworkList, parseNetwork } from '../cni/network-list.ts';
 import type { Plugin } from '../cni/plugin.ts';
 import { readCall } from '../cni/read-call.ts';
 import type { Scope } from '../cni/scope.ts';
+import { Stdin } from '../cni/stdin.ts';
 import type { ConfFile } from './confs.ts';
 import { type Plugins, type UnreadKey, unreadKeys, unreadListKeys } from './doctor-keys.ts';
 
@@ -92,7 +93,7 @@ function refusals(document: JsonObject, plugins: Plugins): readonly unknown[] {
 }
 
 function validate(plugin: Plugin, document: JsonObject): void {
-  const call = readCall(ADD, Buffer.from(JSON.stringify(document)));
+  const call = readCall(ADD, Stdin.of(Buffer.from(JSON.stringify(document))));
   if (call.verb === 'ADD') {
     plugin.validate(call);
   }

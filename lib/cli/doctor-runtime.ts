@@ -8,7 +8,7 @@ import { readMark } from '../sys/build-id.ts';
 import { foldersOf, type Runtime } from './cri.ts';
 import { missingLibraries } from './libraries.ts';
 import type { Node } from './node.ts';
-import { isOurs } from './source.ts';
+import { isLauncher, isOurs } from './source.ts';
 
 export interface RuntimePlaces {
   readonly bin: string;
@@ -83,7 +83,8 @@ function examineBin(scope: Scope, { confs }: Node, { bin, hasRuntime }: RuntimeP
       ),
     );
   }
-  const builds = new Set(ownFiles(scope, bin).map((path) => readMark(path)?.toString('latin1')));
+  const programs = ownFiles(scope, bin).filter((path) => !isLauncher(path));
+  const builds = new Set(programs.map((path) => readMark(path)?.toString('latin1')));
   if (builds.size > 1) {
     findings.push(
       warning(
@@ -97,7 +98,8 @@ function examineBin(scope: Scope, { confs }: Node, { bin, hasRuntime }: RuntimeP
 
 /** Plugins are mostly hard links to one file. */
 async function examineLibraries(scope: Scope, { bin }: RuntimePlaces): Promise<readonly Finding[]> {
-  const files = new Map(ownFiles(scope, bin).map((path) => [identityOf(path), path]));
+  const programs = ownFiles(scope, bin).filter((path) => !isLauncher(path)); // these run anywhere
+  const files = new Map(programs.map((path) => [identityOf(path), path]));
   const findings: Finding[] = [];
   for (const path of files.values()) {
     for (const { what, fix } of await missingLibraries(scope, path)) {

@@ -1,8 +1,11 @@
 import { messageOf } from '../cni/errors.ts';
 import type { Examined, Finding } from '../cni/findings.ts';
 import type { Scope } from '../cni/scope.ts';
+import type { Env } from '../sys/execute.ts';
 import { CRI_OPTION, findRuntimes, type Runtime } from './cri.ts';
+import { examineAgent } from './doctor-agent.ts';
 import { examineConfs } from './doctor-confs.ts';
+import { DEVICE_CONFIG_OPTIONS, examineDevices } from './doctor-devices.ts';
 import { examineNetwork } from './doctor-network.ts';
 import { examineRuntime, isRuntimeConfigured } from './doctor-runtime.ts';
 import { listNamespaces } from './namespaces.ts';
@@ -14,10 +17,11 @@ import { count } from './table.ts';
 type Print = (line: string) => void;
 
 /** `braid doctor`: returns 0 when there are no faults. */
-export async function doctor(args: readonly string[], scope: Scope, print: Print): Promise<number> {
+export async function doctor(args: readonly string[], scope: Scope, print: Print, env: Env): Promise<number> {
   const { values } = readOptions(args, {
     ...NODE_OPTIONS,
     ...CRI_OPTION,
+    ...DEVICE_CONFIG_OPTIONS,
     bin: { type: 'string', default: BIN_FOLDER },
     json: { type: 'boolean', default: false },
   });
@@ -28,9 +32,11 @@ export async function doctor(args: readonly string[], scope: Scope, print: Print
   const found = [
     ...silent,
     ...(await examineRuntime(scope, node, { bin: values.bin, confDir: places.confDir, runtimes, hasRuntime })),
+    ...(await examineAgent(scope, values.bin, env)),
     ...(await examineConfs(scope, node.confFiles)),
     ...examineRecords(node),
     ...examineNetwork(scope, node, await listNamespaces(scope)),
+    ...(await examineDevices(scope, values)),
     ...(await askPlugins(scope, node)),
   ];
   const findings = withoutDuplicates(found);

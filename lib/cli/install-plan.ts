@@ -6,7 +6,13 @@ import { beforeName, type Manifest } from './manifest.ts';
 import { isSameFile, isThere } from './place.ts';
 import { isOurs, type Source } from './source.ts';
 
-export type InstallAction = 'present' | 'install' | 'update' | 'replace';
+export type InstallAction = 'present' | 'install' | 'update' | 'replace' | 'remove';
+
+/** A name, and the file that it is to be. */
+export interface WantedName {
+  readonly name: string;
+  readonly source: Source;
+}
 
 /** What to do for one name. */
 export interface Step {
@@ -22,14 +28,13 @@ export interface Step {
  */
 export async function planInstall(
   bin: string,
-  names: readonly string[],
-  source: Source,
+  wanted: readonly WantedName[],
   manifest: Manifest | undefined,
   mayReplace: boolean,
 ): Promise<readonly Step[]> {
   const sumOf = checksums();
   const steps: Step[] = [];
-  for (const name of names) {
+  for (const { name, source } of wanted) {
     steps.push({ name, deed: await chooseDeed(join(bin, name), name, source, manifest, sumOf) });
   }
   const foreign = steps.filter(({ deed }) => deed === 'replace').map(({ name }) => name);

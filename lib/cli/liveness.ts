@@ -58,6 +58,10 @@ export function assess(records: readonly NodeRecord[], evidence: Evidence): Live
     : { state: 'unclear', reason: 'it may still be starting' };
 }
 
+/** Is it of a runtime that serves a kubelet? Others, and people, name theirs otherwise. */
+export const isOfCri = (containerId: string, paths: readonly string[]): boolean =>
+  CRI_ID.test(containerId) && paths.length > 0 && paths.every((path) => CRI_NETNS.test(path));
+
 /** A runtime that fails to stop a sandbox may forget it and leave its namespace behind. */
 function isAbandoned(
   { containerId, netns }: Located,
@@ -66,8 +70,7 @@ function isAbandoned(
 ): boolean {
   return (
     sandboxes !== undefined &&
-    CRI_ID.test(containerId) &&
-    CRI_NETNS.test(netns.path) &&
+    isOfCri(containerId, [netns.path]) &&
     areOld(records, nowMs) &&
     namespaces.some(({ identity, hasProcesses }) => identity === netns.identity && !hasProcesses)
   );

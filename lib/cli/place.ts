@@ -10,28 +10,35 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { CniError } from '../cni/errors.ts';
-import { makeFolder } from '../sys/atomic-file.ts';
+import { makeFolder, removeQuietly, temporaryFor } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
 import { sha256 } from './checksum.ts';
+import { manifestIn } from './manifest.ts';
+import { SUPPORT_FOLDER } from './program.ts';
+import type { Source } from './source.ts';
 
 const MODE = 0o755;
 const TEMPORARY = /^\.[\w-]+\.braid-new$/;
 
 /**
- * Copies a file into a folder under a temporary name, syncs it and verifies the copy. Leftovers of an interrupted copy
- * are removed first; the caller has locked the folder.
+ * Copies a file into a folder under a temporary name, syncs it and verifies the copy. The
+ * caller has locked the folder, and removed leftovers of an interrupted copy.
  *
  * @returns its path there
  * @throws CniError ioFailure
  */
-export async function copyInto(folder: string, source: { readonly path: string; readonly sha256: string }) {
-  removeTemporary(folder);
-  const path = join(folder, temporaryName('program'));
+export async function copyInto(folder: string, source: Source): Promise<string> {
+  const path = join(folder, temporaryName(source.content === undefined ? 'program' : 'launcher'));
   try {
-    copyFileSync(source.path, path, constants.COPYFILE_FICLONE);
+    if (source.content === undefined) {
+      copyFileSync(source.path, path, constants.COPYFILE_FICLONE);
+    } else {
+      writeFileSync(path, source.content);
+    }
     chmodSync(path, MODE);
     const fd = openSync(path, 'r');
     try {
@@ -58,8 +65,9 @@ export async function copyInto(folder: string, source: { readonly path: string; 
  */
 export function linkAs(folder: string, file: string, name: string): void {
   const path = join(folder, name);
-  const temporary = join(folder, temporaryName(name));
+  const temporary = join(dirname(path), temporaryName(basename(path)));
   try {
+    rmSync(temporary, { force: true }); // of an interrupted install
     linkSync(file, temporary);
     renameSync(temporary, path);
     rmSync(temporary, { force: true }); // rename(2) does nothing if both are the same file
@@ -71,11 +79,12 @@ export function linkAs(folder: string, file: string, name: string): void {
 /**
  * Links a file under the name that it is to have, where nobody looks for it: a program does what its name says.
  *
+ * @param placeName tells several such links apart
  * @returns its path
  * @throws CniError ioFailure
  */
-export function linkForProof(folder: string, file: string, name: string): string {
-  const place = join(folder, temporaryName('proof'));
+export function linkForProof(folder: string, file: string, name: string, placeName = 'proof'): string {
+  const place = join(folder, temporaryName(placeName));
   const path = join(place, name);
   try {
     rmSync(place, { recursive: true, force: true });
@@ -87,9 +96,13 @@ export function linkForProof(folder: string, file: string, name: string): string
   return path;
 }
 
-export function removeTemporary(folder: string): void {
-  for (const name of readdirSync(folder).filter((entry) => TEMPORARY.test(entry))) {
-    rmSync(join(folder, name), { recursive: true, force: true });
+/** Removes what an interrupted install or uninstall has left. */
+export function removeTemporary(bin: string): void {
+  removeQuietly(temporaryFor(manifestIn(bin)));
+  for (const folder of [bin, join(bin, SUPPORT_FOLDER)].filter(isThere)) {
+    for (const name of readdirSync(folder).filter((entry) => TEMPORARY.test(entry))) {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Scope } from '../cni/scope.ts';
-import { findRuntimes, listSandboxes } from './cri.ts';
+import { sandboxesOf } from './cri.ts';
 import { assess, type Evidence, type Liveness } from './liveness.ts';
 import { locate } from './located.ts';
 import { listNamespaces } from './namespaces.ts';
@@ -30,11 +30,11 @@ export interface Scan {
 export const WAIT_OPTION = { wait: { type: 'string', default: '30' } } as const;
 
 /** @throws WrongUsage */
-export function waitMsIn(seconds: string): number {
+export function secondsIn(option: string, seconds: string): number {
   if (!/^\d+$/.test(seconds)) {
-    throw new WrongUsage(`cannot use --wait "${seconds}": it is not a whole number of seconds`);
+    throw new WrongUsage(`cannot use --${option} "${seconds}": it is not a whole number of seconds`);
   }
-  return Number(seconds) * 1000;
+  return Number(seconds);
 }
 
 /**
@@ -67,13 +67,8 @@ export async function scanTwice(scope: Scope, options: ScanOptions, tell: (line:
 /** Records are read first: a later ADD is not assessed, and earlier deletions are not in them. */
 async function scan(scope: Scope, { places, cri }: ScanOptions): Promise<Scan> {
   const node = await readNode(scope, places);
-  const runtimes = await findRuntimes(cri);
-  const sandboxes: string[] = [];
-  for (const runtime of runtimes) {
-    sandboxes.push(...(await listSandboxes(runtime)));
-  }
   const evidence: Evidence = {
-    sandboxes: runtimes.length === 0 ? undefined : new Set(sandboxes),
+    sandboxes: await sandboxesOf(cri),
     namespaces: await listNamespaces(scope),
     located: locate(node.homes, [...node.records, ...node.foreign]),
     nowMs: Date.now(),

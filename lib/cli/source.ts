@@ -3,25 +3,47 @@ import { basename, dirname, join } from 'node:path';
 import { CniError } from '../cni/errors.ts';
 import { MARK_BYTES, markOf, readMark } from '../sys/build-id.ts';
 import { ioError } from '../sys/io-error.ts';
-import { sha256 } from './checksum.ts';
-import type { Form, Program } from './program.ts';
+import { sha256, sha256Of } from './checksum.ts';
+import type { Form, InstalledForm, Program } from './program.ts';
 
-/** The file to install, under all names. */
+/** A file to install, under some names. */
 export interface Source {
+  /** of the file that it is in */
   readonly path: string;
-  readonly form: Form;
+  /** when it is not all of that file */
+  readonly content?: Uint8Array;
   readonly sha256: string;
-  /** a phrase: how the file was verified */
+}
+
+/** What a form is installed from. */
+export interface Sources {
+  /** of the command line, and of plugins without an agent */
+  readonly program: Source;
+  /** of plugins */
+  readonly plugin: Source;
+  /** a phrase: how they were verified */
   readonly proof: string;
+}
+
+/**
+ * What to install. Programs carry the launcher, so that one file is enough for the resident form.
+ *
+ * @throws CniError when it is missing or has changed
+ */
+export async function findSources(program: Program, form: InstalledForm): Promise<Sources> {
+  const { proof, ...source } = await findProgram(program, form === 'resident' ? 'standalone' : form);
+  if (form !== 'resident') {
+    return { program: source, plugin: source, proof };
+  }
+  const content = program.launcher();
+  return { program: source, plugin: { path: source.path, content, sha256: await sha256Of(content) }, proof };
 }
 
 /**
  * The program itself, or its other form from the neighbouring folder. It must match SHA256SUMS where shipped, and be of
  * the same build in any case.
- *
- * @throws CniError when it is missing or has changed
  */
-export async function findSource(program: Program, form: Form): Promise<Source> {
+async function findProgram(program: Program, form: Form): Promise<Source & Pick<Sources, 'proof'>> {
   const path = form === program.form ? program.file : join(dirname(program.folder), form, 'braid');
   if (!existsSync(path)) {
     throw new CniError('internal', `cannot install the ${form} form: "${path}" is missing`);
@@ -35,12 +57,17 @@ export async function findSource(program: Program, form: Form): Promise<Source> 
     throw new CniError('internal', `cannot install "${path}": its checksum differs from "${listed.path}"`);
   }
   const proof = listed === undefined ? `has the mark of build ${program.id.slice(0, 8)}` : 'matches SHA256SUMS';
-  return { path, form, sha256: sum, proof };
+  return { path, sha256: sum, proof };
 }
 
 /** Whether the file is a program of any of our builds. */
-export function isOurs(path: string): boolean {
-  const start = markOf('').subarray(0, MARK_BYTES).toString('latin1').trimEnd();
+export const isOurs = (path: string): boolean => hasMark(path, '');
+
+/** Whether the file is a launcher of any of our builds. */
+export const isLauncher = (path: string): boolean => hasMark(path, 'launcher-');
+
+function hasMark(path: string, id: string): boolean {
+  const start = markOf(id).subarray(0, MARK_BYTES).toString('latin1').trimEnd();
   return readMark(path)?.toString('latin1').startsWith(start) ?? false;
 }
 

@@ -2,9 +2,11 @@ import { renameSync, rmSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { CniError } from '../cni/errors.ts';
 import type { Scope } from '../cni/scope.ts';
-import { syncFolder } from '../sys/atomic-file.ts';
+import { removeQuietly, syncFolder, temporaryFor } from '../sys/atomic-file.ts';
 import { ioError } from '../sys/io-error.ts';
+import { CRI_OPTION } from './cri.ts';
 import { lockFolder } from './folder-lock.ts';
+import { collectForgotten } from './forgotten.ts';
 import { attachedIn, attachedTable } from './list.ts';
 import { type Installed, type Manifest, manifestIn, readManifest } from './manifest.ts';
 import { restoreFiles, textSum } from './multus/files.ts';
@@ -12,7 +14,10 @@ import { hasBegun } from './multus/record.ts';
 import { NODE_OPTIONS, type NodePlaces, placesIn, readNode } from './node.ts';
 import { readOptions, WrongUsage } from './options.ts';
 import { isSameFile, isThere, removeTemporary } from './place.ts';
-import { BIN_FOLDER, type Program } from './program.ts';
+import { BIN_FOLDER, type Program, STANDALONE_NAME } from './program.ts';
+import { agentSocket, removeRun } from './resident/settle.ts';
+import { ON_DEMAND_NAME, onDemandSeconds, removeSupport } from './resident/support.ts';
+import { hasUnits, removeUnits } from './resident/units.ts';
 import { isOurs } from './source.ts';
 
 type Print = (line: string) => void;
@@ -31,11 +36,15 @@ export async function uninstall(
     force: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     daemonset: { type: 'string' },
+    deployment: { type: 'string' },
     ...NODE_OPTIONS,
+    ...CRI_OPTION,
   });
   const { bin, json: asJson } = values;
-  if (values.daemonset !== undefined) {
-    return (await import('./multus/uninstall.ts')).uninstallEverywhere(program, values.daemonset, scope, print);
+  const { daemonset, deployment } = values;
+  if (daemonset !== undefined) {
+    const { uninstallEverywhere } = await import('./multus/uninstall.ts');
+    return uninstallEverywhere(program, { daemonset, deployment }, scope, print);
   }
   if (!isAbsolute(bin)) {
     throw new WrongUsage(`cannot use --bin "${bin}": it is not an absolute path`);
@@ -43,22 +52,44 @@ export async function uninstall(
   const manifest = readManifest(bin);
   const confs = values['conf-dir'];
   if (manifest === undefined && !hasBegun(confs)) {
+    removeQuietly(temporaryFor(manifestIn(bin))); // of an install that was killed at once
     print(asJson ? JSON.stringify({ bin, files: {} }) : `nothing to do: braid is not installed in "${bin}"`);
     return 0;
   }
+  const tell: Print = asJson ? () => undefined : print;
   if (!values.force) {
-    await refuseWhileAttached(scope, placesIn(values));
+    const places = placesIn(values);
+    const collecting = { scope, env: program.env, places, path: [bin] };
+    for (const id of await collectForgotten(collecting, values.cri)) {
+      tell(`collected container ${id}: its runtime does not know it any more`);
+    }
+    await refuseWhileAttached(scope, places);
   }
-  const restored = await restoreConfs(scope, confs, (line) => (asJson ? undefined : print(line)));
-  const fates = manifest === undefined ? [] : removePrograms(scope, bin, manifest);
+  const restored = await restoreConfs(scope, confs, tell);
+  const fates = manifest === undefined ? [] : await removePrograms(program, scope, bin, manifest);
   report(bin, [...restored, ...fates], asJson, print);
   return 0;
 }
 
-function removePrograms(scope: Scope, bin: string, manifest: Manifest): readonly (readonly [string, Fate])[] {
+async function removePrograms(
+  { env }: Program,
+  scope: Scope,
+  bin: string,
+  manifest: Manifest,
+): Promise<readonly (readonly [string, Fate])[]> {
   using _lock = lockFolder(scope, bin);
   const fates = Object.entries(manifest.files).map(([name, file]) => [name, removeFile(bin, name, file)] as const);
   removeTemporary(bin);
+  if (hasUnits(bin)) {
+    await removeUnits(scope, env); // launchers are gone: nobody calls any more
+  }
+  const isOnDemand = onDemandSeconds(bin) !== undefined;
+  for (const name of [ON_DEMAND_NAME, STANDALONE_NAME]) {
+    removeSupport(bin, name);
+  }
+  if (isOnDemand) {
+    await removeRun(scope, agentSocket(env));
+  }
   syncFolder(bin);
   rmSync(manifestIn(bin), { force: true });
   syncFolder(bin);

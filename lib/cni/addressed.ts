@@ -6,7 +6,7 @@ import type { AttachmentCall, DeletionCall } from './call.ts';
 import { asCniError, CniError } from './errors.ts';
 import { ipamAdd, ipamDel, ipamType } from './ipam.ts';
 import { type Dns, EMPTY_RESULT, formatResult, type Interface, type Result } from './result.ts';
-import type { Scope } from './scope.ts';
+import { type Scope, scopeWith } from './scope.ts';
 import type { Undo } from './undo.ts';
 import { familyOf } from './versions.ts';
 
@@ -42,11 +42,13 @@ export async function addressLink(
   if (type === 'dhcp') {
     await setUp(netns.netlink, link);
   }
-  const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, scope, undo, made.takeAway);
+  const owed: Promise<void>[] = [];
+  const leases = type === '' ? EMPTY_RESULT : await ipamAdd(call, owingTo(owed, scope), undo, made.takeAway);
   const ips = [...more.ips, ...leases.ips].map((ip) => ({ ...ip, interface: 0 }));
   const result: Result = { interfaces: [own], ips, routes: [...more.routes, ...leases.routes], dns: dns ?? leases.dns };
   if (ips.length === 0 && result.routes.length === 0) {
     await setUp(netns.netlink, link);
+    await Promise.all(owed);
     return result;
   }
   const plan = planAddresses(result, link.name);
@@ -55,8 +57,21 @@ export async function addressLink(
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
     await scope.span('duplicate address detection', () => settle(netns.netlink, link, scope));
   }
+  await Promise.all(owed);
   return result;
 }
+
+/**
+ * The same scope, which leaves it to us to wait for what the IPAM plugin owes: that its record survives a power cut. The
+ * link gets its addresses meanwhile, since no power cut leaves it either.
+ */
+const owingTo = (owed: Promise<void>[], scope: Scope): Scope =>
+  scopeWith(scope, () => ({
+    owe: async (work) => {
+      work.catch(() => undefined); // whoever waits for it is told; perhaps nobody comes to that
+      owed.push(work);
+    },
+  }));
 
 /**
  * DEL: takes the interface away, then releases its addresses. As long as the interface is not proved gone, its

@@ -1,4 +1,5 @@
 import { isMulticastMac, parseMac } from '../net/mac.ts';
+import { rememberingTexts } from '../sys/remember.ts';
 import { CniError, quoted } from './errors.ts';
 
 const UNKNOWN_SWITCH = 'IgnoreUnknown';
@@ -65,7 +66,7 @@ export const badArg = (key: string, value: string, fault: string): CniError =>
   new CniError('badEnv', `cannot use ${key} of CNI_ARGS: ${quoted(value)} ${fault}`);
 
 /** @throws CniError badEnv when a part is not `key=value` with exactly one "=" */
-export function pairsOf(text: string): readonly (readonly [string, string])[] {
+export const pairsOf = rememberingTexts((text): readonly (readonly [string, string])[] => {
   if (text === '') {
     return [];
   }
@@ -77,7 +78,7 @@ export function pairsOf(text: string): readonly (readonly [string, string])[] {
     }
     return [key, value] as const;
   });
-}
+});
 
 function switchOf(value: string): boolean {
   const word = value.toLowerCase();

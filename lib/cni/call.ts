@@ -1,5 +1,6 @@
 import type { Env } from '../sys/execute.ts';
 import type { JsonObject } from './json.ts';
+import type { Stdin } from './stdin.ts';
 import type { Version } from './versions.ts';
 
 export type Verb = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS' | 'VERSION';
@@ -11,8 +12,8 @@ export interface Call<C> {
   readonly conf: C;
   /** the whole document on stdin, as parsed */
   readonly document: JsonObject;
-  /** the original bytes, for delegates that must get the same */
-  readonly stdin: Buffer;
+  /** where it was read, for delegates that must get the same bytes */
+  readonly stdin: Stdin;
   readonly env: Env;
   readonly version: Version;
   /** `name` of the configuration */

@@ -56,6 +56,10 @@ export const list = <S extends z.ZodMiniType>(item: S, about: string) =>
 export const texts = (about: string) =>
   described(z._default(nullable(z.record(z.string(), z.string()), {}), {}), about);
 
+/** Strings by names of any kind, by names of any kind; null and absent are none. */
+export const textTables = (about: string) =>
+  described(z._default(nullable(z.record(z.string(), z.record(z.string(), z.string())), {}), {}), about);
+
 /** An object with keys of its own; absent when null or absent. */
 export const section = <S extends z.core.$ZodLooseShape>(shape: S, about: string) =>
   described(z.optional(nullable(object(shape), undefined)), about);

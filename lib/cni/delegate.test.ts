@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Executed, execute } from '../sys/execute.ts';
 import { callDelegate, findPlugin, ownDelegate, runsInProcess } from './delegate.ts';
 import type { Scope } from './scope.ts';
+import { Stdin } from './stdin.ts';
 import { type FakeParts, fakeScope } from './testing/fake-scope.ts';
 
 let folder = '';
@@ -20,14 +21,16 @@ const program = (name: string, script: string): void => {
 const logged: string[] = [];
 const scope = (overrides: FakeParts = {}): Scope =>
   fakeScope({ node: { execute }, log: (line) => logged.push(line), sleep: async () => undefined, ...overrides });
-const call = (type: string, overrides?: FakeParts): Promise<string> =>
-  callDelegate(scope(overrides), {
+const call = async (type: string, overrides?: FakeParts): Promise<unknown> => {
+  const answer = await callDelegate(scope(overrides), {
     type,
     path: [join(folder, 'none'), folder],
     env: { CNI_COMMAND: 'ADD', PATH: '/usr/bin:/bin', SEEN: 'yes' },
-    stdin: Buffer.from('{"a":1}'),
+    stdin: Stdin.of(Buffer.from('{"a":1}')),
     timeoutMs: 10_000,
   });
+  return answer.result();
+};
 
 describe('findPlugin', () => {
   it('takes the first regular file, executable or not', () => {
@@ -47,14 +50,14 @@ describe('findPlugin', () => {
 });
 
 describe('callDelegate', () => {
-  it('hands over stdin and environment, and returns stdout', async () => {
-    program('echo', 'cat; echo " $CNI_COMMAND $SEEN"');
-    expect(await call('echo')).toBe('{"a":1} ADD yes\n');
+  it('hands over stdin and environment, and returns what is on stdout', async () => {
+    program('echo', `echo "{\\"stdin\\":$(cat),\\"seen\\":\\"$CNI_COMMAND $SEEN\\"}"`);
+    expect(await call('echo')).toEqual({ stdin: { a: 1 }, seen: 'ADD yes' });
   });
 
   it('forwards what a delegate that succeeded wrote on stderr', async () => {
     logged.length = 0;
-    program('chatty', 'echo hello >&2');
+    program('chatty', 'echo hello >&2; echo {}');
     await call('chatty');
     expect(logged).toEqual(['hello']);
   });
@@ -77,10 +80,10 @@ describe('callDelegate', () => {
   it.each(['toString', 'constructor', '__proto__', 'hasOwnProperty'])(
     'executes what is called %s: no plugin of this build is',
     async (type) => {
-      program(type, 'echo executed');
+      program(type, `echo '{"is":"executed"}'`);
       const path = [folder];
       const own = { isOwnBuild: () => true };
-      expect(await call(type, own)).toBe('executed\n');
+      expect(await call(type, own)).toEqual({ is: 'executed' });
       expect(runsInProcess(scope(own), type, path, {})).toBe(false);
       expect(await ownDelegate(scope(own), { type, path })).toBeUndefined();
       await expect(call(`${type}s`, own)).rejects.toMatchObject({ message: expect.stringContaining('failed to find') });
@@ -88,8 +91,8 @@ describe('callDelegate', () => {
   );
 
   it('does not mind a delegate that reads no input', async () => {
-    program('deaf', 'exec <&-; echo done');
-    expect(await call('deaf')).toBe('done\n');
+    program('deaf', `exec <&-; echo '{"is":"done"}'`);
+    expect(await call('deaf')).toEqual({ is: 'done' });
   });
 
   it('fails clearly when the file cannot be executed', async () => {
@@ -121,7 +124,7 @@ describe('callDelegate', () => {
       type: 'slow',
       path: [folder],
       env: { CNI_COMMAND: 'ADD', PATH: '/usr/bin:/bin' },
-      stdin: Buffer.from('{}'),
+      stdin: Stdin.of(Buffer.from('{}')),
       timeoutMs: 300,
     });
     await expect(outcome).rejects.toMatchObject({

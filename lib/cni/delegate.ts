@@ -1,12 +1,15 @@
 import { type Stats, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { type Env, type Executed, ExecutionTimeout } from '../sys/execute.ts';
+import { inside } from '../sys/inside.ts';
 import { CniError, messageOf } from './errors.ts';
 import { isObject, type JsonObject, lookUp } from './json.ts';
 import type { Plugin } from './plugin.ts';
 import { checkEnvironment, readCall } from './read-call.ts';
-import { runPlugin } from './run.ts';
+import { parseStdout } from './result.ts';
+import { errorText, runCall } from './run.ts';
 import type { Scope } from './scope.ts';
+import type { Stdin } from './stdin.ts';
 import type { Registry } from './suite.ts';
 
 const BUSY_TRIES = 6;
@@ -18,7 +21,7 @@ export interface Delegation {
   readonly path: readonly string[];
   /** whole environment of the delegate, CNI_COMMAND included */
   readonly env: Env;
-  readonly stdin: Buffer;
+  readonly stdin: Stdin;
   /** time limit if it is executed; see `delegateTimeoutMs` */
   readonly timeoutMs: number;
 }
@@ -32,32 +35,54 @@ export function delegateTimeoutMs(document: JsonObject): number {
   return (typeof seconds === 'number' && seconds > 0 ? seconds : TIMEOUT_S) * 1000;
 }
 
+/** What a plugin has answered. */
+export interface Answer {
+  /**
+   * The result of ADD; undefined for `null`.
+   *
+   * @throws CniError internal, when what was printed is no JSON object
+   */
+  result(): JsonObject | undefined;
+}
+
 /**
  * Calls another plugin: in this process if the file found is our own build, else by executing it. Both behave the same.
  *
- * @returns its stdout
  * @throws CniError with the delegate's code
  */
-export async function callDelegate(scope: Scope, delegation: Delegation): Promise<string> {
+export async function callDelegate(scope: Scope, delegation: Delegation): Promise<Answer> {
   const found = findPlugin(scope, delegation);
   const load = executesAll(delegation.env) ? undefined : ownPlugin(scope, found);
-  if (load !== undefined) {
-    const invocation = { env: delegation.env, readStdin: () => delegation.stdin };
-    const { stdout, stderr, exitCode } = await runPlugin(await load(), invocation, scope);
-    return answerOf({ stdout, stderr, ok: exitCode === 0, ending: `exit status ${exitCode}` }, scope);
+  return load === undefined
+    ? executeDelegate(scope, found.file, delegation)
+    : runDelegate(scope, await load(), delegation);
+}
+
+async function runDelegate(scope: Scope, plugin: Plugin, { env, stdin }: Delegation): Promise<Answer> {
+  let result: JsonObject | undefined;
+  try {
+    result = await runCall(plugin, env, stdin, scope);
+  } catch (error) {
+    throw failureOf(errorText(error), '', 'exit status 1'); // as the plugin would have printed it
   }
+  return { result: () => result };
+}
+
+async function executeDelegate(scope: Scope, file: string, delegation: Delegation): Promise<Answer> {
   const executed = await scope.span(`execute ${delegation.type} ${delegation.env['CNI_COMMAND']}`, () =>
-    executeUnlessBusy(scope, found.file, delegation),
+    executeUnlessBusy(scope, file, delegation),
   );
-  return answerOf(
-    {
-      stdout: executed.stdout.toString('utf8'),
-      stderr: executed.stderr.toString('utf8'),
-      ok: executed.exitCode === 0,
-      ending: executed.signal === undefined ? `exit status ${executed.exitCode}` : `signal: ${executed.signal}`,
-    },
-    scope,
-  );
+  const [stdout, stderr] = [executed.stdout.toString('utf8'), executed.stderr.toString('utf8')];
+  const isSuccess = executed.exitCode === 0;
+  const text = stderr.trimEnd();
+  if (text !== '' && (isSuccess || stdout !== '')) {
+    scope.log(text);
+  }
+  if (!isSuccess) {
+    const { signal, exitCode } = executed;
+    throw failureOf(stdout, stderr, signal === undefined ? `exit status ${exitCode}` : `signal: ${signal}`);
+  }
+  return { result: () => parseStdout(stdout) };
 }
 
 /**
@@ -122,7 +147,7 @@ export function findPlugin(scope: Scope, { type, path }: Pick<Delegation, 'type'
 
 function fileIn({ node }: Scope, path: readonly string[], type: string): FoundFile | undefined {
   for (const folder of path) {
-    const file = join(folder, type);
+    const file = inside(folder, type);
     const stats = node.glance(`plugin ${file}`, () => statsOf(file));
     if (stats?.isFile()) {
       return { file, stats };
@@ -141,24 +166,6 @@ function ownPlugin(scope: Scope, { file, stats }: FoundFile): Registry[string] |
 }
 
 const executesAll = (env: Env): boolean => env['BRAID_EXEC_DELEGATES'] === '1';
-
-interface Answer {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly ok: boolean;
-  readonly ending: string;
-}
-
-function answerOf({ stdout, stderr, ok, ending }: Answer, scope: Scope): string {
-  const text = stderr.trimEnd();
-  if (text !== '' && (ok || stdout !== '')) {
-    scope.log(text);
-  }
-  if (!ok) {
-    throw failureOf(stdout, stderr, ending);
-  }
-  return stdout;
-}
 
 /** In libcni's words, which people know from the logs of runtimes. */
 function failureOf(stdout: string, stderr: string, ending: string): CniError {
@@ -188,7 +195,7 @@ function failureOf(stdout: string, stderr: string, ending: string): CniError {
 async function executeUnlessBusy(scope: Scope, file: string, { env, stdin, timeoutMs }: Delegation): Promise<Executed> {
   for (let tries = 1; ; tries++) {
     try {
-      return await scope.execute({ path: file, env, stdin, timeoutMs });
+      return await scope.execute({ path: file, env, stdin: stdin.bytes, timeoutMs });
     } catch (error) {
       if (error instanceof CniError) {
         throw error; // not of the execution: whoever made the scope has something against it

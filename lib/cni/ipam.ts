@@ -1,5 +1,6 @@
 import type { AttachmentCall, Call, Verb } from './call.ts';
 import {
+  type Answer,
   callDelegate,
   type Delegation,
   delegateTimeoutMs,
@@ -10,7 +11,7 @@ import {
 import { CniError, messageOf } from './errors.ts';
 import { hostLocalAddresses } from './host-local.ts';
 import { type JsonObject, lookUp, textIn } from './json.ts';
-import { parseResult, parseStdout, type Result } from './result.ts';
+import { parseResult, type Result } from './result.ts';
 import type { Scope } from './scope.ts';
 import type { Undo } from './undo.ts';
 
@@ -34,8 +35,7 @@ export async function ipamAdd(
     await takeAway(unending);
     await ipamDel(call, unending);
   });
-  const stdout = await ipamCall(call, 'ADD', scope);
-  const result = readResult(stdout, call);
+  const result = readResult(await ipamCall(call, 'ADD', scope), call);
   if (result.ips.length === 0) {
     throw new CniError('internal', `cannot use IPAM plugin "${ipamType(call.document)}": it returned no IP address`);
   }
@@ -91,7 +91,7 @@ export async function reservedFor(call: AttachmentCall<unknown>, scope: Scope): 
     .flatMap(({ addresses }) => addresses.map((address) => address.replace(/\/\d+$/, '')));
 }
 
-function ipamCall(call: Call<unknown>, verb: Verb, scope: Scope): Promise<string> {
+function ipamCall(call: Call<unknown>, verb: Verb, scope: Scope): Promise<Answer> {
   return callDelegate(scope, delegationOf(call, verb));
 }
 
@@ -103,9 +103,9 @@ const delegationOf = (call: Call<unknown>, verb: Verb): Delegation => ({
   timeoutMs: delegateTimeoutMs(call.document),
 });
 
-function readResult(stdout: string, call: Call<unknown>): Result {
+function readResult(answer: Answer, call: Call<unknown>): Result {
   try {
-    return parseResult(parseStdout(stdout), call.version);
+    return parseResult(answer.result(), call.version);
   } catch (error) {
     const why = `cannot use IPAM plugin "${ipamType(call.document)}": ${messageOf(error)}`;
     throw new CniError('internal', why, { cause: error }); // no fault of the configuration, whatever its code

@@ -113,12 +113,17 @@ function shallowSorted<T>(value: T): T {
   if (Array.isArray(value)) {
     return [...value] as T;
   }
-  return isObject(value)
-    ? (Object.fromEntries(byteOrder(Object.keys(value)).map((key) => [key, value[key]])) as T)
-    : value;
+  if (!isObject(value)) {
+    return value;
+  }
+  const keys = Object.keys(value);
+  return isByteOrder(keys) ? { ...value } : (Object.fromEntries(byteOrder(keys).map((key) => [key, value[key]])) as T);
 }
 
 const SURROGATE = /[\ud800-\udfff]/;
+
+const isByteOrder = (keys: readonly string[]): boolean =>
+  keys.every((key, index) => (index === 0 || (keys[index - 1] ?? '') < key) && !SURROGATE.test(key));
 
 /** JavaScript's order equals byte order, except for characters beyond the basic plane. */
 const byteOrder = (keys: string[]): string[] =>
@@ -136,8 +141,12 @@ export function textIn(document: unknown, key: string): string {
 export function lookUp(object: JsonObject, key: string): Json | undefined {
   const wanted = key.toLowerCase();
   let found: Json | undefined;
-  for (const name of Object.keys(object)) {
-    if (name === key || (name.length === key.length && name.toLowerCase() === wanted)) {
+  // Documents inherit nothing that is listed; a list of keys would be garbage with each look.
+  for (const name in object) {
+    if (
+      (name === key || (name.length === key.length && name.toLowerCase() === wanted)) &&
+      Object.hasOwn(object, name)
+    ) {
       found = object[name];
     }
   }

@@ -1,12 +1,13 @@
 import type { Env } from '../sys/execute.ts';
 import type { Verb } from './call.ts';
-import { callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
+import { type Answer, callDelegate, type Delegation, foreseeDelegate } from './delegate.ts';
 import { CniError, messageOf, withPrefix } from './errors.ts';
-import { compact, type JsonObject, lookUp } from './json.ts';
+import { type JsonObject, lookUp } from './json.ts';
 import type { NetworkList, PluginEntry } from './network-list.ts';
-import { parseResult, parseStdout, type Result } from './result.ts';
+import { parseResult, type Result } from './result.ts';
 import type { ArgPairs } from './result-cache.ts';
 import type { Scope } from './scope.ts';
+import { Stdin } from './stdin.ts';
 import type { Version } from './versions.ts';
 
 /** Runtime parameters of a network, for one attachment or for none (STATUS, GC). */
@@ -45,13 +46,17 @@ export interface Running {
 /** Keys added to a plugin's configuration. */
 export type Injected = Readonly<Record<string, unknown>>;
 
+/** For the first plugin of a network. */
+export const NOTHING: Injected = {};
+/** For `foresee` of those that get a result in ADD. */
+export const PROMISED: Injected = { prevResult: {} };
+
 /**
  * Calls one plugin of a network.
  *
- * @returns its stdout
  * @throws CniError with the plugin's code
  */
-export const callPlugin = (running: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Promise<string> =>
+export const callPlugin = (running: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Promise<Answer> =>
   callDelegate(running.scope, delegationOf(running, verb, plugin, injected));
 
 /**
@@ -68,7 +73,7 @@ export function foreseePlugin(running: Running, plugin: PluginEntry, injected: I
 }
 
 /** The first plugin's stdin in `foresee`, which ADD passes again. */
-const foreseen = new WeakMap<RuntimeConf, Buffer>();
+const foreseen = new WeakMap<RuntimeConf, Stdin>();
 
 function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntry, injected: Injected): Delegation {
   const { containerId, netns, ifName, args, path } = runtime;
@@ -91,26 +96,47 @@ function delegationOf({ list, runtime }: Running, verb: Verb, plugin: PluginEntr
   };
 }
 
-/** The plugin's configuration plus what network and runtime add, keys in byte order. */
-function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, injected: Injected): Buffer {
+/** The plugin's configuration plus what network and runtime add. */
+function stdinOf(list: NetworkList, plugin: PluginEntry, runtime: RuntimeConf, injected: Injected): Stdin {
   const offered = plugin.capabilities.filter((key) => runtime.capabilityArgs[key] !== undefined).sort();
+  const same = offered.length === 0 ? forAllPods.get(injected) : undefined;
+  if (same !== undefined) {
+    const known = same.get(plugin);
+    if (known?.list === list) {
+      return known.stdin;
+    }
+    const stdin = writeStdin(list, plugin, injected);
+    same.set(plugin, { list, stdin });
+    return stdin;
+  }
+  // values keep the key order they came with, as Go's structs do
+  const runtimeConfig = Object.fromEntries(offered.map((key) => [key, runtime.capabilityArgs[key]]));
+  return writeStdin(list, plugin, { ...injected, ...(offered.length > 0 ? { runtimeConfig } : {}) });
+}
+
+/** What a plugin reads to which nothing of a pod is added, by what is. */
+const forAllPods = new Map(
+  [NOTHING, PROMISED].map((injected) => [
+    injected,
+    new WeakMap<PluginEntry, { readonly list: NetworkList; readonly stdin: Stdin }>(),
+  ]),
+);
+
+/** Keys in byte order. */
+function writeStdin(list: NetworkList, plugin: PluginEntry, added: Injected): Stdin {
   const document: Record<string, unknown> = {
     ...plugin.document,
     name: list.name,
     cniVersion: list.cniVersion,
-    ...injected,
+    ...added,
   };
-  if (offered.length > 0) {
-    // values keep the key order they came with, as Go's structs do
-    document['runtimeConfig'] = Object.fromEntries(offered.map((key) => [key, runtime.capabilityArgs[key]]));
-  }
   const keys = Object.keys(document).sort();
-  return Buffer.from(compact(Object.fromEntries(keys.map((key) => [key, document[key]]))));
+  return Stdin.saying(Object.fromEntries(keys.map((key) => [key, document[key]])) as JsonObject);
 }
 
 /** @throws CniError internal when it is not a result */
-export function readAdded(stdout: string, list: NetworkList): Added {
-  const given = parseStdout(stdout) ?? {};
+export function readAdded(answer: Answer, list: NetworkList): Added {
+  const given = answer.result() ?? {};
   const assumed = list.cniVersion === '' ? '0.1.0' : list.cniVersion;
   const raw = (lookUp(given, 'cniVersion') ?? '') === '' ? { ...given, cniVersion: assumed } : given;
   try {

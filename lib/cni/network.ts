@@ -7,6 +7,8 @@ import {
   callPlugin,
   foreseePlugin,
   type Injected,
+  NOTHING,
+  PROMISED,
   type RuntimeConf,
   readAdded,
   withPluginName,
@@ -15,7 +17,7 @@ import { type NetworkList, supports } from './network-list.ts';
 import { identifierFault } from './read-call.ts';
 import { refuseLongRecord } from './record-name.ts';
 import { formatResult, parseResult } from './result.ts';
-import { type CacheKey, readCached, removeCached, writeCached } from './result-cache.ts';
+import { type CacheKey, readCached, removeCached, removeEarlier, writeCached } from './result-cache.ts';
 import type { Scope } from './scope.ts';
 import { isVersion } from './versions.ts';
 
@@ -30,7 +32,7 @@ export type { Added, RuntimeConf } from './network-call.ts';
 export async function addNetwork(scope: Scope, list: NetworkList, runtime: RuntimeConf): Promise<Added> {
   refuseName(list.name);
   refuseLongRecord(keyOf(list, runtime));
-  removeCached(runtime.cacheDir, keyOf(list, runtime)); // of an earlier attachment, after which DEL would not find this one
+  removeEarlier(runtime.cacheDir, keyOf(list, runtime)); // with it, DEL would not find this attachment
   let added: Added | undefined;
   for (const plugin of list.plugins) {
     added = await withPluginName(plugin, 'add', async () =>
@@ -63,7 +65,7 @@ export async function foreseeNetwork(scope: Scope, list: NetworkList, runtime: R
   }
   refuseLongRecord(keyOf(list, runtime));
   for (const [index, plugin] of list.plugins.entries()) {
-    const injected = index === 0 ? {} : { prevResult: {} };
+    const injected = index === 0 ? NOTHING : PROMISED;
     await withPluginName(plugin, 'add', () => foreseePlugin({ scope, list, runtime }, plugin, injected));
   }
 }
@@ -120,7 +122,7 @@ export async function statusNetwork(scope: Scope, list: NetworkList, runtime: Ru
     return;
   }
   for (const plugin of list.plugins) {
-    await callPlugin({ scope, list, runtime }, 'STATUS', plugin, {});
+    await callPlugin({ scope, list, runtime }, 'STATUS', plugin, NOTHING);
   }
 }
 
@@ -140,7 +142,7 @@ export async function gcNetwork(
     return;
   }
   // cni.dev/attachments is the name in an early draft of the specification; libcni sends both
-  const told = valid === undefined ? {} : { 'cni.dev/attachments': valid, 'cni.dev/valid-attachments': valid };
+  const told = valid === undefined ? NOTHING : { 'cni.dev/attachments': valid, 'cni.dev/valid-attachments': valid };
   const errors: unknown[] = [];
   for (const plugin of list.plugins) {
     await withPluginName(plugin, 'gc', () => callPlugin({ scope, list, runtime }, 'GC', plugin, told)).catch((error) =>
@@ -167,7 +169,7 @@ function inVersion(result: JsonObject | undefined, { cniVersion }: NetworkList):
 
 /** DEL continues without a record, and with one that can never be read. */
 function recordedOrNothing(list: NetworkList, runtime: RuntimeConf) {
-  const nothing = { prevResult: {}, capabilityArgs: {} };
+  const nothing = { prevResult: NOTHING, capabilityArgs: {} };
   if (!supports(list, '0.4.0')) {
     return nothing;
   }
@@ -182,7 +184,8 @@ function recordedOrNothing(list: NetworkList, runtime: RuntimeConf) {
   }
 }
 
-const prevResultOf = (raw: JsonObject | undefined): Injected => (raw === undefined ? {} : { prevResult: sorted(raw) });
+const prevResultOf = (raw: JsonObject | undefined): Injected =>
+  raw === undefined ? NOTHING : { prevResult: sorted(raw) };
 
 const keyOf = (list: NetworkList, { containerId, ifName }: RuntimeConf): CacheKey => ({
   network: list.name,

@@ -5,6 +5,7 @@ import { CniError } from './errors.ts';
 import type { JsonObject } from './json.ts';
 import { definePlugin } from './plugin.ts';
 import { EMPTY_RESULT } from './result.ts';
+import { Stdin } from './stdin.ts';
 import { fakeScope } from './testing/fake-scope.ts';
 
 const nothing = async (): Promise<void> => undefined;
@@ -24,7 +25,7 @@ const refuseEven = ({ conf: { size } }: { readonly conf: { readonly size: number
   }
 };
 const callOf = (document: JsonObject) =>
-  ({ document, stdin: Buffer.from(JSON.stringify(document)) }) as unknown as PodCall<JsonObject>;
+  ({ document, stdin: Stdin.of(Buffer.from(JSON.stringify(document))) }) as unknown as PodCall<JsonObject>;
 
 describe('foresee of a plugin', () => {
   it.each([

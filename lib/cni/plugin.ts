@@ -3,10 +3,11 @@ import type { Attachment, Call, DeletionCall, NetworkCall, PodCall } from './cal
 import type { Command } from './command.ts';
 import { readConf, type Schema } from './config.ts';
 import type { Examined, Finding } from './findings.ts';
-import { type JsonObject, withPlainIntegers } from './json.ts';
+import type { JsonObject } from './json.ts';
 import type { AttachmentRecord } from './records.ts';
 import type { Result } from './result.ts';
 import type { Scope } from './scope.ts';
+import type { AgentService } from './service.ts';
 
 /** Members of every plugin, whatever its configuration. */
 interface Common {
@@ -20,6 +21,8 @@ interface Common {
   readonly commands?: readonly Command[];
   /** what `braid controller` does for a whole cluster */
   readonly controllerParts?: readonly ControllerPart[];
+  /** what `braid agent` serves besides calls */
+  readonly agentService?: AgentService;
   /**
    * What the plugin has recorded of attachments on this node, for people and for `braid gc`. Only reads.
    *
@@ -108,13 +111,11 @@ export function definePlugin<C>(definition: Definition<C>): Plugin {
   };
 }
 
-/** Parses a document once: `foresee` and ADD get the same one. */
+/** Parses a document once: `foresee` and ADD get the same one, and so do calls for the same network. */
 function reader<C>(schema: Schema<C>): (call: Call<JsonObject>) => C {
   const known = new WeakMap<JsonObject, { readonly conf: C }>();
   return ({ document, stdin }) => {
-    const found = known.get(document) ?? {
-      conf: readConf(schema, withPlainIntegers(document, stdin.toString('utf8'))),
-    };
+    const found = known.get(document) ?? { conf: readConf(schema, stdin.plainDocument) };
     known.set(document, found);
     return found.conf;
   };

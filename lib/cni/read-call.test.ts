@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { checkEnvironment, readCall, validAttachments } from './read-call.ts';
+import { Stdin } from './stdin.ts';
 
 const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_NETNS: '/n', CNI_IFNAME: 'net1', CNI_PATH: '/a::/b' };
-const stdin = (value: unknown): Buffer => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
+const stdin = (value: unknown): Stdin =>
+  Stdin.of(Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)));
 
 describe('checkEnvironment', () => {
   const required: Record<string, readonly string[]> = {

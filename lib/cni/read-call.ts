@@ -1,8 +1,10 @@
 import { ifNameFault } from '../net/if-name.ts';
 import type { Env } from '../sys/execute.ts';
+import { rememberingTexts } from '../sys/remember.ts';
 import type { Attachment, DeletionCall, NetworkCall, PodCall, Verb } from './call.ts';
-import { CniError, messageOf, quoted } from './errors.ts';
-import { isObject, type Json, type JsonObject, lookUp, parseJson } from './json.ts';
+import { CniError, quoted } from './errors.ts';
+import { isObject, type Json, type JsonObject, lookUp } from './json.ts';
+import type { Stdin } from './stdin.ts';
 import { atLeast, isVersion, VERSIONS, type Version } from './versions.ts';
 
 type CalledVerb = Exclude<Verb, 'VERSION'>;
@@ -11,8 +13,6 @@ const isVerb = (text: string): text is CalledVerb => VERBS.includes(text);
 
 const WITH_CONTAINER = ['ADD', 'CHECK', 'DEL'];
 const ALL_BUT_VERSION = [...WITH_CONTAINER, 'GC', 'STATUS'];
-
-const BYTE_ORDER_MARK = '\ufeff';
 
 /** In the order of checks: which of several faults is reported is part of the contract. */
 const VARIABLES: readonly {
@@ -58,15 +58,15 @@ export type UnreadCall = PodCall<JsonObject> | DeletionCall | NetworkCall<JsonOb
  * @param env of any verb except VERSION, which has no call
  * @throws CniError; about verbs and versions in libcni's words
  */
-export function readCall(env: Env, stdin: Buffer): UnreadCall {
-  const document = documentIn(stdin);
+export function readCall(env: Env, stdin: Stdin): UnreadCall {
+  const { document } = stdin;
   const network = nameOf(document);
   const verb = env['CNI_COMMAND'] ?? '';
   if (!isVerb(verb)) {
     throw new CniError('badEnv', `unknown CNI_COMMAND: ${verb}`);
   }
   const version = versionOf(document, verb);
-  const path = (env['CNI_PATH'] ?? '').split(':').filter((folder) => folder !== '');
+  const path = foldersIn(env['CNI_PATH'] ?? '');
   const common = { conf: document, document, stdin, env, version, network, path };
   if (verb === 'GC' || verb === 'STATUS') {
     return { verb, ...common }; // not for an attachment, whatever the environment says
@@ -77,6 +77,8 @@ export function readCall(env: Env, stdin: Buffer): UnreadCall {
     ? { verb, ...common, containerId, ifName, args, netnsPath: netnsPath === '' ? undefined : netnsPath }
     : { verb, ...common, containerId, ifName, args, netnsPath };
 }
+
+const foldersIn = rememberingTexts((path): readonly string[] => path.split(':').filter((folder) => folder !== ''));
 
 /**
  * The attachments that a GC call declares valid.
@@ -107,35 +109,6 @@ export function identifierFault(text: string): string | undefined {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text)
     ? undefined
     : 'must begin with a letter or digit and hold only letters, digits, "_", "." and "-"';
-}
-
-/** Parsed documents: an IPAM plugin gets the same bytes as its caller, and ADD the same as `foresee`. */
-const parsed = new WeakMap<Buffer, JsonObject>();
-
-function documentIn(stdin: Buffer): JsonObject {
-  const document = parsed.get(stdin) ?? parseDocument(stdin);
-  parsed.set(stdin, document);
-  return document;
-}
-
-function parseDocument(stdin: Buffer): JsonObject {
-  const text = stdin.toString('utf8');
-  if (text.startsWith(BYTE_ORDER_MARK)) {
-    throw new CniError('decodeFailure', 'cannot read the network configuration: it begins with a byte order mark');
-  }
-  let value: unknown;
-  try {
-    value = parseJson(text);
-  } catch (error) {
-    throw new CniError('decodeFailure', `cannot read the network configuration: ${messageOf(error)}`);
-  }
-  if (value === null) {
-    return {};
-  }
-  if (!isObject(value)) {
-    throw new CniError('decodeFailure', 'cannot read the network configuration: it is not a JSON object');
-  }
-  return value;
 }
 
 function nameOf(document: JsonObject): string {

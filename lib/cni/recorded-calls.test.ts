@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { parseCniArgs } from './args.ts';
 import type { DeletionCall } from './call.ts';
 import { checkEnvironment, readCall } from './read-call.ts';
+import { Stdin } from './stdin.ts';
 import { callsFor, RECORDED } from './testing/recorded-calls.ts';
 
 const KEYS = ['K8S_POD_NAMESPACE', 'K8S_POD_NAME', 'K8S_POD_INFRA_CONTAINER_ID', 'K8S_POD_UID'];
 
 describe.each(RECORDED)('a call of $runtime', (recorded) => {
-  const read = ({ env, stdin }: (typeof recorded.calls)[number]) => readCall(env, Buffer.from(JSON.stringify(stdin)));
+  const read = ({ env, stdin }: (typeof recorded.calls)[number]) =>
+    readCall(env, Stdin.of(Buffer.from(JSON.stringify(stdin))));
 
   it('is one, whatever the verb', () => {
     for (const call of recorded.calls) {

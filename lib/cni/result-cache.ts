@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
-import { removeWritten } from '../sys/atomic-file.ts';
+import { removeLeftOver, removeWritten } from '../sys/atomic-file.ts';
+import { inside } from '../sys/inside.ts';
 import { ioError, isMissing } from '../sys/io-error.ts';
 import { RecordFolder } from '../sys/record-folder.ts';
 import { CniError, messageOf } from './errors.ts';
@@ -77,7 +77,7 @@ export const readCached = (cacheDir: string, key: CacheKey): CachedAttachment | 
  * @throws CniError ioFailure; internal when there is no such record, or none with a result
  */
 export function editCachedResult(cacheDir: string, key: CacheKey, edit: (result: JsonObject) => JsonObject): void {
-  const results = new RecordFolder<JsonObject>(join(cacheDir, 'results'), {
+  const results = new RecordFolder<JsonObject>(inside(cacheDir, 'results'), {
     format: (document) => compact(sorted(document)),
     parse: objectIn,
     refuse: unreadable,
@@ -96,12 +96,19 @@ export function editCachedResult(cacheDir: string, key: CacheKey, edit: (result:
 export const removeCached = (cacheDir: string, key: CacheKey): void =>
   removeCacheFile(resultsIn(cacheDir).fileOf(recordName(key)));
 
+/** The same of an earlier attachment, which hardly ever has left one. */
+export const removeEarlier = (cacheDir: string, key: CacheKey): void =>
+  passOver(() => removeLeftOver(resultsIn(cacheDir).fileOf(recordName(key))));
+
 /** The same for a faulty file. */
-export function removeCacheFile(file: string): void {
+export const removeCacheFile = (file: string): void => passOver(() => removeWritten(file));
+
+/** As libcni does. */
+function passOver(remove: () => void): void {
   try {
-    removeWritten(file);
+    remove();
   } catch {
-    // as libcni does
+    // the next ADD tries again
   }
 }
 
@@ -143,7 +150,7 @@ function faultOf(name: string, file: string, error: unknown): CacheFault {
 
 /** @param key accepts a file of the old format, a bare result, which does not name its attachment */
 const resultsIn = (cacheDir: string, key?: CacheKey): RecordFolder<CachedAttachment> =>
-  new RecordFolder(join(cacheDir, 'results'), {
+  new RecordFolder(inside(cacheDir, 'results'), {
     format: formatCached,
     parse: (text) => parseCached(text, key),
     refuse: unreadable,

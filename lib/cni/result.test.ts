@@ -30,6 +30,11 @@ describe('formatResult', () => {
     expect(compact(formatResult(full, version))).toBe(text);
   });
 
+  it.each(golden)('makes of version %s what its reader gets: callers in this process read no text', (version) => {
+    const made = formatResult(full, version);
+    expect(made).toStrictEqual(JSON.parse(compact(made)));
+  });
+
   it('leaves empty lists out, and keeps empty dns before 1.0.0 only', () => {
     const empty = { interfaces: [], ips: [], routes: [], dns: {} };
     expect(compact(formatResult(empty, '1.0.0'))).toBe('{"cniVersion":"1.0.0"}');

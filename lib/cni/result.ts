@@ -336,7 +336,13 @@ const invalid = (what: string, fault: string, value: Json): CniError =>
 const filled = <T>(list: readonly T[]): readonly T[] | undefined => (list.length === 0 ? undefined : list);
 
 function definedOnly(object: Record<string, unknown>): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as JsonObject;
+  const defined: Record<string, unknown> = {};
+  for (const key of Object.keys(object)) {
+    if (object[key] !== undefined) {
+      defined[key] = object[key];
+    }
+  }
+  return defined as JsonObject;
 }
 
 /** The prefix length of a single address. */

@@ -1,11 +1,12 @@
 import type { Netns } from '../netns/netns.ts';
 import type { Env } from '../sys/execute.ts';
 import { asCniError, bounded, CniError, messageOf } from './errors.ts';
-import { compact, pretty } from './json.ts';
+import { compact, type JsonObject, pretty } from './json.ts';
 import type { Plugin } from './plugin.ts';
 import { checkEnvironment, readCall, type UnreadCall, validAttachments } from './read-call.ts';
 import { formatResult } from './result.ts';
 import type { Scope } from './scope.ts';
+import { Stdin } from './stdin.ts';
 import { NEWEST, VERSIONS } from './versions.ts';
 
 export interface Invocation {
@@ -31,12 +32,23 @@ export async function runPlugin(plugin: Plugin, invocation: Invocation, scope: S
     if (env['CNI_COMMAND'] === 'VERSION') {
       return done(versionText());
     }
-    const call = readCall(env, stdinOf(invocation));
-    const stdout = await scope.span(`${plugin.name} ${call.verb}`, () => dispatch(plugin, call, scope));
-    return done(stdout);
+    const result = await runCall(plugin, env, stdinOf(invocation), scope);
+    return done(result === undefined ? '' : pretty(result));
   } catch (error) {
     return { stdout: errorText(error), stderr: '', exitCode: 1 };
   }
+}
+
+/**
+ * The same for a caller in this process, which needs no texts.
+ *
+ * @returns what ADD prints; undefined for the other verbs
+ * @throws what `errorText` prints
+ */
+export async function runCall(plugin: Plugin, env: Env, stdin: Stdin, scope: Scope): Promise<JsonObject | undefined> {
+  checkEnvironment(env);
+  const call = readCall(env, stdin);
+  return scope.span(`${plugin.name} ${call.verb}`, () => dispatch(plugin, call, scope));
 }
 
 /** The answer to VERSION as printed. */
@@ -50,23 +62,23 @@ export function errorText(error: unknown): string {
 
 const done = (stdout: string): Outcome => ({ stdout, stderr: '', exitCode: 0 });
 
-async function dispatch(plugin: Plugin, call: UnreadCall, scope: Scope): Promise<string> {
+async function dispatch(plugin: Plugin, call: UnreadCall, scope: Scope): Promise<JsonObject | undefined> {
   using _sandbox = openSandbox(call, scope);
   switch (call.verb) {
     case 'ADD':
-      return pretty(formatResult(await plugin.add(call, scope), call.version));
+      return formatResult(await plugin.add(call, scope), call.version);
     case 'DEL':
       await plugin.del(call, scope);
-      return '';
+      return undefined;
     case 'CHECK':
       await plugin.check(call, scope);
-      return '';
+      return undefined;
     case 'STATUS':
       await plugin.status(call, scope);
-      return '';
+      return undefined;
     case 'GC':
       await plugin.gc(call, scope, validAttachments(call.document));
-      return '';
+      return undefined;
   }
 }
 
@@ -105,9 +117,9 @@ function isRefused({ verb, env }: UnreadCall, netns: Netns, { node }: Scope): bo
   return ['ADD', 'DEL'].includes(verb) && override !== '1' && override !== 'true' && netns.isSameAs(node.host);
 }
 
-function stdinOf(invocation: Invocation): Buffer {
+function stdinOf(invocation: Invocation): Stdin {
   try {
-    return invocation.readStdin();
+    return Stdin.of(invocation.readStdin());
   } catch (error) {
     throw new CniError('ioFailure', `cannot read stdin: ${messageOf(error)}`, { cause: error });
   }

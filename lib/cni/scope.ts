@@ -3,6 +3,7 @@ import type { LinkFacts } from '../link/observe.ts';
 import { removeLinks } from '../link/remover.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { Node } from '../node/node.ts';
+import { observed } from '../node/observer.ts';
 import { type Clock, clockOf } from '../sys/clock.ts';
 import type { Executed, Execution } from '../sys/execute.ts';
 import type { Joiner } from '../sys/joiner.ts';
@@ -28,6 +29,13 @@ export interface Scope extends Clock {
   execute(execution: Execution): Promise<Executed>;
   /** Waits for a round of what several calls want of the same; see Joiner. */
   join<I, O>(joiner: Joiner<I, O>, item: I): Promise<O>;
+  /**
+   * What must be over before the call may succeed: waits for it, unless the plugin that has called this one waits itself
+   * and has something to do meanwhile.
+   *
+   * @throws what it rejects with
+   */
+  owe(work: Promise<void>): Promise<void>;
   /** Looks up a link by one of its names; simultaneous look-ups share one list. */
   findLink(netns: Netns, name: string): Promise<LinkFacts | undefined>;
   /** Deletes a link; simultaneous deletions share one request. */
@@ -58,34 +66,30 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     ...clockOf(signal),
     execute: (execution) => node.execute(execution, signal),
     join: (joiner, item) => joiner.join(item),
+    owe: (work) => work,
     findLink: (netns, name) =>
       node.gather(`find links of ${netns.identity}`, name, (all) => findLinks(netns.netlink, all)),
     removeLink: (netns, index) =>
-      measure(node, 'link removal', async () => {
+      observed(node.observe, 'link removal', async () => {
         await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
       }),
-    span: (name, work) => measure(node, name, work),
+    span: (name, work) => observed(node.observe, name, work),
   };
   return scope;
 }
 
-/** The same scope with the members that `change` replaces, also in `unending`. */
+/**
+ * The same scope with the members that `change` replaces, also in `unending`. All members are its own: scopes that inherit
+ * from each other are slow to make and to use.
+ */
 export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>): Scope {
-  const derived = Object.assign(Object.create(scope), change(scope)) as Scope;
-  Object.defineProperty(derived, 'unending', {
-    get: () => (scope.unending === scope ? derived : scopeWith(scope.unending, change)),
-  });
+  const { node, suite, signal, log, now, sleep, execute, join, owe, findLink, removeLink, span } = scope;
+  const derived: Scope = {
+    ...{ node, suite, signal, log, now, sleep, execute, join, owe, findLink, removeLink, span },
+    ...change(scope),
+    get unending() {
+      return scope.unending === scope ? derived : scopeWith(scope.unending, change);
+    },
+  };
   return derived;
-}
-
-async function measure<T>({ observe }: Node, name: string, work: () => Promise<T>): Promise<T> {
-  if (observe === undefined) {
-    return work();
-  }
-  const start = performance.now();
-  try {
-    return await work();
-  } finally {
-    observe(name, performance.now() - start);
-  }
 }

@@ -1,4 +1,6 @@
 import type { Node } from '../node/node.ts';
+import { observed } from '../node/observer.ts';
+import type { Env } from '../sys/execute.ts';
 import { Places } from '../sys/places.ts';
 import type { Plugin } from './plugin.ts';
 import { type Invocation, type Outcome, runPlugin } from './run.ts';
@@ -11,6 +13,18 @@ export interface Server {
   readonly suite: Suite;
   /** of calls that are served at the same time; others wait */
   readonly places: Places;
+  /** the same of DELs */
+  readonly deletions: Places;
+  /** the same of calls that change nothing */
+  readonly questions: Places;
+  /** does a call, and hears of it; undefined: nothing is measured */
+  readonly hear?: ((called: Called, work: () => Promise<Outcome>) => Promise<Outcome>) | undefined;
+}
+
+/** Which plugin is called, and how. */
+export interface Called {
+  readonly name: string;
+  readonly env: Env;
 }
 
 /**
@@ -19,7 +33,26 @@ export interface Server {
  */
 const AT_ONCE = 16;
 
-export const makeServer = (node: Node, suite: Suite): Server => ({ node, suite, places: new Places(AT_ONCE) });
+/** DELs do little but wait for the kernel to let links go, and all that wait share its grace periods. */
+const DELETIONS_AT_ONCE = 32;
+
+/** A runtime that hears nothing of STATUS takes the node for broken, however long its ADDs wait for somebody else. */
+const QUESTIONS_AT_ONCE = 16;
+
+export const makeServer = (node: Node, suite: Suite): Server => ({
+  node,
+  suite,
+  places: new Places(AT_ONCE),
+  deletions: new Places(DELETIONS_AT_ONCE),
+  questions: new Places(QUESTIONS_AT_ONCE),
+});
+
+/** Does a call so that who hears of calls hears of it, from here to its outcome. */
+export const heard = ({ hear }: Server, called: Called, work: () => Promise<Outcome>): Promise<Outcome> =>
+  hear === undefined ? work() : hear(called, work);
+
+/** The lock of a node that calls for one sandbox take in turn. */
+export const sandboxLock = (containerId: string): string => `sandbox ${containerId}`;
 
 /**
  * Serves one call among others, with its own scope; the outcome's stderr has all its log lines.
@@ -28,14 +61,28 @@ export const makeServer = (node: Node, suite: Suite): Server => ({ node, suite, 
  * @throws its reason, when the call has not begun by then
  */
 export async function serve(
-  { node, suite, places }: Server,
+  server: Server,
   plugin: Plugin,
   invocation: Invocation,
   signal?: AbortSignal,
 ): Promise<Outcome> {
-  using _ = await places.take(signal);
+  const { node, suite } = server;
+  const places = placesFor(invocation.env['CNI_COMMAND'], server);
+  using _ = await observed(node.observe, 'wait for a place', () => places.take(signal));
   const lines: string[] = [];
   const scope = makeScope({ node, suite, log: (line) => lines.push(`${line}\n`), ...(signal && { signal }) });
   const outcome = await runPlugin(plugin, invocation, scope);
   return { ...outcome, stderr: lines.join('') + outcome.stderr };
+}
+
+function placesFor(verb: string | undefined, { places, deletions, questions }: Server): Places {
+  switch (verb) {
+    case 'DEL':
+      return deletions;
+    case 'STATUS':
+    case 'VERSION':
+      return questions;
+    default:
+      return places;
+  }
 }

@@ -26,7 +26,7 @@ const MOST_KNOWN = 256;
  * delegates must always be executed
  */
 export function makeSuite(registry: Registry, marks: readonly Buffer[]): Suite {
-  const known = new Map<string, { readonly state: string; readonly isOwn: boolean }>();
+  const known = new Map<string, { readonly stats: Stats; readonly isOwn: boolean }>();
   const look = (path: string): boolean => {
     const mark = readMark(path);
     return mark !== undefined && marks.some((one) => one.equals(mark));
@@ -39,20 +39,20 @@ export function makeSuite(registry: Registry, marks: readonly Buffer[]): Suite {
       if (stats === undefined) {
         return false;
       }
-      const state = stateOf(stats);
       const seen = known.get(path);
-      if (seen?.state === state) {
+      if (seen !== undefined && isSame(seen.stats, stats)) {
         return seen.isOwn;
       }
       const isOwn = look(path);
       if (known.size >= MOST_KNOWN) {
         known.clear();
       }
-      known.set(path, { state, isOwn });
+      known.set(path, { stats, isOwn });
       return isOwn;
     },
   };
 }
 
-/** Changes when the file is replaced or rewritten. */
-const stateOf = ({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string => `${dev}:${ino}:${size}:${mtimeMs}:${ctimeMs}`;
+/** Not when the file was replaced or rewritten. */
+const isSame = (a: Stats, b: Stats): boolean =>
+  a.dev === b.dev && a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError, type KubeApi } from '../kube/api.ts';
 import type { WatchClient } from '../kube/watch.ts';
+import { parseAddress, serveHealth } from '../observe/health.ts';
+import { makeMetrics } from '../observe/metrics.ts';
 import { runController } from './controller.ts';
 import { eventRecorder } from './events.ts';
-import { parseAddress, serveHealth } from './health.ts';
-import { makeMetrics } from './metrics.ts';
 import type { ControllerPart } from './part.ts';
 
 describe('makeMetrics', () => {

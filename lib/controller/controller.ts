@@ -1,10 +1,10 @@
 import type { KubeApi } from '../kube/api.ts';
 import type { WatchClient } from '../kube/watch.ts';
+import { type HealthAddress, serveHealth } from '../observe/health.ts';
+import { type Metrics, makeMetrics } from '../observe/metrics.ts';
 import { clockOf } from '../sys/clock.ts';
 import { eventRecorder } from './events.ts';
-import { type HealthAddress, serveHealth } from './health.ts';
 import { lead, type Standing, type Times } from './leader.ts';
-import { type Metrics, makeMetrics } from './metrics.ts';
 import type { ControllerPart, PartHost } from './part.ts';
 import { repeat } from './repeat.ts';
 

@@ -101,6 +101,21 @@ describe('Informer', () => {
     expect([one.begun, one.lists(), one.slept.length]).toEqual([['list-1', '7', '9'], 1, 1]);
   });
 
+  it('says whether it hears of changes', async () => {
+    const one = start([]);
+    expect(one.informer.isFollowing).toBe(false);
+    await one.nextWatch(1);
+    expect(one.informer.isFollowing).toBe(true);
+    one.cut();
+    await one.nextWatch(2);
+    expect(one.informer.isFollowing).toBe(false);
+    one.send('BOOKMARK', { metadata: { name: '', resourceVersion: '9' } });
+    expect(one.informer.isFollowing).toBe(true);
+    one.end();
+    await one.nextWatch(3);
+    expect(one.informer.isFollowing).toBe(true);
+  });
+
   it('reads the list again when its version is too old, and tells what went meanwhile', async () => {
     const listed = [pod('a'), pod('b'), pod('c')];
     const one = start(listed);

@@ -46,6 +46,7 @@ export class Informer<T extends KubeObject, V> {
   private version: string | undefined;
   private readonly listener: (happened: Happened<V>) => void;
   private listed = Promise.withResolvers<void>();
+  private isUpToDate = false;
 
   /** @param listener hears of everything, in order; it must not throw */
   constructor(watched: Watched<T, V>, listener: (happened: Happened<V>) => void = () => undefined) {
@@ -56,6 +57,11 @@ export class Informer<T extends KubeObject, V> {
   /** Settles when the list was read for the first time. */
   get synced(): Promise<void> {
     return this.listed.promise;
+  }
+
+  /** Whether it hears of changes: not before the list was read, and not while the watch is cut. */
+  get isFollowing(): boolean {
+    return this.isUpToDate;
   }
 
   get size(): number {
@@ -80,17 +86,20 @@ export class Informer<T extends KubeObject, V> {
         if (this.version === undefined || failures >= PATIENCE) {
           this.version = await this.list(api);
           this.listed.resolve();
+          this.isUpToDate = true;
           failures = Math.min(failures, 1);
         }
         const begun = now();
         await this.watch(api, () => {
           failures = 0;
+          this.isUpToDate = true;
         });
         if (now() - begun >= LEAST_WATCH_MS) {
           continue; // the server has ended it in good order
         }
         failures++;
       } catch (error) {
+        this.isUpToDate = false;
         if (signal.aborted) {
           return;
         }

@@ -1,8 +1,8 @@
 /** What a controller is made of: loops that plugins bring, and what each of them is given. */
 import type { WatchApi } from '../kube/watch.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { Clock } from '../sys/clock.ts';
 import type { EventRecorder } from './events.ts';
-import type { Metrics } from './metrics.ts';
 
 /** An option of the command, of which the part gets the value. */
 export interface PartOption {

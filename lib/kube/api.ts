@@ -46,10 +46,14 @@ export type JsonPatch = readonly {
   readonly value?: unknown;
 }[];
 
-export type Patch =
+export type Patch = (
   | { readonly type: 'json'; readonly body: JsonPatch }
   | { readonly type: 'merge'; readonly body: object }
-  | { readonly type: 'apply'; readonly body: object; readonly fieldManager: string; readonly force?: boolean };
+  | { readonly type: 'apply'; readonly body: object; readonly fieldManager: string; readonly force?: boolean }
+) & {
+  /** Nobody looks at the answer but at its metadata, so the server need not send a large object. */
+  readonly isAnswerBrief?: boolean;
+};
 
 /** What must still be so when an object is deleted. */
 export interface DeletePreconditions {
@@ -76,7 +80,8 @@ export interface KubeApi {
   get<T extends KubeObject>(path: ObjectPath): Promise<T>;
   /** Every object; pages are fetched one after the other. */
   list<T extends KubeObject>(path: CollectionPath, options?: ListOptions): Promise<readonly T[]>;
-  create<T extends KubeObject>(path: CollectionPath, object: T): Promise<T>;
+  /** @param path of the collection, or of what an object can be asked to make, such as a token */
+  create<T extends KubeObject>(path: CollectionPath | ObjectPath, object: T): Promise<T>;
   patch<T extends KubeObject>(path: ObjectPath, patch: Patch): Promise<T>;
   /** Writes a whole object, as it was read but for what changes: its resourceVersion must still be the server's. */
   replace<T extends KubeObject>(path: ObjectPath, object: T): Promise<T>;

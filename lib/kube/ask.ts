@@ -29,18 +29,21 @@ const isWrite = ({ method }: Question): boolean => method !== 'GET';
 
 /**
  * Asks the server. The time includes what is asked again: by a server that wants to be left alone for a moment, with
- * credentials that were renewed, after an idle connection was lost.
+ * credentials that were renewed, after an idle connection was lost. It does not include waits for a connection.
  *
  * @throws ApiError; the reason of the signal
  */
 export async function ask(sessions: Sessions, question: Question, { timeoutMs, signal }: Limits): Promise<object> {
   const { now, sleep } = clockOf(signal);
-  const end = now() + timeoutMs;
+  let end = now() + timeoutMs;
+  const waited = (ms: number): void => {
+    end += ms;
+  };
   let session = sessions.current;
   let isRenewed = false;
   for (;;) {
     signal?.throwIfAborted();
-    const answer = await answerOn(session, question, { timeoutMs: end - now(), signal }, timeoutMs);
+    const answer = await answerOn(session, question, { timeoutMs: end - now(), signal, waited }, timeoutMs);
     if (answer === undefined) {
       continue;
     }

@@ -76,6 +76,9 @@ describe('a client of a real API server', () => {
     expect((await api.patch<ConfigMap>(configMap('verbs'), json)).data).toEqual({ a: '2' });
     const merge = { type: 'merge', body: { data: { b: '3' } } } as const;
     expect((await api.patch<ConfigMap>(configMap('verbs'), merge)).data).toEqual({ a: '2', b: '3' });
+    const brief = await api.patch<ConfigMap>(configMap('verbs'), { ...merge, isAnswerBrief: true });
+    expect(brief.metadata.uid).toBe(created.metadata.uid);
+    expect(brief).not.toHaveProperty('data');
     const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'verbs' }, data: { a: '4' } };
     const apply = { type: 'apply', body, fieldManager: 'another' } as const;
     expect(await errorOf(api.patch(configMap('verbs'), apply))).toMatchObject({ status: 409, reason: 'Conflict' });

@@ -51,6 +51,17 @@ async function errorOf(promise: Promise<unknown>): Promise<ApiError> {
 }
 
 describe('a client of an API server', () => {
+  it('tells how long each request took, also one that fails', async () => {
+    const told: string[] = [];
+    const observe = (name: string): unknown => told.push(name);
+    const { api } = await start((_, answer) => reply(answer, 200, object('a')), { observe });
+    await api.get(configMap('a'));
+    await api.create(CONFIG_MAPS, object('a'));
+    const refusing = await start((_, answer) => refuse(answer, 403, 'Forbidden', 'no'), { observe });
+    await errorOf(refusing.api.list(CONFIG_MAPS));
+    expect(told).toEqual(['API GET', 'API POST', 'API GET']);
+  });
+
   it('sends each verb as the API wants it', async () => {
     const { server, api } = await start((_, answer) => reply(answer, 200, object('a')), {}, undefined, ['secret']);
     await api.get({ ...configMap('a/b'), subresource: 'status' });
@@ -84,6 +95,16 @@ describe('a client of an API server', () => {
     ]);
     expect(new Set(server.received.map(({ headers }) => headers.authorization))).toEqual(new Set(['Bearer secret']));
     expect(new Set(server.received.map(({ headers }) => headers['user-agent']))).toEqual(new Set(['braid']));
+  });
+
+  it('asks for as little of a patched object as the caller wants', async () => {
+    const { server, api } = await start((_, answer) => reply(answer, 200, object('a')));
+    await api.patch(configMap('a'), { type: 'merge', body: {} });
+    await api.patch(configMap('a'), { type: 'merge', body: {}, isAnswerBrief: true });
+    expect(server.received.map(({ headers }) => headers['accept'])).toEqual([
+      'application/json',
+      'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json',
+    ]);
   });
 
   it('keeps the path of the server, and the namespace of the context', async () => {

@@ -1,3 +1,4 @@
+import { type Observer, observed } from '../node/observer.ts';
 import type { ReadAccess } from './access.ts';
 import {
   ApiError,
@@ -24,19 +25,30 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   /** objects in a page of a list */
   readonly pageSize?: number;
+  /** hears of each request */
+  readonly observe?: Observer | undefined;
   /** undefined: through the network */
   readonly connector?: Connector;
 }
 
 /** A server and the connections to it, which calls with different signals share. */
 export interface KubeClient extends Disposable {
-  /** @param signal ends waiting requests with its reason */
-  api(signal?: AbortSignal): KubeApi;
+  /**
+   * @param signal ends waiting requests with its reason
+   * @param wishes in place of what the client was opened with
+   */
+  api(signal?: AbortSignal, wishes?: Wishes): KubeApi;
 }
+
+/** What each of those who share a client may want otherwise. */
+export type Wishes = Partial<Pick<ClientOptions, 'namespace' | 'timeoutMs'>>;
 
 export const CONNECTIONS = 4;
 export const TIMEOUT_MS = 5_000;
 export const PAGE_SIZE = 500;
+
+/** Metadata alone; a server that does not know the form sends the whole object. */
+const BRIEF = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
 
 /** A list whose pages expire that often changes faster than it can be read. */
 const LIST_ATTEMPTS = 3;
@@ -59,9 +71,15 @@ export async function openClient(readAccess: ReadAccess, options: ClientOptions)
   const { connections = CONNECTIONS, timeoutMs = TIMEOUT_MS, pageSize = PAGE_SIZE } = options;
   const sessions = await openSessions(readAccess, connections, options.connector);
   return {
-    api: (signal) => ({
-      ...verbs((question) => ask(sessions, question, { timeoutMs, signal }), pageSize),
-      namespace: sessions.current.access.namespace ?? options.namespace,
+    api: (signal, { timeoutMs: ownMs = timeoutMs, namespace = options.namespace } = {}) => ({
+      ...verbs(
+        (question) =>
+          observed(options.observe, `API ${question.method}`, () =>
+            ask(sessions, question, { timeoutMs: ownMs, signal }),
+          ),
+        pageSize,
+      ),
+      namespace: sessions.current.access.namespace ?? namespace,
     }),
     [Symbol.dispose]: () => sessions[Symbol.dispose](),
   };
@@ -76,10 +94,10 @@ export function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace
       (await answerTo({ method: 'GET', path: objectPath(path), action: `get ${textOf(path)}` })) as T,
     list: <T extends KubeObject>(path: CollectionPath, selection: ListOptions = {}) =>
       unexpired(() => everyPage<T>(answerTo, path, selection, pageSize)),
-    create: async <T extends KubeObject>(path: CollectionPath, object: T) =>
+    create: async <T extends KubeObject>(path: CollectionPath | ObjectPath, object: T) =>
       (await answerTo({
         method: 'POST',
-        path: collectionPath(path),
+        path: 'name' in path ? objectPath(path) : collectionPath(path),
         body: JSON.stringify(object),
         contentType: JSON_TYPE,
         action: `create ${textOf({ ...path, name: object.metadata.name })}`,
@@ -90,6 +108,7 @@ export function verbs(answerTo: Ask, pageSize: number): Omit<KubeApi, 'namespace
         path: patchPath(path, patch),
         body: JSON.stringify(patch.body),
         contentType: PATCH_TYPES[patch.type],
+        ...(patch.isAnswerBrief === true ? { accept: BRIEF } : {}),
         action: `patch ${textOf(path)}`,
       })) as T,
     replace: async <T extends KubeObject>(path: ObjectPath, object: T) =>

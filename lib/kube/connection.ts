@@ -1,3 +1,4 @@
+import { clockOf } from '../sys/clock.ts';
 import type { Access } from './access.ts';
 import { AnswerReader, type BodySink, formatRequest, type HttpAnswer, type HttpRequest, type Whole } from './http.ts';
 import { type Connector, type Wire, Wires, type WireUser } from './wires.ts';
@@ -22,14 +23,22 @@ export class DeadlineExceeded extends Error {
   override readonly name = 'DeadlineExceeded';
 }
 
+/** All connections were in use for too long, though the server answered on them. */
+export class NoneFree extends Error {
+  override readonly name = 'NoneFree';
+}
+
 /** The server has closed the connection too early. */
 export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
 export interface Limits {
+  /** Does not run while the request waits for a connection and the server answers others. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+  /** hears how long the request has waited so, when it has a connection */
+  readonly waited?: (ms: number) => void;
 }
 
 /** Connections to a server, kept alive; requests beyond their number wait for one. */
@@ -76,15 +85,22 @@ export async function openConnection(access: Access, connector: Connector, most:
   };
 }
 
+/** A runtime gives up after two minutes, and wants to hear why. */
+export const LONGEST_WAIT_MS = 60_000;
+
 /** Silence on a stream after which the kernel asks the other side whether it is there. */
 const PROBE_AFTER_MS = 30_000;
 
 function exchange(
   wires: Wires,
   bytes: string,
-  { timeoutMs, signal }: Limits,
+  { timeoutMs, signal, waited }: Limits,
   streamed?: Streamed,
 ): Promise<HttpAnswer> {
+  const { now } = clockOf(signal);
+  const came = now();
+  /** since when its own time runs */
+  const start = (): number => Math.max(came, wires.lastAnswer);
   const reader = new AnswerReader(streamed?.sink);
   const sending = { wasSent: false, wasReused: false };
   let wire: Wire | undefined;
@@ -113,6 +129,7 @@ function exchange(
         if (whole !== undefined) {
           finish(() => {
             if (wire !== undefined) {
+              wires.answered();
               wires[whole.isReusable ? 'giveBack' : 'drop'](wire);
             }
             resolve(whole.answer);
@@ -124,8 +141,22 @@ function exchange(
         fail(error);
       }
     };
+    const expire = (): void => {
+      const left = start() + timeoutMs - now();
+      if (wire !== undefined || left <= 0) {
+        fail(new DeadlineExceeded());
+      } else if (now() - came > LONGEST_WAIT_MS) {
+        fail(new NoneFree());
+      } else {
+        timer = setTimeout(expire, left);
+      }
+    };
     const user: WireUser = {
       taken: (taken) => {
+        const since = start();
+        waited?.(since - came);
+        clearTimeout(timer);
+        timer = setTimeout(expire, since + timeoutMs - now());
         wire = taken;
       },
       ready: () => {
@@ -147,7 +178,7 @@ function exchange(
       end: () => settle(() => reader.end(), new ConnectionLost()),
       lost: (cause) => fail(cause ?? new ConnectionLost()),
     };
-    let timer = setTimeout(() => fail(new DeadlineExceeded()), timeoutMs);
+    let timer = setTimeout(expire, timeoutMs);
     signal?.addEventListener('abort', abort, { once: true });
     wires.take(user);
   });

@@ -1,7 +1,7 @@
 /** What it means when no answer comes, in a sentence for those who look after the node. */
 import { messageOf } from '../cni/errors.ts';
 import type { Access } from './access.ts';
-import { ConnectionLost, DeadlineExceeded } from './connection.ts';
+import { ConnectionLost, DeadlineExceeded, LONGEST_WAIT_MS, NoneFree } from './connection.ts';
 import { NotHttp } from './http.ts';
 
 interface Facts extends Pick<Access, 'server' | 'origin'> {
@@ -52,6 +52,9 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
 export function sentenceOf(cause: unknown, facts: Facts): string {
   if (cause instanceof DeadlineExceeded) {
     return `"${facts.server}" has not answered within ${facts.timeoutMs / 1000} s`;
+  }
+  if (cause instanceof NoneFree) {
+    return `"${facts.server}" has too much to do: no connection was free for ${LONGEST_WAIT_MS / 1000} s`;
   }
   if (cause instanceof ConnectionLost) {
     return `"${facts.server}" has closed the connection before its answer was complete`;

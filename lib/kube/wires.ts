@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import { clockOf } from '../sys/clock.ts';
+import { knownAuthorities } from '../sys/known-authorities.ts';
 import type { TlsAccess } from './access.ts';
 
 /** What is used of a socket. */
@@ -44,10 +46,21 @@ export class Wires {
   /** the last one used is the first one to be used again */
   readonly #idle: Wire[] = [];
   readonly #waiting = new Set<WireUser>();
+  #lastAnswer = Number.NEGATIVE_INFINITY;
 
   constructor(connect: Connect, most: number) {
     this.#connect = connect;
     this.#most = most;
+  }
+
+  /** when the server last answered anybody, by the clock of `clockOf` */
+  get lastAnswer(): number {
+    return this.#lastAnswer;
+  }
+
+  /** The server has answered, so that a connection comes free. */
+  answered(): void {
+    this.#lastAnswer = clockOf().now();
   }
 
   take(user: WireUser): void {
@@ -156,14 +169,14 @@ export const connector: Connector = async (url, access) => {
     const { connect } = await import('node:net');
     return () => ({ socket: connect(target), ready: 'connect' });
   }
-  const { connect, createSecureContext, getCACertificates } = await import('node:tls');
+  const { connect, createSecureContext } = await import('node:tls');
   const { isIP } = await import('node:net');
   const { ca, certificate, key, isUnverified, serverName = isIP(host) === 0 ? host : undefined } = access;
   if (ca !== undefined) {
     const { X509Certificate } = await import('node:crypto');
     new X509Certificate(ca); // OpenSSL would pass over what it cannot read, and trust nobody
   }
-  const trusted = isUnverified ? {} : { ca: ca ?? [...getCACertificates('bundled'), ...getCACertificates('system')] };
+  const trusted = isUnverified ? {} : { ca: ca ?? (await knownAuthorities()) };
   const identity = certificate === undefined || key === undefined ? {} : { cert: certificate, key };
   const options = {
     ...target,

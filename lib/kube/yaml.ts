@@ -14,7 +14,7 @@ export async function parseYaml(text: string): Promise<unknown> {
       // flow style of YAML begins like this too
     }
   }
-  const { FAILSAFE_SCHEMA, load, nullCoreTag } = await import('js-yaml');
+  const { FAILSAFE_SCHEMA, load, nullCoreTag } = await import('./yaml-parser.ts');
   try {
     return load(text, { schema: FAILSAFE_SCHEMA.withTags(nullCoreTag) });
   } catch (error) {
@@ -31,7 +31,7 @@ export async function parseYamlDocuments(text: string): Promise<readonly unknown
   if (/^\s*[{[]/.test(text)) {
     return [await parseYaml(text)];
   }
-  const { FAILSAFE_SCHEMA, loadAll, nullCoreTag } = await import('js-yaml');
+  const { FAILSAFE_SCHEMA, loadAll, nullCoreTag } = await import('./yaml-parser.ts');
   try {
     return loadAll(text, { schema: FAILSAFE_SCHEMA.withTags(nullCoreTag) });
   } catch (error) {
@@ -40,7 +40,7 @@ export async function parseYamlDocuments(text: string): Promise<readonly unknown
 }
 
 async function yamlFault(error: unknown): Promise<CniError> {
-  const { YAMLException } = await import('js-yaml');
+  const { YAMLException } = await import('./yaml-parser.ts');
   const why = error instanceof YAMLException ? error.reason : messageOf(error);
   const line = error instanceof YAMLException ? error.mark?.line : undefined;
   return new CniError('decodeFailure', line === undefined ? why : `line ${line + 1}: ${why}`);

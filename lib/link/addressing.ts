@@ -5,10 +5,10 @@ import { type Cidr, formatCidr, lastAddress, masked, parseCidr } from '../net/ci
 import { type Family, formatIp, type Ip, ipToBytes, parseIp } from '../net/ip.ts';
 import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
 import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
-import type { Conversation } from '../netlink/conversation.ts';
+import type { Request } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
-import { type DownLink, setUp } from './link.ts';
-import { addRoute, type RoutePlan } from './routes.ts';
+import { type DownLink, settingUp } from './link.ts';
+import { addingRoute, type RoutePlan } from './routes.ts';
 
 /** A subnet of two addresses or one has no broadcast address (RFC 3021). */
 const LONGEST_WITH_BROADCAST = 30;
@@ -32,9 +32,10 @@ export function planAddresses(result: Result, ifName: string): AddressPlan {
 }
 
 /**
- * Gives a link its addresses, sets it up and adds its routes, in this order.
+ * Gives a link its addresses, sets it up and adds its routes, in this order and with one datagram. The kernel goes on
+ * after what it refuses.
  *
- * @throws CniError, ErrnoError
+ * @throws CniError; ErrnoError with the first refusal
  */
 export async function configureLink(
   netns: Netns,
@@ -45,12 +46,14 @@ export async function configureLink(
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
     enableIpv6(netns, link.name, log);
   }
-  for (const address of plan.addresses) {
-    await addAddress(netns.netlink, link, address);
-  }
-  await setUp(netns.netlink, link);
-  for (const route of plan.routes) {
-    await addRoute(netns.netlink, link.index, route, routeText(route, link.name));
+  const refusals = await netns.netlink.changeAll([
+    ...plan.addresses.map((address) => addingAddress(link, address)),
+    settingUp(link),
+    ...plan.routes.map((route) => addingRoute(link.index, route, routeText(route, link.name))),
+  ]);
+  const refusal = refusals.find((one) => one !== undefined);
+  if (refusal !== undefined) {
+    throw refusal;
   }
 }
 
@@ -121,11 +124,11 @@ function gatewayOf(text: string): Ip {
   return gateway;
 }
 
-async function addAddress(netlink: Conversation, link: LinkRef, address: Cidr): Promise<void> {
+function addingAddress(link: LinkRef, address: Cidr): Request {
   const bytes = ipToBytes(address.ip);
   const hasBroadcast = address.ip.family === 4 && address.prefix <= LONGEST_WITH_BROADCAST;
   const head = { family: address.ip.family === 4 ? AF_INET : AF_INET6, prefix: address.prefix, index: link.index };
-  await netlink.change({
+  return {
     type: RTM_NEWADDR,
     flags: NLM_F_CREATE | NLM_F_EXCL,
     body: encodeAddress(head, {
@@ -135,7 +138,7 @@ async function addAddress(netlink: Conversation, link: LinkRef, address: Cidr): 
     }),
     operation: `add address ${formatCidr(address)} to "${link.name}"`,
     whenDone: 'EEXIST',
-  });
+  };
 }
 
 function enableIpv6(netns: Netns, ifName: string, log: (line: string) => void): void {

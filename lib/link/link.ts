@@ -9,8 +9,8 @@ import {
   RTM_SETLINK,
 } from '../netlink/codec/link.ts';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
-import type { Conversation } from '../netlink/conversation.ts';
-import { hasErrno, NoAnswer } from '../netlink/errno.ts';
+import type { Conversation, Request } from '../netlink/conversation.ts';
+import { type ErrnoError, hasErrno, NoAnswer } from '../netlink/errno.ts';
 import type { Netns } from '../netns/netns.ts';
 import { setMac } from './device.ts';
 import type { Kind } from './kind.ts';
@@ -137,10 +137,12 @@ export interface DownLink {
 }
 
 /** @throws ErrnoError */
-export async function setUp(netlink: Conversation, link: DownLink): Promise<void> {
+export const setUp = (netlink: Conversation, link: DownLink): Promise<void> => netlink.change(settingUp(link));
+
+export function settingUp(link: DownLink): Request {
   const attributes = link.mark === undefined ? {} : { ifAlias: link.mark };
   const body = encodeLink({ index: link.index, flags: IFF_UP, change: IFF_UP }, attributes);
-  await netlink.change({ type: RTM_NEWLINK, body, operation: `set link "${link.name}" up` });
+  return { type: RTM_NEWLINK, body, operation: `set link "${link.name}" up` };
 }
 
 /**
@@ -167,21 +169,31 @@ export async function deleteLink(netlink: Conversation, index: number): Promise<
   }
 }
 
-/**
- * Deletes all links of a group in one request, so that they share one grace period.
- *
- * @throws ErrnoError ENODEV when the group is empty
- */
-export function deleteGroup(netlink: Conversation, group: number): Promise<void> {
-  const body = encodeLink({}, { group });
-  const operation = `delete the links of group ${group}`;
-  return netlink.change({ isSlow: true, type: RTM_DELLINK, body, operation, whenDone: 'ENODEV' });
-}
-
 /** @throws ErrnoError ENODEV when the link is gone */
-export async function setGroup(netlink: Conversation, index: number, group: number): Promise<void> {
-  const body = encodeLink({ index }, { group });
-  await netlink.change({ type: RTM_SETLINK, body, operation: `put link ${index} into group ${group}` });
+export const setGroup = (netlink: Conversation, index: number, group: number): Promise<void> =>
+  netlink.change(puttingIntoGroup(index, group));
+
+const puttingIntoGroup = (index: number, group: number): Request => ({
+  type: RTM_SETLINK,
+  body: encodeLink({ index }, { group }),
+  operation: `put link ${index} into group ${group}`,
+});
+
+/**
+ * Puts links into a group and deletes it, with one datagram: they share one grace period.
+ *
+ * @returns for each link, and at last for the group, why the kernel refuses it: ENODEV for a link that is gone, and for a
+ * group without any
+ */
+export function deleteAsGroup(
+  netlink: Conversation,
+  indexes: readonly number[],
+  group: number,
+): Promise<readonly (ErrnoError | undefined)[]> {
+  const puts = indexes.map((index) => puttingIntoGroup(index, group));
+  const operation = `delete the links of group ${group}`;
+  const body = encodeLink({}, { group });
+  return netlink.changeAll([...puts, { isSlow: true, type: RTM_DELLINK, body, operation, whenDone: 'ENODEV' }]);
 }
 
 /** By its hardware address, which is ours alone: a link of the same name may have been there before. */

@@ -1,6 +1,6 @@
 import type { Conversation } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
-import { deleteGroup, deleteLink, setGroup } from './link.ts';
+import { deleteAsGroup, deleteLink } from './link.ts';
 import { listLinks } from './observe.ts';
 
 /** Far above what people number by hand. */
@@ -26,25 +26,13 @@ export async function removeLinks(
 async function removeAsGroup(netlink: Conversation, indexes: readonly number[]): Promise<boolean> {
   const group = FIRST_GROUP + Math.min(...indexes); // nobody else deletes the same link at the same time
   try {
-    for (const index of indexes) {
-      await unlessGone(setGroup(netlink, index, group));
-    }
-    await deleteGroup(netlink, group);
-  } catch (error) {
-    if (!hasErrno(error, 'ENODEV')) {
+    const refusals = await deleteAsGroup(netlink, indexes, group);
+    if (refusals.some((refusal) => refusal !== undefined && !hasErrno(refusal, 'ENODEV'))) {
       return false;
     }
+  } catch {
+    return false;
   }
   const left = await listLinks(netlink);
   return !left.some(({ index }) => indexes.includes(index));
-}
-
-async function unlessGone(change: Promise<void>): Promise<void> {
-  try {
-    await change;
-  } catch (error) {
-    if (!hasErrno(error, 'ENODEV')) {
-      throw error;
-    }
-  }
 }

@@ -13,7 +13,7 @@ import {
   routeInTable,
 } from '../netlink/codec/route.ts';
 import { AF_INET, AF_INET6, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE } from '../netlink/constants.ts';
-import type { Conversation } from '../netlink/conversation.ts';
+import type { Conversation, Request } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { routeText } from './told.ts';
 
@@ -50,20 +50,15 @@ export async function tellRoutes(netlink: Conversation): Promise<readonly ToldRo
  *
  * @param how `replace` what has its key there, or `append` it, which the kernel takes after the one before
  */
-export async function copyRoute(
-  netlink: Conversation,
-  { body }: ToldRoute,
-  table: number,
-  how: 'replace' | 'append',
-): Promise<void> {
+export function copyingRoute({ body }: ToldRoute, table: number, how: 'replace' | 'append'): Request {
   const moved = routeInTable(asked(body), table);
-  await netlink.change({
+  return {
     type: RTM_NEWROUTE,
     flags: NLM_F_CREATE | (how === 'replace' ? NLM_F_REPLACE : NLM_F_APPEND),
     body: [moved],
     operation: `add route ${routeText(moved)}`,
     whenDone: 'EEXIST',
-  });
+  };
 }
 
 /** Puts a route back where it was told, after what has come there meanwhile. */
@@ -77,10 +72,17 @@ export async function restoreRoute(netlink: Conversation, { body }: ToldRoute): 
   });
 }
 
-/** Deletes a route where it was told; one that is gone is no failure. */
-export async function deleteRoute(netlink: Conversation, { body }: ToldRoute): Promise<void> {
+/** Deletes a route where it was told: ESRCH when it is gone. */
+export const deletingRoute = ({ body }: ToldRoute): Request => ({
+  type: RTM_DELROUTE,
+  body: [asked(body)],
+  operation: `delete route ${routeText(body)}`,
+});
+
+/** The same; one that is gone is no failure. */
+export async function deleteRoute(netlink: Conversation, route: ToldRoute): Promise<void> {
   try {
-    await netlink.change({ type: RTM_DELROUTE, body: [asked(body)], operation: `delete route ${routeText(body)}` });
+    await netlink.change(deletingRoute(route));
   } catch (error) {
     if (!hasErrno(error, 'ESRCH')) {
       throw error;

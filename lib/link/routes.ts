@@ -13,7 +13,7 @@ import {
   RTPROT_BOOT,
 } from '../netlink/codec/route.ts';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
-import type { Conversation } from '../netlink/conversation.ts';
+import type { Conversation, Request } from '../netlink/conversation.ts';
 import { hasErrno } from '../netlink/errno.ts';
 import { flatMapInTurn } from '../sys/in-turn.ts';
 
@@ -50,13 +50,16 @@ export interface RouteFacts extends RoutePlan {
  * @param isOnly no other route to the destination has that metric
  * @throws ErrnoError EEXIST when the very same route is there, and when another is but must not be
  */
-export async function addRoute(
+export const addRoute = (
   netlink: Conversation,
   index: number,
   route: RoutePlan,
   text: string,
-  { isOnly = false } = {},
-): Promise<void> {
+  options: { readonly isOnly?: boolean } = {},
+): Promise<void> => netlink.change(addingRoute(index, route, text, options));
+
+/** The same as a request. */
+export function addingRoute(index: number, route: RoutePlan, text: string, { isOnly = false } = {}): Request {
   const { destination, table = RT_TABLE_MAIN } = route;
   const head = {
     family: FAMILIES[destination.ip.family],
@@ -66,13 +69,13 @@ export async function addRoute(
     scope: route.scope,
     type: RTN_UNICAST,
   };
-  await netlink.change({
+  return {
     type: RTM_NEWROUTE,
     flags: isOnly ? NLM_F_CREATE | NLM_F_EXCL : NLM_F_CREATE,
     body: encodeRoute(head, attributesOf(index, route)),
     operation: `add route ${text}`,
     whenDone: 'EEXIST',
-  });
+  };
 }
 
 /** Every route of the namespace, both families, unicast only. */

@@ -10,7 +10,7 @@ import {
   selectsBySourceOnly,
 } from '../netlink/codec/rule.ts';
 import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
-import type { Conversation } from '../netlink/conversation.ts';
+import type { Conversation, Request } from '../netlink/conversation.ts';
 import { ruleText } from './told.ts';
 
 /** Sends what comes from one address to a table. */
@@ -39,19 +39,16 @@ export async function listRules(netlink: Conversation): Promise<readonly RuleFac
 }
 
 /**
- * The kernel puts it before all others but the first, which is about the namespace's own addresses.
- *
- * @throws ErrnoError EEXIST when the very same is there
+ * The kernel puts it before all others but the first, which is about the namespace's own addresses. It refuses with EEXIST
+ * when the very same is there.
  */
-export async function addRule(netlink: Conversation, rule: SourceRule): Promise<void> {
-  await netlink.change({
-    type: RTM_NEWRULE,
-    flags: NLM_F_CREATE | NLM_F_EXCL,
-    body: encodeSourceRule(rule),
-    operation: `add rule ${sourceRuleText(rule)}`,
-    whenDone: 'EEXIST',
-  });
-}
+export const addingRule = (rule: SourceRule): Request => ({
+  type: RTM_NEWRULE,
+  flags: NLM_F_CREATE | NLM_F_EXCL,
+  body: encodeSourceRule(rule),
+  operation: `add rule ${sourceRuleText(rule)}`,
+  whenDone: 'EEXIST',
+});
 
 /** Deletes a rule that was added. */
 export async function deleteSourceRule(netlink: Conversation, rule: SourceRule): Promise<void> {
@@ -63,15 +60,13 @@ export async function deleteSourceRule(netlink: Conversation, rule: SourceRule):
   });
 }
 
-/** Deletes a rule that was told. */
-export async function deleteRule(netlink: Conversation, { body }: RuleFacts): Promise<void> {
-  await netlink.change({
-    type: RTM_DELRULE,
-    body: [askedRule(body)],
-    operation: `delete rule ${ruleText(body)}`,
-    whenDone: 'ENOENT',
-  });
-}
+/** Deletes a rule that was told: ENOENT when it is gone. */
+export const deletingRule = ({ body }: RuleFacts): Request => ({
+  type: RTM_DELRULE,
+  body: [askedRule(body)],
+  operation: `delete rule ${ruleText(body)}`,
+  whenDone: 'ENOENT',
+});
 
 const sourceRuleText = (rule: SourceRule): string => ruleText(Buffer.concat(encodeSourceRule(rule)));
 

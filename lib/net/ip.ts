@@ -1,4 +1,4 @@
-import { Address4, Address6 } from 'ip-address';
+import { Address6 } from 'ip-address';
 
 /** An address as a number: cheap to compare, to add to and to use as a key. */
 export interface Ip {
@@ -22,14 +22,24 @@ export function parseIp(text: string): Ip | undefined {
   if (text.includes('/') || text.includes('%') || !/^[0-9a-fA-F:.]+$/.test(text)) {
     return undefined;
   }
+  if (!text.includes(':')) {
+    return parseFour(text);
+  }
   try {
-    return text.includes(':')
-      ? fromSix(new Address6(text).bigInt())
-      : { family: 4, value: new Address4(text).bigInt() };
+    return fromSix(new Address6(text).bigInt());
   } catch {
     return undefined;
   }
 }
+
+/** Four numbers of a byte, without leading zeros. */
+function parseFour(text: string): Ip | undefined {
+  const parts = text.split('.');
+  const isAddress = parts.length === 4 && parts.every((part) => BYTE.test(part));
+  return isAddress ? { family: 4, value: BigInt(parts.reduce((sum, part) => sum * 256 + Number(part), 0)) } : undefined;
+}
+
+const BYTE = /^(?:0|[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5])$/;
 
 /** Like {@link parseIp}, but leading zeros are decimal: `010.001.0.3` is 10.1.0.3. */
 export function parseIpLenient(text: string): Ip | undefined {
@@ -52,6 +62,10 @@ export function formatIp(ip: Ip): string {
 
 /** Network byte order: 4 or 16 bytes. */
 export function ipToBytes(ip: Ip): Buffer {
+  if (ip.family === 4) {
+    const v = Number(ip.value);
+    return Buffer.of(v >>> 24, v >>> 16, v >>> 8, v);
+  }
   const size = bitsOf(ip.family) / 8;
   return Buffer.from(ip.value.toString(16).padStart(size * 2, '0'), 'hex');
 }

@@ -25,8 +25,15 @@ export function parseMac(text: string): Buffer | undefined {
 }
 
 /** Lower case, colon separated. */
-export const formatMac = (bytes: Uint8Array): Mac =>
-  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':') as Mac;
+export function formatMac(bytes: Uint8Array): Mac {
+  let text = '';
+  for (const byte of bytes) {
+    text += `${text === '' ? '' : ':'}${HEX[byte]}`;
+  }
+  return text as Mac;
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** Normalises a text to the form of {@link formatMac}; undefined when {@link parseMac} rejects it. */
 export function macOf(text: string): Mac | undefined {

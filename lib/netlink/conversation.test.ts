@@ -59,6 +59,73 @@ describe('Conversation.change', () => {
   });
 });
 
+describe('Conversation.changeAll', () => {
+  const asked = (...texts: readonly string[]) =>
+    texts.map((text) => ({ type: 16, body: [Buffer.from(text)], operation: `do ${text.trim()}`, whenDone: 'EEXIST' }));
+  const refusal = (value: number, sequence: number) => ({ type: ERROR, body: errno(value), sequence });
+
+  it('sends one datagram, and asks for the acknowledgement of the last', async () => {
+    const transport = new FakeTransport([[refusal(0, 3)]]);
+    const refusals = await new Conversation(() => transport).changeAll(asked('one ', 'three', 'two '));
+    expect(refusals).toEqual([undefined, undefined, undefined]);
+    expect(transport.sent.map((bytes) => bytes.length)).toEqual([20 + 24 + 20]);
+    const [bytes = Buffer.alloc(0)] = transport.sent;
+    const heads = [0, 20, 44].map((at) => [
+      bytes.readUInt32LE(at),
+      bytes.readUInt16LE(at + 6),
+      bytes.readUInt32LE(at + 8),
+    ]);
+    expect(heads).toEqual([
+      [20, 1, 1],
+      [21, 1, 2],
+      [20, 5, 3],
+    ]);
+  });
+
+  it('says of each whether the kernel refuses it, in datagrams of their own or in one', async () => {
+    const answers = [[refusal(19, 1)], [refusal(17, 3), refusal(0, 4)]];
+    const refusals = await new Conversation(() => new FakeTransport(answers)).changeAll(asked('a', 'b', 'c', 'd'));
+    expect(refusals.map((one) => one?.message.split(' (')[0])).toEqual([
+      'cannot do a: ENODEV',
+      undefined,
+      'cannot do c: EEXIST',
+      undefined,
+    ]);
+  });
+
+  it('sends nothing when nothing is asked for', async () => {
+    const transport = new FakeTransport([]);
+    expect(await new Conversation(() => transport).changeAll([])).toEqual([]);
+    expect(transport.sent).toEqual([]);
+  });
+
+  it('repeats all when an answer is lost, and takes what was done before for done', async () => {
+    const again = new FakeTransport([[refusal(17, 3), refusal(19, 4)]]);
+    const sockets = [new FakeTransport([]), again].values();
+    const netlink = new Conversation(() => sockets.next().value ?? new FakeTransport([]));
+    const refusals = await netlink.changeAll(asked('a', 'b'));
+    expect(refusals.map((one) => one?.code)).toEqual([undefined, 'ENODEV']);
+    expect(again.sent).toHaveLength(1);
+  });
+
+  it('keeps answers apart from those of exchanges beside it', async () => {
+    const kernel = new DisorderlyKernel(seeded(11));
+    const netlink = new Conversation(() => kernel.open());
+    const outcomes = await Promise.all(
+      Array.from({ length: 100 }, async (_, index) => {
+        const requests = asked('yes ', index % 2 === 0 ? 'no  ' : 'yes ', 'yes ').map((one) => ({
+          ...one,
+          isSlow: true,
+        }));
+        return (await netlink.changeAll(requests)).map((one) => one?.code);
+      }),
+    );
+    expect(outcomes).toEqual(
+      Array.from({ length: 100 }, (_, index) => [undefined, index % 2 === 0 ? 'ENODEV' : undefined, undefined]),
+    );
+  });
+});
+
 describe('Conversation.ask', () => {
   it('returns the answer, and asks for no acknowledgement', async () => {
     const body = Buffer.from('abcd');

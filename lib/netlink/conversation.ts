@@ -3,13 +3,14 @@ import { Flags, FlagsGet } from 'netlink/dist/constants.js';
 import { type Contention, NO_CONTENTION } from './contention.ts';
 import { ErrnoError, hasErrno, NoAnswer } from './errno.ts';
 import {
-  encode,
+  encodeAll,
   isError,
   isInterrupted,
   isLast,
   type Message,
   messagesIn,
   type Request,
+  refusalIn,
   throwIfRefused,
 } from './message.ts';
 import type { Transport } from './transport.ts';
@@ -65,7 +66,7 @@ export class Conversation {
    * @throws ErrnoError such as ENODEV when there is no answer
    */
   async ask(request: Request): Promise<Buffer> {
-    return this.retryIfLost(() => this.exchange(request, Flags.REQUEST, first));
+    return this.retryIfLost(() => this.exchange([request], Flags.REQUEST, first));
   }
 
   /**
@@ -77,7 +78,7 @@ export class Conversation {
    * @throws ErrnoError with the kernel's own message; NoAnswer when the kernel may still be working
    */
   async change(request: Request): Promise<void> {
-    const attempt = async (): Promise<void> => this.exchange(request, Flags.REQUEST | Flags.ACK, acknowledgement());
+    const attempt = async (): Promise<void> => this.exchange([request], Flags.REQUEST | Flags.ACK, acknowledgement());
     try {
       await attempt();
     } catch (error) {
@@ -93,6 +94,32 @@ export class Conversation {
   }
 
   /**
+   * Changes in one datagram, one after another: the kernel goes on after one that it refuses.
+   *
+   * If answers are lost, all of them are repeated, as with `change`.
+   *
+   * @returns for each why the kernel refuses it; undefined: it is done
+   * @throws NoAnswer when the kernel may still be working
+   */
+  async changeAll(requests: readonly Request[]): Promise<readonly (ErrnoError | undefined)[]> {
+    if (requests.length === 0) {
+      return [];
+    }
+    const attempt = async () => this.exchange(requests, Flags.REQUEST | Flags.ACK, outcomes(requests));
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isAnswerLost(error)) {
+        throw error;
+      }
+      return (await attempt()).map((refusal, index) => {
+        const whenDone = requests[index]?.whenDone;
+        return whenDone !== undefined && hasErrno(refusal, whenDone) ? undefined : refusal;
+      });
+    }
+  }
+
+  /**
    * A whole table.
    *
    * @returns the bodies of its messages
@@ -101,7 +128,7 @@ export class Conversation {
   async dump(request: Request): Promise<readonly Buffer[]> {
     for (let tries = 0; tries < DUMP_TRIES; tries++) {
       const whole = await this.retryIfLost(() =>
-        this.exchange(request, Flags.REQUEST | Flags.ACK | FlagsGet.DUMP, table()),
+        this.exchange([request], Flags.REQUEST | Flags.ACK | FlagsGet.DUMP, table()),
       );
       if (whole !== undefined) {
         return whole;
@@ -134,14 +161,14 @@ export class Conversation {
   }
 
   /** In place, an exchange is over before anything else runs: those that follow it find its socket idle. */
-  private exchange<T>(request: Request, flags: number, read: Reader<T>): T | Promise<T> {
-    return request.isSlow === true || this.contention.isHigh
-      ? this.exchangeInBackground(request, flags, read)
-      : this.exchangeInPlace(request, flags, read);
+  private exchange<T>(requests: readonly Request[], flags: number, read: Reader<T>): T | Promise<T> {
+    return isSlow(requests) || this.contention.isHigh
+      ? this.exchangeInBackground(requests, flags, read)
+      : this.exchangeInPlace(requests, flags, read);
   }
 
-  private exchangeInPlace<T>(request: Request, flags: number, read: Reader<T>): T {
-    const exchange = this.begin(request, flags);
+  private exchangeInPlace<T>(requests: readonly Request[], flags: number, read: Reader<T>): T {
+    const exchange = this.begin(requests, flags);
     const { transport, operation } = exchange;
     try {
       transport.send(exchange.bytes);
@@ -160,8 +187,8 @@ export class Conversation {
     }
   }
 
-  private async exchangeInBackground<T>(request: Request, flags: number, read: Reader<T>): Promise<T> {
-    const exchange = this.begin(request, flags);
+  private async exchangeInBackground<T>(requests: readonly Request[], flags: number, read: Reader<T>): Promise<T> {
+    const exchange = this.begin(requests, flags);
     const { transport, operation } = exchange;
     const isDump = (flags & FlagsGet.DUMP) === FlagsGet.DUMP;
     try {
@@ -181,17 +208,19 @@ export class Conversation {
       this.abandon(transport, error);
       throw error;
     } finally {
-      this.contention.report(exchange.start, { isSlow: request.isSlow === true });
+      this.contention.report(exchange.start, { isSlow: isSlow(requests) });
     }
   }
 
-  private begin(request: Request, flags: number): Exchange {
+  private begin(requests: readonly Request[], flags: number): Exchange {
     const start = performance.now();
     const transport = this.idle.pop() ?? this.open();
     const sequence = (this.sequence + 1) >>> 0;
-    this.sequence = sequence;
-    const bytes = encode(request, flags, sequence);
-    return { transport, operation: request.operation, bytes, sequence, start, end: start + this.deadlineMs };
+    const count = requests.length;
+    this.sequence = (this.sequence + count) >>> 0;
+    const bytes = encodeAll(requests, flags, sequence);
+    const operation = requests[0]?.operation ?? '';
+    return { transport, operation, bytes, sequence, count, start, end: start + this.deadlineMs };
   }
 
   /** What becomes of the socket of an exchange that failed. */
@@ -245,7 +274,9 @@ interface Exchange {
   readonly transport: Transport;
   readonly operation: string;
   readonly bytes: Buffer;
+  /** of the first request, those of the others follow it */
   readonly sequence: number;
+  readonly count: number;
   readonly start: number;
   /** its deadline */
   readonly end: number;
@@ -254,9 +285,11 @@ interface Exchange {
 /** Time that is left. Even 0 ms get an answer that is there: after a send that used up the deadline it has arrived. */
 const leftOf = ({ end }: Exchange): number => Math.max(0, Math.ceil(end - performance.now()));
 
-/** The messages of a datagram that answer this request. */
-const ownOf = ({ sequence }: Exchange, datagram: Buffer): readonly Message[] =>
-  messagesIn(datagram).filter((message) => message.sequence === sequence);
+/** The messages of a datagram that answer these requests, and which of them. */
+const ownOf = ({ sequence, count }: Exchange, datagram: Buffer): readonly Message[] =>
+  messagesIn(datagram, sequence).filter(({ at }) => at < count);
+
+const isSlow = (requests: readonly Request[]): boolean => requests.some((request) => request.isSlow === true);
 
 /**
  * Gets the messages of an answer as they arrive, those of one datagram at a time.
@@ -277,6 +310,21 @@ function first([message]: readonly Message[], operation: string): { readonly val
 }
 
 const acknowledgement = (): Reader<void> => reading(() => undefined);
+
+/** Only the last of several requests is acknowledged, when the others are done or refused. */
+function outcomes(requests: readonly Request[]): Reader<readonly (ErrnoError | undefined)[]> {
+  const refusals: (ErrnoError | undefined)[] = requests.map(() => undefined);
+  return (messages) => {
+    for (const message of messages.filter(isError)) {
+      const { at } = message;
+      refusals[at] = refusalIn(message, requests[at]?.operation ?? '');
+      if (at === requests.length - 1) {
+        return { value: refusals };
+      }
+    }
+    return undefined;
+  };
+}
 
 /** Whose value is undefined when the table changed meanwhile. */
 function table(): Reader<readonly Buffer[] | undefined> {

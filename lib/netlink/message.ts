@@ -1,7 +1,7 @@
 import { Flags, FlagsAck, MessageType } from 'netlink/dist/constants.js';
 import { HEADER_LENGTH } from 'netlink/dist/structs.js';
 import { eachAttribute, HOST_IS_LITTLE } from './attributes.ts';
-import { errnoError } from './errno.ts';
+import { type ErrnoError, errnoError } from './errno.ts';
 
 const EXTACK_MESSAGE = 1;
 
@@ -23,34 +23,52 @@ export interface Request {
 export interface Message {
   readonly type: number;
   readonly flags: number;
-  readonly sequence: number;
+  /** its sequence number, as a distance from the first request's */
+  readonly at: number;
   /** after the header */
   readonly data: Buffer;
 }
 
-/** struct nlmsghdr: length, type, flags, sequence, port; then the body */
-export function encode({ type, flags = 0, body }: Request, base: number, sequence: number): Buffer {
-  const length = body.reduce((sum, part) => sum + part.length, HEADER_LENGTH);
-  const bytes = Buffer.alloc(length);
+/**
+ * One datagram with several requests, of which the kernel acknowledges the last.
+ *
+ * @param base flags of all, but that only the last has ACK
+ * @param sequence of the first; those of the others follow it
+ */
+export function encodeAll(requests: readonly Request[], base: number, sequence: number): Buffer {
+  const lengths = requests.map(({ body }) => body.reduce((sum, part) => sum + part.length, HEADER_LENGTH));
+  const last = requests.length - 1;
+  const size = lengths.reduce((sum, length, index) => sum + (index === last ? length : aligned(length)), 0);
+  const bytes = last === 0 ? Buffer.allocUnsafe(size) : Buffer.alloc(size); // of one all is written
   const words = new DataView(bytes.buffer, bytes.byteOffset);
-  words.setUint32(0, length, HOST_IS_LITTLE);
-  words.setUint16(4, type, HOST_IS_LITTLE);
-  words.setUint16(6, base | flags, HOST_IS_LITTLE);
-  words.setUint32(8, sequence, HOST_IS_LITTLE);
-  let offset = HEADER_LENGTH;
-  for (const part of body) {
-    bytes.set(part, offset);
-    offset += part.length;
+  let start = 0;
+  for (const [index, { type, flags = 0, body }] of requests.entries()) {
+    const length = lengths[index] ?? 0;
+    // struct nlmsghdr: length, type, flags, sequence, port; then the body
+    words.setUint32(start, length, HOST_IS_LITTLE);
+    words.setUint16(start + 4, type, HOST_IS_LITTLE);
+    words.setUint16(start + 6, (index === last ? base : base & ~Flags.ACK) | flags, HOST_IS_LITTLE);
+    words.setUint32(start + 8, (sequence + index) >>> 0, HOST_IS_LITTLE);
+    words.setUint32(start + 12, 0);
+    let offset = start + HEADER_LENGTH;
+    for (const part of body) {
+      bytes.set(part, offset);
+      offset += part.length;
+    }
+    start += aligned(length);
   }
   return bytes;
 }
 
+const aligned = (length: number): number => (length + 3) & ~3;
+
 /**
  * The messages of one datagram.
  *
+ * @param first sequence number that `at` counts from
  * @throws RangeError when one is truncated
  */
-export function messagesIn(bytes: Buffer): readonly Message[] {
+export function messagesIn(bytes: Buffer, first = 0): readonly Message[] {
   const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const messages: Message[] = [];
   for (let offset = 0; offset + HEADER_LENGTH <= bytes.length; ) {
@@ -61,10 +79,10 @@ export function messagesIn(bytes: Buffer): readonly Message[] {
     messages.push({
       type: words.getUint16(offset + 4, HOST_IS_LITTLE),
       flags: words.getUint16(offset + 6, HOST_IS_LITTLE),
-      sequence: words.getUint32(offset + 8, HOST_IS_LITTLE),
+      at: (words.getUint32(offset + 8, HOST_IS_LITTLE) - first) >>> 0,
       data: bytes.subarray(offset + HEADER_LENGTH, offset + length),
     });
-    offset += (length + 3) & ~3;
+    offset += aligned(length);
   }
   return messages;
 }
@@ -77,16 +95,18 @@ export const isLast = ({ type }: Message): boolean => type === MessageType.ERROR
 /** The kernel's tables changed while it dumped them. */
 export const isInterrupted = ({ flags }: Message): boolean => (flags & Flags.DUMP_INTR) !== 0;
 
-/**
- * An error message and the end of a dump both begin with an errno; attributes explain it.
- *
- * @throws ErrnoError with the kernel's own message
- */
-export function throwIfRefused(message: Message, operation: string): void {
+/** An error message and the end of a dump both begin with an errno, with the kernel's own message behind it. */
+export function refusalIn(message: Message, operation: string): ErrnoError | undefined {
   const { data } = message;
   const errno = data.length < 4 ? 0 : -numberAt(data, 0);
-  if (errno !== 0) {
-    throw errnoError(operation, errno, explanationIn(message));
+  return errno === 0 ? undefined : errnoError(operation, errno, explanationIn(message));
+}
+
+/** @throws ErrnoError */
+export function throwIfRefused(message: Message, operation: string): void {
+  const refusal = refusalIn(message, operation);
+  if (refusal !== undefined) {
+    throw refusal;
   }
 }
 

@@ -93,7 +93,9 @@ class SocketTransport implements Transport {
       this.buffer.bytes = Buffer.allocUnsafeSlow(Math.max(length, this.buffer.bytes.length));
       throw new NoAnswer(operation, constants.errno.EMSGSIZE);
     }
-    return Buffer.from(bytes.subarray(0, length));
+    const taken = Buffer.allocUnsafe(length);
+    bytes.copy(taken, 0, 0, length);
+    return taken;
   }
 
   close(): void {

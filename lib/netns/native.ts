@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { writeAll } from '../sys/write-all.ts';
@@ -11,6 +11,8 @@ import { writeAll } from '../sys/write-all.ts';
 export interface Native {
   /** A netlink socket with extended acks and strict checking, opened in the namespace behind `nsFd`. */
   openNetlink(nsFd: number, protocol: number): number;
+  /** Has a netlink socket receive what the kernel tells a group. */
+  joinGroup(fd: number, group: number): number;
   /** Opens an existing file, as seen from inside the namespace behind `nsFd`: `/proc/sys/net` differs there. */
   openInNetns(nsFd: number, path: string, flags: number): number;
   /**
@@ -80,7 +82,8 @@ const TOO_MANY_FILES = /too many open files/i;
 const O_TMPFILE = 0o20200000;
 
 /**
- * Loads the native part from memory, leaving no file behind.
+ * Loads the native part from memory, leaving no file behind. Where nothing can be written, as in a container whose root is
+ * read-only, from a file beside the program, as images have it.
  *
  * @param bytes the shared object
  * @throws Error naming the folders tried, when none of them accepts the file and an executable mapping
@@ -99,6 +102,14 @@ export function loadNative(bytes: Uint8Array): NativeOfEntry {
         failures.push(`${folder}: ${message}`);
       }
     }
+  }
+  const beside = `${process.execPath}.node`;
+  try {
+    if (readFileSync(beside).equals(bytes)) {
+      return loadNativeFile(beside);
+    }
+  } catch (error) {
+    failures.push((error as Error).message);
   }
   throw new Error(
     `cannot load the native part from any folder (full, read-only or mounted noexec?): ${failures.join('; ')}`,

@@ -9,6 +9,7 @@ import type { Native } from './native.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 const NETLINK_ROUTE = 0;
+const NETLINK_GENERIC = 16;
 const NETLINK_RDMA = 20;
 /** a page, as the kernel writes them */
 const LONGEST_SYSCTL = 4096;
@@ -63,6 +64,11 @@ export class Netns implements Disposable {
   /** The conversation with the RDMA subsystem; rejects with EPROTONOSUPPORT if that is not loaded. */
   get rdmaNetlink(): Conversation {
     return this.opened().rdma;
+  }
+
+  /** The conversation with subsystems of generic netlink. */
+  get genericNetlink(): Conversation {
+    return this.opened().generic;
   }
 
   /**
@@ -180,6 +186,7 @@ class Shared {
   private readonly forget: () => void;
   private routeNetlink: Conversation | undefined;
   private rdmaNetlink: Conversation | undefined;
+  private genericNetlink: Conversation | undefined;
   private packets: number | undefined;
   private ownCookie: number | undefined;
 
@@ -208,6 +215,11 @@ class Shared {
     return this.rdmaNetlink;
   }
 
+  get generic(): Conversation {
+    this.genericNetlink ??= new Conversation(() => this.openTransport(NETLINK_GENERIC), this.contention);
+    return this.genericNetlink;
+  }
+
   get packetSocket(): number {
     if (this.packets === undefined) {
       const fd = this.native.openPacket(this.fd);
@@ -226,6 +238,7 @@ class Shared {
     this.forget();
     this.routeNetlink?.close();
     this.rdmaNetlink?.close();
+    this.genericNetlink?.close();
     if (this.packets !== undefined) {
       closeSync(this.packets);
     }

@@ -9,7 +9,9 @@ import { type Executed, type Execution, execute } from '../sys/execute.ts';
 import { type BatchWork, Gatherer } from '../sys/gather.ts';
 import { Glances } from '../sys/glance.ts';
 import { KeyedMutex } from '../sys/keyed-mutex.ts';
-import { Shared, type Slot } from '../sys/shared.ts';
+import { readAhead } from '../sys/random.ts';
+import { type Holding, Shared, type Slot } from '../sys/shared.ts';
+import type { Observer } from './observer.ts';
 
 /**
  * A process that serves calls, one or many at once: what outlives a call, and what calls share. All access to the
@@ -48,10 +50,14 @@ export interface Node {
   readonly disk: Disk;
   /** Opens a database file, which is made when it is missing. */
   readonly openDatabase: OpenDatabase;
+  /** whether it serves many calls, as an agent does: then it pays to follow what calls ask for */
+  readonly servesMany: boolean;
   /** Something of which the process has one. */
   shared<T extends Disposable>(slot: Slot<T>): T;
-  /** Receives the duration of parts of calls. */
-  readonly observe?: ((name: string, ms: number) => void) | undefined;
+  /** What of it tells how much it keeps. */
+  readonly holdings?: () => readonly Holding[];
+  /** hears of the parts of calls; undefined: nothing is measured */
+  readonly observe?: Observer | undefined;
 }
 
 export interface NodeParts {
@@ -59,11 +65,14 @@ export interface NodeParts {
   readonly loadNative: () => Native;
   /** It serves several calls at once: none may block the others. */
   readonly servesMany?: boolean;
-  readonly observe?: (name: string, ms: number) => void;
+  readonly observe?: Observer;
 }
 
 /** The real node. What costs a system call is fetched on first use. */
 export function makeNode({ loadNative, servesMany = false, observe }: NodeParts): Node {
+  if (servesMany) {
+    readAhead();
+  }
   const gatherer = new Gatherer();
   const glances = new Glances();
   const shared = new Shared();
@@ -92,7 +101,9 @@ export function makeNode({ loadNative, servesMany = false, observe }: NodeParts)
     gather: (key, item, work) => gatherer.gather(key, item, work),
     disk: servesMany ? sharedDisk() : BLOCKING_DISK,
     openDatabase,
+    servesMany,
     shared: (slot) => shared.get(slot),
+    holdings: () => shared.holdings(),
     observe,
   };
   const contention = servesMany ? new ContentionMeter() : NO_CONTENTION;

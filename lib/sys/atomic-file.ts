@@ -9,8 +9,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { temporaryNameOf } from './file-name.ts';
+import { inside } from './inside.ts';
 import { ioError, isMissing } from './io-error.ts';
 
 export interface AtomicWrite {
@@ -66,9 +67,25 @@ export function writeAtomically(path: string, content: string | Uint8Array, opti
  */
 export function removeWritten(path: string): void {
   unlinkIfThere(path);
+  removeUnwritten(path);
+}
+
+/**
+ * Removes a file that is hardly ever there, before it is written: an error for what is missing costs five times as much as
+ * a look. Its temporary file will be used again.
+ *
+ * @throws the system's error
+ */
+export function removeLeftOver(path: string): void {
+  if (existsSync(path)) {
+    unlinkIfThere(path);
+  }
+}
+
+function removeUnwritten(path: string): void {
   const temporary = temporaryFor(path);
   if (existsSync(temporary)) {
-    unlinkIfThere(temporary); // hardly ever: an error for what is missing costs five times as much as a look
+    unlinkIfThere(temporary);
   }
 }
 
@@ -127,7 +144,7 @@ export function makeFolder(path: string, { mode = 0o700, sync = true }: MadeFold
 }
 
 /** The path of a file while it is written. */
-export const temporaryFor = (path: string): string => join(dirname(path), temporaryNameOf(basename(path)));
+export const temporaryFor = (path: string): string => inside(dirname(path), temporaryNameOf(basename(path)));
 
 /**
  * Writes a file.

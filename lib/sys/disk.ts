@@ -1,4 +1,4 @@
-import { closeSync, fsync, fsyncSync, openSync, statfsSync } from 'node:fs';
+import { closeSync, fdatasync, fdatasyncSync, fsync, fsyncSync, openSync, statfsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { syncFolder } from './atomic-file.ts';
 import { Gatherer } from './gather.ts';
@@ -8,6 +8,12 @@ import { ioError } from './io-error.ts';
 export interface Disk {
   /** @throws the system's error */
   sync(fd: number): Promise<void>;
+  /**
+   * The same without times and what else its content can be read without.
+   *
+   * @throws the system's error
+   */
+  syncData(fd: number): Promise<void>;
   /**
    * Makes the names in a folder durable: a file created or renamed there survives.
    *
@@ -19,6 +25,7 @@ export interface Disk {
 /** For a process that serves one call: a thread would cost more than the wait. */
 export const BLOCKING_DISK: Disk = {
   sync: async (fd) => fsyncSync(fd),
+  syncData: async (fd) => fdatasyncSync(fd),
   syncFolder: async (path) => syncFolder(path),
 };
 
@@ -55,6 +62,7 @@ export function sharedDisk(): Disk {
   const gatherer = new Gatherer();
   return {
     sync,
+    syncData: promisify(fdatasync),
     syncFolder: (path) =>
       gatherer.gather(path, undefined, async (all) => {
         await syncFolderOnce(path);

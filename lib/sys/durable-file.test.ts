@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { BLOCKING_DISK, type Disk, sharedDisk } from './disk.ts';
-import { placeDurably } from './durable-file.ts';
+import { beginDurably, placeDurably } from './durable-file.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -31,7 +31,11 @@ describe('placeDurably', () => {
     const path = join(folder, 'a');
     const seen: string[] = [];
     const note = async (what: string): Promise<void> => void seen.push(`${what} ${readdirSync(folder)}`);
-    const disk: Disk = { sync: () => note('content'), syncFolder: (of) => note(`names ${of === folder}`) };
+    const disk: Disk = {
+      ...BLOCKING_DISK,
+      sync: () => note('content'),
+      syncFolder: (of) => note(`names ${of === folder}`),
+    };
     const { durable } = await placeDurably(disk, path, 'x');
     await durable;
     expect(seen).toEqual(['content .a.tmp', 'names true a']);
@@ -44,6 +48,27 @@ describe('placeDurably', () => {
     const disk: Disk = { ...BLOCKING_DISK, sync: () => Promise.reject(error) };
     await expect(placeDurably(disk, path, 'new')).rejects.toThrow(`cannot write "${path}": EIO (i/o error)`);
     expect([readdirSync(folder), readFileSync(path, 'utf8')]).toEqual([['a'], 'old']);
+  });
+});
+
+describe('beginDurably', () => {
+  it('leaves nothing of a file that is not placed, once the disk is done with it', async () => {
+    writeFileSync(join(folder, 'a'), 'old');
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const disk: Disk = { ...BLOCKING_DISK, sync: () => promise };
+    const dropped = beginDurably(disk, join(folder, 'a'), 'new')[Symbol.asyncDispose]();
+    expect(readdirSync(folder)).toEqual(['.a.tmp', 'a']);
+    resolve();
+    await dropped;
+    expect([readdirSync(folder), readFileSync(join(folder, 'a'), 'utf8')]).toEqual([['a'], 'old']);
+  });
+
+  it('leaves a file that is placed', async () => {
+    {
+      await using file = beginDurably(BLOCKING_DISK, join(folder, 'a'), 'new');
+      await file.place();
+    }
+    expect([readdirSync(folder), readFileSync(join(folder, 'a'), 'utf8')]).toEqual([['a'], 'new']);
   });
 });
 

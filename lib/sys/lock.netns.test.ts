@@ -51,4 +51,19 @@ describe('FileLock', () => {
     await waiting;
     expect(order).toEqual(['first lets go', 'second']);
   });
+
+  it('that is shared excludes others only', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, '.shared.lock');
+    const share = () => FileLock.acquire(user(), path, { isShared: true, isTransient: true });
+    const exclusive = () => FileLock.acquire(user(), path, { timeoutMs: 5, isTransient: true });
+    const [one, another] = [await share(), await share()];
+    await expect(exclusive()).rejects.toMatchObject({ code: 11 });
+    one[Symbol.dispose]();
+    await expect(exclusive()).rejects.toMatchObject({ code: 11 });
+    another[Symbol.dispose]();
+    expect(readdirSync(folder.path)).toEqual([]);
+    using _alone = await exclusive();
+    await expect(FileLock.acquire(user(), path, { isShared: true, timeoutMs: 5 })).rejects.toMatchObject({ code: 11 });
+  });
 });

@@ -13,7 +13,8 @@ function userGetting(answers: number[], onSleep: () => void = () => {}): LockUse
     slept.push(ms);
     onSleep();
   };
-  const node = { native: { lock: () => answers.shift() ?? 0 }, locks: new KeyedMutex() };
+  const native: LockUser['node']['native'] = { lock: () => answers.shift() ?? 0 };
+  const node = { native, locks: new KeyedMutex() };
   return { node, signal: new AbortController().signal, span: (_, work) => work(), now: () => 0, sleep, slept };
 }
 
@@ -48,6 +49,27 @@ describe('FileLock', () => {
       message: expect.stringContaining(path),
     });
     expect(user.slept).toEqual([]);
+  });
+
+  it('asks for a shared one in no queue, and removes its file when nobody else shares it', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'lock');
+    const asked: number[] = [];
+    const user = userGetting([]);
+    let others = 0;
+    user.node.native.lock = (_, operation) => {
+      asked.push(operation);
+      return operation === 2 && others > 0 ? -EAGAIN : 0;
+    };
+    const options = { isShared: true, isTransient: true };
+    const [one, another] = [await FileLock.acquire(user, path, options), await FileLock.acquire(user, path, options)];
+    others = 1;
+    one[Symbol.dispose]();
+    expect(existsSync(path)).toBe(true);
+    others = 0;
+    another[Symbol.dispose]();
+    expect(existsSync(path)).toBe(false);
+    expect(asked).toEqual([1, 1, 2, 2]);
   });
 
   it('does not take the lock of a file that was deleted while it waited', async () => {

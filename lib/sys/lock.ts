@@ -8,6 +8,7 @@ import type { Clock } from './clock.ts';
 import { ioError } from './io-error.ts';
 import type { KeyedMutex } from './keyed-mutex.ts';
 
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LONGEST_PAUSE_MS = 16;
 
@@ -23,24 +24,31 @@ export interface LockOptions {
   readonly timeoutMs?: number;
   /** the file is removed on release */
   readonly isTransient?: boolean;
+  /** held together with others who share it */
+  readonly isShared?: boolean;
   /** not a file for locks, but something that is there and is not created: how messages name it */
   readonly existing?: string;
 }
 
+/** What a lock holds beside the file. */
+interface Held {
+  /** of the process's queue: who shares has none */
+  readonly turn: Disposable | undefined;
+  /** removes the file on release */
+  readonly remove?: (fd: number) => void;
+}
+
 /**
- * An exclusive lock on a file (flock), released by disposal or when the process ends. Calls in one process queue in
- * front of it, first come first served; between processes there is no order.
+ * A lock on a file (flock), released by disposal or when the process ends: exclusive unless it is shared. Calls in one
+ * process queue in front of an exclusive one, first come first served; between processes there is no order.
  */
 export class FileLock implements Disposable {
   private readonly fd: number;
-  private readonly turn: Disposable;
-  /** path to remove on release */
-  private readonly transient: string | undefined;
+  private readonly held: Held;
 
-  private constructor(fd: number, turn: Disposable, transient: string | undefined) {
+  private constructor(fd: number, held: Held) {
     this.fd = fd;
-    this.turn = turn;
-    this.transient = transient;
+    this.held = held;
   }
 
   /**
@@ -68,7 +76,7 @@ export class FileLock implements Disposable {
     try {
       fd = open(path);
       isHeld = tryLock(node.native, fd, path) && fstatSync(fd).nlink > 0;
-      return isHeld ? new FileLock(fd, turn, undefined) : undefined;
+      return isHeld ? new FileLock(fd, { turn }) : undefined;
     } finally {
       if (!isHeld) {
         if (fd >= 0) {
@@ -82,19 +90,20 @@ export class FileLock implements Disposable {
   private static async wait(
     user: LockUser,
     path: string,
-    { timeoutMs = 10_000, isTransient = false, existing }: LockOptions,
+    { timeoutMs = 10_000, isTransient = false, isShared = false, existing }: LockOptions,
   ): Promise<FileLock> {
+    const { native } = user.node;
     const deadline = user.now() + timeoutMs;
     const held = (): CniError =>
       new CniError('tryAgainLater', `cannot lock "${existing ?? path}": another call has held it for ${timeoutMs} ms`);
-    const turn = await acquireTurn(user, path, timeoutMs, held);
+    const turn = isShared ? undefined : await acquireTurn(user, path, timeoutMs, held);
     let fd = -1;
     try {
       fd = open(path, existing);
       for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-        if (tryLock(user.node.native, fd, path)) {
+        if (tryLock(native, fd, path, isShared ? LOCK_SH : LOCK_EX)) {
           if (fstatSync(fd).nlink > 0) {
-            return new FileLock(fd, turn, isTransient ? path : undefined);
+            return new FileLock(fd, isTransient ? { turn, remove: removal(native, path, isShared) } : { turn });
           }
           // The file was deleted while we waited: its lock excludes no later caller.
           closeSync(fd);
@@ -111,19 +120,24 @@ export class FileLock implements Disposable {
       if (fd >= 0) {
         closeSync(fd);
       }
-      turn[Symbol.dispose]();
+      turn?.[Symbol.dispose]();
       throw error;
     }
   }
 
   [Symbol.dispose](): void {
-    if (this.transient !== undefined) {
-      removeQuietly(this.transient); // waiters see that it is gone, and create another
-    }
+    this.held.remove?.(this.fd);
     closeSync(this.fd);
-    this.turn[Symbol.dispose]();
+    this.held.turn?.[Symbol.dispose]();
   }
 }
+
+/** Waiters see that the file is gone, and create another. The last of those who share it removes it. */
+const removal = (native: Pick<Native, 'lock'>, path: string, isShared: boolean) => (fd: number) => {
+  if (!isShared || native.lock(fd, LOCK_EX) >= 0) {
+    removeQuietly(path);
+  }
+};
 
 /** The process's queue in front of the file lock: only one of its calls polls for it at a time. */
 async function acquireTurn(
@@ -235,8 +249,8 @@ export function lockErrorOf(native: Pick<Native, 'lock'>, path: string): string 
   }
 }
 
-function tryLock(native: Pick<Native, 'lock'>, fd: number, path: string): boolean {
-  const outcome = native.lock(fd, LOCK_EX);
+function tryLock(native: Pick<Native, 'lock'>, fd: number, path: string, operation = LOCK_EX): boolean {
+  const outcome = native.lock(fd, operation);
   if (outcome >= 0) {
     return true;
   }

@@ -1,10 +1,16 @@
 /** So many places; who comes when all are taken waits for one, first come first served. */
 export class Places {
+  private readonly count: number;
   private free: number;
   private readonly waiting: (() => void)[] = [];
 
   constructor(count: number) {
+    this.count = count;
     this.free = count;
+  }
+
+  get taken(): number {
+    return this.count - this.free;
   }
 
   /**

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { messageOf } from '../cni/errors.ts';
 import { makeFolder, removeWritten, syncFolder, writeAtomically } from './atomic-file.ts';
 import type { Disk } from './disk.ts';
-import { type PlacedFile, placeDurably } from './durable-file.ts';
+import { beginDurably, type PlacedFile, type UnplacedFile } from './durable-file.ts';
 import { temporaryNameOf } from './file-name.ts';
+import { inside } from './inside.ts';
 import { ioError, isMissing } from './io-error.ts';
 
 /** The file format of a record. */
@@ -36,7 +36,7 @@ export class RecordFolder<T> {
   }
 
   fileOf(name: string): string {
-    return join(this.path, name);
+    return inside(this.path, name);
   }
 
   /**
@@ -44,8 +44,17 @@ export class RecordFolder<T> {
    * @throws CniError ioFailure
    */
   write(name: string, record: T, { isDurable = true } = {}): void {
-    makeFolder(this.path, { sync: isDurable });
-    writeAtomically(this.fileOf(name), this.form.format(record), { mode: 0o600, sync: isDurable });
+    const text = this.form.format(record);
+    const write = (): void => writeAtomically(this.fileOf(name), text, { mode: 0o600, sync: isDurable });
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof Error) || !isMissing(error.cause)) {
+        throw error;
+      }
+      makeFolder(this.path, { sync: isDurable }); // mostly it is there
+      write();
+    }
   }
 
   /**
@@ -55,8 +64,17 @@ export class RecordFolder<T> {
    * @throws CniError ioFailure
    */
   async place(disk: Disk, name: string, record: T): Promise<PlacedFile> {
+    return this.begin(disk, name, record).place();
+  }
+
+  /**
+   * The same in two parts, for who has something to do while the disk is at work.
+   *
+   * @throws CniError ioFailure
+   */
+  begin(disk: Disk, name: string, record: T): UnplacedFile {
     makeFolder(this.path);
-    return placeDurably(disk, this.fileOf(name), this.form.format(record));
+    return beginDurably(disk, this.fileOf(name), this.form.format(record));
   }
 
   /**

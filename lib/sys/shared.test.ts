@@ -18,4 +18,12 @@ describe('Shared', () => {
     shared.get(b);
     expect(notes.at(-1)).toBe('b made');
   });
+
+  it('tells what is kept by those that tell', () => {
+    const holding = { name: 'n', help: 'h', type: 'gauge', labels: { of: 'a' }, value: 7 } as const;
+    const shared = new Shared();
+    shared.get({ make: () => ({ [Symbol.dispose]: () => undefined }) });
+    shared.get({ make: () => ({ holdings: () => [holding], [Symbol.dispose]: () => undefined }) });
+    expect(shared.holdings()).toEqual([holding]);
+  });
 });

@@ -3,6 +3,21 @@ export interface Slot<T extends Disposable> {
   readonly make: () => T;
 }
 
+/** So much there is of something, by the name and the words of a metric. */
+export interface Holding {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'gauge' | 'counter';
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** What is shared may tell what it keeps. */
+export interface Telling {
+  /** Waits for nothing, and never throws. */
+  holdings(): readonly Holding[];
+}
+
 /** What the calls of one process share. */
 export class Shared implements Disposable {
   private readonly made = new Map<Slot<Disposable>, Disposable>();
@@ -14,6 +29,11 @@ export class Shared implements Disposable {
     return this.made.get(slot) as T;
   }
 
+  /** What all of it keeps. */
+  holdings(): readonly Holding[] {
+    return [...this.made.values()].flatMap((one) => (isTelling(one) ? one.holdings() : []));
+  }
+
   [Symbol.dispose](): void {
     for (const one of this.made.values()) {
       one[Symbol.dispose]();
@@ -21,3 +41,5 @@ export class Shared implements Disposable {
     this.made.clear();
   }
 }
+
+const isTelling = (one: object): one is Telling => 'holdings' in one;

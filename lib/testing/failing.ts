@@ -12,14 +12,19 @@ export interface Seen {
   steps: number;
 }
 
-export const FAILURE = 'made to fail';
+const FAILURE = 'made to fail';
+/** No request of the kernel. */
+const UNKNOWN_TYPE = 0x7fff;
+const REFUSAL = 'EOPNOTSUPP';
+
+/** Whether a failed call says that it was made to fail. */
+export const isMadeToFail = (stdout: string): boolean => stdout.includes(FAILURE) || stdout.includes(REFUSAL);
 
 /** The same scope, but the `nth` kernel request or sysctl write fails. */
 export function failingAt(nth: number, seen: Seen): (scope: Scope) => Scope {
-  const step = (what: string): void => {
-    if (++seen.steps === nth) {
-      throw new CniError('internal', `${FAILURE}: ${what}`);
-    }
+  const isNext = (): boolean => ++seen.steps === nth;
+  const fail = (what: string): never => {
+    throw new CniError('internal', `${FAILURE}: ${what}`);
   };
   const faulty = (netns: Netns, native: Native): Netns => {
     if (Object.hasOwn(netns, 'netlink')) {
@@ -29,13 +34,12 @@ export function failingAt(nth: number, seen: Seen): (scope: Scope) => Scope {
     return Object.defineProperties(netns, {
       netlink: {
         value: new Conversation(() =>
-          faultyTransport(openTransport(native, { nsFd: netns.descriptor, protocol: 0 }), step),
+          faultyTransport(openTransport(native, { nsFd: netns.descriptor, protocol: 0 }), isNext, fail),
         ),
       },
       writeSysctls: {
         value: (sysctls: readonly Sysctl[]) => {
-          step(`sysctl ${sysctls.map(([name]) => name).join(' ')}`);
-          return write(sysctls);
+          return isNext() ? fail(`sysctl ${sysctls.map(([name]) => name).join(' ')}`) : write(sysctls);
         },
       },
     });
@@ -56,17 +60,23 @@ export function failingAt(nth: number, seen: Seen): (scope: Scope) => Scope {
   };
 }
 
-function faultyTransport(inner: Transport, step: (what: string) => void): Transport {
-  const typeOf = (bytes: Buffer): string => `request ${bytes.readUInt16LE(4)}`;
+/** Of several requests in one datagram the kernel refuses the one that is to fail, and goes on. */
+function faultyTransport(inner: Transport, isNext: () => boolean, fail: (what: string) => never): Transport {
+  const spoilt = (bytes: Buffer): Buffer => {
+    for (let offset = 0; offset < bytes.length; offset += (bytes.readUInt32LE(offset) + 3) & ~3) {
+      if (!isNext()) {
+        continue;
+      }
+      if (bytes.readUInt32LE(0) === bytes.length) {
+        fail(`request ${bytes.readUInt16LE(4)}`);
+      }
+      bytes.writeUInt16LE(UNKNOWN_TYPE, offset + 4);
+    }
+    return bytes;
+  };
   return {
-    send: (bytes) => {
-      step(typeOf(bytes));
-      inner.send(bytes);
-    },
-    sendInBackground: async (bytes) => {
-      step(typeOf(bytes));
-      await inner.sendInBackground(bytes);
-    },
+    send: (bytes) => inner.send(spoilt(bytes)),
+    sendInBackground: async (bytes) => inner.sendInBackground(spoilt(bytes)),
     receive: (operation, timeoutMs) => inner.receive(operation, timeoutMs),
     receiveInBackground: (operation, timeoutMs) => inner.receiveInBackground(operation, timeoutMs),
     close: () => inner.close(),

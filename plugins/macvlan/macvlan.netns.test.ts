@@ -14,16 +14,17 @@ import { Conversation } from '../../lib/netlink/conversation.ts';
 import { NoAnswer } from '../../lib/netlink/errno.ts';
 import { openTransport, type Transport } from '../../lib/netlink/transport.ts';
 import { temporaryFolder } from '../../lib/sys/testing/temporary.ts';
-import { FAILURE, failEachStep } from '../../lib/testing/failing.ts';
+import { failEachStep, isMadeToFail } from '../../lib/testing/failing.ts';
 import { ip, Lab, PARENT, stateOf } from '../../lib/testing/lab.ts';
 import { macvlan } from './plugin.ts';
 
-/** An IPAM plugin that keeps a list of who has addresses. */
-function fakeIpam(leases: Set<string>, answer: Result): Plugin {
+/** An IPAM plugin that keeps a list of who has addresses. @param owed what is to be over before ADD succeeds */
+function fakeIpam(leases: Set<string>, answer: Result, owed: () => Promise<void> = async () => undefined): Plugin {
   const own = (call: { containerId: string; ifName: string }): string => `${call.containerId}/${call.ifName}`;
   return fakePlugin('fake-ipam', {
-    add: async (call) => {
+    add: async (call, scope) => {
       leases.add(own(call));
+      await scope.owe(owed());
       return answer;
     },
     del: async (call) => void leases.delete(own(call)),
@@ -40,6 +41,7 @@ const ADDRESSED: Result = {
 class Attachment {
   readonly leases = new Set<string>();
   readonly lab: Lab;
+  owed: (() => Promise<void>) | undefined;
   private readonly bin = mkdtempSync(join(tmpdir(), 'braid-test-'));
   private readonly answer: Result;
 
@@ -65,7 +67,7 @@ class Attachment {
       CNI_IFNAME: 'net1',
       CNI_PATH: this.bin,
     };
-    const scope = change(this.lab.scope({ 'fake-ipam': fakeIpam(this.leases, this.answer) }));
+    const scope = change(this.lab.scope({ 'fake-ipam': fakeIpam(this.leases, this.answer, this.owed) }));
     return runPlugin(macvlan as Plugin, { env, readStdin: () => Buffer.from(JSON.stringify(document)) }, scope);
   }
 
@@ -139,7 +141,7 @@ describe('macvlan ADD', () => {
       },
     );
     expect(failed.length).toBeGreaterThanOrEqual(6);
-    expect(failed.filter((text) => !text.includes(FAILURE))).toEqual([]);
+    expect(failed.filter((text) => !isMadeToFail(text))).toEqual([]);
   });
 
   it.each([1, 2])('finds the link that the kernel made although %i answers were lost', async (lost) => {
@@ -162,6 +164,35 @@ describe('macvlan ADD', () => {
     expect(attachment.leases.size).toBe(0);
     expect(stateOf(lab.pod)).toEqual(before);
   });
+
+  it('gives the link its addresses while they are recorded, and succeeds after that', async () => {
+    using lab = new Lab();
+    using attachment = new Attachment(lab);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    attachment.owed = () => promise;
+    let isDone = false;
+    const adding = attachment.run('ADD').finally(() => (isDone = true));
+    const addressed = () => JSON.stringify(ip('-n', lab.pod, 'address')).includes('192.0.2.5');
+    for (let turn = 0; !addressed() && turn < 100; turn++) {
+      await new Promise(setImmediate);
+    }
+    expect([addressed(), isDone]).toEqual([true, false]);
+    resolve();
+    expect(await adding).toMatchObject({ exitCode: 0 });
+  });
+
+  it.each([ADDRESSED, { ...ADDRESSED, routes: [{ dst: '10.0.0.0/8', gw: '203.0.113.1' }] }])(
+    'takes all back when they cannot be recorded',
+    async (answer) => {
+      using lab = new Lab();
+      using attachment = new Attachment(lab, answer);
+      const before = stateOf(lab.pod);
+      attachment.owed = () => Promise.reject(new Error('the disk is broken'));
+      expect(await attachment.run('ADD')).toMatchObject({ exitCode: 1 });
+      expect(attachment.leases.size).toBe(0);
+      expect(stateOf(lab.pod)).toEqual(before);
+    },
+  );
 
   it('takes an IPAM plugin that answers no address as failed', async () => {
     using lab = new Lab();

@@ -41,7 +41,7 @@ class ManyPods implements Disposable {
       del: async ({ containerId }, scope) => scope.log(`address of ${containerId} is free`),
     });
     const { node, suite } = this.lab.scope({ 'telling-ipam': ipam }, { observe: (name) => this.spans.add(name) });
-    this.server = { node, suite, places: new Places(PODS) };
+    this.server = { node, suite, places: new Places(PODS), deletions: new Places(PODS), questions: new Places(1) };
   }
 
   call(verb: string, pod: number, signal?: AbortSignal): Promise<Outcome> {
@@ -106,7 +106,14 @@ describe('calls of one process', () => {
     await pods.call('ADD', 0);
     await pods.call('DEL', 0);
     const [adding, deleting] = ['macvlan ADD', 'macvlan DEL'];
-    const parts = ['netlink', 'telling-ipam ADD', adding, 'netlink with a grace period', 'link removal'];
+    const parts = [
+      'wait for a place',
+      'netlink',
+      'telling-ipam ADD',
+      adding,
+      'netlink with a grace period',
+      'link removal',
+    ];
     expect([...pods.spans]).toEqual([...parts, 'telling-ipam DEL', deleting]);
   });
 

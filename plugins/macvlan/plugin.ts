@@ -1,4 +1,3 @@
-import { examineParents } from '../../lib/cli/parents.ts';
 import { refuseUnprintable } from '../../lib/cni/addressed.ts';
 import { checkChildLink, childLinkStatus } from '../../lib/cni/child-check.ts';
 import { addChildLink, type ChildLinks } from '../../lib/cni/child-link.ts';
@@ -6,6 +5,7 @@ import { deleteChildLink } from '../../lib/cni/child-removal.ts';
 import { ipamForesee, ipamForward } from '../../lib/cni/ipam.ts';
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { MacvlanConf } from './config.ts';
+import { examine } from './examine.ts';
 import { MACVLAN, type MacvlanAttributes, REFUSALS } from './kind.ts';
 import { askedMacOf, macOf } from './mac.ts';
 
@@ -29,7 +29,7 @@ export const macvlan: Plugin = definePlugin<MacvlanConf>({
   check: (call, scope) => checkChildLink(call, scope, LINKS),
   status: (call, scope) => childLinkStatus(call, scope, LINKS),
   gc: (call, scope) => ipamForward(call, scope), // links end with their namespace: only addresses can be left over
-  examine: (scope, node) => examineParents(scope, node, { kind: MACVLAN.name, schema: MacvlanConf }),
+  examine,
   validate: (call) => {
     refuseUnprintable(call);
     askedMacOf(call);

@@ -405,3 +405,33 @@ describe('multus refuses, and touches nothing, with', () => {
     expect(msg).toBe('Multus: error loading netconf: cannot read the prevResult: unsupported cniVersion "9.9.9"');
   });
 });
+
+describe('multus with a kubeconfig', () => {
+  it('that cannot be read attaches nothing, and says which; DEL does without', async () => {
+    using node = fakeNode();
+    const conf = confOf(node, { kubeconfig: '/nowhere/kubeconfig' });
+    const { msg } = errorOf(await node.run(multus, 'ADD', conf, { CNI_ARGS: K8S }));
+    expect(msg).toContain('/nowhere/kubeconfig');
+    expect([node.log(), node.files()]).toEqual([[], {}]);
+    expect((await node.run(multus, 'DEL', conf, { CNI_ARGS: K8S })).exitCode).toBe(0);
+  });
+
+  it('needs networks of its own all the same', async () => {
+    using node = fakeNode();
+    const conf = confOf(node, { kubeconfig: '/nowhere/kubeconfig', delegates: undefined as never });
+    expect(errorOf(await node.run(multus, 'ADD', conf, { CNI_ARGS: K8S })).msg).toContain('cannot use "delegates"');
+  });
+});
+
+it('multus passes over keys of other versions', async () => {
+  using node = fakeNode();
+  const former = {
+    defaultnetworkfile: '/x',
+    defaultnetworkwaitseconds: 1,
+    allowTryDeleteOnErr: true,
+    cniConf: '/x',
+    defaultNetwork: 'x',
+  };
+  expect((await node.run(multus, 'ADD', confOf(node, former))).exitCode).toBe(0);
+  expect(node.log().length).toBe(4);
+});

@@ -61,19 +61,18 @@ export async function attach(attaching: Attaching, delegates: readonly Delegate[
   };
   using _lock = await lockContainer(scope, cniDir, call.containerId).catch(unsaved);
   const names = new Set(await adding(pod, first, () => listLinkNames(netns.netlink)));
-  await scope.span('foresight', () => foreseeAll({ scope, pod, netns, names }, attachments));
   await using undo = new Undo(scope);
   const started: Attachment[] = [];
   const scratches = scratchesIn(cniDir);
   const before = prefixErrors(saved, () => scratches.read(call.containerId));
-  // before the write, which may fail when the file is there already
+  const scratch = prefixErrors(saved, () => formatScratch(delegates, podRecordOf(call, scope, netns), routes));
+  await using unplaced = prefixErrors(saved, () => scratches.begin(scope.node.disk, call.containerId, scratch));
+  await scope.span('foresight', () => foreseeAll({ scope, pod, netns, names }, attachments)); // while the disk is at work
+  // before the file is in its place, which may fail when it is there already
   undo.push('delete what was attached', (unending) =>
     takeBack(unending, started, () => restoreScratch(cniDir, call.containerId, before)),
   );
-  const scratch = prefixErrors(saved, () => formatScratch(delegates, podRecordOf(call, scope, netns), routes));
-  const { durable } = await scope
-    .span('scratch file', () => scratches.place(scope.node.disk, call.containerId, scratch))
-    .catch(unsaved);
+  const { durable } = await scope.span('scratch file', () => unplaced.place()).catch(unsaved);
   const recording = recordingAfter(scope, durable);
   const infos = attachments.some(hasDeviceInfo) ? await import('./devices/info-files.ts') : undefined;
   const added = await attachAll(recording, attachments, attacher({ pod, netns, started, log, infos }));

@@ -102,6 +102,10 @@ export const MultusConf = conf({
     'With `namespaceIsolation`: the default-network annotation may name networks of these namespaces and of `multusNamespace` only.',
     true,
   ),
+  isolateDevices: flag(
+    'With `namespaceIsolation`: an annotation may not name a device (`deviceID`); a pod has those that the kubelet has given it.',
+    true,
+  ),
   statusRdma: flag(
     'Show in network-status the RDMA device of each network too, and the index of its address among those of RoCE v2.',
   ),

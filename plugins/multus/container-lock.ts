@@ -1,6 +1,6 @@
-import { join } from 'node:path';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { makeFolder } from '../../lib/sys/atomic-file.ts';
+import { inside } from '../../lib/sys/inside.ts';
 import { FileLock } from '../../lib/sys/lock.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -19,6 +19,19 @@ export function lockContainer(
   timeoutMs = TIMEOUT_MS,
 ): Promise<FileLock> {
   makeFolder(cniDir, { sync: false });
-  const path = join(cniDir, `.${containerId.slice(0, LONGEST_PART)}.lock`);
+  const path = inside(cniDir, `.${containerId.slice(0, LONGEST_PART)}.lock`);
   return FileLock.acquire(scope, path, { timeoutMs, isTransient: true });
+}
+
+/** No container has that ID. */
+const COLLECTION = '._gc.lock';
+
+/**
+ * Keeps networks from being plugged into running pods while GC tells what is valid, which they would not be among.
+ *
+ * @throws CniError tryAgainLater when another call has kept it for too long, ioFailure where nothing can be written
+ */
+export function lockCollection(scope: Scope, cniDir: string, { isShared }: { isShared: boolean }): Promise<FileLock> {
+  makeFolder(cniDir, { sync: false });
+  return FileLock.acquire(scope, inside(cniDir, COLLECTION), { timeoutMs: TIMEOUT_MS, isTransient: true, isShared });
 }

@@ -100,6 +100,18 @@ describe('a recorded result', () => {
     });
   });
 
+  it.each([
+    [{ routes: 'none' }, { routes: [{ dst: '0.0.0.0/0', gw: '192.0.2.1' }] }],
+    [{ routes: [7, null, {}] }, { routes: [7, null, {}, { dst: '0.0.0.0/0', gw: '192.0.2.1' }] }],
+  ])('with routes of a wrong shape has the new one: %j', (result, expected) => {
+    const cniVersion = '1.0.0';
+    expect(edited({ cniVersion, ...result }, '192.0.2.1')).toEqual({ cniVersion, ...expected });
+  });
+
+  it.each(['none', null, []])('of an old version without addresses that are any has no route: %j', (ip4) => {
+    expect(edited({ ip4 }, '192.0.2.1')).toEqual({ ip4 });
+  });
+
   it('of a version that is not known is not touched', () => {
     expect(() => edited({ cniVersion: '0.5.0' })).toThrow('unsupported cniVersion "0.5.0"');
   });

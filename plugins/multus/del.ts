@@ -12,7 +12,7 @@ import { lockContainer } from './container-lock.ts';
 import type { Delegate } from './delegates.ts';
 import { type Log, withCallLog } from './log.ts';
 import { loadNetworks } from './networks.ts';
-import { cniDirOf } from './places.ts';
+import { cniDirOf, RUNTIME_CACHE } from './places.ts';
 import { openPod } from './pod-record.ts';
 import { readinessFault } from './readiness.ts';
 import { recallAll } from './recall.ts';
@@ -42,6 +42,7 @@ export async function del(call: DeletionCall, scope: Scope): Promise<void> {
       pod: { pod, cniArgs: call.args, supplied },
       cniVersion: call.version,
       log,
+      runtimeCache: RUNTIME_CACHE,
       configured: () => configuredNetworks(call, scope, log),
     });
     const { pod: record, doubts } = recalled;

@@ -3,6 +3,7 @@ import { hugeNumberIn, isObject, type Json, type JsonObject, lookUp, parseJson, 
 import { refuseName } from '../../lib/cni/network.ts';
 import { invalidKey, type NetworkList, objectAt, parseNetwork, pathOf, textAt } from '../../lib/cni/network-list.ts';
 import { parseDns } from '../../lib/cni/result.ts';
+import { remembering, rememberingTexts } from '../../lib/sys/remember.ts';
 import type { Requests } from './runtime-args.ts';
 
 /** A network that multus runs: a CNI configuration or list. The first is the pod's own, the master. */
@@ -25,9 +26,9 @@ const OURSELVES = ['multus', 'multus-shim'];
  *
  * @throws CniError invalidNetworkConfig naming key and value, for the first that cannot be used
  */
-export function planDelegates(documents: readonly JsonObject[]): readonly Delegate[] {
-  return documents.map((document, index) => planDelegate(document, `delegates.${index}`));
-}
+export const planDelegates = remembering((documents: readonly JsonObject[]): readonly Delegate[] =>
+  documents.map((document, index) => planDelegate(document, `delegates.${index}`)),
+);
 
 /**
  * One delegate.
@@ -122,11 +123,16 @@ const mapValues = (object: JsonObject, change: (value: Json | undefined) => Json
  * @throws CniError when it is not a configuration
  */
 export function recallDelegate(bytes: Buffer, cniVersion: string): Pick<Delegate, 'name' | 'list'> {
+  const { list, isSingle } = storedNetwork(bytes.toString('base64'));
+  return { name: list.name, list: list.cniVersion === '' && !isSingle ? { ...list, cniVersion } : list };
+}
+
+/** Equal configurations are one: the same networks are stored for many pods. */
+const storedNetwork = rememberingTexts((base64): { readonly list: NetworkList; readonly isSingle: boolean } => {
+  const bytes = Buffer.from(base64, 'base64');
   const document: unknown = parseJson(bytes.toString('utf8'));
   if (!isObject(document)) {
     throw new CniError('internal', 'cannot use a stored configuration: it is not a JSON object');
   }
-  const list = parseNetwork(document, '', bytes);
-  const isSingle = (lookUp(document, 'type') ?? '') !== '';
-  return { name: list.name, list: list.cniVersion === '' && !isSingle ? { ...list, cniVersion } : list };
-}
+  return { list: parseNetwork(document, '', bytes), isSingle: (lookUp(document, 'type') ?? '') !== '' };
+});

@@ -82,6 +82,17 @@ describe('multus GC', () => {
     expect(told.filter(({ containerID }) => containerID !== 'C3')).toHaveLength(2);
   });
 
+  it('counts every name as valid of a container that a DEL forgets meanwhile: it may be added again', async () => {
+    using node = await twoPods();
+    rmSync(join(node.cniDir, 'C1'));
+    rmSync(join(node.cniDir, 'results/b-C1-net1')); // results go first, one after the other
+    await node.run(multus, 'GC', confOf(node, naming(['C1', 'eth0'], ['C2', 'ext0'])));
+    for (const { stdin } of node.seen) {
+      expect(validIn(stdin)).toContainEqual({ containerID: 'C1', ifname: 'net1' });
+    }
+    expect(node.log()).toEqual(['GC alpha', 'GC beta']);
+  });
+
   it('counts an attachment as valid that only the scratch file or only the cache remembers', async () => {
     using node = fakeNode();
     await node.run(

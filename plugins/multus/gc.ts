@@ -1,12 +1,15 @@
+import { existsSync } from 'node:fs';
 import type { NetworkCall, Attachment as Valid } from '../../lib/cni/call.ts';
 import { combineErrors, withPrefix } from '../../lib/cni/errors.ts';
 import { gcNetwork } from '../../lib/cni/network.ts';
 import { recordName } from '../../lib/cni/record-name.ts';
 import { listCached } from '../../lib/cni/result-cache.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
+import { lockForRelease } from '../../lib/sys/lock.ts';
 import { sharedRuntime } from './attachments.ts';
 import { collectDead, type Memory, storedFor } from './collect.ts';
 import type { MultusConf } from './config.ts';
+import { lockCollection } from './container-lock.ts';
 import { isOurselves } from './delegates.ts';
 import { withCallLog } from './log.ts';
 import { interfaceNames, possibleNames } from './names.ts';
@@ -22,13 +25,14 @@ import { sweep } from './sweep.ts';
  */
 export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly Valid[] | undefined): Promise<void> =>
   withCallLog(call.conf, scope.log, async (log) => {
-    const listing = listCached(cniDirOf(call.conf));
+    const cniDir = cniDirOf(call.conf);
+    const listing = listCached(cniDir);
     for (const { why } of listing.faults) {
       log.error(why.message);
     }
-    const memory: Memory = { listing, shared: sharedRuntime(call, call.conf), version: call.version, log };
+    const before: Memory = { listing, shared: sharedRuntime(call, call.conf), version: call.version, log };
     const errors: unknown[] = [];
-    errors.push(...(valid === undefined ? [] : await collectDead(scope, memory, valid)));
+    errors.push(...(valid === undefined ? [] : await collectDead(scope, before, valid)));
     const configured: StoredDelegate[] = [];
     try {
       const loading: Loading = { call, scope, log, prefix: 'Multus', notReady: 'tryAgainLater' };
@@ -37,6 +41,10 @@ export const gc = (call: NetworkCall<MultusConf>, scope: Scope, valid: readonly 
       errors.push(error);
     }
     try {
+      using _lock = existsSync(cniDir)
+        ? await lockForRelease(scope.log, () => lockCollection(scope, cniDir, { isShared: false }))
+        : undefined;
+      const memory: Memory = { ...before, listing: listCached(cniDir) };
       const networks = [...configured, ...remembered(configured, memory, valid ?? [])];
       errors.push(...(valid === undefined ? [] : await sweep(scope, { ...memory, networks }, valid)));
       errors.push(...(await forward(scope, { configured, networks, memory, valid })));
@@ -100,8 +108,9 @@ async function forward(scope: Scope, forwarding: Forwarding): Promise<readonly u
 
 /**
  * The attachments of live containers, by network: as configured, as stored, as cached. One too many keeps a leftover
- * until it dies; one too few would take the address of a running pod. A container that is not recorded may be added while
- * we collect, with other networks than are configured here: then each of them may have any name there.
+ * until it dies; one too few would take the address of a running pod. A container without a scratch file may be added while
+ * we collect, with other networks than are configured here: then each of them may have any name there, whatever results
+ * are left of a DEL that ended while we read.
  *
  * @throws CniError when the records cannot be read for now
  */
@@ -111,10 +120,9 @@ function validByNetwork({ configured, networks, memory }: Forwarding, valid: rea
     const known = found.get(network) ?? new Map<string, Valid>();
     found.set(network, known.set(`${containerID} ${ifname}`, { containerID, ifname }));
   };
-  const cached = new Set(memory.listing.attachments.map(({ containerId }) => containerId));
   for (const { containerID, ifname } of valid) {
     const stored = storedFor(containerID, memory).delegates;
-    if (stored.length === 0 && !cached.has(containerID)) {
+    if (stored.length === 0) {
       for (const { list } of networks) {
         for (const name of possibleNames(ifname)) {
           note(list.name, containerID, name);

@@ -4,6 +4,9 @@ import type { CommonConf, MultusConf } from './config.ts';
 
 export const cniDirOf = ({ cniDir }: Pick<CommonConf, 'cniDir'>): string => cniDir || '/var/lib/cni/multus';
 
+/** libcni's, of whichever runtime. */
+export const RUNTIME_CACHE = '/var/lib/cni';
+
 export const binDirOf = ({ binDir }: Pick<CommonConf, 'binDir'>): string => binDir || '/opt/cni/bin';
 
 export const confDirOf = ({ confDir }: Pick<MultusConf, 'confDir'>): string => confDir || '/etc/cni/multus/net.d';

@@ -1,5 +1,6 @@
 import { definePlugin, type Plugin } from '../../lib/cni/plugin.ts';
 import { add } from './add.ts';
+import { shimService } from './agent-service.ts';
 import { check, status } from './check.ts';
 import { MultusConf } from './config.ts';
 import { del } from './del.ts';
@@ -22,4 +23,5 @@ export const multus: Plugin = definePlugin<MultusConf>({
   examine,
   validate: refuseUnusable,
   networksAt: networksAtPaths,
+  agentService: shimService,
 });

@@ -10,7 +10,7 @@ import {
 import { ifNameFault } from '../../lib/net/if-name.ts';
 import { isShortage } from '../../lib/sys/io-error.ts';
 import { type Attachment, attachmentsOf, type PodFacts } from './attachments.ts';
-import { recallDelegate } from './delegates.ts';
+import { isOurselves, recallDelegate } from './delegates.ts';
 import type { Log } from './log.ts';
 import type { PodRecord } from './pod-record.ts';
 import { readStored, scratchesIn } from './scratch.ts';
@@ -33,6 +33,8 @@ export interface Recalling {
   /** for lists that name none */
   readonly cniVersion: string;
   readonly log: Log;
+  /** where the runtime keeps what it has attached itself */
+  readonly runtimeCache: string;
   /** the networks of the configuration: asked for where records do not tell */
   readonly configured: () => Promise<readonly StoredDelegate[]>;
 }
@@ -61,9 +63,26 @@ export async function recallAll(recalling: Recalling): Promise<Recollection> {
     log.error(`${damage.message}: using the result cache and the configured networks instead`);
   }
   const { attachments, faults } = recallCached(containerId, recalling);
-  return damage === undefined && faults.length === 0
-    ? { attachments, doubts: [] }
-    : recallConfigured({ attachments, faults, damage }, recalling);
+  if (damage !== undefined || faults.length > 0) {
+    return recallConfigured({ attachments, faults, damage }, recalling);
+  }
+  return { attachments: attachments.length > 0 ? attachments : recallEarlier(recalling), doubts: [] };
+}
+
+/**
+ * What a runtime attached before multus was there: it tells multus of the deletion, as it knows no other network any more,
+ * and still has the record of the one that it called then. Nobody else would give its address back.
+ */
+function recallEarlier({ shared, cniVersion, log, runtimeCache }: Recalling): readonly Attachment[] {
+  const { attachments: listed } = listCached(runtimeCache, shared.containerId);
+  const { attachments } = recallAttachments(listed, { ...shared, cacheDir: runtimeCache }, cniVersion);
+  const earlier = attachments.filter(
+    ({ list, runtime }) => runtime.ifName === shared.ifName && !isOurselves(list), // neither the loopback nor this call
+  );
+  for (const { list, runtime } of earlier) {
+    log.verbose(() => `attached by the runtime before multus was: ${list.name} ${runtime.ifName}`);
+  }
+  return earlier;
 }
 
 interface Incomplete {

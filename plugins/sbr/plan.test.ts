@@ -76,7 +76,7 @@ describe('the tables of an interface', () => {
         ['10.1.2.3 100', ...first, ...both],
         ['10.1.3.3 101', ...second, ...both],
       ],
-      moved: [...first, ...second, ...both],
+      moved: [...first.toReversed(), ...second, ...both], // what has a gateway first
     });
   });
 

@@ -37,7 +37,7 @@ export interface SourceTable {
 
 export interface Plan {
   readonly tables: readonly SourceTable[];
-  /** routes that leave the main table */
+  /** routes that leave the main table, and come back last first: gateways are reached by those that come last */
   readonly moved: readonly ToldRoute[];
 }
 
@@ -69,8 +69,10 @@ export function planTables(own: readonly OwnAddress[], linkIndex: number, { rule
     return { source: address.ip, table, gateway, copies };
   });
   // A program of the pod may talk to link-local addresses of the interface: only the main table is asked about these.
-  const moved = ofLink.filter(({ destination }) => !isLinkLocal(destination.ip)).map(({ route }) => route);
-  return { tables, moved };
+  const moved = ofLink.filter(({ destination }) => !isLinkLocal(destination.ip));
+  const isNear = ({ gateway, route }: KnownRoute): boolean => gateway === undefined && route.links.length === 1;
+  const inOrder = [...moved.filter((known) => !isNear(known)), ...moved.filter(isNear)];
+  return { tables, moved: inOrder.map(({ route }) => route) };
 }
 
 /** With a table of the configuration there are only rules: its routes are there. */

@@ -6,7 +6,7 @@ import { checkFailed, previousResult } from '../../lib/cni/previous.ts';
 import { formatResult, type Result } from '../../lib/cni/result.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { Undo } from '../../lib/cni/undo.ts';
-import { findLink, type LinkFacts } from '../../lib/link/observe.ts';
+import type { LinkFacts } from '../../lib/link/observe.ts';
 import { routeFacts, tellRoutes } from '../../lib/link/route-tables.ts';
 import { listRules } from '../../lib/link/rules.ts';
 import { formatIp } from '../../lib/net/ip.ts';
@@ -14,6 +14,7 @@ import { lockNetns } from '../../lib/netns/lock.ts';
 import type { Netns } from '../../lib/netns/netns.ts';
 import { applyPlan } from './apply.ts';
 import { SbrConf, tableOf } from './config.ts';
+import { examine } from './examine.ts';
 import { type OwnAddress, ownAddresses } from './own.ts';
 import { missing, planRules, planTables, type Told } from './plan.ts';
 import { removeRules, sweepAll } from './remove.ts';
@@ -28,6 +29,7 @@ export const sbr: Plugin = definePlugin<SbrConf>({
   status,
   // the runtime has called DEL for each attachment that is not valid: only what no DEL could find is left over
   gc: async (_, scope, valid) => (valid === undefined ? undefined : sweepAll(scope)),
+  examine,
   validate: (call) => void requirePrevious(call),
 });
 
@@ -37,10 +39,10 @@ async function add(call: PodCall<SbrConf>, scope: Scope): Promise<Result> {
   const own = requireAddresses(previous, call);
   const table = tableOf(call.conf);
   using netns = scope.node.openNetns(call.netnsPath);
+  const link = await requireLink(scope, netns, call);
   // The kernel keeps no table for anybody: between a look and the first rule nobody else may choose.
   using _lock = await lockNetns(scope, netns);
   await using undo = new Undo(scope);
-  const link = await requireLink(netns, call);
   const plan =
     table === undefined
       ? planTables(own, link.index, { ...(await tell(netns)), factsOf: routeFacts })
@@ -101,8 +103,8 @@ function requireAddresses(previous: Result, { ifName }: AttachmentCall<unknown>)
   return own;
 }
 
-async function requireLink(netns: Netns, { ifName }: AttachmentCall<unknown>): Promise<LinkFacts> {
-  const link = await findLink(netns.netlink, ifName);
+async function requireLink(scope: Scope, netns: Netns, { ifName }: AttachmentCall<unknown>): Promise<LinkFacts> {
+  const link = await scope.findLink(netns, ifName);
   if (link === undefined) {
     throw new CniError('internal', `cannot find interface "${ifName}" in the container`);
   }

@@ -1,5 +1,5 @@
 import type { DeletionCall } from '../../lib/cni/call.ts';
-import { messageOf, runAll } from '../../lib/cni/errors.ts';
+import { combineErrors, messageOf } from '../../lib/cni/errors.ts';
 import { lookUp } from '../../lib/cni/json.ts';
 import { markOf } from '../../lib/cni/mark.ts';
 import { parseResult } from '../../lib/cni/result.ts';
@@ -8,7 +8,7 @@ import { openAt, openLiving } from '../../lib/cni/sandbox-link.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import { findLink, type LinkFacts, listAddresses, listAllAddresses, listLinks } from '../../lib/link/observe.ts';
 import { tellRoutes } from '../../lib/link/route-tables.ts';
-import { deleteRule, listRules, type RuleFacts } from '../../lib/link/rules.ts';
+import { deletingRule, listRules, type RuleFacts } from '../../lib/link/rules.ts';
 import type { Ip } from '../../lib/net/ip.ts';
 import type { Conversation } from '../../lib/netlink/conversation.ts';
 import { hasErrno } from '../../lib/netlink/errno.ts';
@@ -84,16 +84,12 @@ export async function sweepAll(scope: Scope): Promise<void> {
   }
 }
 
-const deleteAll = (netlink: Conversation, rules: readonly RuleFacts[]): Promise<void> =>
-  runAll(rules.map((rule) => () => deleteUnlessGone(netlink, rule)));
-
-async function deleteUnlessGone(netlink: Conversation, rule: RuleFacts): Promise<void> {
-  try {
-    await deleteRule(netlink, rule);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) {
-      throw error; // not that another call has deleted it
-    }
+/** Not that another call has deleted one is a failure. */
+async function deleteAll(netlink: Conversation, rules: readonly RuleFacts[]): Promise<void> {
+  const refusals = await netlink.changeAll(rules.map(deletingRule));
+  const failure = combineErrors(refusals.filter((one) => one !== undefined && !hasErrno(one, 'ENOENT')));
+  if (failure !== undefined) {
+    throw failure;
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PodCall } from '../../lib/cni/call.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
+import { Stdin } from '../../lib/cni/stdin.ts';
 import { sriov } from './plugin.ts';
 import { ALL, attached, Bench, messageIn, OK } from './testing/bench.ts';
 import { link, OWN_MAC } from './testing/fake-nic.ts';
@@ -11,7 +12,7 @@ describe('validate', () => {
   const refused = (conf: JsonObject, args: string) => () =>
     sriov.validate({
       document: conf,
-      stdin: Buffer.from(JSON.stringify(conf)),
+      stdin: Stdin.saying(conf),
       args,
       version: '1.1.0',
     } as PodCall<JsonObject>);

@@ -4,7 +4,7 @@ import type { Container } from '../../lib/cli/scan.ts';
 import { contains } from '../../lib/net/cidr.ts';
 import { formatIp, parseIp } from '../../lib/net/ip.ts';
 import type { IpReservation } from './cluster/objects.ts';
-import type { Stored } from './cluster/stored-pool.ts';
+import type { Stored } from './cluster/pool-entries.ts';
 import type { Held } from './pool.ts';
 import { type PoolView, viewKey } from './pool-view.ts';
 import { covers } from './spans.ts';

@@ -1,7 +1,7 @@
 import { CRI_OPTION } from '../../lib/cli/cri.ts';
 import { NODE_OPTIONS, placesIn } from '../../lib/cli/node.ts';
 import { readOptions } from '../../lib/cli/options.ts';
-import { type Container, type ScanOptions, scanTwice, WAIT_OPTION, waitMsIn } from '../../lib/cli/scan.ts';
+import { type Container, type ScanOptions, scanTwice, secondsIn, WAIT_OPTION } from '../../lib/cli/scan.ts';
 import { count, table } from '../../lib/cli/table.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { JsonObject } from '../../lib/cni/json.ts';
@@ -33,7 +33,7 @@ export async function check(args: readonly string[], scope: Scope, print: Print,
   });
   const tell: Print = values.json ? () => undefined : print;
   const places = { ...placesIn(values), confs: confsFor(values['data-dir']) };
-  const options = { places, cri: values.cri, waitMs: waitMsIn(values.wait) };
+  const options = { places, cri: values.cri, waitMs: secondsIn('wait', values.wait) * 1000 };
   const isNodeOptional = values.kubeconfig.length > 0 || values['in-cluster'];
   const { node, containers, evidence } = await scanned(scope, options, tell, isNodeOptional);
   const stores = await checkStores(scope, node.confs, values.repair ? containers : undefined);

@@ -1,7 +1,7 @@
 import type { Scope } from '../../lib/cni/scope.ts';
 import type { Ip } from '../../lib/net/ip.ts';
 import { Joiner } from '../../lib/sys/joiner.ts';
-import type { Slot } from '../../lib/sys/shared.ts';
+import type { Holding, Slot, Telling } from '../../lib/sys/shared.ts';
 import type { ClusterStore } from './cluster/store.ts';
 import { EmbeddedStore } from './embedded/store.ts';
 import type { Asked, Step, Store } from './engine.ts';
@@ -14,15 +14,22 @@ import type { ConfiguredRange } from './ranges.ts';
 import { withSlices } from './sliced.ts';
 import { planReserving } from './wish.ts';
 
-/** Where the reservations of one network are kept. Every answer is durable when it is given. */
+/** Addresses that an attachment has got. */
+export interface Reserved {
+  readonly ips: readonly Ip[];
+  /** Resolves when the record survives a power cut too; until then nothing else takes it back. */
+  readonly durable: Promise<void>;
+}
+
+/** Where the reservations of one network are kept. Every other answer is durable when it is given. */
 export interface Datastore {
   /**
    * One address of every range, in their order; all or none.
    *
    * @param warn is told of ranges that have few addresses left then
-   * @throws CniError internal when a range is exhausted; tryAgainLater, ioFailure
+   * @throws CniError internal when a range is exhausted; tryAgainLater, ioFailure; so does `durable`
    */
-  reserve(request: Reservation, warn?: (text: string) => void): Promise<readonly Ip[]>;
+  reserve(request: Reservation, warn?: (text: string) => void): Promise<Reserved>;
 
   /**
    * Frees all that the attachment holds; nothing held is no failure.
@@ -94,14 +101,18 @@ interface Open {
 }
 
 /** By place: networks of one place share a store. */
-class Stores implements Disposable {
+class Stores implements Disposable, Telling {
   private readonly stores = new Map<string, Open>();
 
   at(place: StorePlace, scope: Scope): Open {
-    const key = JSON.stringify({ ...place, networkName: '', slices: undefined });
+    const key = keyOf(place);
     const open = this.stores.get(key) ?? makeOpen(place, scope);
     this.stores.set(key, open);
     return open;
+  }
+
+  holdings(): readonly Holding[] {
+    return [...this.stores.values()].flatMap(({ store }) => store.holdings?.() ?? []);
   }
 
   [Symbol.dispose](): void {
@@ -110,6 +121,9 @@ class Stores implements Disposable {
     }
   }
 }
+
+const keyOf = (place: StorePlace): string =>
+  place.kind === 'file' ? place.dataDir : JSON.stringify({ ...place, networkName: '', slices: undefined });
 
 const STORES: Slot<Stores> = { make: () => new Stores() };
 
@@ -130,9 +144,11 @@ export function datastoreOn({ store, joiner }: Open, place: StorePlace, scope: S
       const asked = { ranges: namesOf(ranges), owners: [owner], protectOverlaps };
       const wish = { kind: 'reserve', reservation: request } as const;
       const plan = (pools: Pools) => planReserving(request, pools);
-      const { given, few } = await ask({ asked, isLook: false, isRelease: false, wish, plan });
-      few.forEach(warn);
-      return given;
+      const { answer, durable } = await early<{ readonly given: readonly Ip[]; readonly few: readonly string[] }>(
+        (recorded) => ask({ asked, isLook: false, isRelease: false, wish, plan, recorded }),
+      );
+      answer.few.forEach(warn);
+      return { ips: answer.given, durable };
     },
     release: (attachment, ranges) => {
       const asked = lookingFor(attachment, ranges === undefined ? 'held' : namesOf(ranges));
@@ -205,13 +221,27 @@ function clusterStore(place: ClusterPlace, scope: Scope): Store {
 const measured = <T>(steps: readonly Step[], work: () => Promise<T>): Promise<T> =>
   steps[0]?.caller.span('store transaction', work) ?? work();
 
-type Question<T> = Omit<Step, 'plan' | 'settle'> & { plan(pools: Pools): Plan<T> };
+type Question<T> = Omit<Step, 'plan' | 'settle' | 'recorded'> & {
+  plan(pools: Pools): Plan<T>;
+  recorded?(answer: T): void;
+};
 
-async function answerOf<T>({ plan, ...step }: Question<T>, take: (step: Step) => Promise<void>): Promise<T> {
+/** What is asked answers as soon as it is recorded, if the store says so, else in the end. */
+function early<T>(ask: (recorded: (answer: T) => void) => Promise<T>): Promise<{ answer: T; durable: Promise<void> }> {
+  return new Promise((resolve, reject) => {
+    const last = ask((answer) => resolve({ answer, durable }));
+    const durable = last.then(() => undefined);
+    durable.catch(() => undefined); // told by the answer, if that has not come by then
+    last.then((answer) => resolve({ answer, durable }), reject);
+  });
+}
+
+async function answerOf<T>({ plan, recorded, ...step }: Question<T>, take: (step: Step) => Promise<void>): Promise<T> {
   const answers: T[] = []; // of each try; the last one was recorded
   await take({
     ...step,
     settle: (answer) => answers.push(answer as T),
+    ...(recorded && { recorded: () => recorded(answers.at(-1) as T) }),
     plan: (pools) => {
       const { changes, answer } = plan(pools);
       answers.push(answer);

@@ -1,4 +1,5 @@
 import type { Scope } from '../../lib/cni/scope.ts';
+import type { Holding } from '../../lib/sys/shared.ts';
 import type { ClusterPlace } from './place.ts';
 import type { AttachmentId, Change, Pools } from './pool.ts';
 import type { ConfiguredRange } from './ranges.ts';
@@ -36,6 +37,8 @@ export interface Step {
   plan(pools: Pools): readonly Change[];
   /** What the plan is about, so that another process can take the step. */
   readonly wish?: Wish;
+  /** It is recorded, and nothing but a power cut takes that back: the outcome comes when not even that does. */
+  recorded?(): void;
   /** Another process has taken it: what its plan answered. */
   settle?(answer: unknown): void;
 }
@@ -108,4 +111,6 @@ export interface Store extends Disposable {
   probe(caller: Caller, look: () => Promise<void>): Promise<void>;
   /** Only where ranges have slices. */
   slices?(place: ClusterPlace, caller: Caller): Promise<Slices>;
+  /** What it can tell of its pools without asking anybody. */
+  holdings?(): readonly Holding[];
 }

@@ -2,6 +2,7 @@ import { readOptions, WrongUsage } from '../../lib/cli/options.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import type { Scope } from '../../lib/cni/scope.ts';
 import type { Env } from '../../lib/sys/execute.ts';
+import { storedIn } from './cluster/stored-pool.ts';
 import { openDatastore } from './datastore.ts';
 import { exportedNetwork, formatExported } from './exported.ts';
 import { placeOf } from './place.ts';
@@ -43,7 +44,7 @@ async function ofCluster(options: ClusterOptions, scope: Scope, env: Env | undef
   for (const { text } of survey.unreadable) {
     scope.log(`not exported: ${text}`);
   }
-  const pools = survey.pools.filter(({ stored }) => stored.stored.length > 0);
+  const pools = survey.pools.filter(({ stored }) => storedIn(stored).length > 0);
   return [...Map.groupBy(pools, ({ networkName }) => networkName)]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([networkName, own]) => exportedNetwork(networkName, own.map(exportedPool)));

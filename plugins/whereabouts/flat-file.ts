@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { readConf, type Schema } from '../../lib/cni/config.ts';
 import { CniError, messageOf } from '../../lib/cni/errors.ts';
 import { isObject, type Json } from '../../lib/cni/json.ts';
+import { Glances } from '../../lib/sys/glance.ts';
 import { ioError } from '../../lib/sys/io-error.ts';
 import { confFault } from './place.ts';
 
@@ -72,14 +73,18 @@ export function filledFrom<T extends object>(conf: T, more: T): T {
 const isNothing = (value: unknown): boolean =>
   value === undefined || value === '' || value === 0 || value === false || (Array.isArray(value) && value.length === 0);
 
+/** Networks of a pod look at the same places. */
+const glances = new Glances();
+
 /** A path that cannot be looked at counts as there, so that reading it tells why. */
-function isThere(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return true;
-  }
-}
+const isThere = (path: string): boolean =>
+  glances.at(path, () => {
+    try {
+      return statSync(path, { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return true;
+    }
+  });
 
 function readJson(path: string): Json {
   let text: string;

@@ -9,7 +9,10 @@ import { planRelease, planReservation } from './plan.ts';
 import { owner, rangesOf, requested } from './testing/fixtures.ts';
 
 const RANGES = ['10.0.0.0/28', '10.0.0.0/27', '10.0.0.16/29', 'fd00::/124'];
-const ROUNDS = 2500;
+const FEWEST_ROUNDS = 2500;
+/** Some seeds need 3000 to have enough of each kind. */
+const MOST_ROUNDS = 20_000;
+const ENOUGH = 100;
 
 const KINDS = {
   'pools that are loaded': async () => new LoadedPools([]),
@@ -29,7 +32,8 @@ describe.each(Object.entries(KINDS))('pods that ask for addresses of %s', (_, ma
     /** by pod: its container, and what it was given */
     const held = new Map<string, { readonly id: string; readonly ips: readonly string[] }>();
     const counts = { asked: 0, refused: 0, given: 0 };
-    for (let round = 0; round < ROUNDS; round++) {
+    const hasEnough = (): boolean => Math.min(counts.asked, counts.refused, counts.given) > ENOUGH;
+    for (let round = 0; round < FEWEST_ROUNDS || (round < MOST_ROUNDS && !hasEnough()); round++) {
       const what = `seed ${random.seed}, round ${round}`;
       const pod = `n/p${random.below(14)}`;
       const before = held.get(pod);
@@ -79,6 +83,6 @@ describe.each(Object.entries(KINDS))('pods that ask for addresses of %s', (_, ma
     const stored = [...pools.all()].map(({ ip, entry }) => `${formatIp(ip)} ${entry.podref}`).sort();
     const told = [...held].flatMap(([pod, { ips }]) => ips.map((ip) => `${ip} ${pod}`)).sort();
     expect(stored, `seed ${random.seed}`).toEqual(told);
-    expect(Math.min(counts.asked, counts.refused, counts.given)).toBeGreaterThan(50); // some 150 of each
+    expect(hasEnough(), `seed ${random.seed}: ${JSON.stringify(counts)}`).toBe(true);
   });
 });

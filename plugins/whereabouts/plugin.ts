@@ -6,10 +6,11 @@ import { cidrOf, parseResult, type Result } from '../../lib/cni/result.ts';
 import { type Scope, scopeWith } from '../../lib/cni/scope.ts';
 import { type Cidr, contains, formatCidr } from '../../lib/net/cidr.ts';
 import { formatIp, type Ip, sameIp } from '../../lib/net/ip.ts';
+import { podsService } from './agent-service.ts';
 import { commands } from './commands.ts';
 import { WhereaboutsConf } from './config.ts';
 import { controllerParts } from './controller-parts.ts';
-import { type Datastore, openDatastore } from './datastore.ts';
+import { type Datastore, openDatastore, type Reserved } from './datastore.ts';
 import { examine } from './examine.ts';
 import { MISNOMERS } from './host-local.ts';
 import { type Log, type LogSettings, openLog } from './log.ts';
@@ -34,16 +35,19 @@ export const whereabouts: Plugin = definePlugin<WhereaboutsConf>({
   misnomers: MISNOMERS,
   commands,
   controllerParts,
+  agentService: podsService,
 });
 
 async function add(call: PodCall<WhereaboutsConf>, scope: Scope): Promise<Result> {
   const settings = readSettings(call);
-  return withStore(settings, scope, async (store, log) => {
+  const { result, durable } = await withStore(settings, scope, async (store, log) => {
     settings.warnings.forEach(log.warn);
-    const dynamic = await reserve(settings, store, log);
-    log.step(`reserved [${dynamic.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
-    return resultOf(settings, dynamic);
+    const { ips, durable } = await reserve(settings, store, log);
+    log.step(`reserved [${ips.map(formatIp).join(' ')}] for ${ownerText(call, settings)}`);
+    return { result: resultOf(settings, ips), durable: failuresIn(log, durable) };
   });
+  await scope.owe(durable);
+  return result;
 }
 
 async function del(call: DeletionCall, scope: Scope): Promise<void> {
@@ -109,10 +113,18 @@ interface StoreSettings {
   readonly log: LogSettings;
 }
 
-async function withStore<T>(settings: StoreSettings, scope: Scope, work: (store: Datastore, log: Log) => Promise<T>) {
+function withStore<T>(
+  settings: StoreSettings,
+  scope: Scope,
+  work: (store: Datastore, log: Log) => Promise<T>,
+): Promise<T> {
   const log = openLog(settings.log, scope.log);
+  return failuresIn(log, work(openDatastore(settings.place, storeScope(scope, log)), log));
+}
+
+async function failuresIn<T>(log: Log, work: Promise<T>): Promise<T> {
   try {
-    return await work(openDatastore(settings.place, storeScope(scope, log)), log);
+    return await work;
   } catch (error) {
     log.failure(messageOf(error));
     throw error;
@@ -129,20 +141,20 @@ const storeScope = (scope: Scope, log: Log): Scope =>
   }));
 
 /** Static addresses alone need no store. */
-async function reserve(settings: Settings, store: Datastore, { warn }: Log): Promise<readonly Ip[]> {
+async function reserve(settings: Settings, store: Datastore, { warn }: Log): Promise<Reserved> {
   const { place, owner, ranges } = settings;
   if (ranges.length === 0) {
-    return [];
+    return { ips: [], durable: Promise.resolve() };
   }
   if (place.kind === 'kubernetes' && owner.podref === '') {
     // Whoever cleans up in a cluster asks for the pod: without one, the address would be free for them.
     throw new CniError('badEnv', 'cannot reserve an address of the cluster: CNI_ARGS have no pod name (K8S_POD_NAME)');
   }
-  try {
-    return await store.reserve(settings, warn);
-  } catch (error) {
+  const failed = (error: unknown): never => {
     throw withPrefix('error at storage engine', error);
-  }
+  };
+  const { ips, durable } = await store.reserve(settings, warn).catch(failed);
+  return { ips, durable: durable.catch(failed) };
 }
 
 function resultOf(settings: Settings, dynamic: readonly Ip[]): Result {

@@ -5,6 +5,7 @@ import { CniError } from '../../lib/cni/errors.ts';
 import { isObject, type JsonObject, lookUp } from '../../lib/cni/json.ts';
 import type { Dns, IpConfig, Route } from '../../lib/cni/result.ts';
 import { type Ip, parseIpLenient } from '../../lib/net/ip.ts';
+import { remembering } from '../../lib/sys/remember.ts';
 import { inCluster } from './cluster-place.ts';
 import { IpamConf, StoreConf, type WhereaboutsConf } from './config.ts';
 import { isFlatFileMissing, SET_FILE, withFlatFile } from './flat-file.ts';
@@ -15,7 +16,7 @@ import type { Owner } from './plan.ts';
 import { type ConfiguredRange, readRanges } from './ranges.ts';
 import { matchRequested, type Requested, readRequested } from './requested.ts';
 import { readGateways, readStatics } from './statics.ts';
-import { suspectsIn } from './suspects.ts';
+import { type Suspect, suspectsIn } from './suspects.ts';
 
 /** The arguments that the Go plugin knows; any other needs IgnoreUnknown. */
 const KNOWN_ARGS = ['IP', 'GATEWAY', 'K8S_POD_NAME', 'K8S_POD_NAMESPACE', 'K8S_POD_INFRA_CONTAINER_ID'];
@@ -54,7 +55,7 @@ export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<Wherea
   const about = 'args' in call ? call : NO_ATTACHMENT;
   const args = parseCniArgs(about.args, KNOWN_ARGS);
   const conf = withFlatFile(IpamConf, ipam);
-  const ranges = readRanges(conf);
+  const ranges = rangesIn(conf);
   const place = inCluster(storeOf(conf), conf, call);
   refuseKeys(place, conf);
   const gateway = readGateway(conf.gateway);
@@ -62,7 +63,7 @@ export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<Wherea
   const requested = isPooled && 'args' in call ? readRequested(call.document, args) : [];
   matchRequested(requested, ranges);
   const statics = readStatics(conf.addresses, isPooled ? { ...args, IP: '' } : args, call.version);
-  const foreign = hostLocalIn(conf);
+  const foreign = foreignIn(conf);
   if (ranges.length === 0 && statics.length === 0) {
     refuseNothing(call, foreign);
   }
@@ -80,9 +81,16 @@ export function readSettings(call: PodCall<WhereaboutsConf> | NetworkCall<Wherea
     statics,
     routes: conf.routes,
     dns: conf.dns,
-    warnings: [...foreign, ...suspectsIn({ ...conf, statics }, ranges).map(({ text }) => text)],
+    warnings: [...foreign, ...suspicions(conf, statics).map(({ text }) => text)],
   };
 }
+
+/** What follows from a configuration alone is the same for all pods. */
+const rangesIn = remembering(readRanges);
+const foreignIn = remembering(hostLocalIn);
+const suspectsOf = remembering((conf: IpamConf) => suspectsIn({ ...conf, statics: [] }, rangesIn(conf)));
+const suspicions = (conf: IpamConf, statics: Settings['statics']): readonly Suspect[] =>
+  statics.length === 0 ? suspectsOf(conf) : suspectsIn({ ...conf, statics }, rangesIn(conf));
 
 /** Of STATUS and GC. */
 const NO_ATTACHMENT = { args: '', containerId: '', ifName: '' };
@@ -112,7 +120,7 @@ export interface PlaceSettings {
  */
 export function readPlace(document: JsonObject, about: About = { env: {}, network: '' }): PlaceSettings {
   const ipam = lookUp(document, 'ipam');
-  const own = readConf(StoreConf, ipamOf(isObject(ipam) ? ipam : undefined), 'ipam');
+  const own = storeConfIn(ipamOf(isObject(ipam) ? ipam : undefined));
   const isMissing = isFlatFileMissing(own);
   const conf = withFlatFile(StoreConf, isMissing ? { ...own, configuration_path: '' } : own);
   const place = storeOf(conf);
@@ -121,6 +129,8 @@ export function readPlace(document: JsonObject, about: About = { env: {}, networ
   const known = place.kind === 'file' ? { place, ranges: undefined } : clusterIn(document, place, about);
   return { ...known, log: conf, warnings: isMissing ? [warning] : [] };
 }
+
+const storeConfIn = remembering((ipam: JsonObject) => readConf(StoreConf, ipam, 'ipam'));
 
 type About = Pick<Call<unknown>, 'env' | 'network'>;
 

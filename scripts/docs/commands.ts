@@ -10,6 +10,7 @@ export function commandsTable(plugins: readonly Plugin[]): string {
     form: 'script',
     file: '',
     folder: '',
+    launcher: () => Buffer.from(''),
     env: {},
     stopSignal: () => new AbortController().signal,
   } as const;

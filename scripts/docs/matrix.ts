@@ -1,5 +1,6 @@
 import type { Plugin } from '../../lib/cni/plugin.ts';
 import { readCall } from '../../lib/cni/read-call.ts';
+import { Stdin } from '../../lib/cni/stdin.ts';
 import { VERSIONS, type Version } from '../../lib/cni/versions.ts';
 import { markdownTable } from './markdown.ts';
 
@@ -24,7 +25,7 @@ function supportOf(plugin: Plugin, verb: Verb): string {
 
 function isTaken(verb: Verb, version: Version): boolean {
   try {
-    readCall({ CNI_COMMAND: verb }, Buffer.from(JSON.stringify({ name: 'any', cniVersion: version })));
+    readCall({ CNI_COMMAND: verb }, Stdin.saying({ name: 'any', cniVersion: version }));
     return true;
   } catch {
     return false;

@@ -1,7 +1,7 @@
 /** `./scripts/try --kubernetes`: a real cluster of two nodes, and two pods that ask for three networks each. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kubernetes } from '../../conformance/kubernetes/kubernetes.ts';
-import { applyNetwork, installMultus } from '../../conformance/kubernetes/multus.ts';
+import { applyNetwork } from '../../conformance/kubernetes/multus.ts';
 import { macvlan } from '../../conformance/kubernetes/networks.ts';
 import {
   isReady,
@@ -14,6 +14,7 @@ import {
   runPods,
 } from '../../conformance/kubernetes/pods.ts';
 import { reserved, taken } from '../../conformance/kubernetes/pools.ts';
+import { prepareNodes, Release } from '../../conformance/kubernetes/release.ts';
 import { RAILS } from '../../conformance/kubernetes/wires.ts';
 import { Failure } from './failure.ts';
 import { bold, dim, good, table } from './terminal.ts';
@@ -31,10 +32,19 @@ export async function tryKubernetes(): Promise<void> {
   process.once('SIGINT', () => process.exit(130)); // the daemons have had it too; everything ends with this process
   const begin = performance.now();
   console.log(bold(`\nA Kubernetes cluster of two nodes, and two pods with ${NAMES.length} networks each\n`));
-  await using kubernetes = await Kubernetes.start({ nodes: 2 });
-  await installMultus(kubernetes);
-  say('cluster', 'API server, controllers, scheduler, and on each node a kubelet and containerd', begin);
+  await using kubernetes = await Kubernetes.start({ nodes: 2, isBare: true });
+  await prepareNodes(kubernetes);
+  say(
+    'cluster',
+    'API server, controllers, scheduler, and on each node a kubelet, containerd and a network of its own',
+    begin,
+  );
   console.log(`\n${indented((await kubernetes.kubectl('get', 'nodes')).stdout)}\n`);
+
+  const installing = performance.now();
+  await new Release(kubernetes).install();
+  say('chart', 'helm install: plugins and multus on each node, and the controller', installing);
+  console.log(`\n${indented((await kubernetes.kubectl('get', 'pods', '-n', 'kube-system')).stdout)}\n`);
 
   for (const [index, name] of NAMES.entries()) {
     await applyNetwork(kubernetes, name, {

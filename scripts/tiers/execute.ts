@@ -11,6 +11,8 @@ export interface Ended {
 export interface Execution {
   /** also show the output at once: all of it, or only stderr */
   readonly shows?: 'all' | 'stderr' | undefined;
+  /** more variables */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -21,11 +23,11 @@ const COLOUR = process.stdout.isTTY ? { FORCE_COLOR: '1' } : { NO_COLOR: '1', FO
 const running = new Set<ChildProcess>();
 
 /** Runs a program in the project root. */
-export function execute(argv: readonly string[], { shows }: Execution = {}): Promise<Ended> {
+export function execute(argv: readonly string[], { shows, env }: Execution = {}): Promise<Ended> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, {
     cwd: ROOT,
-    env: { ...process.env, ...COLOUR },
+    env: { ...process.env, ...COLOUR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);

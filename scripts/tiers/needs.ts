@@ -39,7 +39,7 @@ export const root: Need = once(async () => {
   }
 });
 
-export const tools: Need = once(() => setUp('install_tools', 'cc', 'ip', 'nsenter', 'ping', 'python3'));
+export const tools: Need = once(() => setUp('install_tools', 'cc', 'ip', 'nsenter', 'ping', 'python3', 'systemctl'));
 
 export const build: Need = once(() => setUp('build'));
 
@@ -91,7 +91,7 @@ export const kubernetes: Need = once(async () => {
   await setUp('install_kubernetes');
 });
 
-/** The virtual machine of conformance/vm. */
+/** The virtual machine of conformance/vm, and of nodes in conformance/kubernetes. */
 export const machine: Need = once(async () => {
   await setUp('install_tools', 'ping');
   await run(['conformance/vm/machine/setup']);

@@ -14,8 +14,28 @@ export interface Tier {
   readonly needs: readonly Need[];
   /** Tiers of one lane run one after the other, lanes side by side. Those without a lane run before all others. */
   readonly lane?: 'node' | 'machine';
+  /** Its calls can be done in the resident form too, see conformance/lab/resident.ts. */
+  readonly hasForms?: boolean;
   run(isVerbose: boolean): Promise<Outcome>;
 }
+
+/** The form of a lab's calls: conformance/lab/resident.ts. */
+export const FORM_VARIABLE = 'BRAID_FORM';
+
+/** What always runs in the resident form too, by project; `--form resident` runs everything in it. */
+const RESIDENT_PART = {
+  conformance: [
+    'conformance/contract/contract.test.ts',
+    'conformance/plugins/host-device/host-device.test.ts',
+    'conformance/plugins/whereabouts/whereabouts.test.ts',
+    'conformance/plugins/multus/multus.test.ts',
+    'conformance/storm/rounds.test.ts',
+  ],
+  containerd: ['conformance/containerd/crowd.test.ts'],
+  cluster: ['conformance/cluster/crowd.test.ts'],
+} as const;
+
+const RESIDENT_FORM = { [FORM_VARIABLE]: 'resident' };
 
 export const TIERS: readonly Tier[] = [
   { name: 'types', group: 'check', needs: [], run: (isVerbose) => runCommand('check:types', isVerbose) },
@@ -30,12 +50,20 @@ export const TIERS: readonly Tier[] = [
   },
   {
     name: 'conformance',
+    hasForms: true,
     lane: 'node',
     needs: [root, tools, kernel, build, peers],
     run: (isVerbose) => showing('conformance', runVitest('conformance', isVerbose)),
   },
   {
+    name: 'resident',
+    lane: 'node',
+    needs: [root, tools, kernel, build, peers, containerd, servers],
+    run: runResident,
+  },
+  {
     name: 'containerd',
+    hasForms: true,
     lane: 'node',
     needs: [root, tools, kernel, build, peers, containerd],
     run: (isVerbose) => runVitest('containerd', isVerbose),
@@ -48,17 +76,33 @@ export const TIERS: readonly Tier[] = [
   },
   {
     name: 'cluster',
+    hasForms: true,
     lane: 'machine',
     needs: [build, servers],
     run: (isVerbose) => showing('cluster', runVitest('cluster', isVerbose)),
   },
   {
     name: 'vm',
+    hasForms: true,
     lane: 'machine',
     needs: [root, tools, build, peers, machine],
     run: (isVerbose) => showing('vm', runMachines(isVerbose)),
   },
+  {
+    name: 'kubernetes-vm', // after the two machines of the tier before: a third would be far too slow
+    lane: 'machine',
+    needs: [root, tools, kernel, build, peers, containerd, kubernetes, machine],
+    run: (isVerbose) => runVitest('kubernetes-vm', isVerbose),
+  },
 ];
+
+async function runResident(isVerbose: boolean): Promise<Outcome> {
+  const outcomes: Outcome[] = [];
+  for (const [project, files] of Object.entries(RESIDENT_PART)) {
+    outcomes.push(await runVitest(project, isVerbose, { files, env: RESIDENT_FORM }));
+  }
+  return together(outcomes);
+}
 
 /** About half of the work, by time: an emulated machine keeps one processor busy. What plugins bring is a part of it. */
 const FIRST_MACHINE = [

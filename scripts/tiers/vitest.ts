@@ -23,13 +23,15 @@ export interface VitestRun {
   readonly within?: (folder: string) => readonly string[];
   /** arguments for vitest: file names, `--exclude` and a name */
   readonly files?: readonly string[];
+  /** more variables */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs one project of vitest.config.ts. */
 export async function runVitest(
   project: string,
   isVerbose: boolean,
-  { within, files = [] }: VitestRun = {},
+  { within, files = [], env = {} }: VitestRun = {},
 ): Promise<Outcome> {
   const folder = mkdtempSync(join(tmpdir(), 'braid-test-'));
   const file = join(folder, 'report.json');
@@ -47,7 +49,7 @@ export async function runVitest(
         `--outputFile.json=${file}`,
         ...files,
       ],
-      { shows: isVerbose ? 'all' : undefined },
+      { shows: isVerbose ? 'all' : undefined, env },
     );
     return outcomeOf(exitCode, output, reportIn(file));
   } finally {

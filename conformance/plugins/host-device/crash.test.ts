@@ -44,7 +44,7 @@ function killed(
   };
 }
 
-describe.concurrent('host-device killed after every effect', { timeout: 120_000 }, () => {
+describe.concurrent('host-device killed after every effect', { timeout: 600_000 }, () => {
   it(
     'of ADD: after DEL the device is as it was, and another pod can have it',
     killed('ADD', async (one, other, home) => {

@@ -105,7 +105,7 @@ const masters: readonly Case[] = [
     ['0.2.0', '1.1.0'],
     'parent in the container',
     { linkInContainer: true, master: 'inner' },
-    { prepare: ['pod: link add inner type bridge', 'pod: link set inner up'] },
+    { prepare: ['pod: link add inner type bridge', 'pod: link set inner addrgenmode none', 'pod: link set inner up'] },
   ),
   one('parent in the container that is on the node only', { linkInContainer: true }),
   one(
@@ -113,7 +113,12 @@ const masters: readonly Case[] = [
     { linkInContainer: true, master: '' },
     {
       version: '0.3.1',
-      prepare: ['pod: link add inner type bridge', 'pod: link set inner up', 'pod: route add default dev inner'],
+      prepare: [
+        'pod: link add inner type bridge',
+        'pod: link set inner addrgenmode none',
+        'pod: link set inner up',
+        'pod: route add default dev inner',
+      ],
     },
   ),
 ];

@@ -195,13 +195,20 @@ const masters: readonly Case[] = [
     VERSIONS,
     'parent in the container',
     { linkInContainer: true, master: 'inner' },
-    { prepare: ['pod: link add inner type bridge', 'pod: link set inner up'] },
+    { prepare: ['pod: link add inner type bridge', 'pod: link set inner addrgenmode none', 'pod: link set inner up'] },
   ),
   one('parent in the container that is on the node only', { linkInContainer: true }),
   one(
     'default route in the container',
     { linkInContainer: true, master: '' },
-    { prepare: ['pod: link add inner type bridge', 'pod: link set inner up', 'pod: route add default dev inner'] },
+    {
+      prepare: [
+        'pod: link add inner type bridge',
+        'pod: link set inner addrgenmode none',
+        'pod: link set inner up',
+        'pod: route add default dev inner',
+      ],
+    },
   ),
   one(
     'mtu above that of the parent in the container',

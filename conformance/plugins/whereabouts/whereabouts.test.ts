@@ -3,7 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cnitool, Lab, PARENT, writeNetwork } from '../../lab/lab.ts';
-import { isOldest, VERSIONS } from '../../lab/programs.ts';
+import { isOldest, PROCESSES, VERSIONS } from '../../lab/programs.ts';
 import { addressTexts, filesIn, stateOf } from '../../lab/state.ts';
 import { DUAL, podArgs, RANGE, Store, withStore } from '../../lab/store.ts';
 
@@ -267,12 +267,13 @@ describe.concurrent('whereabouts takes back', () => {
     'and says so when it cannot',
     { tags: 'whereabouts/del-errors' },
     withStore(RANGE, async (store) => {
-      await store.add('a');
+      const closed = new Store(store.lab, RANGE, PROCESSES);
+      await closed.add('a');
       await store.lab.makeReadOnly(store.folder);
       expect(await store.fails('DEL', 'a')).toMatchObject({ code: 5 });
       await store.lab.makeWritable(store.folder);
-      await store.del('a');
-      expect(await store.add('b')).toEqual(['10.5.0.1/24']);
+      await closed.del('a');
+      expect(await closed.add('b')).toEqual(['10.5.0.1/24']);
     }),
   );
 });

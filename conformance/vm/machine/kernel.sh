@@ -2,7 +2,7 @@
 # Debian's stock kernel and those of its modules that networks of pods may need.
 
 readonly MODULE_FOLDERS=(
-  arch/x86/crypto crypto lib net virt fs/{9p,fscache,netfs,overlayfs}
+  arch/x86/crypto crypto lib net virt fs/{9p,configfs,fscache,netfs,overlayfs}
   drivers/{dca,infiniband,pci,pps,ptp,uio,vfio,virtio} drivers/i2c/algos
   drivers/net/{bonding,ipvlan,mdio,phy,vxlan,wireguard} drivers/net/ethernet/intel/{igb,igbvf}
 )

@@ -1,25 +1,36 @@
 import { CniError, messageOf } from '../../cni/errors.ts';
 import type { Scope } from '../../cni/scope.ts';
-import { type HealthAddress, type HealthServer, serveHealth } from '../../controller/health.ts';
-import { makeMetrics } from '../../controller/metrics.ts';
 import { readInCluster } from '../../kube/in-cluster.ts';
+import { type HealthAddress, type HealthServer, serveHealth } from '../../observe/health.ts';
+import { makeMetrics } from '../../observe/metrics.ts';
 import type { Program } from '../program.ts';
-import { isGoing } from './daemonset.ts';
 import { restoreFiles, textSum } from './files.ts';
 import { foldersOf, keepFiles, type Look } from './keep.ts';
 import { type MultusInstall, nodePath } from './options.ts';
 import { onNode, pathOnNode } from './start-check.ts';
+import { tokensOf } from './token.ts';
 import { watchFolders } from './watch.ts';
+import { isGoing } from './workloads.ts';
 
 type Print = (line: string) => void;
 
 const UNINSTALL_TIMEOUT_MS = 60_000;
 
-/** What `braid install --multus` does once the programs are there. */
-export async function keepNode(program: Program, install: MultusInstall, scope: Scope, tell: Print): Promise<void> {
+/**
+ * What `braid install --multus` does once the programs are there.
+ *
+ * @param stop ends the watching; undefined: one look is enough
+ */
+export async function keepNode(
+  program: Program,
+  install: MultusInstall,
+  { scope, tell, stop }: { readonly scope: Scope; readonly tell: Print; readonly stop: AbortSignal | undefined },
+): Promise<void> {
   const sum = await textSum();
-  const keep = (hasConf: boolean): Promise<Look> => keepFiles(install, { env: program.env, scope, hasConf, sum });
-  if (!install.isWatching) {
+  const tokenFor = tokensOf(install.account);
+  const keep = (hasConf: boolean): Promise<Look> =>
+    keepFiles(install, { env: program.env, scope, hasConf, tokenFor, sum });
+  if (stop === undefined) {
     const { changed, lack } = await keep(true);
     report(install, changed, tell);
     if (lack !== '') {
@@ -27,7 +38,6 @@ export async function keepNode(program: Program, install: MultusInstall, scope: 
     }
     return;
   }
-  const signal = program.stopSignal();
   await using health = makeHealth();
   if (install.address !== undefined) {
     await health.serve(install.address, tell);
@@ -50,7 +60,7 @@ export async function keepNode(program: Program, install: MultusInstall, scope: 
     health.set(seen.lack === '');
     return seen.changed.length > 0;
   };
-  await watchFolders({ folders: () => foldersOf(install), look, intervalMs: install.intervalMs, signal });
+  await watchFolders({ folders: () => foldersOf(install), look, intervalMs: install.intervalMs, signal: stop });
   await leave(program, install, scope, tell);
 }
 
@@ -83,10 +93,14 @@ async function leave(program: Program, install: MultusInstall, scope: Scope, tel
     tell('leaves the node as it is');
     return;
   }
-  const fates = restoreFiles(install.confDir, await textSum()) ?? {};
-  tell(`restored "${nodePath(install.hostRoot, install.confDir)}": ${Object.keys(fates).join(', ') || 'nothing'}`);
   if (isUninstalled && install.hasPrograms) {
-    await removePrograms(program, install, scope, tell);
+    await uninstallOnNode(program, install, scope, tell); // what it takes back from the cluster needs the token
+  }
+  const fates = restoreFiles(install.confDir, await textSum());
+  if (fates !== undefined || !isUninstalled) {
+    tell(
+      `restored "${nodePath(install.hostRoot, install.confDir)}": ${Object.keys(fates ?? {}).join(', ') || 'nothing'}`,
+    );
   }
 }
 
@@ -104,25 +118,29 @@ async function isGone(
   return answer;
 }
 
-/** On the node: attachments, whose DEL needs the plugins, are found in its folders and namespaces. */
-async function removePrograms(
+/** On the node: attachments, whose DEL needs the plugins, are found in its folders, its runtime and namespaces. */
+async function uninstallOnNode(
   { env }: Program,
   { bin, confDir, hostRoot }: MultusInstall,
   scope: Scope,
   tell: Print,
 ): Promise<void> {
-  const [path, ...words] = onNode(hostRoot, `${bin}/braid`, env);
   const folders = ['--bin', nodePath(hostRoot, bin), '--conf-dir', nodePath(hostRoot, confDir)];
-  const told = await scope.execute({
-    path,
-    args: [...words, 'uninstall', ...folders],
-    env: { PATH: pathOnNode(hostRoot, env) },
-    stdin: Buffer.alloc(0),
-    timeoutMs: UNINSTALL_TIMEOUT_MS,
-  });
-  if (told.exitCode === 0) {
-    tell(told.stdout.toString('utf8').trimEnd());
-  } else {
-    scope.log(`the programs stay: ${told.stderr.toString('utf8').trimEnd()}`);
+  try {
+    const [path, ...words] = onNode(hostRoot, `${bin}/braid`, env);
+    const { exitCode, stdout, stderr } = await scope.execute({
+      path,
+      args: [...words, 'uninstall', ...folders],
+      env: { PATH: pathOnNode(hostRoot, env) },
+      stdin: Buffer.alloc(0),
+      timeoutMs: UNINSTALL_TIMEOUT_MS,
+    });
+    if (exitCode === 0) {
+      tell(stdout.toString('utf8').trimEnd());
+    } else {
+      scope.log(`the programs stay: ${stderr.toString('utf8').trimEnd()}`);
+    }
+  } catch (error) {
+    scope.log(`the programs stay: ${messageOf(error)}`);
   }
 }

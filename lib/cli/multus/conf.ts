@@ -22,6 +22,11 @@ export interface MultusSettings {
   readonly namespaceIsolation?: boolean;
   readonly globalNamespaces?: string;
   /** default true */
+  readonly isolateDefaultNetwork?: boolean;
+  /** default true */
+  readonly isolateDevices?: boolean;
+  readonly statusRdma?: boolean;
+  /** default true */
   readonly logToStderr?: boolean;
   readonly logLevel?: string;
   readonly logFile?: string;
@@ -99,6 +104,9 @@ function membersOf(primary: JsonObject, settings: MultusSettings): readonly (rea
     ['capabilities', isAny ? capabilities : undefined],
     ['namespaceIsolation', settings.namespaceIsolation === true ? true : undefined],
     ['globalNamespaces', settings.globalNamespaces],
+    ['isolateDefaultNetwork', settings.isolateDefaultNetwork === false ? false : undefined],
+    ['isolateDevices', settings.isolateDevices === false ? false : undefined],
+    ['statusRdma', settings.statusRdma === true ? true : undefined],
     ['logToStderr', settings.logToStderr === false ? false : undefined],
     ['logLevel', settings.logLevel],
     ['logFile', settings.logFile],
@@ -111,7 +119,7 @@ function membersOf(primary: JsonObject, settings: MultusSettings): readonly (rea
 }
 
 /** What any plugin of the network takes: the runtime then fills it in for multus, which hands it on. */
-function capabilitiesIn(primary: JsonObject): Readonly<Record<string, true>> {
+export function capabilitiesIn(primary: JsonObject): Readonly<Record<string, true>> {
   const names = pluginsIn(primary).flatMap((plugin) => {
     const capabilities = lookUp(plugin, 'capabilities');
     return isObject(capabilities) ? Object.keys(capabilities).filter((name) => capabilities[name] === true) : [];

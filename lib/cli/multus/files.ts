@@ -26,6 +26,8 @@ import {
 export interface WantedFile {
   readonly name: string;
   readonly content: string;
+  /** default 0600 */
+  readonly mode?: number;
 }
 
 /** How the folder should be. */
@@ -68,10 +70,10 @@ export function bringFiles(folder: string, wanted: WantedFiles, sum: Sum): reado
   if (JSON.stringify(record) !== JSON.stringify(known)) {
     writeConfRecord(folder, record);
   }
-  for (const { name, content } of changes) {
+  for (const { name, content, mode = FILE_MODE } of changes) {
     makeFolder(dirname(join(folder, name)), { mode: FOLDER_MODE });
     keepForeign(folder, name, record, sum);
-    writeAtomically(join(folder, name), content, { mode: FILE_MODE });
+    writeAtomically(join(folder, name), content, { mode });
   }
   for (const name of unwanted) {
     keepForeign(folder, name, record, sum);

@@ -25,11 +25,13 @@ export async function installMultus(
     throw new WrongUsage('cannot install multus: --plugins leaves it out');
   }
   const tell: Print = wanted.asJson ? () => undefined : print;
+  // From now on: the first process of a container ignores what it does not listen to, and is killed much later.
+  const stop = install.isWatching ? program.stopSignal() : undefined;
   if (install.hasPrograms) {
-    await installPrograms(program, { ...wanted, prove }, scope, tell);
+    await installPrograms(program, { ...wanted, prove, hostRoot }, scope, tell);
   } else {
     await prove(join(bin, 'multus'));
   }
-  await keepNode(program, install, scope, tell);
+  await keepNode(program, install, { scope, tell, stop });
   return 0;
 }

@@ -13,6 +13,7 @@ import { kubeconfigText, whereaboutsFlatFile } from './kubeconfig.ts';
 import { type MultusInstall, nodePath } from './options.ts';
 import { findPrimary } from './primary.ts';
 import { NOTHING, readConfRecord } from './record.ts';
+import type { TokenFor } from './token.ts';
 
 const TOKEN = 'multus.d/multus.token';
 const KUBECONFIG = 'multus.d/multus.kubeconfig';
@@ -26,22 +27,31 @@ export interface Look {
   readonly lack: string;
 }
 
+export interface Keeping {
+  readonly env: Env;
+  readonly scope: Scope;
+  /** false: the configuration is left as it is */
+  readonly hasConf: boolean;
+  readonly tokenFor: TokenFor;
+  readonly sum: (text: string) => string;
+}
+
 /**
  * Looks at the node and makes its files right: token, kubeconfigs, and the configuration that runs multus. What cannot be
  * made right stays as it is.
  *
- * @param hasConf false: the configuration is left as it is
  * @throws CniError when a file cannot be read or written; what is written by then is whole
  */
 export async function keepFiles(
   install: MultusInstall,
-  { env, scope, hasConf, sum }: { env: Env; scope: Scope; hasConf: boolean; sum: (text: string) => string },
+  { env, scope, hasConf, tokenFor, sum }: Keeping,
 ): Promise<Look> {
+  const reading = await attempt(clusterAccess(install, env, tokenFor)); // others must not wait for a server
   using _lock = lockFolder(scope, install.confDir);
   const failures: unknown[] = [];
   const changed: string[] = [];
   try {
-    const access = await clusterAccess(install, env);
+    const access = reading();
     changed.push(...bringFiles(install.confDir, credentials(install, access), sum));
   } catch (error) {
     failures.push(error);
@@ -58,8 +68,20 @@ export async function keepFiles(
   return { changed, lack: conf !== undefined && 'lack' in conf ? conf.lack : '' };
 }
 
+/** @returns what tells the outcome, in its turn */
+async function attempt<T>(work: Promise<T>): Promise<() => T> {
+  try {
+    const value = await work;
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
 /** undefined: outside a pod, where a kubeconfig of the node's own is named. */
-async function clusterAccess(install: MultusInstall, env: Env): Promise<Access | undefined> {
+async function clusterAccess(install: MultusInstall, env: Env, tokenFor: TokenFor): Promise<Access | undefined> {
   if ((env['KUBERNETES_SERVICE_HOST'] ?? '') === '' && install.isKubeconfigNamed) {
     const path = `${install.hostRoot}${install.kubeconfig}`;
     if (existsSync(path)) {
@@ -68,7 +90,10 @@ async function clusterAccess(install: MultusInstall, env: Env): Promise<Access |
     throw new CniError('badEnv', `cannot use kubeconfig "${path}": there is no such file`);
   }
   const access = await readInCluster(env, install.serviceAccount);
-  return install.isTlsUnverified ? { ...access, tls: { ...access.tls, ca: undefined, isUnverified: true } } : access;
+  const trusting = install.isTlsUnverified
+    ? { ...access, tls: { ...access.tls, ca: undefined, isUnverified: true } }
+    : access;
+  return { ...trusting, token: await tokenFor(trusting) };
 }
 
 /** The token comes first: a kubeconfig that names it must not be there without it. */

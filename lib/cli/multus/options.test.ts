@@ -49,11 +49,23 @@ describe('options of install --multus', () => {
     expect(read('--cni-bin-dir=/host/opt/cni/bin', '--host-root=/')).toMatchObject({ hostRoot: '' });
   });
 
+  it('leaves to multus what is not said', () => {
+    const { account, settings } = read();
+    expect(account).toBe(undefined);
+    expect(settings).toMatchObject({ isolateDefaultNetwork: true, isolateDevices: true, statusRdma: false });
+    const words = ['--account=plugins', '--isolate-devices=false', '--isolate-default-network=false', '--status-rdma'];
+    expect(read(...words)).toMatchObject({
+      account: 'plugins',
+      settings: { isolateDefaultNetwork: false, isolateDevices: false, statusRdma: true },
+    });
+  });
+
   it.each([
     [['--cni-conf-dir=etc'], 'cannot use --cni-conf-dir "etc": it is not an absolute path'],
     [['--namespace-isolation=yes'], 'cannot use --namespace-isolation "yes": it is "true" or "false"'],
     [['--multus-log-level=loud'], 'cannot use --multus-log-level "loud"'],
     [['--multus-master-cni-file-name=../a'], 'it is no name of a file'],
+    [['--account=kube-system/plugins'], 'cannot use --account "kube-system/plugins"'],
     [['--daemonset=braid'], 'cannot use --daemonset "braid": write NAMESPACE/NAME'],
     [['--address=9447'], 'it is no address to listen at'],
     [['--interval=0'], 'it is a number of seconds'],

@@ -1,6 +1,6 @@
 import { basename, dirname, isAbsolute, join } from 'node:path';
-import { type HealthAddress, parseAddress } from '../../controller/health.ts';
 import { SERVICE_ACCOUNT } from '../../kube/in-cluster.ts';
+import { type HealthAddress, parseAddress } from '../../observe/health.ts';
 import { WrongUsage } from '../options.ts';
 import { BIN_FOLDER, CONF_FOLDER } from '../program.ts';
 import type { MultusSettings } from './conf.ts';
@@ -18,6 +18,7 @@ export const MULTUS_OPTIONS = {
   interval: { type: 'string', default: '10' },
   address: { type: 'string', default: NO_ADDRESS },
   daemonset: text,
+  account: text,
   'cni-bin-dir': text,
   'cni-conf-dir': text,
   'cni-version': text,
@@ -41,6 +42,9 @@ export const MULTUS_OPTIONS = {
   'rename-conf-file': { type: 'string', default: 'false' },
   'force-cni-version': { type: 'string', default: 'false' },
   'skip-tls-verify': { type: 'string', default: 'false' },
+  'isolate-default-network': { type: 'string', default: 'true' },
+  'isolate-devices': { type: 'string', default: 'true' },
+  'status-rdma': { type: 'string', default: 'false' },
 } as const;
 
 /** Those of them that are true or false, and may be without a value. */
@@ -54,6 +58,9 @@ const FLAGS: readonly string[] = [
   'rename-conf-file',
   'force-cni-version',
   'skip-tls-verify',
+  'isolate-default-network',
+  'isolate-devices',
+  'status-rdma',
 ];
 
 type Values = Readonly<Record<string, string | boolean | undefined>>;
@@ -71,6 +78,8 @@ export interface MultusInstall {
   /** the root of the node's file system, '' when it is this program's */
   readonly hostRoot: string;
   readonly serviceAccount: string;
+  /** whose tokens plugins get; undefined: that of the pod */
+  readonly account: string | undefined;
   /** where the node sees the kubeconfig */
   readonly kubeconfig: string;
   readonly isKubeconfigNamed: boolean;
@@ -113,6 +122,7 @@ export function readMultusInstall(values: Values): MultusInstall {
     confFile: confFile === 'auto' ? undefined : absolute('multus-conf-file', confFile),
     hostRoot,
     serviceAccount: folder('service-account') ?? SERVICE_ACCOUNT,
+    account: accountName(given('account')),
     kubeconfig: kubeconfig ?? onNode(join(confDir, 'multus.d/multus.kubeconfig')),
     isKubeconfigNamed: kubeconfig !== undefined,
     isTlsUnverified: flag('skip-tls-verify'),
@@ -122,6 +132,9 @@ export function readMultusInstall(values: Values): MultusInstall {
       isNameTaken: flag('override-network-name'),
       namespaceIsolation: flag('namespace-isolation'),
       globalNamespaces: given('global-namespaces') ?? '',
+      isolateDefaultNetwork: flag('isolate-default-network'),
+      isolateDevices: flag('isolate-devices'),
+      statusRdma: flag('status-rdma'),
       logToStderr: flag('multus-log-to-stderr'),
       logLevel: logLevel(given('multus-log-level')),
       logFile: given('multus-log-file') ?? '',
@@ -167,6 +180,13 @@ function absolute(name: string, path: string | undefined): string | undefined {
 function fileName(name: string, value: string | undefined): string | undefined {
   if (value !== undefined && (value.includes('/') || value === '.' || value === '..')) {
     throw new WrongUsage(`cannot use --${name} "${value}": it is no name of a file`);
+  }
+  return value;
+}
+
+function accountName(value: string | undefined): string | undefined {
+  if (value !== undefined && !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(value)) {
+    throw new WrongUsage(`cannot use --account "${value}": it is no name of a service account`);
   }
   return value;
 }

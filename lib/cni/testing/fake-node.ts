@@ -134,7 +134,7 @@ function fakeScopeOf(node: () => FakeNode, { own, plugins, netns }: Parts): Scop
         return openingOf({ [netns.path]: opened })(path);
       },
       observe: (name) => node().spans.push(name),
-      disk: { sync: async () => {}, syncFolder: () => node().syncFolder() },
+      disk: { sync: async () => {}, syncData: async () => {}, syncFolder: () => node().syncFolder() },
       execute: async ({ path, env, stdin }) => {
         const executed = await execute(plugins.get(basename(path)), env, stdin, scope);
         const printed = env['CNI_COMMAND'] === 'ADD' ? node().print(basename(path)) : undefined;
@@ -163,7 +163,7 @@ async function execute(plugin: Plugin | undefined, env: Env, stdin: Buffer, scop
 function recordingPlugin(type: string, node: () => FakeNode): Plugin {
   const note = async (call: Call<unknown> & { readonly ifName?: string }): Promise<void> => {
     const { verb, ifName = '', env, stdin } = call;
-    node().seen.push({ verb, type, ifName, env, stdin: stdin.toString('utf8') });
+    node().seen.push({ verb, type, ifName, env, stdin: stdin.bytes.toString('utf8') });
     const failure = node().fail(verb, type, ifName);
     if (failure !== undefined) {
       throw failure;

@@ -55,6 +55,7 @@ function fakeNodeOf(parts: Partial<Node>): Node {
       disk: BLOCKING_DISK,
       openDatabase,
       shared: (slot) => shared.get(slot),
+      servesMany: false,
       observe: undefined,
     } satisfies Partial<Node>,
     Object.getOwnPropertyDescriptors(parts),

@@ -8,6 +8,7 @@ const DONE = 3;
 const DUMP = 0x300;
 const ACK = 4;
 const HEADER_BYTES = 16;
+const { ENODEV } = constants.errno;
 
 /**
  * For tests: a kernel that echoes each request's body and misbehaves like the real one: background sends take time and
@@ -30,7 +31,10 @@ export class DisorderlyKernel {
     this.openNow++;
     const queue: Buffer[] = [];
     const answer = (bytes: Buffer): void => {
-      queue.push(this.stale(), ...this.answerTo(bytes));
+      for (let offset = 0; offset < bytes.length; offset += (bytes.readUInt32LE(offset) + 3) & ~3) {
+        const request = bytes.subarray(offset, offset + bytes.readUInt32LE(offset));
+        queue.push(this.stale(), ...this.answerTo(request, offset + request.length === bytes.length));
+      }
     };
     const receive = (operation: string): Buffer => {
       const next = queue.shift();
@@ -75,9 +79,15 @@ export class DisorderlyKernel {
     }
   }
 
-  /** Each message of an answer is a datagram, as with a full buffer. */
-  private answerTo(request: Buffer): readonly Buffer[] {
+  /** Each message of an answer is a datagram, as with a full buffer. Of several requests it refuses those with "no". */
+  private answerTo(request: Buffer, isLast: boolean): readonly Buffer[] {
     const [flags, sequence] = [request.readUInt16LE(6), request.readUInt32LE(8)];
+    if (request.toString('latin1', HEADER_BYTES).startsWith('no')) {
+      return [message(ERROR, sequence, Buffer.concat([Buffer.from(Int32Array.of(-ENODEV).buffer), Buffer.alloc(16)]))];
+    }
+    if (!isLast && (flags & ACK) === 0) {
+      return [];
+    }
     const echo = message(16, sequence, request.subarray(HEADER_BYTES));
     const ack = message(ERROR, sequence, Buffer.alloc(20));
     if ((flags & DUMP) === DUMP) {

@@ -12,7 +12,7 @@ export interface Answer {
 
 const NLMSG_ERROR = 2;
 
-/** For tests: answers each request with the next given answer, or an acknowledgement if that is empty. */
+/** For tests: answers each datagram with the next given answer, or an acknowledgement if that is empty. */
 export class FakeTransport implements Transport {
   readonly sent: Buffer[] = [];
   private readonly answers: (readonly Answer[])[];

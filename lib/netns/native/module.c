@@ -51,6 +51,7 @@ NAPI_MODULE_INIT()
 		napi_callback call;
 	} functions[] = {
 		{ "openNetlink", open_netlink },
+		{ "joinGroup", join_group },
 		{ "openInNetns", open_in_netns },
 		{ "writeInNetns", write_in_netns },
 		{ "readInNetns", read_in_netns },

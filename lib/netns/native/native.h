@@ -50,6 +50,7 @@ bool is_stranded(void);
 /* ---- netlink and packet sockets (sockets.c) ---- */
 
 napi_value open_netlink(napi_env env, napi_callback_info info);
+napi_value join_group(napi_env env, napi_callback_info info);
 napi_value send_in_netns(napi_env env, napi_callback_info info);
 napi_value open_packet(napi_env env, napi_callback_info info);
 napi_value send_frame(napi_env env, napi_callback_info info);

@@ -62,6 +62,19 @@ napi_value open_netlink(napi_env env, napi_callback_info info)
 	return number(env, fd);
 }
 
+/* joinGroup(fd, group): what the kernel tells everybody is received too. */
+napi_value join_group(napi_env env, napi_callback_info info)
+{
+	napi_value argv[MAX_ARGS];
+	int fd, group;
+
+	if (!arguments(env, info, 2, argv) || !is_descriptor(env, argv[0], &fd) || !is_integer(env, argv[1], &group))
+		return number(env, -EINVAL);
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return number(env, -errno);
+	return number(env, 0);
+}
+
 struct datagram {
 	int fd;
 	const void *data;

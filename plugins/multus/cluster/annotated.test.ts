@@ -129,6 +129,19 @@ describe('namespace isolation', () => {
     await expect(isolated({ [DEFAULT]: 'other/a' })).rejects.toThrow(VIOLATION);
     expect((await isolated({ [DEFAULT]: 'other/a' }, { isolateDefaultNetwork: false })).first?.name).toBe('other/a');
   });
+
+  it('lets an annotation name no device that the pod was not given, unless it is switched off', async () => {
+    const device = '0000:02:00.1';
+    const annotation = (name: string) => JSON.stringify([{ name, deviceID: device }]);
+    const { others } = await isolated({ [NETWORKS]: annotation('a') });
+    expect(others[0]?.requests.deviceId).toBe('0000:01:00.1'); // given
+    const foreign = { [DEFAULT]: annotation('a') }; // no device for this one
+    await expect(isolated(foreign)).rejects.toThrow(`${VIOLATION}: cannot use device "${device}" for network`);
+    const open = [{ isolateDevices: false }, { namespaceIsolation: false }];
+    for (const more of open) {
+      expect((await isolated(foreign, more)).first?.requests.deviceId).toBe(device);
+    }
+  });
 });
 
 describe('the default network', () => {

@@ -38,13 +38,31 @@ export async function annotatedNetworks(
   const first = wanted === undefined ? undefined : await firstNetwork(wanted, namespace, conf, definitions);
   const more: Network[] = [];
   for (const selection of selections) {
-    more.push(await defined(selection, definitions));
+    more.push(await defined(selection, conf, definitions));
   }
   return { first, more };
 }
 
-const defined = async (selection: NetworkSelection, definitions: Definitions): Promise<Network> =>
-  definedNetwork(await definitions.get(selection.namespace, selection.name), selection);
+const defined = async (
+  selection: NetworkSelection,
+  { namespaceIsolation, isolateDevices }: MultusConf,
+  definitions: Definitions,
+): Promise<Network> => {
+  const network = definedNetwork(await definitions.get(selection.namespace, selection.name), selection);
+  return namespaceIsolation && isolateDevices ? withoutForeignDevice(network, selection) : network;
+};
+
+/** A device that nobody has given to the pod may be anybody's. */
+const withoutForeignDevice = (network: Network, { namespace, name, requests }: NetworkSelection): Network => ({
+  ...network,
+  plan: (deviceId) => {
+    if (deviceId === undefined && requests.deviceId !== undefined) {
+      const what = `device "${requests.deviceId}" for network "${namespace}/${name}": the pod was given none for it`;
+      throw new CniError('invalidNetworkConfig', `${VIOLATION}: cannot use ${what}`);
+    }
+    return network.plan(deviceId);
+  },
+});
 
 async function firstNetwork(
   annotation: string,
@@ -64,11 +82,14 @@ async function firstNetwork(
     if (conf.isolateDefaultNetwork) {
       refuseForeign(conf, namespace, only, [...openNamespaces(conf, namespace), common]);
     }
-    return await defined(only, definitions);
+    return await defined(only, conf, definitions);
   } catch (error) {
     throw withPrefix('error in loading K8s cluster default network from pod annotation', error); // words that users know
   }
 }
+
+/** Others look for it. */
+const VIOLATION = 'namespace isolation enabled, annotation violates permission';
 
 /** Namespaces whose networks a pod may have. */
 const openNamespaces = ({ globalNamespaces }: MultusConf, namespace: string): readonly string[] => [
@@ -84,9 +105,6 @@ function refuseForeign(
 ): void {
   if (namespaceIsolation && !open.includes(wanted)) {
     const what = `network "${wanted}/${name}" for a pod in "${namespace}"`;
-    throw new CniError(
-      'invalidNetworkConfig',
-      `namespace isolation enabled, annotation violates permission: cannot use ${what}`, // others look for the beginning
-    );
+    throw new CniError('invalidNetworkConfig', `${VIOLATION}: cannot use ${what}`);
   }
 }

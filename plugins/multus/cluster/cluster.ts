@@ -2,8 +2,8 @@ import { CniError, messageOf, withPrefix } from '../../../lib/cni/errors.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import type { KubeApi } from '../../../lib/kube/api.ts';
 import { faultOf } from '../../../lib/kube/faults.ts';
-import { LazyClient, type Reached } from '../../../lib/kube/lazy-client.ts';
-import type { Slot } from '../../../lib/sys/shared.ts';
+import { CLIENTS, type Reached } from '../../../lib/kube/lazy-client.ts';
+import type { Node } from '../../../lib/node/node.ts';
 import { confNamed } from '../conf-files.ts';
 import type { MultusConf } from '../config.ts';
 import { planDelegate } from '../delegates.ts';
@@ -11,39 +11,15 @@ import { fixed, type Network } from '../network.ts';
 import { confDirOf, multusNamespaceOf } from '../places.ts';
 import type { Pod } from '../runtime-args.ts';
 import { definedNetwork } from './defined.ts';
-import { Definitions } from './definitions.ts';
+import { Definitions, type KnownDefinition } from './definitions.ts';
 import type { PodObject } from './objects.ts';
 import { findPod } from './pods.ts';
-
-/** One for each request that a pod with many networks makes at once would cost a handshake each. */
-const CONNECTIONS = 4;
 
 /** A server may be slow, and far away. */
 const TIMEOUT_MS = 15_000;
 
 /** Where a kubeconfig's context names no namespace; all requests name theirs. */
 const NAMESPACE = 'default';
-
-/** What the calls of a process share, by the server that is meant. */
-class Clients implements Disposable {
-  private readonly clients = new Map<string, LazyClient>();
-
-  at(reached: Reached): LazyClient {
-    const key = reached.inCluster === undefined ? reached.kubeconfig : '';
-    const options = { namespace: NAMESPACE, connections: CONNECTIONS, timeoutMs: TIMEOUT_MS };
-    const client = this.clients.get(key) ?? new LazyClient(reached, options);
-    this.clients.set(key, client);
-    return client;
-  }
-
-  [Symbol.dispose](): void {
-    for (const client of this.clients.values()) {
-      client[Symbol.dispose]();
-    }
-  }
-}
-
-const CLIENTS: Slot<Clients> = { make: () => new Clients() };
 
 /** What a call asks the cluster for. */
 export interface Cluster {
@@ -61,21 +37,32 @@ export interface Cluster {
 }
 
 /** Asks nothing yet. */
-export function clusterOf(reached: Reached, conf: MultusConf, scope: Scope): Cluster {
-  const client = scope.node.shared(CLIENTS).at(reached);
+export async function clusterOf(reached: Reached, conf: MultusConf, scope: Scope): Promise<Cluster> {
+  const client = scope.node.shared(CLIENTS).at(reached, scope.node);
   const api = async (): Promise<KubeApi> => {
     try {
-      return await client.open(scope.signal);
+      return await client.open(scope.signal, { namespace: NAMESPACE, timeoutMs: TIMEOUT_MS });
     } catch (error) {
       throw withPrefix('error getting k8s client', faultOf(error));
     }
   };
   const confDir = confDirOf(conf);
-  const definitions = new Definitions(api, confDir);
+  const known = await whatIsKnown(reached, scope.node);
+  const definitions = new Definitions(api, confDir, known.definition);
   return {
     definitions,
     api,
-    findPod: async (pod) => findPod(await api(), pod, scope),
+    findPod: async (pod) => {
+      const followed = known.pod?.(pod);
+      if (followed !== undefined) {
+        return followed;
+      }
+      const found = await findPod(await api(), pod, scope);
+      if (found !== undefined) {
+        known.learn?.(found);
+      }
+      return found;
+    },
     named: async (name) => {
       const namespace = multusNamespaceOf(conf);
       try {
@@ -84,6 +71,27 @@ export function clusterOf(reached: Reached, conf: MultusConf, scope: Scope): Clu
         return inFolder(confDir, name, error);
       }
     },
+  };
+}
+
+/** What need not be asked for. */
+interface Known {
+  readonly definition?: KnownDefinition;
+  pod?(pod: Pod): PodObject | undefined;
+  learn?(object: PodObject): void;
+}
+
+/** Whoever serves many calls follows definitions and the pods of its node, and others ask for them. */
+async function whatIsKnown(reached: Reached, node: Node): Promise<Known> {
+  if (!node.servesMany) {
+    return {};
+  }
+  const { FOLLOWED_DEFINITIONS, FOLLOWED_PODS } = await import('../followed.ts');
+  const [definitions, pods] = [node.shared(FOLLOWED_DEFINITIONS), node.shared(FOLLOWED_PODS)];
+  return {
+    definition: (namespace, name) => definitions.get(reached, namespace, name),
+    pod: (pod) => pods.get(reached, pod),
+    learn: (object) => pods.learn(reached, object),
   };
 }
 

@@ -35,16 +35,24 @@ export class DefinitionMissing extends CniError {
 const missing = (namespace: string, name: string, why: string): string =>
   `cannot find a network-attachment-definition (${name}) in namespace (${namespace}): ${why}`;
 
+/** @returns undefined for one that must be asked for */
+export type KnownDefinition = (namespace: string, name: string) => NadObject | undefined;
+
 /** NetworkAttachmentDefinitions, each asked for once in a call, several at the same time. */
 export class Definitions {
   private readonly open: () => Promise<KubeApi>;
   private readonly confDir: string;
+  private readonly known: KnownDefinition;
   private readonly asked = new Map<string, Promise<Definition>>();
 
-  /** @param confDir has the configurations of those that are empty */
-  constructor(open: () => Promise<KubeApi>, confDir: string) {
+  /**
+   * @param confDir has the configurations of those that are empty
+   * @param known need not be asked for
+   */
+  constructor(open: () => Promise<KubeApi>, confDir: string, known: KnownDefinition = () => undefined) {
     this.open = open;
     this.confDir = confDir;
+    this.known = known;
   }
 
   /** Asks, and lets somebody else wait for the answer. */
@@ -61,9 +69,9 @@ export class Definitions {
   }
 
   private async fetch(namespace: string, name: string): Promise<Definition> {
-    let object: NadObject;
+    let object = this.known(namespace, name);
     try {
-      object = await (await this.open()).get<NadObject>({ resource: NADS, namespace, name });
+      object ??= await (await this.open()).get<NadObject>({ resource: NADS, namespace, name });
     } catch (error) {
       throw new DefinitionMissing(namespace, name, faultOf(error));
     }

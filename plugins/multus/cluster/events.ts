@@ -80,7 +80,7 @@ export class PodEvents {
 
   record(event: PodEvent | undefined): void {
     if (event !== undefined) {
-      this.kept.push({ event, time: new Date() });
+      this.kept.push({ event, time: new Date(Date.now()) });
     }
   }
 
@@ -176,7 +176,7 @@ function eventObject(
   { namespace, name, uid, resourceVersion }: EventPod,
   { event, time, count = 1 }: Kept,
 ): StoredEvent {
-  const now = BigInt(time.getTime()) * NANOSECONDS + (process.hrtime.bigint() % NANOSECONDS);
+  const now = BigInt(time.getTime()) * NANOSECONDS + (BigInt(Math.trunc(performance.now() * 1e6)) % NANOSECONDS);
   last = now > last ? now : last + 1n;
   const suffix = `.${last.toString(16)}`;
   const stamp = time.toISOString().replace(/\.\d+Z$/, 'Z');

@@ -104,7 +104,7 @@ function parseElement(element: Element, namespace: string): NetworkSelection {
   return { namespace: element.text('namespace') || namespace, name, requests, cniArgs: element.object('cni-args') };
 }
 
-const macFault = (text: string): string | undefined =>
+export const macFault = (text: string): string | undefined =>
   isMac(text) ? undefined : `failed to mac: ${JSON.stringify(text)} is not a hardware address`;
 
 const guidFault = (text: string): string | undefined =>
@@ -113,7 +113,7 @@ const guidFault = (text: string): string | undefined =>
 /** Digits alone are none here. */
 const isMac = (text: string): boolean => /[:.-]/.test(text) && parseMac(text) !== undefined;
 
-function ipFault(text: string): string | undefined {
+export function ipFault(text: string): string | undefined {
   if (text.includes('/')) {
     return parseCidr(text) === undefined ? `failed to parse CIDR ${JSON.stringify(text)}` : undefined;
   }

@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readConf } from '../../../lib/cni/config.ts';
 import { CniError } from '../../../lib/cni/errors.ts';
 import { type FakeNode, fakeNode } from '../../../lib/cni/testing/fake-node.ts';
 import { CommonConf } from '../config.ts';
+import { multus } from '../plugin.ts';
 import { delegatePlugin } from './delegate.ts';
 import { answerTo } from './handlers.ts';
 import type { InterfaceAttributes } from './request.ts';
@@ -46,6 +49,23 @@ describe('a network of a running pod', () => {
     expect([node.files(), [...node.links]]).toEqual([{}, []]);
   });
 
+  it('is not collected while it is not recorded: GC waits for it, and it for GC', async () => {
+    using node = fakeNode();
+    const held: string[] = [];
+    node.fail = (verb) => {
+      const attempt = existsSync(join(node.cniDir, '._gc.lock')) ? 'locked' : 'free';
+      held.push(`${verb}: ${attempt}`);
+      return undefined;
+    };
+    await run(node, 'ADD');
+    const valid = { 'cni.dev/valid-attachments': [{ containerID: 'C1', ifname: 'eth0' }] };
+    const { cniDir, binDir } = node;
+    const own = { cniVersion: '1.1.0', name: 'multus', type: 'multus', cniDir, binDir };
+    await node.run(multus, 'GC', { ...own, delegates: [{ ...LAN, cniVersion: '1.1.0' }], ...valid });
+    expect(held).toEqual(['ADD: locked', 'GC: locked']);
+    expect(existsSync(join(node.cniDir, '._gc.lock'))).toBe(false);
+  });
+
   it('is told of', async () => {
     using node = fakeNode();
     node.answer = (_, { ifName }) => ({ interfaces: [{ name: ifName }], ips: [{ address: '10.9.0.7/24' }] });
@@ -72,11 +92,23 @@ describe('a network of a running pod', () => {
     expect([node.log(), [...node.links]]).toEqual([[], ['net3']]);
   });
 
+  it.each([
+    [{ mac: '00' }, 'failed to mac'],
+    [{ ips: ['10.0.0.1', '10.0.0.1/33'] }, 'failed to parse CIDR'],
+    [{ ips: ['ten'] }, 'failed to parse IP address'],
+  ])('is not attached with %j', async (wrong, words) => {
+    using node = fakeNode();
+    const { stdout } = await run(node, 'ADD', LAN, { ...NONE, ...wrong });
+    expect(JSON.parse(stdout)).toMatchObject({ code: 7, msg: expect.stringContaining(words) });
+    expect([node.log(), [...node.links]]).toEqual([[], []]);
+  });
+
   it('may be asked for its status, but knows nothing of others', async () => {
     using node = fakeNode();
     const newest = { ...LAN, cniVersion: '1.1.0' };
     expect((await run(node, 'STATUS', newest)).exitCode).toBe(0);
     expect(node.log()).toEqual(['STATUS alpha']);
+    expect(node.seen[0]?.env).toMatchObject({ CNI_IFNAME: '', CNI_ARGS: '' });
     expect((await run(node, 'GC', newest)).stdout).toContain('send GC to /cni');
     const { name: _, ...nameless } = LAN;
     expect(JSON.parse((await run(node, 'ADD', nameless)).stdout)).toMatchObject({ code: 7 });

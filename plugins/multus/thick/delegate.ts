@@ -12,9 +12,10 @@ import { lockForRelease } from '../../../lib/sys/lock.ts';
 import { adding, foreseeAll } from '../attacher.ts';
 import { type Attachment, attachmentsOf, sharedRuntime } from '../attachments.ts';
 import { addedInterface, type PodEvent } from '../cluster/events.ts';
+import { ipFault, macFault } from '../cluster/selection.ts';
 import type { CommonConf } from '../config.ts';
-import { lockContainer } from '../container-lock.ts';
-import { planDelegate } from '../delegates.ts';
+import { lockCollection, lockContainer } from '../container-lock.ts';
+import { type Delegate, planDelegate } from '../delegates.ts';
 import { removeDeviceInfoFile } from '../device-info.ts';
 import { inject } from '../devices/inject.ts';
 import { cniDirOf } from '../places.ts';
@@ -53,21 +54,21 @@ export const delegatePlugin = (parts: DelegateParts): Plugin =>
       const { list, runtime } = attachmentOf(parts, call, call.args);
       return checkNetwork(scope, list, runtime);
     },
-    status: (call, scope) => {
-      const { list, runtime } = attachmentOf(parts, call, '');
-      return statusNetwork(scope, list, runtime);
-    },
+    status: (call, scope) => statusNetwork(scope, delegateOf(parts, call).list, sharedRuntime(call, parts.common)),
     gc: async () => {
       throw new CniError('internal', 'cannot clean up for one interface: send GC to /cni'); // it is about all pods
     },
   });
 
 async function add(parts: DelegateParts, call: PodCall<unknown>, scope: Scope): Promise<Result> {
+  refuseWrong(parts.attributes);
   const attachment = attachmentOf(parts, call, call.args);
   const { name, list, runtime } = attachment;
   const pod = podOf(call.args);
   using netns = scope.node.openNetns(call.netnsPath);
-  using _lock = await lockContainer(scope, cniDirOf(parts.common), call.containerId);
+  const cniDir = cniDirOf(parts.common);
+  using _collection = await lockCollection(scope, cniDir, { isShared: true }); // recorded only when it is attached
+  using _lock = await lockContainer(scope, cniDir, call.containerId);
   const names = new Set(await listLinkNames(netns.netlink));
   await foreseeAll({ scope, pod, netns, names }, [attachment]);
   await using undo = new Undo(scope);
@@ -81,13 +82,24 @@ async function add(parts: DelegateParts, call: PodCall<unknown>, scope: Scope): 
   return result;
 }
 
-function attachmentOf(
-  { common, attributes: { ips, mac, cniArgs } }: DelegateParts,
-  call: Attached,
-  args: string,
-): Attachment {
-  const { document, bytes } = inject({ document: call.document, bytes: call.stdin }, '', { cniArgs });
-  const delegate = planDelegate(document, '', bytes);
+/** As annotations are judged. */
+function refuseWrong({ mac, ips }: InterfaceAttributes): void {
+  const fault = mac === '' ? undefined : macFault(mac);
+  const [first] = [fault, ...ips.map(ipFault)].filter((one) => one !== undefined);
+  if (first !== undefined) {
+    throw new CniError('invalidNetworkConfig', `cannot use "interfaceAttributes": ${first}`);
+  }
+}
+
+function delegateOf({ attributes: { cniArgs } }: DelegateParts, call: Attached): Delegate {
+  const { document, bytes } = inject({ document: call.document, bytes: call.stdin.bytes }, '', { cniArgs });
+  return planDelegate(document, '', bytes);
+}
+
+function attachmentOf(parts: DelegateParts, call: Attached, args: string): Attachment {
+  const { common, attributes } = parts;
+  const { ips, mac } = attributes;
+  const delegate = delegateOf(parts, call);
   const requests = { ...(ips.length === 0 ? {} : { ips }), ...(mac === '' ? {} : { mac }) };
   const shared = sharedRuntime(call, common);
   const facts = { pod: podOf(args), cniArgs: args, supplied: undefined, isAdd: call.verb === 'ADD' };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../../lib/cni/json.ts';
 import type { Outcome } from '../../../lib/cni/run.ts';
+import type { HttpAnswer } from '../../../lib/cni/service.ts';
 import type { Env } from '../../../lib/sys/execute.ts';
 import { answerTo, type Serving } from './handlers.ts';
-import type { HttpAnswer } from './http.ts';
 
 const ARGS = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=demo;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=C1;K8S_POD_UID=U1';
 const ENV = {
@@ -83,7 +83,7 @@ describe('health', () => {
   });
 
   it.each(['/', '/cni/', '/metrics', '/__proto__', 'constructor'])('has no page %j', async (path) => {
-    expect(await serving().ask(path)).toEqual({ status: 404, headers: TEXT, body: '404 page not found\n' });
+    expect(await serving().ask(path)).toEqual({ status: 404, headers: {}, body: '' });
   });
 });
 
@@ -109,14 +109,21 @@ describe('a call of a shim', () => {
     const { ran, ask, call } = serving();
     expect(await ask('/cni', { env: { CNI_COMMAND: verb }, config: base64(CONF) })).toEqual(EMPTY);
     expect(await call({ CNI_COMMAND: verb, CNI_ARGS: '' })).toEqual(EMPTY);
+    expect(await call({ CNI_COMMAND: verb, CNI_ARGS: 'no pair' })).toEqual(EMPTY);
     const env = { CNI_COMMAND: verb, CNI_PATH: '/opt/cni/bin' };
-    expect(ran.map((one) => one.env)).toEqual([env, env]);
+    expect(ran.map((one) => one.env)).toEqual([env, env, env]);
   });
 
   it('may leave out the interface, and have empty variables', async () => {
     const { ran, call } = serving();
     await call({ CNI_COMMAND: 'DEL', CNI_NETNS: '', CNI_IFNAME: undefined });
     expect(ran[0]?.env).toMatchObject({ CNI_NETNS: '', CNI_IFNAME: 'eth0' });
+  });
+
+  it('may have its configuration in lines', async () => {
+    const { ran, ask } = serving();
+    await ask('/cni', { env: { CNI_COMMAND: 'STATUS' }, config: base64(CONF).replace(/.{20}/g, '$&\r\n') });
+    expect(ran[0]?.stdin).toEqual(CONF);
   });
 
   it('is about a pod whose UID is asked for where it is missing; DEL does without', async () => {
@@ -140,29 +147,35 @@ describe('a call of a shim', () => {
     expect(ran[1]?.stdin).toEqual(CONF);
   });
 
-  it('that fails keeps a code of its own', async () => {
+  it('that fails keeps a code of its own where it is about no pod', async () => {
     const error = { code: 50, msg: 'plugin not ready', details: 'x<y' };
-    expect(await serving(failed(error)).call({ CNI_COMMAND: 'STATUS' })).toEqual({
-      status: 400,
-      headers: { 'Content-Type': 'application/json' },
-      body: '{"code":50,"msg":"plugin not ready","details":"x\\u003cy"}',
-    });
-    const { body } = await serving(failed({ code: 11, msg: 'not now' })).call();
-    expect(body).toBe('{"code":11,"msg":"not now"}');
+    for (const verb of ['STATUS', 'GC']) {
+      expect(await serving(failed(error)).call({ CNI_COMMAND: verb })).toEqual({
+        status: 400,
+        headers: { 'Content-Type': 'application/json' },
+        body: `{"code":50,"msg":"plugin not ready","details":"x\\u003cy"}`,
+      });
+    }
   });
 
-  it('that fails without one is told of in the words of the daemon', async () => {
-    const error = { code: 999, msg: '[demo/web/U1:b]: error adding container to network "b": broken' };
-    expect(await serving(failed(error)).call()).toEqual(
-      refused(
-        `ContainerID:"C1" Netns:"/run/netns/n1" IfName:"eth0" Args:"${ARGS}" Path:"" ERRORED: ` +
-          `error configuring pod [demo/web] networking: ${error.msg}`,
-      ),
-    );
-    expect(await serving(failed(error)).call({ CNI_COMMAND: 'GC', CNI_ARGS: '' })).toEqual(refused(error.msg));
-    expect(await serving({ stdout: '{}', stderr: '', exitCode: 1 }).call({ CNI_COMMAND: 'GC', CNI_ARGS: '' })).toEqual(
-      refused('{}'),
-    );
+  const printed = `ContainerID:"C1" Netns:"/run/netns/n1" IfName:"eth0" Args:"${ARGS}" Path:"" ERRORED: `;
+
+  it.each([999, 11])('that fails for a pod, with code %i, is told of in the words of the daemon', async (code) => {
+    const error = { code, msg: '[demo/web/U1:b]: error adding container to network "b": broken' };
+    const words = `${printed}error configuring pod [demo/web] networking: ${error.msg}`;
+    expect(await serving(failed(error)).call()).toEqual(refused(words));
+    expect(await serving(failed({ ...error, details: 'EIO' })).call()).toEqual(refused(`${words}; EIO`));
+    for (const verb of ['CHECK', 'DEL']) {
+      expect(await serving(failed(error)).call({ CNI_COMMAND: verb })).toEqual(refused(`${printed}${error.msg}`));
+    }
+  });
+
+  it('that fails without a code is told of in the same words where it is about no pod', async () => {
+    const nobody = 'ContainerID:"" Netns:"" IfName:"" Args:"" Path:"" ERRORED: ';
+    const error = { code: 999, msg: 'broken' };
+    expect(await serving(failed(error)).call({ CNI_COMMAND: 'GC' })).toEqual(refused(`${nobody}broken`));
+    const outcome: Outcome = { stdout: '{}', stderr: '', exitCode: 1 };
+    expect(await serving(outcome).call({ CNI_COMMAND: 'GC' })).toEqual(refused(`${nobody}{}`));
   });
 
   it.each([

@@ -2,23 +2,14 @@
  * The API by which a shim hands a runtime's calls to a process that serves a node, and by which controllers add
  * interfaces to running pods: paths, bodies and errors as those of the Go plugin's daemon.
  */
-import { CniError, messageOf } from '../../../lib/cni/errors.ts';
+import { CniError, CODES, messageOf } from '../../../lib/cni/errors.ts';
 import { isObject, type JsonObject, lookUp, parseJson } from '../../../lib/cni/json.ts';
 import { formatResult, parseResult } from '../../../lib/cni/result.ts';
 import type { Outcome } from '../../../lib/cni/run.ts';
+import type { HttpAnswer, HttpRequest } from '../../../lib/cni/service.ts';
 import { NEWEST } from '../../../lib/cni/versions.ts';
 import type { Env } from '../../../lib/sys/execute.ts';
-import {
-  EMPTY,
-  failure,
-  type HttpAnswer,
-  type HttpRequest,
-  jsonAnswer,
-  NOT_FOUND,
-  refusal,
-  SHUTTING_DOWN,
-  WRONG_METHOD,
-} from './http.ts';
+import { coded, EMPTY, jsonAnswer, NOT_FOUND, refusal, SHUTTING_DOWN, WRONG_METHOD } from './http.ts';
 import {
   BadRequest,
   envOf,
@@ -107,7 +98,7 @@ async function missingUid(serving: Serving, { verb, namespace, podName, uid }: S
 function answerOf(call: ShimCall, { exitCode, stdout }: Outcome): HttpAnswer {
   if (exitCode !== 0) {
     const error = errorIn(stdout);
-    return failure(error, saidOf(call, error.message));
+    return call.podName === '' && error.code !== CODES.internal ? coded(error) : refusal(saidOf(call, error));
   }
   if (call.verb !== 'ADD') {
     return EMPTY;
@@ -116,11 +107,11 @@ function answerOf(call: ShimCall, { exitCode, stdout }: Outcome): HttpAnswer {
   return jsonAnswer({ Result: formatResult(result, NEWEST) });
 }
 
-/** In words that others match. */
-const saidOf = (call: ShimCall, message: string): string =>
-  call.podName === ''
-    ? message
-    : `${printedArgs(call)} ERRORED: error configuring pod [${call.namespace}/${call.podName}] networking: ${message}`;
+/** In words that others match; of calls about pods there are no codes. */
+function saidOf(call: ShimCall, { message, details }: CniError): string {
+  const about = call.verb === 'ADD' ? `error configuring pod [${call.namespace}/${call.podName}] networking: ` : '';
+  return `${printedArgs(call)} ERRORED: ${about}${message}${details ? `; ${details}` : ''}`;
+}
 
 /** As a plugin prints it. */
 function errorIn(stdout: string): CniError {

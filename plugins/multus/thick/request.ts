@@ -47,16 +47,26 @@ export function readRequest(body: Buffer): ShimCall {
   if (![...ABOUT_PODS, ...ABOUT_NETWORKS].includes(verb)) {
     throw new BadRequest(verb === '' ? 'CNI_COMMAND is missing' : `CNI_COMMAND ${JSON.stringify(verb)} is not known`);
   }
-  const isAboutPod = ABOUT_PODS.includes(verb);
+  const rest = { config: configIn(document), attributes: attributesIn(document) };
+  return ABOUT_NETWORKS.includes(verb) ? { ...NO_POD, verb, ...rest } : { ...podIn(env), verb, ...rest };
+}
+
+/** Which pod, and where. */
+type Place = Omit<ShimCall, 'verb' | 'config' | 'attributes'>;
+
+/** In calls about networks nothing but the command is looked at. */
+const NO_POD: Place = { containerId: '', netns: '', ifName: '', args: '', namespace: '', podName: '', uid: '' };
+
+function podIn(env: ReturnType<typeof envIn>): Place {
   const [containerId, netns, given] = ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_ARGS'].map((name) => {
-    if (isAboutPod && env[name] === undefined) {
+    const value = env[name];
+    if (value === undefined) {
       throw new BadRequest(`${name} is missing`);
     }
-    return env[name] ?? '';
+    return value;
   }) as [string, string, string];
-  const args = argsIn(given, isAboutPod);
+  const args = argsIn(given);
   return {
-    verb,
     containerId,
     netns,
     ifName: env['CNI_IFNAME'] || DEFAULT_IF_NAME,
@@ -64,8 +74,6 @@ export function readRequest(body: Buffer): ShimCall {
     namespace: args.get('K8S_POD_NAMESPACE') ?? '',
     podName: args.get('K8S_POD_NAME') ?? '',
     uid: args.get('K8S_POD_UID') ?? '',
-    config: configIn(document),
-    attributes: attributesIn(document),
   };
 }
 
@@ -130,15 +138,15 @@ function envIn(document: JsonObject): Readonly<Record<string, string | undefined
   return env as Readonly<Record<string, string>>;
 }
 
-/** Strictly pairs, of which those that name the pod are needed. */
-function argsIn(text: string, isAboutPod: boolean): ReadonlyMap<string, string> {
+/** Strictly pairs; those that name the pod are needed. */
+function argsIn(text: string): ReadonlyMap<string, string> {
   const pairs = (text === '' ? [] : text.split(';')).map((pair) => pair.split('='));
   const odd = pairs.find((pair) => pair.length !== 2);
   if (odd !== undefined) {
     throw new BadRequest(`cannot use CNI_ARGS: invalid pair ${quoted(odd.join('='))}`);
   }
   const args = new Map(pairs as [string, string][]);
-  const missing = ['K8S_POD_NAMESPACE', 'K8S_POD_NAME'].find((key) => isAboutPod && (args.get(key) ?? '') === '');
+  const missing = ['K8S_POD_NAMESPACE', 'K8S_POD_NAME'].find((key) => (args.get(key) ?? '') === '');
   if (missing !== undefined) {
     throw new BadRequest(`cannot use CNI_ARGS: ${missing} is missing`);
   }
@@ -155,10 +163,11 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 function configIn(document: JsonObject): Buffer {
   const config = lookUp(document, 'config') ?? '';
-  if (typeof config !== 'string' || !BASE64.test(config)) {
+  const text = typeof config === 'string' ? config.replaceAll(/[\r\n]/g, '') : undefined; // encoders may break lines
+  if (text === undefined || !BASE64.test(text)) {
     throw wrong('config', config, 'is not base64');
   }
-  return Buffer.from(config, 'base64');
+  return Buffer.from(text, 'base64');
 }
 
 function attributesIn(document: JsonObject): InterfaceAttributes {

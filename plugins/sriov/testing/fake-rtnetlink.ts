@@ -24,7 +24,11 @@ const [EBUSY, EEXIST, ENODEV, EOPNOTSUPP] = [16, 17, 19, 95];
 /** A namespace's socket, answered by the fake kernel. */
 export function transportOf(nic: FakeNic, namespace: FakeNetns): Transport {
   const answers: Buffer[] = [];
-  const send = (bytes: Buffer): void => void answers.push(answer(nic, namespace, bytes));
+  const send = (bytes: Buffer): void => {
+    for (let offset = 0; offset < bytes.length; offset += (bytes.readUInt32LE(offset) + 3) & ~3) {
+      answers.push(answer(nic, namespace, bytes.subarray(offset, offset + bytes.readUInt32LE(offset))));
+    }
+  };
   const receive = (): Buffer => answers.shift() ?? Buffer.alloc(0);
   return {
     send,

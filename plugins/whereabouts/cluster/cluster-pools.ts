@@ -9,13 +9,13 @@ import {
   type Change,
   type Held,
   type Holders,
-  isOf,
   type Pools,
   type Search,
 } from '../pool.ts';
+import type { Stored } from './pool-entries.ts';
 import { sizeRemarks } from './pool-size.ts';
 import type { PoolState } from './pool-state.ts';
-import { isInside, type Stored } from './stored-pool.ts';
+import { isInside } from './stored-pool.ts';
 
 /** What tries have found out about addresses of a network that its pools do not show. */
 export interface Findings {
@@ -57,11 +57,11 @@ export class ClusterPools implements Pools {
   }
 
   ofAttachment(attachment: AttachmentId, range?: string): readonly Held[] {
-    return this.matching(({ held }) => isOf(attachment)(held.entry), range);
+    return this.heldIn((state) => state.ofAttachment(attachment), range).sort(byAddress);
   }
 
   ofPod(podref: string, ifname: string, range: string): readonly Held[] {
-    return this.matching(({ held: { entry } }) => entry.podref === podref && entry.ifname === ifname, range);
+    return this.heldIn((state) => state.ofPod({ podref, ifname }), range).sort(byAddress);
   }
 
   all(): readonly Held[] {
@@ -111,7 +111,7 @@ export class ClusterPools implements Pools {
     if (claimed !== undefined) {
       return claimed;
     }
-    const from = { ...readable, first: this.firstNotHeld(search, readable, isHeld) };
+    const from = { ...readable, first: this.firstNotHeld(search, readable, { states, isHeld }) };
     const start = rangeFrom(from, search.from ?? this.startIn(from));
     const value = lowestFree(start, excluded, isTaken) ?? lowestFree(from, excluded, isTaken);
     if (value === undefined && isAcross && this.findings.mayChange()) {
@@ -175,11 +175,17 @@ export class ClusterPools implements Pools {
     return from + BigInt(Math.floor(this.start * spread));
   }
 
-  private firstNotHeld({ range, isAcross }: Search, window: Range, isHeld: (value: bigint) => boolean): bigint {
+  private firstNotHeld(
+    { range, isAcross }: Search,
+    window: Range,
+    { states, isHeld }: { readonly states: readonly PoolState[]; readonly isHeld: (value: bigint) => boolean },
+  ): bigint {
     const key = `${range} ${isAcross} ${window.first}`;
-    let value = this.lowest.get(key) ?? window.first;
+    const past = (from: bigint): bigint =>
+      states.reduce((value, state) => state.firstNotTaken(value, window.last), from);
+    let value = past(this.lowest.get(key) ?? window.first);
     while (value < window.last && isHeld(value)) {
-      value++;
+      value = past(value + 1n);
     }
     this.lowest.set(key, value);
     return value;
@@ -190,13 +196,15 @@ export class ClusterPools implements Pools {
   }
 
   private unsorted(matches: (stored: Stored) => boolean, range?: string): Held[] {
+    return this.heldIn((state) => state.stored.filter(matches), range);
+  }
+
+  private heldIn(find: (state: PoolState) => readonly Stored[], range: string | undefined): Held[] {
     const own = range === undefined ? undefined : this.states.get(range);
     const states = range === undefined ? [...this.states.values()] : own === undefined ? [] : [own];
-    return states
-      .flatMap((state) =>
-        [...state.stored].filter((one) => matches(one) && (range === undefined || isInside(state.pool, one))),
-      )
-      .map(({ held }) => held);
+    return states.flatMap((state) =>
+      find(state).flatMap((one) => (range === undefined || isInside(state.pool, one) ? [one.held] : [])),
+    );
   }
 }
 

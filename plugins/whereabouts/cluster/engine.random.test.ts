@@ -13,6 +13,7 @@ const MISHAPS: readonly Mishap[] = ['lost request', 'lost answer', 'late', 'refu
 /** Ten thousand take a quarter of a minute: `RANDOM_CALLS=10000`. */
 const CALLS = Number(process.env['RANDOM_CALLS'] ?? 2000);
 const AT_ONCE = 30;
+const MOST_SWEEPS = 5;
 
 /** What pods ask for; the second and third range overlap, and the Go plugin's pods are in the first one too. */
 const SHARED = '10.0.0.0/26';
@@ -184,8 +185,18 @@ describe('reserving and releasing in a cluster', () => {
       );
     }
 
-    for (const pod of pods) {
-      await del(pod);
+    /** Pods of which a node still has to delete something: it failed each time it was tried, and the next call finishes it. */
+    const owed = (): ReadonlySet<string> =>
+      new Set(nodes.flatMap(({ journal }) => journal.rows.map(({ id }) => id.replace(/-\d+$/, ''))));
+    for (let sweeps = 0; sweeps === 0 || (owed().size > 0 && sweeps < MOST_SWEEPS); sweeps++) {
+      for (const pod of pods) {
+        await del(pod);
+      }
+      const known = owed();
+      expect(
+        left(kube).filter((name) => !known.has(name)),
+        what,
+      ).toEqual([]);
     }
     expect(left(kube), what).toEqual([]);
   }, 60_000);

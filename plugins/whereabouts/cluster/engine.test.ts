@@ -227,6 +227,29 @@ describe('ADD', () => {
     expect(kube.requests.length).toBeLessThan(1000);
   });
 
+  it('loses few reservations where nodes want many addresses each at the same time', async () => {
+    const { kube, node, pool } = cluster();
+    kube.use({ delay: () => 2 });
+    const [nodes, pods, networks] = [8, 4, 16];
+    const all = Array.from({ length: nodes * pods * networks }, (_, at) => {
+      const podOf = Math.floor(at / networks);
+      return reserving(`a/p${podOf} net${at % networks} id${podOf}`, ['10.7.0.0/16']);
+    });
+    const size = pods * networks;
+    const outcomes = await Promise.all(
+      Array.from({ length: nodes }, (_, index) =>
+        transact(
+          node(new MemoryJournal()),
+          all.slice(index * size, (index + 1) * size).map(({ step }) => step),
+        ),
+      ),
+    );
+    expect(outcomes.flat().filter(({ status }) => status === 'rejected')).toEqual([]);
+    expect(new Set(all.flatMap(({ given }) => given)).size).toBe(all.length);
+    expect(Object.keys(pool('10.7.0.0-16') ?? {})).toHaveLength(all.length);
+    expect(kube.requests.length / all.length).toBeLessThan(1.2); // each address needs one
+  });
+
   it('gives two interfaces of a pod two addresses, in whatever ranges', async () => {
     const { add } = cluster();
     expect([await add('a/b net1 id', [OTHER]), await add('a/b net2 id', [RANGE])]).toEqual([

@@ -6,11 +6,12 @@ import type { Try } from './context.ts';
 import { findReservations } from './find-reservations.ts';
 import { attachmentKey, type Deleted, type Journal, type JournalRow } from './journal.ts';
 import { type LoadedPool, loadPools } from './load-pools.ts';
+import { mapEntries, type Stored } from './pool-entries.ts';
 import { PoolState } from './pool-state.ts';
 import { Progress } from './progress.ts';
 import type { Recents } from './recent.ts';
 import { Requests } from './requests.ts';
-import type { Stored, StoredPool } from './stored-pool.ts';
+import type { StoredPool } from './stored-pool.ts';
 import { Transaction } from './transaction.ts';
 
 export interface EngineParts {
@@ -149,7 +150,7 @@ const withEntries = (
   change: (entry: Entry, found: string) => Entry,
 ): StoredPool => ({
   ...pool,
-  stored: pool.stored.map((one) => {
+  entries: mapEntries(pool.entries, (one) => {
     const found = find(one);
     return found === undefined ? one : { ...one, held: { ...one.held, entry: change(one.held.entry, found) } };
   }),

@@ -1,7 +1,7 @@
 import { isReserving, type Step } from '../engine.ts';
-import { type Entry, isOf } from '../pool.ts';
 import { claimOf, holderOf, isOwn, nameOf, type Protection } from './claims.ts';
 import { inParallel, statesOf, type Try } from './context.ts';
+import type { Stored } from './pool-entries.ts';
 import { isInside } from './stored-pool.ts';
 
 /**
@@ -19,16 +19,21 @@ export async function findReservations(one: Try, steps: readonly Step[]): Promis
 
 /** Held, and not looked at by an earlier try. */
 function unknown(one: Try, steps: readonly Step[]): readonly Protection[] {
+  const seen = new Set<Stored>();
+  const isNew = (stored: Stored): boolean => seen.size < seen.add(stored).size;
   const held = steps.flatMap(({ networkName, asked: { ranges, owners } }) =>
     statesOf(one, networkName)
       .filter(({ pool }) => ranges.includes(pool.range))
       .flatMap((state) =>
-        [...state.stored].flatMap((stored) => {
-          const { ip, entry } = stored.held;
-          const owner = owners.find((other) => isOf(other)(entry) || isOfPod(entry, other));
-          const isGiven = owner !== undefined && isInside(state.pool, stored);
-          return isGiven ? [{ networkName, ip, entry: { ...entry, id: owner.id, podref: owner.podref } }] : [];
-        }),
+        owners.flatMap((owner) =>
+          [...state.ofAttachment(owner), ...(owner.podref === '' ? [] : state.ofPod(owner))]
+            .filter((stored) => isInside(state.pool, stored) && isNew(stored))
+            .map(({ held: { ip, entry } }) => ({
+              networkName,
+              ip,
+              entry: { ...entry, id: owner.id, podref: owner.podref },
+            })),
+        ),
       ),
   );
   const { progress } = one;
@@ -38,9 +43,6 @@ function unknown(one: Try, steps: readonly Step[]): readonly Protection[] {
   });
   return [...new Map(missing.map((protection) => [nameOf(protection), protection])).values()];
 }
-
-const isOfPod = (entry: Entry, { podref, ifname }: Pick<Entry, 'podref' | 'ifname'>): boolean =>
-  podref !== '' && entry.podref === podref && entry.ifname === ifname;
 
 async function look({ progress, requests }: Try, protection: Protection): Promise<void> {
   const name = nameOf(protection);

@@ -3,7 +3,7 @@ import { formatIp } from '../../../lib/net/ip.ts';
 import { storedRange } from '../names.ts';
 import type { IpPool, RawEntry } from './objects.ts';
 import { firstSpec, isExplained, patchesOf } from './patch.ts';
-import { emptyPool, isInside, isWritable, storedPool } from './stored-pool.ts';
+import { emptyPool, isInside, isWritable, storedIn, storedPool } from './stored-pool.ts';
 
 const object = (range: string, allocations?: Readonly<Record<string, RawEntry>>, version = '7'): IpPool => ({
   metadata: { name: 'p', resourceVersion: version },
@@ -18,7 +18,7 @@ const WEB = { id: 'c0ff', podref: 'lab/web-3', ifname: 'net1' };
 describe('storedPool', () => {
   it('reads keys as the Go plugin does, and keeps them as they are written', () => {
     const keys = ['1', '05', '+7', '-3', '1024', 'x', '', '1.0', '99999999999'];
-    const { stored } = pool(Object.fromEntries(keys.map((key) => [key, WEB])));
+    const stored = storedIn(pool(Object.fromEntries(keys.map((key) => [key, WEB]))));
     expect(stored.map(({ key, held }) => [key, formatIp(held.ip)])).toEqual([
       ['1', '172.21.40.1'],
       ['1024', '172.21.44.0'],
@@ -30,20 +30,24 @@ describe('storedPool', () => {
 
   it('gives nobody an address outside of the range, whatever its key says', () => {
     const own = pool({ '-3': WEB, '3': WEB, '1024': WEB });
-    expect(own.stored.filter((one) => isInside(own, one)).map(({ key }) => key)).toEqual(['3']);
+    expect(
+      storedIn(own)
+        .filter((one) => isInside(own, one))
+        .map(({ key }) => key),
+    ).toEqual(['3']);
   });
 
   it('knows the addresses of keys that the Go plugin cannot read, and writes none', () => {
     const cidr = storedRange('fd00:0:0:10::/64');
     const own = storedPool(object('fd00:0:0:10::/64', { '9223372036854775808': WEB }), cidr);
-    expect(own.stored.map(({ held }) => formatIp(held.ip))).toEqual(['fd00:0:0:10:8000::']);
+    expect(storedIn(own).map(({ held }) => formatIp(held.ip))).toEqual(['fd00:0:0:10:8000::']);
     const writable = [0n, 1n, 2n ** 63n - 1n, 2n ** 63n].map((offset) => isWritable(own, own.base + offset));
     expect(writable).toEqual([true, true, true, false]);
   });
 
   it('counts from the address that is stored, host bits and all', () => {
     const own = pool({ '2': WEB }, '172.21.40.9/22');
-    expect(own.stored.map(({ held }) => formatIp(held.ip))).toEqual(['172.21.40.11']);
+    expect(storedIn(own).map(({ held }) => formatIp(held.ip))).toEqual(['172.21.40.11']);
     expect([8n, 9n].map((last) => isWritable(own, own.cidr.ip.value + last))).toEqual([false, true]);
   });
 
@@ -52,7 +56,7 @@ describe('storedPool', () => {
   });
 
   it('reads entries of old versions', () => {
-    expect(pool({ '1': { id: 'a' } }).stored[0]?.held.entry).toEqual({ id: 'a', podref: '', ifname: '' });
+    expect(storedIn(pool({ '1': { id: 'a' } }))[0]?.held.entry).toEqual({ id: 'a', podref: '', ifname: '' });
   });
 });
 

@@ -83,13 +83,12 @@ export const firstSpec = ({ rangeText }: StoredPool, diffs: readonly Diff[]): Ip
 
 /** Is there a reason in the pool as it is now why the patch was refused? Someone was faster then. */
 export function isExplained(diffs: readonly Diff[], was: StoredPool, is: StoredPool, isStrict: boolean): boolean {
-  const now = new Map(is.stored.map(({ key, raw }) => [key, raw]));
   return (
     !is.isThere ||
     was.rangeText !== is.rangeText ||
     was.hasAllocations !== is.hasAllocations ||
     (isStrict && was.version !== is.version) ||
-    diffs.some(({ key, before }) => !isSameRaw(before, now.get(key)))
+    diffs.some(({ key, before }) => !isSameRaw(before, is.entries.at(key)?.raw))
   );
 }
 

@@ -52,7 +52,7 @@ async function patch(one: Try, state: PoolState): Promise<'done' | 'conflict'> {
   const diffs = state.diffs();
   for (const body of patchesOf(pool, diffs, one.isStrict)) {
     const begin = one.now();
-    const outcome = await one.requests.patchPool(pool.name, body, pool.stored.length);
+    const outcome = await one.requests.patchPool(pool.name, body, pool.entries.count);
     if (one.now() - begin > SLOW_MS) {
       one.slow.remember();
     }

@@ -1,35 +1,62 @@
 import { keyOf } from '../names.ts';
-import type { Entry, Held } from '../pool.ts';
+import type { AttachmentId, Entry, Held } from '../pool.ts';
+import { isOf } from '../pool.ts';
 import type { Diff } from './patch.ts';
-import { rawOf, type Stored, type StoredPool } from './stored-pool.ts';
+import type { Stored } from './pool-entries.ts';
+import { rawOf, type StoredPool } from './stored-pool.ts';
 
 /** One pool as it was loaded, and what is to become of it. */
 export class PoolState {
   readonly pool: StoredPool;
-  private readonly before: ReadonlyMap<string, Stored>;
-  private readonly after: Map<string, Stored>;
-  private readonly touched = new Set<string>();
-  /** What is released here can be given by the next transaction: until then its protection is another's. */
-  private readonly taken: Map<bigint, Stored>;
+  /** by key; undefined: released */
+  private readonly changed = new Map<string, Stored | undefined>();
+  /** keys of what was changed, by container and by pod */
+  private readonly containers = new Map<string, Set<string>>();
+  private readonly pods = new Map<string, Set<string>>();
+  private readonly given = new Set<bigint>();
 
   constructor(pool: StoredPool) {
     this.pool = pool;
-    this.before = new Map(pool.stored.map((one) => [one.key, one]));
-    this.after = new Map(this.before);
-    this.taken = new Map(pool.stored.map((one) => [one.held.ip.value, one]));
   }
 
-  get stored(): Iterable<Stored> {
-    return this.after.values();
+  /** As it will be, all of it: a call needs a few only. */
+  get stored(): readonly Stored[] {
+    const keys = new Set([...this.pool.entries.all().map(({ key }) => key), ...this.changed.keys()]);
+    return this.inKeys(keys);
   }
 
+  /** What is released here can be given by the next transaction: until then its protection is another's. */
   isTaken(value: bigint): boolean {
-    return this.taken.has(value);
+    return this.pool.entries.has(value) || this.given.has(value);
+  }
+
+  /** The first address from here on that is not taken; `last` at the latest. */
+  firstNotTaken(from: bigint, last: bigint): bigint {
+    let value = this.pool.entries.firstWithout(from, last);
+    while (value < last && this.given.has(value)) {
+      value = this.pool.entries.firstWithout(value + 1n, last);
+    }
+    return value;
   }
 
   /** Everybody who has the address: keys that are written in two ways may be two of them. */
   at(value: bigint): readonly Stored[] {
-    return this.taken.has(value) ? [...this.after.values()].filter(({ held }) => held.ip.value === value) : [];
+    return this.inKeys(new Set([...this.pool.entries.keysAt(value), keyOf(this.pool.base, value)]));
+  }
+
+  /** What the attachment has. */
+  ofAttachment(attachment: AttachmentId): readonly Stored[] {
+    const keys = new Set([
+      ...this.pool.entries.ofContainer(attachment.id),
+      ...(this.containers.get(attachment.id) ?? []),
+    ]);
+    return this.inKeys(keys).filter(({ held }) => isOf(attachment)(held.entry));
+  }
+
+  /** What a pod has for the interface. */
+  ofPod({ podref, ifname }: Pick<Entry, 'podref' | 'ifname'>): readonly Stored[] {
+    const keys = new Set([...this.pool.entries.ofPod(podref), ...(this.pods.get(podref) ?? [])]);
+    return this.inKeys(keys).filter(({ held: { entry } }) => entry.podref === podref && entry.ifname === ifname);
   }
 
   add({ ip, entry }: Held): void {
@@ -47,15 +74,14 @@ export class PoolState {
   remove({ ip, entry }: Held): void {
     const stored = this.find(ip.value, entry);
     if (stored !== undefined) {
-      this.touched.add(stored.key);
-      this.after.delete(stored.key);
+      this.changed.set(stored.key, undefined);
     }
   }
 
   /** What the server must be told. */
   diffs(): readonly Diff[] {
-    return [...this.touched].flatMap((key) => {
-      const [before, after] = [this.before.get(key), this.after.get(key)];
+    return [...this.changed].flatMap(([key, after]) => {
+      const before = this.pool.entries.at(key);
       return before === undefined && after === undefined
         ? []
         : [{ key, before: before?.raw, after: after?.held.entry }];
@@ -64,10 +90,10 @@ export class PoolState {
 
   /** Reservations that are there now and were not, and those that were. */
   changes(): { readonly added: readonly Stored[]; readonly removed: readonly Stored[] } {
-    const keys = [...this.touched];
+    const all = [...this.changed].map(([key, after]) => ({ before: this.pool.entries.at(key), after }));
     return {
-      added: keys.flatMap((key) => (this.before.has(key) ? [] : (this.after.get(key) ?? []))),
-      removed: keys.flatMap((key) => (this.after.has(key) ? [] : (this.before.get(key) ?? []))),
+      added: all.flatMap(({ before, after }) => (before === undefined ? (after ?? []) : [])),
+      removed: all.flatMap(({ before, after }) => (after === undefined ? (before ?? []) : [])),
     };
   }
 
@@ -79,9 +105,21 @@ export class PoolState {
     );
   }
 
-  private set(stored: Stored): void {
-    this.touched.add(stored.key);
-    this.after.set(stored.key, stored);
-    this.taken.set(stored.held.ip.value, stored);
+  private inKeys(keys: Iterable<string>): readonly Stored[] {
+    return [...keys].flatMap(
+      (key) => (this.changed.has(key) ? this.changed.get(key) : this.pool.entries.at(key)) ?? [],
+    );
   }
+
+  private set(stored: Stored): void {
+    const { key, held } = stored;
+    this.changed.set(key, stored);
+    this.given.add(held.ip.value);
+    note(this.containers, held.entry.id, key);
+    note(this.pods, held.entry.podref, key);
+  }
+}
+
+function note(index: Map<string, Set<string>>, name: string, key: string): void {
+  index.set(name, (index.get(name) ?? new Set()).add(key));
 }

@@ -1,5 +1,5 @@
 import { isReserving } from '../engine.ts';
-import { type Held, isOf } from '../pool.ts';
+import type { Held } from '../pool.ts';
 import { claim, type Freed, isClaim, nameOf, type Protection, unclaim } from './claims.ts';
 import { inParallel, type Staged, statesOf, type Try } from './context.ts';
 import { isInside } from './stored-pool.ts';
@@ -25,14 +25,24 @@ export function heldOf(one: Try, { step: { networkName, asked } }: Staged): read
     ({ pool }) => typeof ranges !== 'string' && ranges.includes(pool.range),
   );
   return states.flatMap((state) =>
-    [...state.stored].flatMap((stored) =>
-      owners.some((owner) => isOf(owner)(stored.held.entry)) && isInside(state.pool, stored) ? [stored.held] : [],
+    [...new Set(owners.flatMap((owner) => state.ofAttachment(owner)))].flatMap((stored) =>
+      isInside(state.pool, stored) ? [stored.held] : [],
     ),
   );
 }
 
+/** Other nodes that are after as many addresses, the lowest too, find out with one of them. */
+const MANY = 32;
+
 /** @returns false when somebody has one of them: nobody else will be given it from now on */
-export async function claimAll({ progress, requests }: Try, wanted: readonly Protection[]): Promise<boolean> {
+export async function claimAll(one: Try, wanted: readonly Protection[]): Promise<boolean> {
+  const [first, ...others] = wanted;
+  return first === undefined || wanted.length <= MANY
+    ? claimAtOnce(one, wanted)
+    : (await claimAtOnce(one, [first])) && claimAtOnce(one, others);
+}
+
+async function claimAtOnce({ progress, requests }: Try, wanted: readonly Protection[]): Promise<boolean> {
   const isHasty = progress.foreign.isContended;
   const outcomes = await inParallel(wanted, async (protection) => {
     const outcome = await claim(protection, requests, isHasty);

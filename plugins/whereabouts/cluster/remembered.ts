@@ -6,13 +6,23 @@ import type { Freed } from './claims.ts';
 import { nameOf } from './claims.ts';
 import { type Staged, statesOf, type Try } from './context.ts';
 import type { JournalChange, JournalRow } from './journal.ts';
+import type { Stored } from './pool-entries.ts';
 import type { Progress } from './progress.ts';
-import { isInside, type Stored, type StoredPool, storedPool } from './stored-pool.ts';
+import { isInside, type StoredPool, storedIn, storedPool } from './stored-pool.ts';
 
 type Place = Pick<JournalRow, 'networkName' | 'range' | 'key' | 'id' | 'ifname'>;
 
 export const rowFor = (rows: readonly JournalRow[], place: Place): JournalRow | undefined =>
-  rows.find((row) => placeOf(row) === placeOf(place));
+  placesOf(rows).get(placeOf(place));
+
+/** Calls that are served together ask for each of theirs. */
+const places = new WeakMap<readonly JournalRow[], ReadonlyMap<string, JournalRow>>();
+
+function placesOf(rows: readonly JournalRow[]): ReadonlyMap<string, JournalRow> {
+  const known = places.get(rows) ?? new Map(rows.toReversed().map((row) => [placeOf(row), row]));
+  places.set(rows, known);
+  return known;
+}
 
 const placeOf = ({ networkName, range, key, id, ifname }: Place): string =>
   JSON.stringify([networkName, range, key, id, ifname]);
@@ -53,17 +63,15 @@ export const intendedRows = (one: Try, staged: readonly Staged[]): readonly Jour
 /** What the attachment of a step holds now. */
 export const heldRows = (one: Try, { step: { networkName, asked } }: Staged): readonly JournalRow[] =>
   statesOf(one, networkName).flatMap((state) =>
-    [...state.stored].flatMap((stored) => {
-      const owner = asked.owners.find((other) => isOf(other)(stored.held.entry));
-      return owner === undefined || !isInside(state.pool, stored)
-        ? []
-        : [
-            {
-              ...rowOf(networkName, state.pool, stored, one.progress, !one.progress.isUnsure),
-              conf: owner.network ?? '',
-            },
-          ];
-    }),
+    asked.owners.flatMap((owner) =>
+      state
+        .ofAttachment(owner)
+        .filter((stored) => isInside(state.pool, stored))
+        .map((stored) => ({
+          ...rowOf(networkName, state.pool, stored, one.progress, !one.progress.isUnsure),
+          conf: owner.network ?? '',
+        })),
+    ),
   );
 
 function rowOf(
@@ -81,16 +89,19 @@ function rowOf(
 }
 
 /** What the journal names and no pool has any more. */
-export const freedRows = (one: Try, networkName: string, attachments: readonly AttachmentId[]): readonly Freed[] =>
-  rememberedPools(networkName, one.remembered).flatMap((pool) =>
-    pool.stored.flatMap(({ key, held: { ip, entry } }) => {
-      const row = rowFor(one.remembered, { networkName, range: pool.range, key, ...entry });
-      const isAsked = row?.networkName === networkName && attachments.some((owner) => isOf(owner)(entry));
-      return isAsked && (!row.isSure || row.reservation !== undefined)
+export function freedRows(one: Try, networkName: string, attachments: readonly AttachmentId[]): readonly Freed[] {
+  const own = one.remembered.filter(
+    (row) => row.networkName === networkName && attachments.some((owner) => isOf(owner)(row)),
+  );
+  return rememberedPools(networkName, own).flatMap((pool) =>
+    storedIn(pool).flatMap(({ key, held: { ip, entry } }) => {
+      const row = rowFor(own, { networkName, range: pool.range, key, ...entry });
+      return row !== undefined && (!row.isSure || row.reservation !== undefined)
         ? [{ networkName, ip, entry, seen: row.reservation }]
         : [];
     }),
   );
+}
 
 /** What the journal must be told when all is done. */
 export function outcomeOf(one: Try, staged: readonly Staged[]): JournalChange {
@@ -108,6 +119,8 @@ export function outcomeOf(one: Try, staged: readonly Staged[]): JournalChange {
     for (const row of one.remembered.filter(isAsked)) {
       gone.add(placeOf(row));
     }
+  }
+  for (const networkName of new Set(staged.map(({ step }) => step.networkName))) {
     for (const state of statesOf(one, networkName)) {
       for (const { key, held } of state.changes().removed) {
         gone.add(placeOf({ networkName, range: state.pool.range, key, ...held.entry }));

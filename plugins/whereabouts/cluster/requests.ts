@@ -86,7 +86,7 @@ export class Requests {
     const path = poolAt(this.api.namespace, name);
     return this.changing(GO_WORDS.patchPool, async () => {
       try {
-        await this.once(() => this.api.patch<IpPool>(path, { type: 'json', body }), [CONFLICT]);
+        await this.once(() => this.api.patch<IpPool>(path, { type: 'json', body, isAnswerBrief: true }), [CONFLICT]);
         return 'done';
       } catch (error) {
         if (error instanceof ApiError && isTooLarge(error)) {

@@ -10,7 +10,7 @@ import { planRelease } from '../plan.ts';
 import { transact } from '../transact.ts';
 import { KubernetesEngine } from './engine.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
-import { accessTo } from './kube-access.ts';
+import { sharedAccess } from './kube-access.ts';
 import { Leases, type Leasing, servedDuring, withoutLeases } from './leases.ts';
 import { placeOf } from './load-pools.ts';
 import { NodeQueue, type Turns } from './node-queue.ts';
@@ -30,7 +30,7 @@ const PROBE_MS = 5000;
 
 export const openClusterStore = (place: ClusterPlace, scope: Scope): ClusterStore =>
   new ClusterStore(place, {
-    access: accessTo(place),
+    access: sharedAccess(place, scope.node),
     journal: new SqliteJournal(place, scope.node.openDatabase, scope),
     recents: recentsIn(place.dataDir),
     turns: new NodeQueue(

@@ -1,18 +1,10 @@
 import { CniError } from '../../../lib/cni/errors.ts';
 import { type Cidr, contains, formatCidr, masked, parseCidr } from '../../../lib/net/cidr.ts';
-import { bitsOf, type Ip } from '../../../lib/net/ip.ts';
 import { LARGEST_KEY, poolKey } from '../names.ts';
-import type { Entry, Held } from '../pool.ts';
+import type { Entry } from '../pool.ts';
 import { bytesOf } from './object-size.ts';
 import type { IpPool, RawEntry } from './objects.ts';
-
-/** A reservation as it is stored. */
-export interface Stored {
-  /** as it is written: `05` is the address of `5`, and another key */
-  readonly key: string;
-  readonly held: Held;
-  readonly raw: RawEntry;
-}
+import { type Entries, entriesIn, type Stored } from './pool-entries.ts';
 
 /** One pool as the server had it, or as what this node remembers of it. */
 export interface StoredPool {
@@ -30,8 +22,7 @@ export interface StoredPool {
   readonly isThere: boolean;
   /** false: an object of an old version without `spec.allocations` */
   readonly hasAllocations: boolean;
-  /** those whose address can be told */
-  readonly stored: readonly Stored[];
+  readonly entries: Entries;
   /** of the object; undefined for one that is far from large */
   readonly bytes: number | undefined;
 }
@@ -46,9 +37,14 @@ export const emptyPool = (name: string, cidr: Cidr, node = ''): StoredPool => ({
   version: '',
   isThere: false,
   hasAllocations: false,
-  stored: [],
+  entries: NONE,
   bytes: undefined,
 });
+
+const NONE = entriesIn({}, '', { family: 4, value: 0n });
+
+/** All that can be told of what the pool holds, by address. */
+export const storedIn = ({ entries }: StoredPool): readonly Stored[] => entries.all();
 
 /**
  * A pool as it is stored.
@@ -66,31 +62,18 @@ export function storedPool(object: IpPool, cidr: Cidr, node = ''): StoredPool {
     throw new CniError('internal', `cannot use pool "${name}": its range is "${text}", not "${formatCidr(cidr)}"`);
   }
   const { allocations } = object.spec;
-  const stored = Object.entries(allocations ?? {}).flatMap(([key, raw]): readonly Stored[] => {
-    const ip = addressAt(own.ip, key);
-    return ip === undefined ? [] : [{ key, raw, held: { range, ip, entry: entryOf(raw) } }];
-  });
-  const head = { name, range, cidr, rangeText: text, base: own.ip.value, version: resourceVersion };
-  const bytes = bytesOf(object, stored.length);
-  return { ...head, isThere: true, hasAllocations: allocations !== undefined, stored, bytes };
+  const entries = entriesIn(allocations ?? {}, range, own.ip);
+  return {
+    ...{ name, range, cidr, rangeText: text, base: own.ip.value, version: resourceVersion },
+    isThere: true,
+    hasAllocations: allocations !== undefined,
+    entries,
+    bytes: bytesOf(object, entries.count),
+  };
 }
 
 /** The range of a pool object; host bits, which keys count from, are kept. */
 export const cidrIn = ({ spec }: IpPool): Cidr | undefined => parseCidr(spec.range);
-
-/**
- * The address of a key as the Go plugin reads it, and beyond: what it cannot read (2^63 and more, which other programs
- * write) is an address that somebody uses all the same.
- *
- * @returns undefined when the key is no number, or leads out of all addresses
- */
-function addressAt({ family, value }: Ip, key: string): Ip | undefined {
-  if (!/^[+-]?[0-9]{1,40}$/.test(key)) {
-    return undefined;
-  }
-  const ip = { family, value: value + BigInt(key) };
-  return ip.value < 0n || ip.value >> BigInt(bitsOf(family)) > 0n ? undefined : ip;
-}
 
 /** Is the address one that keys of this pool can stand for, and every plugin can read them? */
 export const isWritable = ({ base }: StoredPool, value: bigint): boolean =>
@@ -98,8 +81,6 @@ export const isWritable = ({ base }: StoredPool, value: bigint): boolean =>
 
 /** An old key may lead out of its range. Nobody is given such an address; who has it can give it back. */
 export const isInside = ({ cidr }: StoredPool, { held }: Stored): boolean => contains(cidr, held.ip);
-
-const entryOf = ({ id = '', podref = '', ifname = '' }: RawEntry): Entry => ({ id, podref, ifname });
 
 /** What is written of an entry: in objects there is no room for the name of the configuration. */
 export const rawOf = ({ id, podref, ifname }: Entry): RawEntry => ({ id, podref, ifname });

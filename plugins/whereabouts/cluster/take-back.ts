@@ -65,7 +65,7 @@ async function takeFromPool(name: string, made: readonly Made[], requests: Reque
     if (patch === undefined || patch.length === 0) {
       return;
     }
-    const outcome = await requests.patchPool(name, patch, state.pool.stored.length).catch(unknown);
+    const outcome = await requests.patchPool(name, patch, state.pool.entries.count).catch(unknown);
     if (outcome === 'done' || outcome === 'missing') {
       return;
     }

@@ -5,14 +5,14 @@ import { applyController, applyCrds, applyNads, type Variant } from '../../../co
 import { createNamespace, createPod, deletePod, serviceAccountToken } from '../../../conformance/cluster/objects.ts';
 import { expectSuccess, senderTo } from '../../../conformance/cluster/request.ts';
 import { eventRecorder } from '../../../lib/controller/events.ts';
-import { makeMetrics } from '../../../lib/controller/metrics.ts';
 import type { PartHost } from '../../../lib/controller/part.ts';
 import { readKubeconfig } from '../../../lib/kube/kubeconfig.ts';
-import { openWatchClient, type WatchClient } from '../../../lib/kube/watch.ts';
+import { openWatchClient, type WatchApi, type WatchClient } from '../../../lib/kube/watch.ts';
+import { makeMetrics } from '../../../lib/observe/metrics.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { NETWORK_STATUS } from '../sweep/network-status.ts';
 import { ClusterNode } from '../testing/cluster-node.ts';
-import { followPods } from './pods.ts';
+import { followPods, type PodLoopOptions } from './pods.ts';
 import { type Report, runRound } from './round.ts';
 import { assignSlices } from './slices.ts';
 
@@ -106,6 +106,19 @@ function start(part: (of: PartHost) => Promise<void>): () => Promise<void> {
   };
   running.push(stop);
   return stop;
+}
+
+/** Starts the pod loop, which has lists and watches by then: it misses no change any more. */
+async function follow(options: PodLoopOptions): Promise<void> {
+  const watched = new Set<string>();
+  start((of) => {
+    const watch: WatchApi['watch'] = (path, ...rest) => {
+      watched.add(path.resource.plural);
+      return of.api.watch(path, ...rest);
+    };
+    return followPods({ ...of, api: { ...of.api, watch } }, options);
+  });
+  await until(async () => watched.size === 2);
 }
 
 function round(graceMs = 0): Promise<Report> {
@@ -269,8 +282,7 @@ describe.each<Variant>(['ours', 'old'])('with CRDs of kind %s', (variant) => {
       await pool('10.5.0.0-24', '10.5.0.0/24', { 5: 'lab/db-0', 6: 'lab/web' });
       await reservation('10.5.0.5', 'lab/db-0');
       await reservation('10.5.0.6', 'lab/web');
-      start((of) => followPods(of, { settleMs: 500, missedMs: 100 }));
-      await new Promise((resolve) => setTimeout(resolve, 1500)); // it watches by now
+      await follow({ settleMs: 500, missedMs: 100 });
       await deletePod(cluster, { name: 'db-0', namespace: 'lab' });
       await createPod(cluster, { name: 'db-0', namespace: 'lab' }); // a StatefulSet's next one
       await deletePod(cluster, { name: 'web', namespace: 'lab' });
@@ -294,8 +306,7 @@ describe.each<Variant>(['ours', 'old'])('with CRDs of kind %s', (variant) => {
     it('warns when the network of a pod is gone, and keeps the address', async () => {
       await pod('orphan', '10.7.0.5');
       await pool('10.7.0.0-24', '10.7.0.0/24', { 5: 'lab/orphan' });
-      start((of) => followPods(of, { settleMs: 100, missedMs: 60_000 }));
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      await follow({ settleMs: 100, missedMs: 60_000 });
       await deletePod(cluster, { name: 'orphan', namespace: 'lab' });
       await until(async () => (await eventsOf('orphan')).length > 0);
       expect([await eventsOf('orphan'), await keys('10.7.0.0-24')]).toEqual([

@@ -3,7 +3,8 @@ import { backoffMs } from '../../../lib/controller/repeat.ts';
 import type { JsonPatch, KubeApi } from '../../../lib/kube/api.ts';
 import type { Clock } from '../../../lib/sys/clock.ts';
 import { type IpPool, poolAt } from '../cluster/objects.ts';
-import type { Stored, StoredPool } from '../cluster/stored-pool.ts';
+import type { Stored } from '../cluster/pool-entries.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { isSameEntry } from '../sweep/entries.ts';
 import { sweptPool } from '../sweep/pools.ts';
 import { found, NOT_FOUND, statusOf } from './asking.ts';
@@ -18,7 +19,7 @@ const LONGEST_PAUSE_MS = 2_000;
  * Frees entries of one pool, each only if it is still the one that was judged: who has refreshed it uses it. What is in the
  * way of one of them does not stop the others.
  *
- * @returns those that are free now
+ * @returns those that are free now: all of a pool that is gone
  * @throws ApiError when the pool cannot be changed after several attempts; some may be free then
  */
 export async function freeEntries(
@@ -46,11 +47,12 @@ async function freeChunk(
   let isUnknown = false;
   for (let attempt = 1; left.length > 0; attempt++) {
     try {
-      await api.patch<IpPool>(poolAt(api.namespace, name), { type: 'json', body: [inRange, ...left.flatMap(removal)] });
+      const body = [inRange, ...left.flatMap(removal)];
+      await api.patch(poolAt(api.namespace, name), { type: 'json', body, isAnswerBrief: true });
       return [...gone, ...left];
     } catch (error) {
       if (statusOf(error) === NOT_FOUND) {
-        return gone; // with all its entries
+        return wanted; // with all its entries
       }
       if (attempt === ATTEMPTS) {
         throw new Error(`cannot free ${left.length} addresses of pool "${name}": ${messageOf(error)}`, {
@@ -61,8 +63,11 @@ async function freeChunk(
     }
     await clock.sleep(backoffMs(attempt, FIRST_PAUSE_MS, LONGEST_PAUSE_MS));
     const object = await found<IpPool>(api, poolAt(api.namespace, name));
-    const is = object?.spec.range === rangeText ? sweptPool(object) : undefined; // else the same keys are other addresses
-    const now = new Map((is?.stored ?? []).map((one) => [one.key, one]));
+    if (object === undefined) {
+      return wanted;
+    }
+    const is = object.spec.range === rangeText ? sweptPool(object) : undefined; // else the same keys are other addresses
+    const now = new Map((is === undefined ? [] : storedIn(is)).map((one) => [one.key, one]));
     gone.push(...left.filter(({ key }) => isUnknown && is !== undefined && !now.has(key)));
     left = left.filter((one) => isSameEntry(one, now.get(one.key)));
   }

@@ -5,7 +5,8 @@ import { contains } from '../../../lib/net/cidr.ts';
 import { type Ip, sameIp } from '../../../lib/net/ip.ts';
 import type { Clock } from '../../../lib/sys/clock.ts';
 import { type IpPool, type IpReservation, poolAt, reservationAt, reservationsIn } from '../cluster/objects.ts';
-import type { Stored, StoredPool } from '../cluster/stored-pool.ts';
+import type { Stored } from '../cluster/pool-entries.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { poolName, reservationName } from '../names.ts';
 import { NETWORK_STATUS, networkStatusOf, type ReportedNetwork } from '../sweep/network-status.ts';
 import { type ClusterNetwork, isPoolOf } from '../sweep/networks.ts';
@@ -29,6 +30,8 @@ export interface Freed {
 
 export type Outcome =
   | { readonly status: 'freed'; readonly addresses: readonly Freed[] }
+  /** some of it is kept for now */
+  | { readonly status: 'kept'; readonly addresses: readonly Freed[]; readonly why: string }
   | { readonly status: 'failed'; readonly why: string };
 
 /** What a NetworkAttachmentDefinition is: a network whose addresses are in pools, another one, or one that nobody can read. */
@@ -39,8 +42,13 @@ export type NetworkNamed = (nad: string) => KnownNetwork | undefined;
 
 export interface Freeing extends Clock {
   readonly api: WatchApi;
+  /** What containers still run, as far as that can be known: pods that were deleted by force may. */
+  readonly running?: () => Promise<Running>;
   log(line: string): void;
 }
+
+/** @returns why a container keeps what it has; undefined: it has gone */
+export type Running = (containerId: string) => string | undefined;
 
 /** An address that a pod had. */
 interface Had {
@@ -54,13 +62,13 @@ interface Had {
 }
 
 /** Frees what pods had, if they are still gone: a successor of the same name may have taken it over. */
-export async function freeGone(
+export async function freeGone<Pod extends GonePod>(
   freeing: Freeing,
-  pods: readonly GonePod[],
+  pods: readonly Pod[],
   networkNamed: NetworkNamed,
-): Promise<ReadonlyMap<GonePod, Outcome>> {
-  const outcomes = new Map<GonePod, Outcome>();
-  const fail = (pod: GonePod, why: string): void => void outcomes.set(pod, { status: 'failed', why });
+): Promise<ReadonlyMap<Pod, Outcome>> {
+  const failures = new Map<GonePod, Outcome>();
+  const fail = (pod: GonePod, why: string): void => void failures.set(pod, { status: 'failed', why });
   const had = pods.flatMap((pod) => {
     try {
       return hadBy(pod, networkNamed);
@@ -82,9 +90,18 @@ export async function freeGone(
     },
   );
   const isGone = ({ podref }: GonePod): boolean => live.isKnown(podref) && live.get(podref) === undefined;
+  const kept = new Map<GonePod, string>();
+  const reasonToKeep = meant.some(({ entries }) => entries.length > 0) ? await freeing.running?.() : undefined;
+  const isRunning = ({ one, stored }: MeantEntry): boolean => {
+    const why = reasonToKeep?.(stored.held.entry.id);
+    if (why !== undefined) {
+      kept.set(one.pod, why);
+    }
+    return why !== undefined;
+  };
   const freed = new Map<GonePod, Freed[]>();
   for (const { pool, entries } of meant) {
-    const wanted = entries.filter(({ one }) => isGone(one.pod));
+    const wanted = entries.filter((entry) => isGone(entry.one.pod) && !isRunning(entry));
     try {
       const stored = wanted.map((entry) => entry.stored);
       const done = new Set(await freeEntries(freeing.api, freeing, pool, stored));
@@ -102,12 +119,13 @@ export async function freeGone(
       }
     }
   }
-  for (const pod of pods) {
-    if (outcomes.get(pod)?.status !== 'failed') {
-      outcomes.set(pod, { status: 'freed', addresses: freed.get(pod) ?? [] });
-    }
-  }
-  return outcomes;
+  return new Map(
+    pods.map((pod): [Pod, Outcome] => {
+      const [failed, addresses, why] = [failures.get(pod), freed.get(pod) ?? [], kept.get(pod)];
+      const done: Outcome = why === undefined ? { status: 'freed', addresses } : { status: 'kept', addresses, why };
+      return [pod, failed ?? done];
+    }),
+  );
 }
 
 interface MeantEntry {
@@ -123,7 +141,7 @@ interface MeantPool {
 /** By pod: a pool may have thousands of entries, and many pods may have gone. */
 function meantIn(pool: StoredPool, had: readonly Had[]): readonly MeantEntry[] {
   const byPod = Map.groupBy(had, ({ pod }) => pod.podref);
-  return pool.stored.flatMap((stored) => {
+  return storedIn(pool).flatMap((stored) => {
     const one = byPod.get(stored.held.entry.podref)?.find((which) => isMeant(which, pool, stored));
     return one === undefined ? [] : [{ one, stored }];
   });

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { makeMetrics } from '../../../lib/controller/metrics.ts';
 import { recordingEvents } from '../../../lib/controller/testing/recording.ts';
 import type { KubeObject } from '../../../lib/kube/api.ts';
+import { makeMetrics } from '../../../lib/observe/metrics.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { type IpPool, type IpReservation, poolObject } from '../cluster/objects.ts';
 import { NETWORK_STATUS } from '../sweep/network-status.ts';
@@ -248,6 +248,49 @@ describe('the pod loop', () => {
     lab.gone(z);
     await until(() => lab.told.events.length > 0);
     expect(lab.told.events.map(({ regarding }) => regarding.name)).toEqual(['z']);
+  });
+
+  it('keeps what a deleted pod has that still runs on the node, and frees it when its sandbox has gone', async () => {
+    const lab = new Lab();
+    lab.nad(WHEREABOUTS);
+    lab.pool('10.0.0.0-24', '10.0.0.0/24', {
+      5: entry('lab/a', 'net1', 'runs'),
+      6: entry('lab/b', 'net1', 'gone'),
+      7: entry('lab/away', 'net1', 'runs too'),
+    });
+    lab.reservation('10.0.0.5', 'lab/a');
+    const [a, b] = [pod('a', status(net('10.0.0.5'))), pod('b', status(net('10.0.0.6')))];
+    lab.server.put('pods', a);
+    lab.server.put('pods', b);
+    const sandboxes = new Set(['runs', 'runs too']);
+    let looks = 0;
+    await lab.start({
+      own: {
+        node: 'n1',
+        holders: async () => ['lab/away'],
+        running: async () => {
+          looks++;
+          return (id) => (sandboxes.has(id) ? `sandbox ${id} runs` : undefined);
+        },
+      },
+    });
+    lab.gone(a);
+    lab.gone(b);
+    await until(() => lab.told.events.length > 0 && lab.lines.length > 2);
+    await until(() => looks > 20); // it does not give up
+    expect([lab.keys('10.0.0.0-24'), lab.reserved(), lab.lines.toSorted()]).toEqual([
+      ['5', '7'],
+      ['10.0.0.5'],
+      [
+        'lab/a keeps its addresses: sandbox runs runs',
+        'lab/away keeps its addresses: sandbox runs too runs',
+        'lab/b: successful cleanup of IP address [10.0.0.6] from network lab/storage',
+      ],
+    ]);
+    sandboxes.clear();
+    await until(() => lab.told.events.length === 3);
+    expect([lab.keys('10.0.0.0-24'), lab.reserved()]).toEqual([[], []]);
+    expect(lab.reasons().every((reason) => reason.startsWith('IPAddressGarbageCollected: '))).toBe(true);
   });
 
   it('tries again when the server is away', async () => {

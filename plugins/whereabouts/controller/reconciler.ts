@@ -1,6 +1,7 @@
 import type { PartHost } from '../../../lib/controller/part.ts';
 import { repeat } from '../../../lib/controller/repeat.ts';
 import { usableOf } from '../../../lib/net/range.ts';
+import { storedIn } from '../cluster/stored-pool.ts';
 import { FLAT_FILES } from '../flat-file.ts';
 import type { Look } from './look.ts';
 import { secondsIn } from './options.ts';
@@ -78,9 +79,10 @@ function metricsOf({ metrics }: PartHost) {
     looked: ({ pools, reservations: all }: Look): void => {
       used.clear();
       size.clear();
-      for (const { name, cidr, stored } of pools) {
+      for (const pool of pools) {
+        const { name, cidr } = pool;
         const usable = usableOf(cidr);
-        used.set(stored.length, { pool: name });
+        used.set(storedIn(pool).length, { pool: name });
         size.set(usable === undefined ? 0 : Number(usable.last - usable.first + 1n), { pool: name });
       }
       reservations.set(all.length);

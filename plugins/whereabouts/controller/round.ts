@@ -7,7 +7,8 @@ import type { EventRecorder } from '../../../lib/controller/events.ts';
 import type { WatchApi } from '../../../lib/kube/watch.ts';
 import { formatIp, sameIp } from '../../../lib/net/ip.ts';
 import type { Clock } from '../../../lib/sys/clock.ts';
-import type { StoredPool } from '../cluster/stored-pool.ts';
+import { entriesOf } from '../cluster/pool-entries.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { isSameEntry, type Judgement, orphaned } from '../sweep/entries.ts';
 import { holdersIn } from '../sweep/pools.ts';
 import { isAbandoned, reservationState } from '../sweep/reservations.ts';
@@ -110,7 +111,7 @@ async function free(
     if (pool === undefined) {
       continue; // it is gone, with all that was in it
     }
-    const now = new Map(pool.stored.map((stored) => [stored.key, stored]));
+    const now = new Map(storedIn(pool).map((stored) => [stored.key, stored]));
     const orphans = suspects.filter(
       (one) =>
         isSameEntry(one, now.get(one.key)) &&
@@ -124,7 +125,7 @@ async function free(
         round.log(`freed ${formatIp(held.ip)} of pool "${name}": ${held.entry.podref} ${held.entry.ifname}`);
       }
       const keys = new Set(freed.map(({ key }) => key));
-      left.set(name, { ...pool, stored: pool.stored.filter(({ key }) => !keys.has(key)) });
+      left.set(name, { ...pool, entries: entriesOf(storedIn(pool).filter(({ key }) => !keys.has(key))) });
     });
   }
   return [...left.values()];
@@ -149,7 +150,7 @@ async function claim(round: Round, tally: Tally, unclaimed: readonly Unclaimed[]
 
 /** What two pods have is nothing that can be repaired without one of them. */
 async function settle(round: Round, tally: Tally, { suspicions, left, live }: Sorting): Promise<void> {
-  const holders = new Map(left.map(({ name, stored }) => [name, stored]));
+  const holders = new Map(left.map((pool) => [pool.name, storedIn(pool)]));
   for (const one of suspicions.contested) {
     const { pod, ip, holder } = one;
     const now = live.get(pod.podref);

@@ -2,7 +2,7 @@ import { messageOf } from '../../../lib/cni/errors.ts';
 import type { CollectionPath, JsonPatch, KubeApi, KubeObject } from '../../../lib/kube/api.ts';
 import { formatCidr, overlaps, parseCidr } from '../../../lib/net/cidr.ts';
 import { type NodeSlicePool, slicePoolAt } from '../cluster/objects.ts';
-import type { StoredPool } from '../cluster/stored-pool.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import type { Allocation } from '../sweep/slice-plan.ts';
 import type { WantedSlices } from '../sweep/slice-pools.ts';
 import { CONFLICT, NOT_FOUND, statusOf } from './asking.ts';
@@ -90,7 +90,7 @@ export async function dropSlicePool(
   pools: readonly StoredPool[],
 ): Promise<void> {
   const range = parseCidr(spec.range);
-  if (range === undefined || pools.some(({ cidr, stored }) => stored.length > 0 && overlaps(cidr, range))) {
+  if (range === undefined || pools.some((pool) => storedIn(pool).length > 0 && overlaps(pool.cidr, range))) {
     return;
   }
   try {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { makeMetrics } from '../../../lib/controller/metrics.ts';
 import { recordingEvents } from '../../../lib/controller/testing/recording.ts';
 import type { KubeObject } from '../../../lib/kube/api.ts';
+import { makeMetrics } from '../../../lib/observe/metrics.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { type NodeSlicePool, poolObject } from '../cluster/objects.ts';
 import { FakeWatch } from '../testing/fake-watch.ts';

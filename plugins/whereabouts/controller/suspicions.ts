@@ -1,5 +1,5 @@
 import type { IpReservation } from '../cluster/objects.ts';
-import type { Stored } from '../cluster/stored-pool.ts';
+import type { Stored } from '../cluster/pool-entries.ts';
 import { type Judgement, suspectsIn } from '../sweep/entries.ts';
 import { isPoolOf } from '../sweep/networks.ts';
 import { holdersIn } from '../sweep/pools.ts';

@@ -8,14 +8,17 @@ import {
   type SqlValue,
   type Statement,
 } from '../../../lib/sys/database.ts';
+import { BLOCKING_DISK, type Disk } from '../../../lib/sys/disk.ts';
 import { ioError } from '../../../lib/sys/io-error.ts';
-import { faultOf, StoreDamaged } from './faults.ts';
+import { faultOf, NoRoom, StoreDamaged } from './faults.ts';
 import { PAGE_BYTES, storedInFile } from './in-file.ts';
 import { APPLICATION_ID, FORMAT, SCHEMA } from './schema.ts';
 
-/** Each call reads the log, cold in most cases; writing it back costs two more syncs. */
+/** A process of one call reads the log, cold in most cases; writing it back costs two more syncs. */
 const TRANSACTIONS_OF_LOG = 16;
 const BYTES_OF_LOG = 512 * 1024;
+/** A process that serves many calls knows the log, and all of them wait while it is written back. */
+const BYTES_OF_SHARED_LOG = 4 * 1024 * 1024;
 
 /**
  * An open store. Its statements are prepared at first use; its errors are those of the store, but for "busy", with which
@@ -36,20 +39,27 @@ export class Connection {
   private log: number | undefined;
   private index: number | undefined;
   private readonly statements = new Map<string, Statement>();
+  private readonly disk: Disk;
 
-  private constructor(path: string, database: Database, fd?: number) {
+  private constructor(path: string, database: Database, disk: Disk, fd?: number) {
     this.path = path;
     this.database = database;
+    this.disk = disk;
     this.fd = fd;
     this.inode = inodeOf(path);
   }
 
   /** @throws as the methods do */
   static open(path: string, openDatabase: OpenDatabase): Promise<Connection> {
-    return Connection.openWith(undefined, path, openDatabase);
+    return Connection.openWith(undefined, path, openDatabase, BLOCKING_DISK);
   }
 
-  private static async openWith(fd: number | undefined, path: string, openDatabase: OpenDatabase): Promise<Connection> {
+  private static async openWith(
+    fd: number | undefined,
+    path: string,
+    openDatabase: OpenDatabase,
+    disk: Disk,
+  ): Promise<Connection> {
     let database: Database;
     try {
       database = await openDatabase(path);
@@ -59,11 +69,12 @@ export class Connection {
       }
       throw faultOf(error, path);
     }
-    const connection = new Connection(path, database, fd);
+    const connection = new Connection(path, database, disk, fd);
     try {
       connection.exec(
-        'PRAGMA cell_size_check = ON; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;' +
-          `PRAGMA journal_size_limit = ${BYTES_OF_LOG};`,
+        `PRAGMA cell_size_check = ON; PRAGMA synchronous = ${connection.syncsItself ? 'FULL' : 'NORMAL'};` +
+          'PRAGMA wal_autocheckpoint = 0;' +
+          `PRAGMA journal_size_limit = ${connection.mostBytesOfLog};`,
       );
       return connection;
     } catch (error) {
@@ -75,10 +86,11 @@ export class Connection {
   /**
    * The same for a database that may be new, of whose file more is known.
    *
+   * @param disk what syncs its log
    * @throws as the methods do, and CniError ioFailure
    */
-  static async create(path: string, openDatabase: OpenDatabase): Promise<Connection> {
-    const connection = await Connection.openWith(openOrMake(path), path, openDatabase);
+  static async create(path: string, openDatabase: OpenDatabase, disk = BLOCKING_DISK): Promise<Connection> {
+    const connection = await Connection.openWith(openOrMake(path), path, openDatabase, disk);
     try {
       connection.useLog();
       connection.rememberLog();
@@ -87,6 +99,15 @@ export class Connection {
       connection.close();
       throw error;
     }
+  }
+
+  /** SQLite waits for the disk within a commit; where others would wait too, the log is synced after it, beside them. */
+  private get syncsItself(): boolean {
+    return this.disk === BLOCKING_DISK;
+  }
+
+  private get mostBytesOfLog(): number {
+    return this.syncsItself ? BYTES_OF_LOG : BYTES_OF_SHARED_LOG;
   }
 
   /** Which of its files is not the one that it opened any more? */
@@ -187,7 +208,8 @@ export class Connection {
    */
   hasLongLog(sequence: number): boolean {
     const size = sizeOf(`${this.path}-wal`);
-    return size > BYTES_OF_LOG || (size > 0 && sequence % TRANSACTIONS_OF_LOG === 0);
+    const isManyCalls = this.syncsItself && size > 0 && sequence % TRANSACTIONS_OF_LOG === 0;
+    return size > this.mostBytesOfLog || isManyCalls;
   }
 
   /**
@@ -239,21 +261,35 @@ export class Connection {
   }
 
   /**
+   * Waits until the transaction that was just committed is on the disk.
+   *
+   * @throws CniError ioFailure; others see the transaction all the same
+   */
+  async synced(): Promise<void> {
+    if (!this.syncsItself) {
+      await this.syncLog();
+    }
+  }
+
+  /**
    * Makes durable what a call may have left that died between writing and syncing: others see it already.
    *
    * @throws CniError ioFailure
    */
-  syncLog(): void {
+  async syncLog(): Promise<void> {
     const log = `${this.path}-wal`;
     try {
       const fd = openSync(log, 'r');
       try {
-        fdatasyncSync(fd);
+        await this.disk.syncData(fd);
       } finally {
         closeSync(fd);
       }
     } catch (error) {
-      throw ioError('sync', log, error);
+      // some file systems find room for what was written only now
+      throw (error as NodeJS.ErrnoException).code === 'ENOSPC'
+        ? new NoRoom(this.path, error)
+        : ioError('sync', log, error);
     }
   }
 

@@ -1,7 +1,7 @@
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { formatIp } from '../../../lib/net/ip.ts';
+import { formatIp, type Ip } from '../../../lib/net/ip.ts';
 import { openDatabase } from '../../../lib/sys/database.ts';
 import { type Seeded, seeded } from '../../../lib/sys/testing/seeded.ts';
 import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
@@ -253,8 +253,12 @@ const WIDE_TEXTS = ['10.0.0.0/16', 'fd00::/64'];
 const WIDE = rangesOf(...WIDE_TEXTS);
 
 /** Every pod has a container that is named after it. */
-const take = (store: Datastore, who: string) =>
-  store.reserve({ owner: { ...owner(who), id: who }, ranges: WIDE, protectOverlaps: true });
+async function take(store: Datastore, who: string): Promise<readonly Ip[]> {
+  const request = { owner: { ...owner(who), id: who }, ranges: WIDE, protectOverlaps: true };
+  const { ips, durable } = await store.reserve(request);
+  await durable;
+  return ips;
+}
 
 /** @returns undefined when the store is not trusted */
 async function answered<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -3,6 +3,7 @@ import { CniError, messageOf } from '../../../lib/cni/errors.ts';
 import type { Native } from '../../../lib/netns/native.ts';
 import { makeFolder } from '../../../lib/sys/atomic-file.ts';
 import { isBusy, type OpenDatabase } from '../../../lib/sys/database.ts';
+import type { Disk } from '../../../lib/sys/disk.ts';
 import { lockErrorOf } from '../../../lib/sys/lock.ts';
 import { probeFolder } from '../../../lib/sys/probe-folder.ts';
 import type { Caller, Engine, Loaded, Step } from '../engine.ts';
@@ -13,6 +14,15 @@ import { giveSpace, hasKeptSpace, keepSpace } from './kept-space.ts';
 import { databaseIn, databasesIn } from './place.ts';
 import { makeSequence, readSequence, type Sequence, sequenceIn } from './sequence.ts';
 import { readStored, type Stored, Transaction, writeStored } from './transaction.ts';
+
+const TAKEN = 'SELECT network, range, count(*) AS count FROM reservation GROUP BY network, range';
+
+/** Of one pool. */
+interface Taken {
+  readonly network: string;
+  readonly range: string;
+  readonly count: number;
+}
 
 const LONGEST_WAIT_MS = 10_000;
 const LONGEST_PAUSE_MS = 16;
@@ -25,11 +35,13 @@ export class EmbeddedEngine implements Engine, Disposable {
   readonly folder: string;
   private readonly openDatabase: OpenDatabase;
   private readonly native: () => Pick<Native, 'lock'>;
+  private readonly disk: Disk;
   private connection: Connection | undefined;
   private mustShortenLog = false;
 
-  constructor(folder: string, openDatabase: OpenDatabase, native: () => Pick<Native, 'lock'>) {
+  constructor(folder: string, openDatabase: OpenDatabase, native: () => Pick<Native, 'lock'>, disk: Disk) {
     this.folder = folder;
+    this.disk = disk;
     this.openDatabase = openDatabase;
     this.native = native;
   }
@@ -42,6 +54,20 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
     const [first] = steps;
     return first === undefined ? nothing(() => undefined) : this.begin({ isLook, mayAdd, caller: first.caller });
+  }
+
+  /** How many addresses each pool has given, as far as that can be told now: what keeps it from being told, calls say. */
+  taken(): readonly Taken[] {
+    try {
+      const rows = this.connection?.replaced === undefined ? this.connection?.all(TAKEN) : undefined;
+      return (rows ?? []).map(({ network, range, count }) => ({
+        network: String(network),
+        range: String(range),
+        count: Number(count),
+      }));
+    } catch {
+      return [];
+    }
   }
 
   /** Is there a store? The sequence comes first when it is made: with it alone, nothing is held. */
@@ -206,7 +232,7 @@ export class EmbeddedEngine implements Engine, Disposable {
     if (this.connection?.path !== path || replaced !== undefined) {
       this.connection?.close();
       this.connection = undefined;
-      this.connection = await Connection.create(path, this.openDatabase);
+      this.connection = await Connection.create(path, this.openDatabase, this.disk);
     }
     return this.connection;
   }

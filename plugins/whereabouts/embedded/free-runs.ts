@@ -20,13 +20,18 @@ const INSERT = 'INSERT INTO free VALUES (?, ?, ?, ?, ?)';
 const UPDATE = 'UPDATE free SET first = ?, last = ?, checksum = ? WHERE network = ? AND range = ? AND first = ?';
 const DELETE = 'DELETE FROM free WHERE network = ? AND range = ? AND first = ?';
 
-/** The addresses of one family that nobody holds, in one range or in a whole network (range ''). */
+/**
+ * The addresses of one family that nobody holds, in one range or in a whole network (range ''), within a transaction, which
+ * has one of these for all that it changes.
+ */
 export class FreeRuns {
   private readonly store: Connection;
   private readonly network: string;
   private readonly range: string;
   private readonly family: Family;
   private readonly whole: Run;
+  /** the row that was read or written last: what is asked next is mostly about the same */
+  private known: Run | undefined;
 
   constructor(store: Connection, network: string, range: string, family: Family) {
     this.store = store;
@@ -116,15 +121,20 @@ export class FreeRuns {
     if (value < this.whole.first || value > this.whole.last) {
       return undefined;
     }
+    if (this.known !== undefined && this.known.first <= value && value <= this.known.last) {
+      return this.known;
+    }
     const run = this.read(this.store.get(AT, this.network, this.range, this.keyOf(value)));
     if (run === undefined) {
       return this.isUntouched() ? { ...this.whole, isVirtual: true } : undefined;
     }
+    this.known = run;
     return run.last >= value ? run : undefined;
   }
 
   private after(value: bigint): Run | undefined {
-    return this.read(this.store.get(AFTER, this.network, this.range, this.keyOf(value)));
+    this.known = this.read(this.store.get(AFTER, this.network, this.range, this.keyOf(value)));
+    return this.known;
   }
 
   /** Is nothing held yet? Then there is no row of this family. */
@@ -143,11 +153,13 @@ export class FreeRuns {
     const [firstKey, lastKey] = [this.keyOf(first), this.keyOf(last)];
     const sum = checksumOf(this.network, this.range, firstKey, lastKey);
     this.store.run(UPDATE, firstKey, lastKey, sum, this.network, this.range, this.keyOf(old));
+    this.known = { first, last };
   }
 
   private delete(run: Run | undefined): void {
     if (run !== undefined) {
       this.store.run(DELETE, this.network, this.range, this.keyOf(run.first));
+      this.known = undefined;
     }
   }
 

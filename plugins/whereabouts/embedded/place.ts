@@ -1,11 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { inside } from '../../../lib/sys/inside.ts';
 
 /**
  * The database of a data directory. It bears the name that the file "sequence" has: a database that was rebuilt becomes the
  * one that counts, with its own log and index, by the renaming of that one file.
  */
-export const databaseIn = (folder: string, id: string): string => join(folder, `whereabouts-${id}.db`);
+export const databaseIn = (folder: string, id: string): string => inside(folder, `whereabouts-${id}.db`);
 
 const DATABASE = /^whereabouts-[0-9a-f]+\.db$/;
 

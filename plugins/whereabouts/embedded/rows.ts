@@ -14,8 +14,13 @@ export function ipOfKey(key: string): Ip | undefined {
   return isKey ? { family, value: BigInt(`0x${key.slice(2)}`) } : undefined;
 }
 
-export const checksumOf = (...columns: readonly (string | number)[]): number =>
-  crc32cOfText(columns.map((column) => `${column}\0`).join(''));
+export function checksumOf(...columns: readonly (string | number)[]): number {
+  let text = '';
+  for (const column of columns) {
+    text += `${column}\0`;
+  }
+  return crc32cOfText(text);
+}
 
 /** The columns of a reservation, without the checksum. */
 export function columnsOf(network: string, { range, ip, entry }: Held): readonly string[] {

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { syncFolder } from '../../../lib/sys/atomic-file.ts';
+import { inside } from '../../../lib/sys/inside.ts';
 import { ioError, isMissing } from '../../../lib/sys/io-error.ts';
 import { randomBytes } from '../../../lib/sys/random.ts';
 import { StoreDamaged } from './faults.ts';
@@ -19,7 +19,7 @@ const DIGITS = 16;
  * its log was deleted, or an older file was put in its place. The line is always as long, and written in place: that
  * takes no space, and a power cut leaves at worst an older one, which says less, not wrong.
  */
-export const sequenceIn = (folder: string): string => join(folder, 'sequence');
+export const sequenceIn = (folder: string): string => inside(folder, 'sequence');
 
 /**
  * @returns undefined when there is none

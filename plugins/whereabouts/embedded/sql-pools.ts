@@ -42,6 +42,7 @@ const ACROSS = '';
 export class SqlPools implements Pools {
   private readonly store: Connection;
   private readonly network: string;
+  private readonly free = new Map<string, FreeRuns>();
 
   constructor(store: Connection, networkName: string) {
     this.store = store;
@@ -181,7 +182,10 @@ export class SqlPools implements Pools {
   }
 
   private runs(range: string, family: Family): FreeRuns {
-    return new FreeRuns(this.store, this.network, range, family);
+    const key = `${family} ${range}`;
+    const runs = this.free.get(key) ?? new FreeRuns(this.store, this.network, range, family);
+    this.free.set(key, runs);
+    return runs;
   }
 
   /** @param isAsked a row may be another than its index said */

@@ -1,4 +1,6 @@
 import type { Node } from '../../../lib/node/node.ts';
+import { diskFor } from '../../../lib/sys/disk.ts';
+import type { Holding } from '../../../lib/sys/shared.ts';
 import type { Caller, Step, Store } from '../engine.ts';
 import { transact } from '../transact.ts';
 import { EmbeddedEngine, isDamage, isNoRoom } from './engine.ts';
@@ -8,7 +10,7 @@ export class EmbeddedStore implements Store {
   private readonly engine: EmbeddedEngine;
 
   constructor(dataDir: string, node: Node) {
-    this.engine = new EmbeddedEngine(dataDir, node.openDatabase, () => node.native);
+    this.engine = new EmbeddedEngine(dataDir, node.openDatabase, () => node.native, diskFor(dataDir, node.disk));
   }
 
   serve(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
@@ -18,6 +20,16 @@ export class EmbeddedStore implements Store {
   async probe(_: Caller, look: () => Promise<void>): Promise<void> {
     this.engine.probe();
     await look();
+  }
+
+  holdings(): readonly Holding[] {
+    return this.engine.taken().map(({ network, range, count }) => ({
+      name: 'braid_pool_addresses',
+      help: 'Addresses that are reserved in the stores of this node which calls have asked for.',
+      type: 'gauge',
+      labels: { store: this.engine.folder, network, range },
+      value: count,
+    }));
   }
 
   [Symbol.dispose](): void {

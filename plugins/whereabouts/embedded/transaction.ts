@@ -1,6 +1,6 @@
 import { messageOf } from '../../../lib/cni/errors.ts';
 import type { Loaded, Step } from '../engine.ts';
-import type { Change, Pools } from '../pool.ts';
+import type { Change } from '../pool.ts';
 import type { Connection } from './connection.ts';
 import { NoRoom, roomIn, StoreDamaged } from './faults.ts';
 import { checksumOf } from './rows.ts';
@@ -60,6 +60,8 @@ interface Begun {
 export class Transaction implements Loaded {
   private readonly begun: Begun;
   private readonly store: Connection;
+  private readonly steps: Step[] = [];
+  private readonly networks = new Map<string, SqlPools>();
   private hasChanged = false;
   private isOpen = true;
 
@@ -68,19 +70,22 @@ export class Transaction implements Loaded {
     this.store = begun.store;
   }
 
-  pools(networkName: string): Pools {
-    return new SqlPools(this.store, networkName);
+  pools(networkName: string): SqlPools {
+    const pools = this.networks.get(networkName) ?? new SqlPools(this.store, networkName);
+    this.networks.set(networkName, pools);
+    return pools;
   }
 
-  stage({ networkName }: Step, changes: readonly Change[]): void {
-    new SqlPools(this.store, networkName).apply(changes);
+  stage(step: Step, changes: readonly Change[]): void {
+    this.pools(step.networkName).apply(changes);
+    this.steps.push(step);
     this.hasChanged ||= changes.length > 0;
   }
 
   async commit(): Promise<'done'> {
     if (!this.hasChanged) {
       if (this.begun.mayAdd) {
-        this.store.syncLog(); // what is given again was perhaps never synced: its call may have been killed
+        await this.store.syncLog(); // what is given again was perhaps never synced: its call may have been killed
       }
       return 'done';
     }
@@ -94,6 +99,11 @@ export class Transaction implements Loaded {
     writeStored(this.store, next, 'UPDATE');
     this.store.exec('COMMIT');
     this.isOpen = false;
+    const synced = this.store.synced();
+    for (const step of this.steps) {
+      step.recorded?.();
+    }
+    await synced;
     this.promise(next);
     if (growth > MOST_GROWTH) {
       this.store.writeBack();

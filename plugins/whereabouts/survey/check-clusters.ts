@@ -4,6 +4,7 @@ import type { JsonObject } from '../../../lib/cni/json.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import type { Env } from '../../../lib/sys/execute.ts';
 import { audit, type Known, type Trouble } from '../audit.ts';
+import { storedIn } from '../cluster/stored-pool.ts';
 import { type ClusterConfigured, clusterConfiguredIn } from '../configured.ts';
 import { sameHeld } from '../pool.ts';
 import type { PoolView } from '../pool-view.ts';
@@ -118,7 +119,9 @@ const inCluster =
   (of: Survey) =>
   ({ dead, ...trouble }: Trouble): Trouble => {
     const pool = of.pools.find(({ stored }) => stored.name === dead?.view.name);
-    const stored = pool?.stored.stored.find(({ held }) => dead !== undefined && sameHeld(held, dead.held));
+    const stored = (pool === undefined ? [] : storedIn(pool.stored)).find(
+      ({ held }) => dead !== undefined && sameHeld(held, dead.held),
+    );
     return pool === undefined || stored === undefined
       ? trouble
       : { ...trouble, inCluster: { survey: of, entry: { pool, stored } } };

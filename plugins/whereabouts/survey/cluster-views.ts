@@ -1,6 +1,6 @@
 import { count } from '../../../lib/cli/table.ts';
 import { formatCidr } from '../../../lib/net/cidr.ts';
-import { isInside, type StoredPool } from '../cluster/stored-pool.ts';
+import { isInside, type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { poolName } from '../names.ts';
 import { byAddress, type Pool } from '../pool.ts';
 import { type PoolView, viewOf } from '../pool-view.ts';
@@ -31,7 +31,7 @@ export function clusterViews({ cluster, pools, configured }: Survey): readonly P
 const heldIn = (pool: StoredPool): Pool => ({
   range: formatCidr(pool.cidr),
   cidr: pool.cidr,
-  held: pool.stored
+  held: storedIn(pool)
     .filter((one) => isInside(pool, one))
     .map(({ held }) => held)
     .sort(byAddress),

@@ -1,19 +1,13 @@
-import { CniError } from '../../../lib/cni/errors.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import { isOwn, seenOf, unclaim } from '../cluster/claims.ts';
 import { inParallel } from '../cluster/context.ts';
 import type { IpReservation } from '../cluster/objects.ts';
-import { patchesOf } from '../cluster/patch.ts';
-import { PoolState } from '../cluster/pool-state.ts';
+import type { Stored } from '../cluster/pool-entries.ts';
 import { Requests } from '../cluster/requests.ts';
-import { type Stored, storedPool } from '../cluster/stored-pool.ts';
-import { OutcomeUnknown } from '../engine.ts';
+import { freeEntries } from '../controller/free-entries.ts';
 import { reservationName } from '../names.ts';
-import { isSameEntry } from '../sweep/entries.ts';
 import type { Survey, SurveyedPool } from './survey.ts';
 
-/** Others change the same pool meanwhile, but hardly the same addresses. */
-const TRIES = 8;
 const PATIENCE_MS = 60_000;
 const SILENCE_MS = 10_000;
 
@@ -27,7 +21,7 @@ export interface Freeing {
 /**
  * Gives back entries and reservations that are still what was seen; what is another's by now stays.
  *
- * @throws CniError
+ * @throws ApiError, CniError
  */
 export async function freeInCluster(
   survey: Survey,
@@ -37,71 +31,12 @@ export async function freeInCluster(
   const patience = { deadline: scope.now() + PATIENCE_MS, silenceMs: SILENCE_MS };
   const requests = new Requests(survey.cluster.api, scope, patience);
   for (const [pool, own] of Map.groupBy(entries, (one) => one.pool)) {
-    const freed = await freeEntries(
-      pool,
-      own.map(({ stored }) => stored),
-      requests,
-    );
+    const stored = own.map((one) => one.stored);
+    const freed = await freeEntries(survey.cluster.api, scope, pool.stored, stored);
     await inParallel(freed, (stored) => releaseReservation(survey, pool, stored, requests));
     await forget(pool, freed);
   }
   await inParallel(reservations, (one) => deleteOrphan(one, requests));
-}
-
-/**
- * One patch, which the server refuses when one of the entries has changed; then without that one.
- *
- * @returns those that are gone
- */
-async function freeEntries(
-  pool: SurveyedPool,
-  wanted: readonly Stored[],
-  requests: Requests,
-): Promise<readonly Stored[]> {
-  const { name, cidr, rangeText } = pool.stored;
-  let asked: readonly Stored[] = [];
-  for (let tries = 0; tries < TRIES; tries++) {
-    const object = await requests.readPool(name);
-    if (object === undefined) {
-      return wanted; // the pool is gone, and its entries with it
-    }
-    if (object.spec.range !== rangeText) {
-      return []; // the same keys are other addresses by now
-    }
-    const state = new PoolState(storedPool(object, cidr, pool.node));
-    const now = new Map(state.pool.stored.map((one) => [one.key, one]));
-    const there = wanted.filter((stored) => isSameEntry(stored, now.get(stored.key)));
-    // What was asked for, and is not there any more, is gone: an answer was lost.
-    const gone = asked.filter((stored) => !now.has(stored.key));
-    for (const { held } of there) {
-      state.remove(held);
-    }
-    if (state.diffs().length === 0) {
-      return gone;
-    }
-    asked = [...gone, ...there];
-    if (await areTaken(name, state, requests)) {
-      return asked;
-    }
-  }
-  throw new CniError('tryAgainLater', `cannot change pool "${name}": others have changed it at each of ${TRIES} tries`);
-}
-
-async function areTaken(name: string, state: PoolState, requests: Requests): Promise<boolean> {
-  try {
-    for (const patch of patchesOf(state.pool, state.diffs(), false)) {
-      const outcome = await requests.patchPool(name, patch, state.pool.stored.length);
-      if (outcome !== 'done') {
-        return outcome === 'missing';
-      }
-    }
-    return true;
-  } catch (error) {
-    if (error instanceof OutcomeUnknown) {
-      return false; // it is looked at again
-    }
-    throw error;
-  }
 }
 
 /** Only the very object that was there before: the pod may have come back, and claimed the address anew. */

@@ -159,6 +159,12 @@ describe('what is repaired', () => {
     ]);
   });
 
+  it('is all of a pool that is gone meanwhile', async () => {
+    const kube = leaking();
+    expect(await repaired(kube, () => kube.drop('ippools', NAME))).toEqual(['2', '3']);
+    expect(reserved(kube)).toEqual(['10.0.0.1']);
+  });
+
   it.each(['lost answer', 'lost request', 409, 504] as const)('is done when a patch meets %s', async (mishap) => {
     const kube = leaking();
     let left = 1;

@@ -1,7 +1,8 @@
 import { formatIp } from '../../../lib/net/ip.ts';
 import type { Trouble } from '../audit.ts';
 import type { IpReservation } from '../cluster/objects.ts';
-import { isInside, type Stored } from '../cluster/stored-pool.ts';
+import { entriesOf, type Stored } from '../cluster/pool-entries.ts';
+import { isInside, storedIn } from '../cluster/stored-pool.ts';
 import { type Judgement, orphaned } from '../sweep/entries.ts';
 import { holdersIn } from '../sweep/pools.ts';
 import { isAbandoned, reservationState, unprotectedIn } from '../sweep/reservations.ts';
@@ -31,7 +32,7 @@ export interface Suspicion {
 export function judge(seen: Seen): readonly Suspicion[] {
   const { pools, reservations } = seen.survey;
   return [
-    ...pools.flatMap((pool) => entriesOf(pool, seen)),
+    ...pools.flatMap((pool) => unusedOf(pool, seen)),
     ...(reservations === undefined ? [] : reservationsOf(reservations, seen)),
     ...pools.flatMap((pool) => unprotectedOf(pool, seen.survey)),
     ...unreadableOf(seen.survey),
@@ -40,9 +41,9 @@ export function judge(seen: Seen): readonly Suspicion[] {
 
 const judgementAt = (nowMs: number): Judgement => ({ nowMs, graceMs: GRACE_MS, isEndEnough: false });
 
-function entriesOf(pool: SurveyedPool, { survey, pods, isKnownHere, nowMs }: Seen): readonly Suspicion[] {
+function unusedOf(pool: SurveyedPool, { survey, pods, isKnownHere, nowMs }: Seen): readonly Suspicion[] {
   const judgement = judgementAt(nowMs);
-  return pool.stored.stored.flatMap((stored): readonly Suspicion[] => {
+  return storedIn(pool.stored).flatMap((stored): readonly Suspicion[] => {
     const { podref, ifname, id } = stored.held.entry;
     const pod = pods.of(podref);
     if (pod === 'unknown' || isKnownHere(id)) {
@@ -84,7 +85,7 @@ function entriesOf(pool: SurveyedPool, { survey, pods, isKnownHere, nowMs }: See
 /** Of entries, and of reservations that may be nobody's. */
 export const podrefsIn = ({ pools, reservations = [] }: Survey): ReadonlySet<string> =>
   new Set([
-    ...pools.flatMap(({ stored }) => stored.stored.map(({ held }) => held.entry.podref)),
+    ...pools.flatMap(({ stored }) => storedIn(stored).map(({ held }) => held.entry.podref)),
     ...reservations.map(({ spec }) => spec.podref),
   ]);
 
@@ -125,7 +126,7 @@ function unprotectedOf(pool: SurveyedPool, { reservations, configured }: Survey)
     return [];
   }
   const reserved = new Set(reservations.map(({ metadata }) => metadata.name));
-  const inside = { ...stored, stored: stored.stored.filter((one) => isInside(stored, one)) };
+  const inside = { ...stored, entries: entriesOf(storedIn(stored).filter((one) => isInside(stored, one))) };
   return unprotectedIn(inside, networkName, reserved).map(({ name, held: { ip, entry } }) => {
     const address = formatIp(ip);
     const who = `${entry.podref} ${entry.ifname}`.trim();

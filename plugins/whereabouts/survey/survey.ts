@@ -5,7 +5,7 @@ import { ApiError, type CollectionPath, type KubeObject } from '../../../lib/kub
 import { formatCidr, masked } from '../../../lib/net/cidr.ts';
 import { formatIp } from '../../../lib/net/ip.ts';
 import { type IpPool, type IpReservation, poolsIn, reservationsIn } from '../cluster/objects.ts';
-import { cidrIn, isInside, type StoredPool, storedPool } from '../cluster/stored-pool.ts';
+import { cidrIn, isInside, type StoredPool, storedIn, storedPool } from '../cluster/stored-pool.ts';
 import { type ClusterConfigured, configuredInCluster } from '../configured.ts';
 import type { Cluster } from './clusters.ts';
 import { identify, type PoolIdentity, type SliceTable } from './pool-names.ts';
@@ -133,7 +133,7 @@ function readPools(
 
 /** Entries whose keys lead nowhere, or out of the range. */
 function strangersIn({ metadata: { name: pool }, spec }: IpPool, stored: StoredPool): readonly Unreadable[] {
-  const known = new Map(stored.stored.map((one) => [one.key, one]));
+  const known = new Map(storedIn(stored).map((one) => [one.key, one]));
   return Object.entries(spec.allocations ?? {}).flatMap(([key, { id = '', podref = '' }]): readonly Unreadable[] => {
     const one = known.get(key);
     const who = podref === '' ? `container ${id}` : podref;

@@ -1,4 +1,5 @@
-import type { Stored, StoredPool } from '../cluster/stored-pool.ts';
+import type { Stored } from '../cluster/pool-entries.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { hasAddress, type PodFacts, podNamed } from './pods.ts';
 
 /** Why an entry is one that nobody uses. */
@@ -67,7 +68,7 @@ export const suspectsIn = (
   podOf: (podref: string) => PodFacts | undefined,
   judgement: Judgement,
 ): readonly Suspect[] =>
-  pool.stored.flatMap((stored) => {
+  storedIn(pool).flatMap((stored) => {
     const why = orphaned(stored, podOf(stored.held.entry.podref), judgement);
     return why === undefined ? [] : [{ pool: pool.name, stored, why }];
   });

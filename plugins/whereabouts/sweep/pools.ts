@@ -1,6 +1,6 @@
 import { masked } from '../../../lib/net/cidr.ts';
 import type { IpPool } from '../cluster/objects.ts';
-import { cidrIn, type StoredPool, storedPool } from '../cluster/stored-pool.ts';
+import { cidrIn, type StoredPool, storedIn, storedPool } from '../cluster/stored-pool.ts';
 import { networkNameOf, reservationName } from '../names.ts';
 
 /**
@@ -34,7 +34,7 @@ export function holdersIn(pools: readonly StoredPool[]): Holders {
   const holders = new Map<string, string | Set<string>>();
   for (const pool of pools) {
     const networks = possibleNetworks(pool);
-    for (const { held } of pool.stored) {
+    for (const { held } of storedIn(pool)) {
       for (const network of networks) {
         const name = reservationName(network, held.ip);
         const known = holders.get(name);

@@ -1,5 +1,5 @@
 import type { IpReservation } from '../cluster/objects.ts';
-import type { StoredPool } from '../cluster/stored-pool.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { reservationName } from '../names.ts';
 import type { Held } from '../pool.ts';
 import { isYoung, type Judgement, withoutPod } from './entries.ts';
@@ -56,7 +56,7 @@ export const unprotectedIn = (
   networkName: string,
   reserved: ReadonlySet<string>,
 ): readonly Unprotected[] =>
-  pool.stored.flatMap(({ held }) => {
+  storedIn(pool).flatMap(({ held }) => {
     const name = reservationName(networkName, held.ip);
     return held.entry.podref === '' || reserved.has(name) ? [] : [{ name, held }];
   });

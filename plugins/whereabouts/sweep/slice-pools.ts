@@ -1,6 +1,6 @@
 import { type Cidr, contains, formatCidr, networkOf } from '../../../lib/net/cidr.ts';
 import type { Range } from '../../../lib/net/range.ts';
-import type { StoredPool } from '../cluster/stored-pool.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { networkNameOf, sliceNodeOf, slicePoolName } from '../names.ts';
 import type { ClusterNetwork } from './networks.ts';
 import { type Allocation, sliceSizeIn } from './slice-plan.ts';
@@ -94,7 +94,9 @@ export function liveSlices(
   pools: readonly StoredPool[],
   networkNames: ReadonlySet<string>,
 ): readonly Allocation[] {
-  return pools.flatMap(({ name, cidr, stored }) => {
+  return pools.flatMap((pool) => {
+    const { name, cidr } = pool;
+    const stored = storedIn(pool);
     const nodeName = sliceNodeOf(name, networkName, cidr);
     const isOther = networkNames.has(networkNameOf(name, cidr) ?? '');
     const isWithin = cidr.prefix >= range.prefix && contains(range, networkOf(cidr));

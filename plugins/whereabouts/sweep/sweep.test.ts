@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { poolObject } from '../cluster/objects.ts';
-import type { Stored, StoredPool } from '../cluster/stored-pool.ts';
+import type { Stored } from '../cluster/pool-entries.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { ip } from '../testing/fixtures.ts';
 import { isSameEntry, type Judgement, orphaned, suspectsIn } from './entries.ts';
 import { NETWORK_STATUS, networkStatusOf } from './network-status.ts';
@@ -31,7 +32,7 @@ const pool = (name: string, range: string, entries: Readonly<Record<string, obje
   sweptPool(poolObject('kube-system', name, { range, allocations: entries })) as StoredPool;
 
 const held = (podref: string, address = 5, id = 'c1'): Stored =>
-  pool('10.0.0.0-24', '10.0.0.0/24', { [address]: { id, podref, ifname: 'net1' } }).stored[0] as Stored;
+  storedIn(pool('10.0.0.0-24', '10.0.0.0/24', { [address]: { id, podref, ifname: 'net1' } }))[0] as Stored;
 
 describe('networkStatusOf', () => {
   it('reads names, interfaces and addresses, those of the default network too', () => {

@@ -1,6 +1,6 @@
 import { type Cidr, contains, formatCidr, masked } from '../../../lib/net/cidr.ts';
 import { bitsOf, type Ip } from '../../../lib/net/ip.ts';
-import type { StoredPool } from '../cluster/stored-pool.ts';
+import { type StoredPool, storedIn } from '../cluster/stored-pool.ts';
 import { poolName } from '../names.ts';
 import type { Entry } from '../pool.ts';
 import { type ClusterNetwork, isPoolOf, mayGive } from './networks.ts';
@@ -32,7 +32,7 @@ export class Claims {
     this.networks = new Map(networks.map((network) => [network.nad, network]));
     this.pools = pools;
     this.entries = new Map(
-      pools.map(({ name, stored }) => [name, new Map(stored.map(({ held }) => [held.ip.value, held.entry]))]),
+      pools.map((pool) => [pool.name, new Map(storedIn(pool).map(({ held }) => [held.ip.value, held.entry]))]),
     );
   }
 

@@ -20,7 +20,8 @@ export class ClusterNode implements Disposable {
   /** of pools and reservations */
   readonly changes: Change[] = [];
   readonly caller: Caller;
-  private readonly folder = mkdtempSync(join(tmpdir(), 'braid-node-'));
+  /** of its journal */
+  readonly folder = mkdtempSync(join(tmpdir(), 'braid-node-'));
   private readonly turns = new KeyedMutex();
   private readonly store: ClusterStore;
 

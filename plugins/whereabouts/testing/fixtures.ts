@@ -3,6 +3,7 @@ import type { JsonObject } from '../../../lib/cni/json.ts';
 import type { Scope } from '../../../lib/cni/scope.ts';
 import { fakeScope } from '../../../lib/cni/testing/fake-scope.ts';
 import { formatIp, type Ip, parseIp } from '../../../lib/net/ip.ts';
+import { BLOCKING_DISK, type Disk } from '../../../lib/sys/disk.ts';
 import { Shared, type Slot } from '../../../lib/sys/shared.ts';
 import { IpamConf } from '../config.ts';
 import { type Datastore, openDatastore } from '../datastore.ts';
@@ -45,11 +46,15 @@ export const poolsWith = (pools: Readonly<Record<string, Readonly<Record<string,
     ),
   );
 
-/** A call in a process of its own. Disposing of it closes what that has open, as its end would. */
-export function storeHost(): Scope & Disposable & { readonly lines: string[] } {
+/**
+ * A call in a process of its own. Disposing of it closes what that has open, as its end would.
+ *
+ * @param disk absent: the process serves this call alone
+ */
+export function storeHost(disk: Disk = BLOCKING_DISK): Scope & Disposable & { readonly lines: string[] } {
   const lines: string[] = [];
   const shared = new Shared();
-  const node = { shared: <T extends Disposable>(slot: Slot<T>) => shared.get(slot) };
+  const node = { shared: <T extends Disposable>(slot: Slot<T>) => shared.get(slot), disk };
   const scope = fakeScope({ node, log: (line) => lines.push(line), sleep: async () => undefined });
   return Object.assign(scope, { lines, [Symbol.dispose]: () => shared[Symbol.dispose]() });
 }
@@ -63,5 +68,8 @@ export const reserved = async (
   who: string,
   ranges: readonly ConfiguredRange[],
   protectOverlaps = true,
-): Promise<readonly string[]> =>
-  ((await store?.reserve({ owner: owner(who), ranges, protectOverlaps })) ?? []).map(formatIp);
+): Promise<readonly string[]> => {
+  const given = await store?.reserve({ owner: owner(who), ranges, protectOverlaps });
+  await given?.durable;
+  return (given?.ips ?? []).map(formatIp);
+};

@@ -1,0 +1,64 @@
+/** An agent that has served for long is as large as one that has served for a while. */
+import { expect, it } from 'vitest';
+import { BASE_ENV, inParallel } from '../lab/execute.ts';
+import { Lab } from '../lab/lab.ts';
+import { OURS } from '../lab/programs.ts';
+import { roundsOf } from '../lab/rounds.ts';
+import { Agent } from './agent.ts';
+import { network } from './networks.ts';
+import { answerIn, exchange, requestOf } from './sockets.ts';
+
+const VERBS = ['STATUS', 'ADD', 'CHECK', 'DEL'];
+const PODS = 8;
+/** Each half: so many rounds of all verbs for each pod. */
+const ROUNDS = roundsOf(160, 640);
+const CALLS = 2 * ROUNDS * PODS * VERBS.length;
+/** The collector of V8 comes when it likes, and memory goes up and down by 30 MiB: what it leaves each time must be the same. */
+const NOISE_MIB = 12;
+/** Half of it are the executable's own pages, in which all agents of a machine share. */
+const MOST_MIB = 120;
+
+it(`${CALLS} calls leave no descriptor behind, and no memory`, { timeout: 900_000 }, async () => {
+  await using lab = await Lab.open();
+  await using agent = await Agent.start(lab);
+  const pods = await Promise.all(Array.from({ length: PODS }, () => lab.pod()));
+  const call = async (verb: string, index: number, more: object): Promise<string> => {
+    const env = {
+      ...BASE_ENV,
+      CNI_COMMAND: verb,
+      CNI_CONTAINERID: `c${index}`,
+      CNI_NETNS: pods[index]?.path ?? '',
+      CNI_IFNAME: 'net1',
+      CNI_PATH: OURS.path.join(':'),
+    };
+    const request = requestOf('macvlan', env, JSON.stringify({ ...network(lab), ...more }));
+    const { exitCode, stdout } = answerIn(await exchange(agent.socket, request));
+    expect(exitCode, `${verb}: ${stdout}`).toBe(0);
+    return stdout;
+  };
+  /** @returns the least memory that it had in the second part of that */
+  const serveHalf = async (): Promise<number> => {
+    const memory: number[] = [];
+    await inParallel(pods, PODS, async (_, index) => {
+      for (let round = 0; round < ROUNDS; round++) {
+        memory.push(agent.memory);
+        let more: object = {};
+        for (const verb of VERBS) {
+          const printed = await call(verb, index, verb === 'STATUS' ? {} : more);
+          more = verb === 'ADD' ? { prevResult: JSON.parse(printed) as unknown } : more;
+        }
+      }
+    });
+    return Math.min(...memory.slice(memory.length / 2));
+  };
+  const memory = await serveHalf();
+  const before = await agent.descriptors();
+  const memoryLater = await serveHalf();
+  console.log(`${memory.toFixed(0)} MiB after ${CALLS / 2} calls, ${memoryLater.toFixed(0)} after ${CALLS}`);
+  expect(memoryLater).toBeLessThan(memory + NOISE_MIB);
+  expect(memoryLater).toBeLessThan(MOST_MIB);
+  await agent.untilNoMore(before);
+  expect((await agent.ask('/metrics')).text).toContain(
+    `braid_calls_total{plugin="macvlan",verb="DEL",code="0"} ${CALLS / VERBS.length}\n`,
+  );
+});
