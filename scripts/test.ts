@@ -14,6 +14,9 @@ interface Wanted {
   readonly isVerbose: boolean;
 }
 
+/** Of a failure in the list at the end. */
+const LONGEST_LINE = 400;
+
 let isInterrupted = false;
 
 /** @throws Failure naming an unknown tier */
@@ -118,6 +121,9 @@ async function main(): Promise<void> {
   );
   await runAll(first);
   await Promise.all(lanes.map(runAll));
+  for (const what of outcomes.flatMap(({ failures = [] }) => failures)) {
+    console.log(`${bad('failed:')} ${what.slice(0, LONGEST_LINE)}`);
+  }
   console.log(`\n${countsOf(outcomes)}`);
   process.exitCode = sum(outcomes, ({ failed }) => failed) === 0 ? 0 : 1;
 }

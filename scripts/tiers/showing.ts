@@ -7,12 +7,15 @@ export async function showing(tier: string, running: Promise<Outcome>): Promise<
 }
 
 export function lessThanAll(wanted: readonly string[], outcome: Outcome): Outcome {
-  const missing = wanted.filter((tag) => outcome.shown?.includes(tag) !== true);
+  const missing = wanted
+    .filter((tag) => outcome.shown?.includes(tag) !== true)
+    .map((tag) => `no test with the tag "${tag}" has passed`);
   return missing.length === 0
     ? outcome
     : {
         ...outcome,
         failed: outcome.failed + missing.length,
-        report: [outcome.report, ...missing.map((tag) => `no test with the tag "${tag}" has passed`)].join('\n'),
+        failures: [...(outcome.failures ?? []), ...missing],
+        report: [outcome.report, ...missing].join('\n'),
       };
 }

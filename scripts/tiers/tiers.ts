@@ -2,7 +2,7 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute } from './execute.ts';
 import { build, containerd, kernel, kubernetes, machine, type Need, peers, root, servers, tools } from './needs.ts';
-import { type Outcome, together } from './outcome.ts';
+import { failure, type Outcome, together } from './outcome.ts';
 import { showing } from './showing.ts';
 import { runVitest } from './vitest.ts';
 
@@ -129,5 +129,7 @@ async function runCommand(script: string, isVerbose: boolean): Promise<Outcome> 
     shows: isVerbose ? 'all' : undefined,
   });
   const isGood = exitCode === 0;
-  return { passed: isGood ? 1 : 0, failed: isGood ? 0 : 1, skipped: [], report: output };
+  return isGood
+    ? { passed: 1, failed: 0, skipped: [], report: output }
+    : { ...failure(output), failures: [`npm run ${script}`] };
 }

@@ -30,6 +30,27 @@ describe('outcomeOf', () => {
     expect(countsOf([outcomeOf(1, '', undefined)])).toBe('0 passed, 1 failed, 0 skipped');
   });
 
+  it('names what failed, with the first line of the reason', () => {
+    const test = (status: string, ...failureMessages: readonly string[]) => ({
+      status,
+      fullName: `a ${status} test`,
+      failureMessages,
+    });
+    const testResults = [
+      {
+        name: '/tests/one.test.ts',
+        status: 'failed',
+        assertionResults: [test('passed'), test('failed', 'Error: one\nat one.test.ts:1', 'Error: two')],
+      },
+      { name: '/tests/two.test.ts', status: 'failed', message: 'no such module\n', assertionResults: [] },
+    ];
+    expect(outcomeOf(1, '', { testResults }).failures).toEqual([
+      'one.test.ts: a failed test: Error: one',
+      'two.test.ts: no such module',
+    ]);
+    expect(outcomeOf(3, '', undefined).failures).toEqual(['an error outside of tests, exit code 3']);
+  });
+
   it('knows the tags of what has passed', () => {
     const test = (status: string, ...tags: readonly string[]) => ({ status, fullName: 'a test', tags });
     const testResults = [
@@ -50,6 +71,7 @@ describe('lessThanAll', () => {
     expect(lessThanAll(['a/b', 'a/c'], outcome)).toEqual({
       ...outcome,
       failed: 2,
+      failures: ['no test with the tag "a/c" has passed'],
       report: 'one failed\nno test with the tag "a/c" has passed',
     });
   });

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { execute } from './execute.ts';
-import type { Outcome } from './outcome.ts';
+import { firstLine, type Outcome } from './outcome.ts';
 
 /** The part of vitest's JSON report used here. */
 interface Report {
@@ -14,6 +14,7 @@ interface Report {
       readonly status: string;
       readonly fullName: string;
       readonly tags?: readonly string[];
+      readonly failureMessages?: readonly string[];
     }[];
   }[];
 }
@@ -57,6 +58,8 @@ export async function runVitest(
   }
 }
 
+const withReason = (what: string, message = ''): string => `${what}: ${firstLine(message)}`;
+
 function reportIn(file: string): Report | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Report;
@@ -71,12 +74,24 @@ export function outcomeOf(exitCode: number, output: string, report: Report | und
   const tests = files.flatMap(({ assertionResults }) => assertionResults);
   const isBroken = ({ status, assertionResults }: Report['testResults'][number]): boolean =>
     status === 'failed' && assertionResults.every((test) => test.status !== 'failed');
-  const failed = tests.filter(({ status }) => status === 'failed').length + files.filter(isBroken).length;
+  const failures = files.flatMap((file) =>
+    isBroken(file)
+      ? [withReason(basename(file.name), file.message)]
+      : file.assertionResults
+          .filter(({ status }) => status === 'failed')
+          .map(({ fullName, failureMessages }) =>
+            withReason(`${basename(file.name)}: ${fullName}`, failureMessages?.[0]),
+          ),
+  );
+  if (failures.length === 0 && exitCode !== 0) {
+    failures.push(`an error outside of tests, exit code ${exitCode}`);
+  }
   return {
     passed: tests.filter(({ status }) => status === 'passed').length,
-    failed: failed === 0 && exitCode !== 0 ? 1 : failed,
+    failed: failures.length,
     skipped: tests.filter(({ status }) => !['passed', 'failed'].includes(status)).map(({ fullName }) => fullName),
     shown: [...new Set(tests.flatMap(({ status, tags = [] }) => (status === 'passed' ? tags : [])))],
+    failures,
     report: output.replace(/^JSON report written to .*\n/m, ''),
   };
 }
