@@ -100,7 +100,7 @@ export async function serveInOrder(
   const container = isAboutPod(env['CNI_COMMAND']) ? (env['CNI_CONTAINERID'] ?? '') : '';
   using _ = container === '' ? undefined : await turnOf(server.node, container, signal);
   const own = { ...env, BRAID_AGENT: 'none' }; // a delegate's launcher must not wait for the place that its caller has
-  return serve(server, await load(), { env: own, readStdin }, signal);
+  return await serve(server, await load(), { env: own, readStdin }, signal);
 }
 
 const turnOf = ({ locks, observe }: Node, container: string, signal: AbortSignal): Promise<Disposable> =>

@@ -23,7 +23,7 @@ async function examined<T>(
     }
     return { exitCode: 0, signal: undefined, stdout: Buffer.from(stdout), stderr: Buffer.from(stderr) };
   };
-  return work(fakeScope({ node: { execute } }), path);
+  return await work(fakeScope({ node: { execute } }), path);
 }
 
 describe('lackingLibraries', () => {

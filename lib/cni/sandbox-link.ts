@@ -148,7 +148,7 @@ async function findUnmarked(scope: Scope, link: SandboxLink, lost: string | unde
   }
   const reserved = await link.marked?.reserved();
   if (reserved !== undefined) {
-    return findLiving(scope, (netns) => isSuspect(netns, link, reserved));
+    return await findLiving(scope, (netns) => isSuspect(netns, link, reserved));
   }
   if (link.mac === undefined && lost !== undefined && existsSync(lost)) {
     throw unproved(lost, link, suspect);

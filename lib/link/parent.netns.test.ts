@@ -13,7 +13,7 @@ async function parentWith(...routes: readonly string[]): Promise<string> {
   for (const route of routes) {
     run(lab, route);
   }
-  return chosenBy(lab);
+  return await chosenBy(lab);
 }
 
 function wire(lab: Lab): void {

@@ -57,7 +57,7 @@ async function add(call: PodCall<HostDeviceConf>, scope: Scope): Promise<Result>
   const wanted = resolveSelector(conf, scope.node.sysfs);
   using netns = scope.node.openNetns(call.netnsPath);
   if (wanted.isUserspace) {
-    return addressOnly(call, scope);
+    return await addressOnly(call, scope);
   }
   if (!conf.useInterfaceNetwork) {
     refuseUnprintable(call);

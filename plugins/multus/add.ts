@@ -29,7 +29,7 @@ export const add = (call: PodCall<MultusConf>, scope: Scope): Promise<Result> =>
       return nothingAttached(call);
     }
     const delegates = await inCluster.networks(configured);
-    return attach({ call, scope, log, pod, tell: (networks) => inCluster.tell(networks) }, delegates);
+    return await attach({ call, scope, log, pod, tell: (networks) => inCluster.tell(networks) }, delegates);
   });
 
 /** What a runtime gets for a pod that is about to be torn down: a result must have an interface and an address. */

@@ -97,7 +97,7 @@ async function importFromCluster(wanted: Wanted, scope: Scope, print: Print): Pr
     throw new TypeError('a folder has no objects');
   }
   using access = accessTo(place);
-  return importNvIpam({ ...wanted, pools: await nvPoolsOf(await access.open()) }, scope, print);
+  return await importNvIpam({ ...wanted, pools: await nvPoolsOf(await access.open()) }, scope, print);
 }
 
 /** No store is made when there is nothing to import. */

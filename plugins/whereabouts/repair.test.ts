@@ -123,7 +123,7 @@ describe('the repair of a damaged store', () => {
       ...Array.from({ length: 20 }, async (_, i) => {
         await new Promise((resolve) => setTimeout(resolve, i));
         using other = storeHost();
-        return reserved(storeIn(folder.path, other), `a/new${i} net1 new${i}`, FOUR).catch(() => []);
+        return await reserved(storeIn(folder.path, other), `a/new${i} net1 new${i}`, FOUR).catch(() => []);
       }),
     ]);
     expect(rebuilt.reservations).toBe(10);

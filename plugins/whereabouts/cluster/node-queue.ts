@@ -60,7 +60,8 @@ export class NodeQueue implements Turns {
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       const outcome = this.tryTurn();
       if (outcome === 'none') {
-        return work(steps);
+        ticket?.[Symbol.dispose](); // nobody else serves it meanwhile
+        return await work(steps);
       }
       using turn = outcome;
       const answered = ticket?.answer();
@@ -72,7 +73,7 @@ export class NodeQueue implements Turns {
       }
       // While another serves the ticket, it must not be served twice at the same time.
       if (caller.now() >= deadline && ticket?.withdraw() !== false) {
-        return work(steps);
+        return await work(steps);
       }
       await caller.sleep(Math.ceil(Math.random() * pauseMs));
     }

@@ -36,7 +36,7 @@ function node() {
     });
   const call = async (...steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> => {
     using store = open();
-    return store.serve(steps);
+    return await store.serve(steps);
   };
   const add = async (who: string, range = RANGE): Promise<string | undefined> => {
     const one = reserving(who, [range], { caller });

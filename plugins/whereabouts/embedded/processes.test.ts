@@ -13,7 +13,7 @@ const given = (...addresses: readonly string[]) => ({ addresses });
 /** A call of this process. */
 const add = async (folder: string, id: string) => {
   using host = storeHost();
-  return reserved(storeIn(folder, host), `a/${id} net1 ${id}`, RANGES);
+  return await reserved(storeIn(folder, host), `a/${id} net1 ${id}`, RANGES);
 };
 
 const heldIn = async (folder: string): Promise<readonly string[]> => {
