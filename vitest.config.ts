@@ -2,7 +2,12 @@ import type { TestTags } from 'vitest';
 import { defineConfig } from 'vitest/config';
 import { tagsOf } from './conformance/contract/all-differences.ts';
 
-const rooted = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 60_000 };
+/** What ends only what would hang: a machine with far too much to do takes several times as long, and may stand still. */
+const HANGS_MS = 300_000;
+/** How long `expect.poll` waits there; vitest's own second is too short for what the kernel does later. */
+const polling = { expect: { poll: { timeout: 30_000 } } };
+
+const rooted = { fileParallelism: false, testTimeout: HANGS_MS, hookTimeout: HANGS_MS, ...polling };
 
 /** One project per tier: see "What proves it" in ARCHITECTURE.md. */
 export default defineConfig({
@@ -16,6 +21,7 @@ export default defineConfig({
           include: ['{lib,plugins,bundle,scripts}/**/*.test.ts'],
           exclude: ['**/*.netns.test.ts', '**/*.cluster.test.ts'],
           testTimeout: 60_000, // thousands of random operations, on a machine with far too much to do
+          ...polling,
         },
       },
       { test: { name: 'netns', include: ['{lib,plugins}/**/*.netns.test.ts'], ...rooted } },

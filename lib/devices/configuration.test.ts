@@ -157,7 +157,7 @@ describe('a configuration that has changed', () => {
     const watcher = lab.configuration.watch(() => rings++);
     try {
       change(lab.file, lab.folder);
-      await vi.waitFor(() => expect(rings).toBeGreaterThan(0));
+      await expect.poll(() => rings).toBeGreaterThan(0);
       expect(lab.configuration.reread()).toBe(true);
       expect(lab.configuration.reread()).toBe(false);
       expect(namesOf(lab)).toEqual(['b']);

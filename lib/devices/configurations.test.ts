@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../sys/testing/temporary.ts';
 import { Configurations } from './configurations.ts';
 import type { Source } from './source.ts';
@@ -95,7 +95,7 @@ describe('a configuration', () => {
     const hearsOf = async (work: () => void): Promise<void> => {
       const before = heard;
       work();
-      await vi.waitFor(() => expect(heard).toBeGreaterThan(before), { timeout: 10_000 });
+      await expect.poll(() => heard).toBeGreaterThan(before);
     };
     await hearsOf(() => mkdirSync(join(folder.path, 'a')));
     await hearsOf(() => mkdirSync(join(folder.path, 'a/b')));

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Lab } from '../testing/lab.ts';
 import { watchKernel } from './kernel-events.ts';
 
@@ -12,10 +12,10 @@ describe('the kernel', () => {
     {
       using _ = watchKernel(lab.native, netns.descriptor, () => rings++);
       ip('link add one type bridge');
-      await vi.waitFor(() => expect(rings).toBeGreaterThan(0));
+      await expect.poll(() => rings).toBeGreaterThan(0);
       const before = rings;
       ip('link del one');
-      await vi.waitFor(() => expect(rings).toBeGreaterThan(before));
+      await expect.poll(() => rings).toBeGreaterThan(before);
     }
     const last = rings;
     ip('link add one type bridge');

@@ -220,6 +220,7 @@ describe('a port of a bridge that was away', () => {
       `link set ${DEVICE} type bridge_slave isolated on hairpin on fastleave on priority 3 cost 77 learning off`,
     );
     onNode(lab, `link set ${DEVICE} type bridge_slave flood off mcast_flood off neigh_suppress on mcast_router 2`);
+    await expect.poll(() => portOf(lab)).toMatchObject({ state: 'forwarding' }); // as soon as the bridge knows of the carrier
     const before = portOf(lab);
     expect(before).toMatchObject({ isolated: true, hairpin: true, cost: 77 });
     expect((await journey(lab)).faults).toEqual([]);

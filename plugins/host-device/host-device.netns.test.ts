@@ -95,10 +95,11 @@ class Attachment implements Disposable {
     return JSON.parse(JSON.stringify({ states, settings }), sorted);
   }
 
-  /** The same once the kernel has settled: routes of addresses appear with the carrier. */
+  /** The same once the kernel has settled: routes of addresses appear with the carrier, of which some hear later. */
   async lookSettled(): Promise<unknown> {
     const routes = (): string => JSON.stringify(ip('-n', this.lab.node, '-6', 'route', 'show', 'table', 'local'));
-    await expect.poll(routes, { timeout: 10_000 }).toContain('2001:db8:1::2');
+    await expect.poll(routes).toContain('2001:db8:1::2');
+    await expect.poll(() => ip('-n', this.lab.node, 'link', 'show', DEVICE)).toMatchObject([{ operstate: 'UP' }]);
     return this.look();
   }
 
@@ -125,7 +126,7 @@ describe('host-device ADD', () => {
       (change) => attachment.run('ADD', extra, change),
       () => attachment.run('DEL', extra),
       async () => {
-        await expect.poll(() => attachment.look(), { timeout: 10_000 }).toEqual(before);
+        await expect.poll(() => attachment.look()).toEqual(before);
         expect([attachment.records(), attachment.leases.size]).toEqual([[], 0]);
       },
     );

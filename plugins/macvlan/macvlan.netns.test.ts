@@ -173,10 +173,8 @@ describe('macvlan ADD', () => {
     let isDone = false;
     const adding = attachment.run('ADD').finally(() => (isDone = true));
     const addressed = () => JSON.stringify(ip('-n', lab.pod, 'address')).includes('192.0.2.5');
-    for (let turn = 0; !addressed() && turn < 100; turn++) {
-      await new Promise(setImmediate);
-    }
-    expect([addressed(), isDone]).toEqual([true, false]);
+    await expect.poll(addressed).toBe(true);
+    expect(isDone).toBe(false);
     resolve();
     expect(await adding).toMatchObject({ exitCode: 0 });
   });

@@ -9,7 +9,7 @@ import { sbr } from './plugin.ts';
 type Row = Readonly<Record<string, unknown>>;
 
 /** An interface of the lab's pod, with an address of each family and a default route. */
-function makeInterface(lab: Lab, nth: number): void {
+async function makeInterface(lab: Lab, nth: number): Promise<void> {
   const name = `net${nth}`;
   const commands = [
     `link add ${name} type veth peer name ${name}p`,
@@ -23,6 +23,8 @@ function makeInterface(lab: Lab, nth: number): void {
   for (const command of commands) {
     ip('-n', lab.pod, ...command.split(' '));
   }
+  const own = () => ip('-n', lab.pod, '-6', 'route', 'show', 'table', 'local', 'dev', name) as readonly Row[];
+  await expect.poll(() => own().map(({ dst }) => dst)).toContain(`fd00:${nth}::3`); // the kernel makes it later
 }
 
 /** Routes and rules, both families; link-local ones come when the kernel likes. */
@@ -65,14 +67,14 @@ function run(lab: Lab, verb: string, nth: number, scope: Scope, change: (scope: 
 describe('sbr on a real kernel', () => {
   it('leaves nothing when a step of ADD fails, whichever', async () => {
     using lab = new Lab();
-    makeInterface(lab, 1);
+    await makeInterface(lab, 1);
     const before = routing(lab);
     const failed = await failEachStep(
       (change) => run(lab, 'ADD', 1, lab.scope(), change),
       async () => {
         await run(lab, 'DEL', 1, lab.scope());
         ip('-n', lab.pod, 'link', 'del', 'net1');
-        makeInterface(lab, 1);
+        await makeInterface(lab, 1);
       },
       () => expect(routing(lab)).toEqual(before),
     );
@@ -84,7 +86,7 @@ describe('sbr on a real kernel', () => {
     using lab = new Lab();
     const all = [1, 2, 3, 4, 5, 6];
     for (const nth of all) {
-      makeInterface(lab, nth);
+      await makeInterface(lab, nth);
     }
     const scope = lab.scope();
     const outcomes = await Promise.all(all.map((nth) => run(lab, 'ADD', nth, scope)));
@@ -99,7 +101,7 @@ describe('sbr on a real kernel', () => {
 
   it('waits for whoever has locked the namespace, and says so when it takes too long', async () => {
     using lab = new Lab();
-    makeInterface(lab, 1);
+    await makeInterface(lab, 1);
     using netns = lab.openPod();
     using _lock = await lockNetns(lab.scope(), netns);
     const slept: number[] = [];

@@ -72,5 +72,5 @@ export function offeredTo(kubelet: FakeKubelet, isWatching: boolean, times: Time
 }
 
 export const until = (look: () => void | Promise<void>): Promise<void> =>
-  vi.waitFor(look, { timeout: 20_000, interval: 10 });
+  vi.waitFor(look, { timeout: 30_000, interval: 10 });
 export const idsOf = (kubelet: FakeKubelet) => kubelet.devices(NAME)?.map(({ ID }) => ID);

@@ -20,9 +20,7 @@ class SlowDisk implements Disk {
 
   /** How many syncs are under way, once there are any. */
   async asked(): Promise<number> {
-    for (let turn = 0; this.waiting.length === 0 && turn < 1000; turn++) {
-      await new Promise(setImmediate);
-    }
+    await expect.poll(() => this.waiting.length, { interval: 1 }).toBeGreaterThan(0);
     return this.waiting.length;
   }
 
