@@ -317,7 +317,7 @@ describe('the build', () => {
     const sums = copies.map((copy) => readFileSync(join(copy, 'dist/SHA256SUMS'), 'utf8'));
     expect(sums[0]).toBe(sums[1]);
     expect(sums[0]).toContain('standalone/');
-  }, 240_000);
+  }, 1_200_000);
 });
 
 const NOBODY_IS_THERE = `apiVersion: v1

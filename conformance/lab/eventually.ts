@@ -6,7 +6,7 @@ import { pauseAfter } from './pause.ts';
 import { type Entry, stateOf } from './state.ts';
 
 /** On a machine with far too much to do. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 50_000;
 
 /** Looks again and again until it is so; fails with the difference when that takes too long. */
 export async function eventually<T>(look: () => Promise<T>, expected: T, patienceMs = PATIENCE_MS): Promise<void> {

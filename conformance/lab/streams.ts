@@ -1,4 +1,5 @@
 /** Standard streams as runtimes and people have them: shell around the call of a program. */
+import type { Outcome } from './execute.ts';
 
 /** Makes a descriptor of what it starts non-blocking: nothing in a shell does. */
 const NON_BLOCKING = `
@@ -16,12 +17,28 @@ export const late = (document: string, program: string): string =>
 const FILL =
   'import os; os.set_blocking(1, False)\ntry:\n while True: os.write(1, b"." * 4096)\nexcept BlockingIOError: pass';
 
-/** stdout is a full pipe that does not block and is read after a second. On stderr: seconds of the processor. */
-export const intoFullPipe = (program: string): string =>
-  `{ python3 -c '${FILL}'; TIMEFORMAT='%U %S'; time ${nonBlocking(1, program)}; } | (sleep 1; tr -d '.')`;
+/** stdout is a full pipe that does not block and is read after some seconds. On stderr: seconds of the processor. */
+const intoFullPipe = (program: string, waitS: number): string =>
+  `{ python3 -c '${FILL}'; TIMEFORMAT='%U %S'; time ${nonBlocking(1, program)}; } | (sleep ${waitS}; tr -d '.')`;
 
-/** The processor's part of that, in seconds. */
-export const secondsIn = (stderr: string): number =>
+const WAIT_S = 3;
+
+/**
+ * Has a program print into such a pipe.
+ *
+ * @param shell runs a script of bash
+ * @returns what it has printed, and for which part of the wait it has used the processor, whatever it needs without one
+ */
+export async function waitingForReader(
+  shell: (script: string) => Promise<Outcome>,
+  program: string,
+): Promise<{ readonly stdout: string; readonly busy: number }> {
+  const usual = await shell(intoFullPipe(program, 0));
+  const { stdout, stderr } = await shell(intoFullPipe(program, WAIT_S));
+  return { stdout, busy: (secondsIn(stderr) - secondsIn(usual.stderr)) / WAIT_S };
+}
+
+const secondsIn = (stderr: string): number =>
   stderr
     .trim()
     .split(' ')

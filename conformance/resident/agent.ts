@@ -13,7 +13,8 @@ import { type Descriptors, descriptorsOf, moreThan } from './descriptors.ts';
 
 export const RESIDENT = join(DIST, 'resident');
 
-const PATIENCE_MS = 20_000;
+/** On a machine with far too much to do. */
+const PATIENCE_MS = 120_000;
 
 /** What an agent has of its own. */
 interface Own {
@@ -218,6 +219,3 @@ const ending = (child: ChildProcess | undefined): Promise<number | string | unde
       child.once('exit', (code, signal) => resolve(code ?? signal ?? undefined));
     }
   });
-
-/** What is written by a fake plugin shows that a call has come so far. */
-export const reached = (lab: Lab): boolean => existsSync(join(lab.dir, 'reached'));

@@ -32,7 +32,7 @@ it(`${CALLS} calls leave no descriptor behind, and no memory`, { timeout: 900_00
       CNI_PATH: OURS.path.join(':'),
     };
     const request = requestOf('macvlan', env, JSON.stringify({ ...network(lab), ...more }));
-    const { exitCode, stdout } = answerIn(await exchange(agent.socket, request));
+    const { exitCode, stdout } = answerIn(await exchange(agent.socket, request, false));
     expect(exitCode, `${verb}: ${stdout}`).toBe(0);
     return stdout;
   };

@@ -1,4 +1,5 @@
 /** Networks that are attached in either form. */
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Lab, PARENT } from '../lab/lab.ts';
 
@@ -33,12 +34,18 @@ export const multus = (lab: Lab, bin: string, delegates: readonly object[]): obj
   delegates,
 });
 
-/** A script that waits in ADD after it has made the lab's file `reached`. */
+/** Words of shell: the lab's file `reached` is made, and nothing goes on until `letGo`, or the caller has hung for long. */
+export const untilLetGo = (lab: Lab): string => {
+  const [reached, goes] = [join(lab.dir, 'reached'), join(lab.dir, 'goes')];
+  return `touch ${reached}; for _ in $(seq 1200); do [ -e ${goes} ] && break; sleep 0.1; done`;
+};
+
+/** A script that waits in ADD until `letGo`. */
 export const waits = (lab: Lab): string =>
-  [
-    'cat >/dev/null',
-    '[ "$CNI_COMMAND" = ADD ] || exit 0',
-    `touch ${join(lab.dir, 'reached')}`,
-    'sleep 3',
-    `echo '{"cniVersion":"1.1.0"}'`,
-  ].join('\n');
+  ['cat >/dev/null', '[ "$CNI_COMMAND" = ADD ] || exit 0', untilLetGo(lab), `echo '{"cniVersion":"1.1.0"}'`].join('\n');
+
+/** Whether a call waits. */
+export const reached = (lab: Lab): boolean => existsSync(join(lab.dir, 'reached'));
+
+/** Calls that wait go on, and none waits any more. */
+export const letGo = (lab: Lab): void => writeFileSync(join(lab.dir, 'goes'), '');

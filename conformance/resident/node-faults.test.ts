@@ -11,9 +11,9 @@ import { errorOf } from '../lab/printed.ts';
 import { type Call, OURS } from '../lab/programs.ts';
 import { stateOf } from '../lab/state.ts';
 import { Store } from '../lab/store.ts';
-import { Agent, reached } from './agent.ts';
+import { Agent } from './agent.ts';
 import { Clock } from './clock.ts';
-import { chained, multus, network, waits } from './networks.ts';
+import { chained, letGo, multus, network, reached, waits } from './networks.ts';
 
 const OK = { exitCode: 0, signal: undefined };
 const HELD_MS = 10_500;
@@ -116,6 +116,7 @@ describe('a clock that jumps', () => {
     await agent.until(() => reached(lab));
     clock.set(seconds);
     expect(Math.abs((await now()) - Date.now())).toBeGreaterThan(DAY_S * 500); // it has jumped
+    letGo(lab);
     expect(await call).toMatchObject(OK);
     expect(await agent.call(waiting(lab, agent, pod, 'DEL'))).toMatchObject(OK);
     const { text } = await agent.ask('/metrics');
@@ -141,6 +142,7 @@ describe('an agent that is held for 10 s', () => {
     calls.push(...others.slice(6).map((pod) => agent.call(macvlan(lab, pod, 'ADD'))));
     await sleep(HELD_MS);
     agent.signal('SIGCONT');
+    letGo(lab);
     expect((await Promise.all([before, ...calls])).filter(({ exitCode }) => exitCode !== 0)).toEqual([]);
     for (const pod of others) {
       expect(await linksOf(pod)).toContain('net1');

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../lab/eventually.ts';
 import { BASE_ENV, execute, type Outcome } from '../lab/execute.ts';
 import { Lab, type Pod } from '../lab/lab.ts';
 import { type Call, STANDALONE } from '../lab/programs.ts';
@@ -223,12 +224,14 @@ describe('spans of an agent', () => {
       expect(
         await agent.call({ ...call, verb: 'CHECK', env: { TRACEPARENT: `00-${trace}-${parent}-01` } }),
       ).toMatchObject({ exitCode: 1 }); // without a result of before
-      await agent.until(() => existsSync(file));
+      await agent.until(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
       const { resourceSpans } = JSON.parse(readFileSync(file, 'utf8'));
       const { spans } = resourceSpans[0].scopeSpans[0];
       expect(spans[0]).toMatchObject({ traceId: trace, parentSpanId: parent, name: 'call macvlan CHECK' });
       expect(spans).toContainEqual(expect.objectContaining({ name: 'macvlan CHECK', parentSpanId: spans[0].spanId }));
-      expect((await agent.ask('/metrics')).text).toContain(`braid_spans_exported_total ${spans.length}`);
+      const isCounted = async (): Promise<boolean> =>
+        (await agent.ask('/metrics')).text.includes(`braid_spans_exported_total ${spans.length}\n`);
+      await eventually(isCounted, true); // when the collector has answered
     } finally {
       collector.kill();
     }

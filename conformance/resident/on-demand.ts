@@ -9,7 +9,7 @@ import { type Call, envOf, stdinOf } from '../lab/programs.ts';
 import { Folder } from './folder.ts';
 
 /** On a machine with far too much to do. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 
 /** It takes up whoever has lost its parent. */
 const FIRST_PROCESS = 'sleep infinity & while :; do wait; done';

@@ -2,7 +2,11 @@
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 
-/** Sends these bytes, and returns what comes back until the other end closes. */
+/**
+ * Sends these bytes, and returns what comes back until the other end closes.
+ *
+ * @param ends whether the caller ends a second later, whatever it has got by then: that takes back a call under way
+ */
 export function exchange(path: string, bytes: Buffer, ends = true): Promise<Buffer> {
   return new Promise((resolve) => {
     const socket = connect({ path, allowHalfOpen: true });

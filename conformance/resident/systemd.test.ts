@@ -8,7 +8,7 @@ import { Lab, type Pod } from '../lab/lab.ts';
 import { errorOf } from '../lab/printed.ts';
 import type { Call } from '../lab/programs.ts';
 import { stateOf } from '../lab/state.ts';
-import { chained, multus, network, waits } from './networks.ts';
+import { chained, multus, network, reached, waits } from './networks.ts';
 import { SERVICE, SOCKET, SystemdNode } from './systemd.ts';
 
 const OK = { exitCode: 0 };
@@ -70,7 +70,7 @@ it(
     const conf = multus(lab, node.bin, [chained(lab, 'waits')]);
     const call = (verb: string): Call => ({ ...macvlan(lab, pod as Pod, verb), plugin: 'multus', path, conf });
     const lost = node.call({ ...call('ADD'), ifName: 'eth0' });
-    await node.until('the call', async () => readdirSync(lab.dir).includes('reached'));
+    await node.until('the call', async () => reached(lab));
     await node.kill();
     expect(errorOf(await lost)).toMatchObject({ code: 11 });
     expect(await node.call({ ...call('DEL'), ifName: 'eth0' })).toMatchObject(OK);
@@ -111,7 +111,10 @@ it(
   onNode(async (node, [pod]) => {
     const broken = join(node.units, `${SERVICE}.d`);
     mkdirSync(broken);
-    writeFileSync(join(broken, 'broken.conf'), '[Service]\nExecStart=\nExecStart=/bin/false\n');
+    writeFileSync(
+      join(broken, 'broken.conf'),
+      '[Unit]\nStartLimitIntervalSec=600\n[Service]\nExecStart=\nExecStart=/bin/false\n',
+    );
     await node.systemctl('daemon-reload');
     await attachAndDetach(node, pod as Pod);
     expect(await node.property('ActiveState')).toBe('failed');

@@ -10,6 +10,9 @@ import { ask } from './ask.ts';
 export const SOCKET = 'braid-agent.socket';
 export const SERVICE = 'braid-agent.service';
 
+/** On a machine with far too much to do. */
+const PATIENCE_MS = 120_000;
+
 export class SystemdNode implements AsyncDisposable {
   readonly lab: Lab;
   readonly bin: string;
@@ -85,7 +88,7 @@ export class SystemdNode implements AsyncDisposable {
   }
 
   until(what: string, look: () => Promise<boolean>): Promise<boolean> {
-    return until(what, async () => ((await look()) ? true : undefined));
+    return until(what, async () => ((await look()) ? true : undefined), PATIENCE_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

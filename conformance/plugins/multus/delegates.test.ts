@@ -1,12 +1,12 @@
 /** How multus runs the plugins of its own build: inside its process, with the same outcome as executed ones. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../../lab/eventually.ts';
-import { execute, mustRun } from '../../lab/execute.ts';
+import { mustRun } from '../../lab/execute.ts';
 import { answer, RECORD, recordedVerbs } from '../../lab/fakes.ts';
 import { PARENT } from '../../lab/lab.ts';
+import { monitored } from '../../lab/monitor.ts';
 import { envOf, OURS, SCRIPT, type Side, stdinOf } from '../../lab/programs.ts';
 import { reservationsIn } from '../../lab/reservations.ts';
 import { filesIn, stateOf } from '../../lab/state.ts';
@@ -149,10 +149,8 @@ describe('a delegate of this build', () => {
       }),
     );
     await mustRun(['ip', 'netns', 'exec', multus.pod.name, 'sysctl', '-q', '-w', 'net.ipv6.conf.default.accept_dad=1']);
-    const monitor = execute(['timeout', '-s', 'INT', '8', 'ip', '-n', multus.pod.name, '-o', 'monitor', 'address']);
-    await sleep(500);
-    await multus.must('ADD');
-    const lines = (await monitor).stdout.split('\n').filter((line) => / fd0\d::/.test(line));
+    const events = await monitored(multus.pod.name, () => multus.must('ADD'));
+    const lines = events.filter((line) => / fd0\d::/.test(line));
     const isSettled = lines.map((line) => !line.includes('tentative'));
     // every address is there before the first one is settled
     expect(isSettled.indexOf(true)).toBeGreaterThanOrEqual(4);
@@ -161,15 +159,12 @@ describe('a delegate of this build', () => {
   it('deletes the links of its own plugins with few requests', { tags: 'multus/del-together' }, async () => {
     await using multus = await Multus.open(rails(8));
     await multus.must('ADD');
-    const monitor = execute(['timeout', '-s', 'INT', '3', 'ip', '-n', multus.pod.name, 'monitor', 'link']);
-    await sleep(500);
-    await multus.must('DEL');
-    const { stdout } = await monitor;
+    const events = await monitored(multus.pod.name, () => multus.must('DEL'));
     // links that share a request are put into one group first: that shows as a change of the link
-    const groups = new Set([...stdout.matchAll(/ group (\d+) /g)].map((match) => match[1]));
+    const groups = new Set(events.flatMap((line) => / group (\d+) /.exec(line)?.[1] ?? []));
     expect(groups.size).toBeGreaterThan(0);
     expect(groups.size).toBeLessThan(8);
-    expect(stdout.match(/^Deleted /gm)?.length).toBeGreaterThanOrEqual(8);
+    expect(events.filter((line) => /^Deleted .*: (eth0|net\d)/.test(line)).length).toBeGreaterThanOrEqual(8);
   });
 });
 

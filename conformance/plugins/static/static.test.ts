@@ -1,10 +1,9 @@
 /** static as others ask it: macvlan through cnitool, and multus for many networks at once. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { execute } from '../../lab/execute.ts';
 import { cnitool, Lab, PARENT, type Pod, writeNetwork } from '../../lab/lab.ts';
+import { monitored } from '../../lab/monitor.ts';
 import { errorOf, parsed } from '../../lab/printed.ts';
 import { SCRIPT } from '../../lab/programs.ts';
 import { addressTexts, routesOf, stateOf } from '../../lab/state.ts';
@@ -92,10 +91,10 @@ describe('multus with 16 networks of macvlan and static', () => {
     await using lab = await Lab.open();
     const pod = await lab.pod();
     const delegates = Array.from({ length: 16 }, (_, index) => network(index, index === 15 ? '10.5.15.2' : undefined));
-    const monitor = execute(['timeout', '-s', 'INT', '2', 'ip', '-n', pod.name, 'monitor', 'link']);
-    await sleep(300);
-    const outcome = await lab.call({ ...callOf(lab, pod, delegates), verb: 'ADD', path: [SCRIPT] });
-    expect(errorOf(outcome)).toMatchObject({ code: 7, message: expect.stringContaining('"10.5.15.2"') });
-    expect((await monitor).stdout).toBe('');
+    const events = await monitored(pod.name, async () => {
+      const outcome = await lab.call({ ...callOf(lab, pod, delegates), verb: 'ADD', path: [SCRIPT] });
+      expect(errorOf(outcome)).toMatchObject({ code: 7, message: expect.stringContaining('"10.5.15.2"') });
+    });
+    expect(events).toEqual([]);
   });
 });

@@ -2,24 +2,24 @@
 import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../../../lab/eventually.ts';
 import { fake } from '../../../lab/fakes.ts';
 import { Lab, type Pod } from '../../../lab/lab.ts';
 import { OURS } from '../../../lab/programs.ts';
-import { reached } from '../../../resident/agent.ts';
-import { chained, network } from '../../../resident/networks.ts';
+import { chained, letGo, network, reached, untilLetGo } from '../../../resident/networks.ts';
 import { connectAs, exchange } from '../../../resident/sockets.ts';
 import { askOver, POD, Thick } from './thick.ts';
 
 const OK = { exitCode: 0 };
 const NOBODY = 65_534;
 
-/** A plugin that notes when its calls begin and end, and whose ADD waits in the middle. */
+/** A plugin that notes when its calls begin and end, and whose ADD waits in the middle until `letGo`. */
 const slowPlugin = (lab: Lab): string =>
   [
     'cat >/dev/null',
     `note() { echo "$1 $CNI_COMMAND" >> ${join(lab.dir, 'noted')}; }`,
     'note begins',
-    `[ "$CNI_COMMAND" = ADD ] && { touch ${join(lab.dir, 'reached')}; sleep 3; echo '{"cniVersion":"1.1.0"}'; }`,
+    `[ "$CNI_COMMAND" = ADD ] && { ${untilLetGo(lab)}; echo '{"cniVersion":"1.1.0"}'; }`,
     'note ends',
   ].join('\n');
 
@@ -55,6 +55,9 @@ describe('calls for one sandbox', () => {
       thick.shim({ verb: 'DEL', netns: pod.path, conf }),
       thick.agent.call({ ...call, verb: 'DEL', conf: own }),
     ]);
+    const bothWait = async () => (await thick.agent.ask('/metrics')).text.includes('\nbraid_calls_waiting 2\n');
+    await eventually(bothWait, true);
+    letGo(thick.lab);
     expect(await adding).toMatchObject(OK);
     expect(await deleting).toMatchObject([OK, OK]);
     expect(noted(thick.lab).slice(0, 4)).toEqual(['begins ADD', 'ends ADD', 'begins DEL', 'ends DEL']);
@@ -82,6 +85,8 @@ describe('calls for one sandbox', () => {
     const adding = thick.shim({ verb: 'ADD', netns: pod.path, conf });
     await thick.agent.until(() => reached(thick.lab));
     const ended = thick.agent.end();
+    await thick.agent.until(() => thick.agent.log.includes('ends: ended by SIGTERM'));
+    letGo(thick.lab);
     expect(await adding).toMatchObject(OK);
     expect(await ended).toBe(0);
     expect(existsSync(thick.socket)).toBe(false);
