@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { makeFolder } from '../lib/sys/atomic-file.ts';
@@ -84,19 +84,36 @@ function write(chroot: string): void {
     text('usr/share/sbom/braid.cdx.json', bill),
     ...licences(ROOT, DIST, packages),
   ];
-  const folder = join(DIST, 'image');
-  rmSync(folder, { recursive: true, force: true });
-  makeFolder(folder, { mode: 0o755, sync: false });
-  writeFileSync(join(folder, 'sbom.cdx.json'), bill);
   const layers = [layerOf(system), layerOf(own)];
-  const sums = IMAGES.map((image) => {
-    const archive = archiveOf(image, layers);
-    const file = `${image.name}-${version}.tar`;
-    writeFileSync(join(folder, file), archive);
-    console.log(`${join(folder, file)}: ${nameOf(image)}, ${Math.round(archive.length / 1e6)} MB`);
-    return `${createHash('sha256').update(archive).digest('hex')}  ${file}\n`;
+  putIn(join(DIST, 'image'), (folder) => {
+    writeFileSync(join(folder, 'sbom.cdx.json'), bill);
+    const sums = IMAGES.map((image) => {
+      const archive = archiveOf(image, layers);
+      const file = `${image.name}-${version}.tar`;
+      writeFileSync(join(folder, file), archive);
+      console.log(`${file}: ${nameOf(image)}, ${Math.round(archive.length / 1e6)} MB`);
+      return `${createHash('sha256').update(archive).digest('hex')}  ${file}\n`;
+    });
+    writeFileSync(join(folder, 'SHA256SUMS'), sums.join(''));
   });
-  writeFileSync(join(folder, 'SHA256SUMS'), sums.join(''));
+}
+
+/** Whoever reads there finds each file whole, as it was or as it is; several may write at the same time. */
+function putIn(folder: string, write: (fresh: string) => void): void {
+  const fresh = mkdtempSync(`${folder}-`);
+  try {
+    write(fresh);
+    const names = readdirSync(fresh);
+    makeFolder(folder, { mode: 0o755, sync: false });
+    for (const name of names) {
+      renameSync(join(fresh, name), join(folder, name));
+    }
+    for (const old of readdirSync(folder).filter((name) => !names.includes(name))) {
+      rmSync(join(folder, old), { recursive: true, force: true });
+    }
+  } finally {
+    rmSync(fresh, { recursive: true });
+  }
 }
 
 const nameOf = ({ name }: Start): string => `${REPOSITORY}/${name}:${version}`;

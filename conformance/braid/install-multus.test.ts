@@ -148,7 +148,7 @@ describe('braid install --multus', () => {
       expect(await node.uninstall()).toMatchObject(DONE);
       expect([node.files(), readdirSync(node.bin)]).toEqual([before, []]);
     }),
-    120_000,
+    600_000,
   );
 
   it(
@@ -197,7 +197,7 @@ describe('braid install --multus', () => {
         },
       });
     }),
-    120_000,
+    600_000,
   );
 
   it(
@@ -224,7 +224,7 @@ describe('braid install --multus', () => {
         expect(node.files()).toEqual(before);
       }
     }),
-    120_000,
+    600_000,
   );
 });
 

@@ -20,7 +20,7 @@ const FOREIGN = '#!/bin/sh\necho \'{"cniVersion":"1.1.0","supportedVersions":["0
 const OURS = [...PLUGINS, 'braid'].sort();
 const DONE = { exitCode: 0, stderr: '' };
 /** 20 programs at once on a small machine */
-const PATIENCE_MS = 180_000;
+const PATIENCE_MS = 600_000;
 const FORMS = ['standalone', 'script'] as const;
 
 const onNode = (test: (node: BraidNode) => Promise<void>) => async () => {

@@ -93,7 +93,7 @@ describe.each([
     });
     expect(found).toEqual([]);
     expect(readdirSync(workshop)).toEqual([]);
-  }, 120_000);
+  }, 600_000);
 
   it('obeys none of all that its binary knows, whatever they say', async () => {
     const names = [...new Set([...knownNames(), ...namesInBinary()])];
@@ -105,7 +105,7 @@ describe.each([
       }
     }
     expect(readdirSync(workshop)).toEqual([]);
-  }, 60_000);
+  }, 600_000);
 
   it("does not read the node's configuration of OpenSSL", async () => {
     const nonsense = join(folder, 'nonsense');

@@ -146,9 +146,9 @@ export class Agent implements AsyncDisposable {
     return eventually(async () => moreThan(before, descriptorsOf(this.pid)), []);
   }
 
-  /** Resident memory in MiB. */
+  /** Memory of its own, in MiB: how many of the executable's pages are in memory is the machine's choice. */
   get memory(): number {
-    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) / 1024;
+    return Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) / 1024;
   }
 
   /** Calls a plugin through its launcher. */

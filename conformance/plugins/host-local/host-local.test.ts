@@ -188,11 +188,11 @@ describe.each([
       call: async (last) => network.call(OURS, verb, 'x', { env: await killedAfter('host-local', lab.dir, last) }),
       after: goOn,
     });
-  }, 120_000);
+  }, 600_000);
 
   it.each(['ENOSPC', 'EIO'] as const)(
     'that meets %s at any of its effects fails cleanly, or has done its work',
-    { tags: verb === 'ADD' ? 'host-local/disk-full' : [], timeout: 120_000 },
+    { tags: verb === 'ADD' ? 'host-local/disk-full' : [], timeout: 600_000 },
     async (error) => {
       await using lab = await Lab.open();
       const { network, renew, goOn } = await open(lab);

@@ -44,7 +44,7 @@ describe('the same calls at random', () => {
       expect(ours.exitCode === 0 ? ours.stdout : '', what).toBe(go.exitCode === 0 ? go.stdout : '');
       expect(networks.ours.files(), what).toEqual(networks.go.files());
     }
-  }, 60_000);
+  }, 600_000);
 });
 
 /** What both say and leave is the same, but for what the list of differences has. */
@@ -86,7 +86,7 @@ describe('calls with configurations at random', () => {
     });
     expect(outcomes.alike).toBeGreaterThan(30);
     expect(outcomes.failed).toBeGreaterThan(10);
-  }, 120_000);
+  }, 600_000);
 });
 
 describe('both on one folder', () => {
@@ -109,7 +109,7 @@ describe('both on one folder', () => {
       }
       expect(Object.keys(network.held()).sort(), what).toEqual([...held.values()].flat().sort());
     }
-  }, 60_000);
+  }, 600_000);
 
   it('at the same time, eight callers: none of 200 addresses is doubled or lost', async () => {
     await using lab = await Lab.open();
@@ -134,7 +134,7 @@ describe('both on one folder', () => {
     expect(network.held()).toEqual(Object.fromEntries(owners));
     await inParallel([...given.keys()], 8, (id, index) => network.del(id, {}, sideOf(index + 1)));
     expect(network.held()).toEqual({});
-  }, 90_000);
+  }, 600_000);
 
   it(
     'change over while what is remembered is old, damaged or gone',

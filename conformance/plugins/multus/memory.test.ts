@@ -179,7 +179,7 @@ describe('multus DEL with too few descriptors', () => {
     }
     expect(outcomes).toContain(0);
     expect(outcomes).toContain(1);
-  }, 300_000);
+  }, 900_000);
 });
 
 describe.concurrent('multus GC of results that are spoiled', () => {

@@ -380,5 +380,5 @@ describe.concurrent('what multus keeps and passes on', () => {
       { code: 11, message: expect.stringContaining('/absent/ready') },
       { code: 50, message: expect.stringContaining('/absent/ready') },
     ]);
-  }, 120_000);
+  }, 600_000);
 });

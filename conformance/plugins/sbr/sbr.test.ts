@@ -252,7 +252,7 @@ describe('multus with several networks of macvlan, static and sbr', () => {
   });
 });
 
-describe('sbr killed after every effect', { timeout: 120_000 }, () => {
+describe('sbr killed after every effect', { timeout: 600_000 }, () => {
   async function killed(verb: 'ADD' | 'DEL', atLeast: number): Promise<void> {
     await using one = await RoutedPod.open();
     await killAfterEach(atLeast, {

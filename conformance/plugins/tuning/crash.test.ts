@@ -20,7 +20,7 @@ async function killed(verb: 'ADD' | 'DEL', follow: (one: Tuned) => Promise<unkno
   expect(one.records()).toEqual([]);
 }
 
-describe.concurrent('tuning killed after every effect', { timeout: 60_000 }, () => {
+describe.concurrent('tuning killed after every effect', { timeout: 600_000 }, () => {
   it('of ADD: after DEL the interface is as it was', { tags: 'tuning/record-first' }, () =>
     killed('ADD', (one) => one.succeed('DEL')),
   );

@@ -170,7 +170,7 @@ describe('a disk that becomes full', () => {
     }
     expect(outcomes.given).toBeGreaterThan(2);
     expect(outcomes.refused).toBeGreaterThan(10);
-  }, 300_000);
+  }, 900_000);
 
   it('while pods come and go doubles no address and keeps no pod', async () => {
     const disk = await onDisk('1m');

@@ -92,7 +92,7 @@ describe.each([
       }
       expect(failed).toBeGreaterThan(4);
     },
-    240_000,
+    600_000,
   );
 
   it('that is killed after any of its steps keeps nobody from going on', async () => {
@@ -105,5 +105,5 @@ describe.each([
       await goOn(store, before, `killed after effect ${last} (${stepsOf(outcome).at(-1) ?? 'none'})`);
       expect(last).toBeGreaterThan(isKilled ? 0 : 6);
     }
-  }, 240_000);
+  }, 600_000);
 });

@@ -48,7 +48,7 @@ describe('a storm', () => {
       expect(await call('DEL', one)).toMatchObject({ exitCode: 0 });
     });
     expect(reservationsIn(dataDir)).toEqual([]);
-  }, 240_000);
+  }, 600_000);
 });
 
 describe('damage', () => {
@@ -98,5 +98,5 @@ describe('damage', () => {
     }
     expect(outcomes.refused).toBeGreaterThan(rounds / 6);
     expect(outcomes.given).toBeGreaterThan(rounds / 6);
-  }, 240_000);
+  }, 600_000);
 });

@@ -9,7 +9,7 @@ import { device, idsOf, NAME, offered, resourceOf, until } from '../testing/offe
 import { offer } from './offer.ts';
 
 /** A hundred times, on a machine with far too much to do. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 
 /** Sockets as a kubelet leaves them that starts: none in its older folder. */
 function wipe(kubelet: FakeKubelet): void {
