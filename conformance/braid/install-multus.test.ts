@@ -103,7 +103,16 @@ describe('braid install --multus', () => {
       const root = join(node.dir, 'host');
       mkdirSync(root);
       const words = node.words().map((word) => (word === node.bin || word === node.confDir ? `${root}${word}` : word));
-      const mounted = ['unshare', '-m', 'sh', '-c', 'mount --rbind / "$0" && exec "$@"', root];
+      const mounted = [
+        'unshare',
+        '-m',
+        '--propagation',
+        'slave',
+        'sh',
+        '-c',
+        'mount --rbind / "$0" && exec "$@"',
+        root,
+      ];
       const outcome = await execute([...mounted, join(STANDALONE, 'braid'), ...words, '--host-root', root], {
         env: IN_POD,
       });

@@ -186,7 +186,7 @@ describe.each([
     const run = (...mounts: readonly string[]) =>
       execute(
         [
-          ...['unshare', '--mount', '--net', 'sh', '-ec'],
+          ...['unshare', '--mount', '--propagation', 'slave', '--net', 'sh', '-ec'],
           ...[`${[makeParent, ...mounts].join('\n')}\nexec "$0"`, join(place, 'macvlan')],
         ],
         { env: status, stdin },

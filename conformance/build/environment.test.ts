@@ -111,9 +111,12 @@ describe.each([
     const nonsense = join(folder, 'nonsense');
     const places = ['/etc/ssl/openssl.cnf', '/usr/lib/ssl/openssl.cnf', '/usr/local/ssl/openssl.cnf'];
     const mounts = places.map((path) => `if [ -e ${path} ]; then mount --bind ${nonsense} ${path}; fi`);
-    const outcome = await execute(['unshare', '--mount', 'sh', '-ec', `${mounts.join('\n')}\nexec "$0"`, program], {
-      env: { ...BASE_ENV, CNI_COMMAND: 'VERSION' },
-    });
+    const outcome = await execute(
+      ['unshare', '--mount', '--propagation', 'slave', 'sh', '-ec', `${mounts.join('\n')}\nexec "$0"`, program],
+      {
+        env: { ...BASE_ENV, CNI_COMMAND: 'VERSION' },
+      },
+    );
     expect(outcome).toEqual(expected[0]);
   });
 });

@@ -67,7 +67,17 @@ describe.each([
   /** /var/lib/cni is the test's own. */
   function run(program: string, args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}) {
     const script = 'mkdir -p /var/lib/cni && mount --bind "$0" /var/lib/cni && exec "$@"';
-    const argv = ['-m', 'sh', '-c', script, join(dir, 'state'), join(folder, program), ...args];
+    const argv = [
+      '-m',
+      '--propagation',
+      'slave',
+      'sh',
+      '-c',
+      script,
+      join(dir, 'state'),
+      join(folder, program),
+      ...args,
+    ];
     const { status, stdout, stderr } = spawnSync('unshare', argv, {
       input,
       env: { PATH: process.env['PATH'], ...env },

@@ -50,7 +50,18 @@ async function nodeOf(account: string): Promise<KeepingNode> {
 function inPod(node: KeepingNode, ...words: readonly string[]): Promise<Outcome> {
   const prepare =
     'mount -t tmpfs tmpfs /run && mkdir -p /run/secrets/kubernetes.io && ln -s "$0" /run/secrets/kubernetes.io/serviceaccount && exec "$@"';
-  const argv = ['unshare', '-m', 'sh', '-c', prepare, node.serviceAccount, join(STANDALONE, 'braid'), ...words];
+  const argv = [
+    'unshare',
+    '-m',
+    '--propagation',
+    'slave',
+    'sh',
+    '-c',
+    prepare,
+    node.serviceAccount,
+    join(STANDALONE, 'braid'),
+    ...words,
+  ];
   return execute(argv, { env });
 }
 

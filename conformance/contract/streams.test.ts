@@ -118,7 +118,7 @@ describe.each([
     const run = (...steps: readonly string[]) =>
       execute(
         [
-          ...['ip', 'netns', 'exec', lab.node, 'unshare', '--mount'],
+          ...['ip', 'netns', 'exec', lab.node, 'unshare', '--mount', '--propagation', 'slave'],
           ...['bash', '--norc', '-ec', `${steps.join('\n')}\nexec "$0"`, program],
         ],
         { env: STATUS, stdin: conf },

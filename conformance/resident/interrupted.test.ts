@@ -11,7 +11,7 @@ import { killAfterEach, killedAfter } from '../lab/steps.ts';
 import { Folder, type Form } from './folder.ts';
 
 const OK = { exitCode: 0 };
-const PATIENCE_MS = 900_000;
+const PATIENCE_MS = 1_800_000;
 
 /** One plugin, which asks nobody. */
 const OPTIONS: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@ import type { Outcome } from '../lab/execute.ts';
 import { killAfterEach, killedAfter, stepsOf } from '../lab/steps.ts';
 import { type Container, type Network, StormNode } from '../storm/storm-node.ts';
 
-const PATIENCE_MS = 600_000;
+const PATIENCE_MS = 1_800_000;
 
 /** Links of both kinds: one that is made, and one that is moved. */
 const NETWORKS: readonly Network[] = ['m0', 'd0', 'm1'];

@@ -109,7 +109,7 @@ describe('a launcher', () => {
     const pod = await lab.pod();
     const hidden = join(lab.folder('hidden'), 'netns');
     const script = 'mount -t tmpfs none "$0" && touch "$0/netns" && mount --bind "$1" "$0/netns" && exec "$2"';
-    const words = ['unshare', '-m', 'sh', '-c', script, lab.folder('hidden'), pod.path];
+    const words = ['unshare', '-m', '--propagation', 'slave', 'sh', '-c', script, lab.folder('hidden'), pod.path];
     const call = { plugin: 'macvlan', verb: 'ADD', netns: hidden, conf: network(lab) };
     const outcome = await execute([...words, join(agent.launchers.bin, 'macvlan')], {
       env: { ...envOf(agent.launchers, call), BRAID_AGENT: agent.socket },

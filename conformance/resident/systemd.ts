@@ -99,7 +99,18 @@ export class SystemdNode implements AsyncDisposable {
     await this.place.end();
     const remove = 'mount -t cgroup2 cgroup2 /mnt && find "/mnt/$0" -depth -type d -exec rmdir {} +';
     const removed = async (): Promise<boolean> =>
-      (await execute(['unshare', '--mount', 'sh', '-c', remove, groupOf(this.lab, this.boots)])).exitCode === 0;
+      (
+        await execute([
+          'unshare',
+          '--mount',
+          '--propagation',
+          'slave',
+          'sh',
+          '-c',
+          remove,
+          groupOf(this.lab, this.boots),
+        ])
+      ).exitCode === 0;
     await this.until('the group of processes to be empty', removed);
   }
 

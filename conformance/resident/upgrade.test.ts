@@ -11,7 +11,7 @@ const PODS = 200;
 const WIDTH = 24;
 const CALLS_OF_AN_AGENT = 40;
 const RAILS = [0, 1];
-const PATIENCE_MS = 600_000;
+const PATIENCE_MS = 1_800_000;
 
 /** How one agent follows another. */
 interface Change {
