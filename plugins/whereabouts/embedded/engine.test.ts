@@ -139,7 +139,7 @@ describe('the embedded store', () => {
     const random = seeded();
     const small = rangesOf('10.0.0.0/26');
     const held = new Map<string, number>();
-    const hosts = Array.from({ length: 3 }, storeHost);
+    const hosts = Array.from({ length: 3 }, () => storeHost());
     for (let round = 0; round < 3000; round++) {
       const at = random.below(hosts.length);
       if (random.below(40) === 0) {

@@ -24,7 +24,10 @@ interface Taken {
   readonly count: number;
 }
 
+/** For one that holds the lock. */
 const LONGEST_WAIT_MS = 10_000;
+/** For many who come to an end: a disk that is busy may take a second for each of them. */
+const LONGEST_QUEUE_MS = 60_000;
 const LONGEST_PAUSE_MS = 16;
 
 /**
@@ -122,10 +125,15 @@ export class EmbeddedEngine implements Engine, Disposable {
     }
   }
 
-  /** Others hold the lock for a moment: who waits asks again, after pauses of random length. */
+  /**
+   * Others hold the lock for a moment: who waits asks again, after pauses of random length, the longer as long as their
+   * transactions come to an end.
+   */
   private async begin(wanted: Wanted): Promise<Loaded> {
     const { caller } = wanted;
-    const deadline = caller.now() + LONGEST_WAIT_MS;
+    const end = caller.now() + LONGEST_QUEUE_MS;
+    let deadline = caller.now() + LONGEST_WAIT_MS;
+    let last = readSequence(this.folder)?.number;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
         return await this.tryBegin(wanted);
@@ -133,8 +141,11 @@ export class EmbeddedEngine implements Engine, Disposable {
         if (!isBusy(error) && !(error instanceof Replaced)) {
           throw error;
         }
+        const number = readSequence(this.folder)?.number;
+        deadline = number === last ? deadline : Math.min(end, caller.now() + LONGEST_WAIT_MS);
+        last = number;
         if (caller.now() >= deadline) {
-          throw this.lockFault();
+          throw this.lockFault(deadline === end ? LONGEST_QUEUE_MS : LONGEST_WAIT_MS);
         }
       }
       await caller.sleep(Math.ceil(Math.random() * pauseMs));
@@ -142,12 +153,12 @@ export class EmbeddedEngine implements Engine, Disposable {
   }
 
   /** To SQLite a lock that the kernel has none for is one that somebody else has. */
-  private lockFault(): CniError {
+  private lockFault(waitedMs: number): CniError {
     const error = lockErrorOf(this.native(), sequenceIn(this.folder));
     if (error !== undefined) {
       return unsupported(this.folder, 'locks', error);
     }
-    const why = `others have held it for ${LONGEST_WAIT_MS} ms`;
+    const why = `others have held it for ${waitedMs} ms`;
     return new CniError('tryAgainLater', `cannot lock the store in "${this.folder}": ${why}`);
   }
 

@@ -76,6 +76,30 @@ describe('processes that have the same store open', () => {
     expect(await add(folder.path, 'b')).toEqual(['10.0.0.2']);
   });
 
+  it.each([
+    { what: 'their turn', turns: 4, expected: '10.0.0.5' },
+    { what: 'a minute', turns: Number.POSITIVE_INFINITY, expected: 'others have held it for 60000 ms' },
+  ])('wait for $what while others come to an end, however slow the disk is', async ({ turns, expected }) => {
+    using folder = temporaryFolder(true);
+    using holder = new OtherProcess(folder.path);
+    using other = new OtherProcess(folder.path);
+    await add(folder.path, 'a');
+    await holder.ask('sql', 'BEGIN IMMEDIATE');
+    let [elapsedMs, turn] = [0, 0];
+    using host = storeHost(undefined, async (ms) => {
+      elapsedMs += ms;
+      if (elapsedMs > (turn + 1) * 9000) {
+        turn++;
+        await holder.ask('sql', 'COMMIT');
+        await (turn < turns && other.ask('add', `c${turn}`));
+        await (turn < turns && holder.ask('sql', 'BEGIN IMMEDIATE'));
+      }
+    });
+    const answer = reserved(storeIn(folder.path, host), 'a/b net1 b', RANGES);
+    expect(String(await answer.catch(({ message }: Error) => message))).toContain(expected);
+    expect(elapsedMs).toBeGreaterThan(30_000);
+  });
+
   it('do not wait for one that reads for long, and its log is short again afterwards', async () => {
     using folder = temporaryFolder(true);
     using other = new OtherProcess(folder.path);

@@ -13,6 +13,8 @@ export interface Sequence {
 }
 
 const DIGITS = 16;
+/** Whoever reads while somebody writes, which no lock forbids, may see a part of both. */
+const MOST_READS = 3;
 
 /**
  * A line of its own beside the database, written after each transaction. A database that is behind it has lost something:
@@ -27,20 +29,27 @@ export const sequenceIn = (folder: string): string => inside(folder, 'sequence')
  */
 export function readSequence(folder: string): Sequence | undefined {
   const path = sequenceIn(folder);
-  let text: string;
+  for (let reads = 1; ; reads++) {
+    const text = textOf(path);
+    const [id = '', number = '', checksum] = text?.trimEnd().split(' ') ?? [];
+    if (text === undefined || (/^[0-9]+$/.test(number) && checksum === sumOf(id, number))) {
+      return text === undefined ? undefined : { id, number: Number(number) };
+    }
+    if (reads === MOST_READS) {
+      throw new StoreDamaged(path, 'it does not match its checksum');
+    }
+  }
+}
+
+function textOf(path: string): string | undefined {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (isMissing(error)) {
       return undefined;
     }
     throw ioError('read', path, error);
   }
-  const [id = '', number = '', checksum] = text.trimEnd().split(' ');
-  if (!/^[0-9]+$/.test(number) || checksum !== sumOf(id, number)) {
-    throw new StoreDamaged(path, 'it does not match its checksum');
-  }
-  return { id, number: Number(number) };
 }
 
 /** @throws CniError ioFailure */

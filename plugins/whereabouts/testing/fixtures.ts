@@ -50,12 +50,16 @@ export const poolsWith = (pools: Readonly<Record<string, Readonly<Record<string,
  * A call in a process of its own. Disposing of it closes what that has open, as its end would.
  *
  * @param disk absent: the process serves this call alone
+ * @param sleep called for each wait, which passes only fake time
  */
-export function storeHost(disk: Disk = BLOCKING_DISK): Scope & Disposable & { readonly lines: string[] } {
+export function storeHost(
+  disk: Disk = BLOCKING_DISK,
+  sleep: (ms: number) => void | Promise<void> = () => undefined,
+): Scope & Disposable & { readonly lines: string[] } {
   const lines: string[] = [];
   const shared = new Shared();
   const node = { shared: <T extends Disposable>(slot: Slot<T>) => shared.get(slot), disk };
-  const scope = fakeScope({ node, log: (line) => lines.push(line), sleep: async () => undefined });
+  const scope = fakeScope({ node, log: (line) => lines.push(line), sleep });
   return Object.assign(scope, { lines, [Symbol.dispose]: () => shared[Symbol.dispose]() });
 }
 
