@@ -51,7 +51,7 @@ export const DEAF = [
 ] as const;
 
 export const printingTo = (to: string, program: string): string =>
-  `exec 9> ${to}; ${to.startsWith('/') ? '' : 'sleep 0.5; '}exec ${program} >&9`;
+  `exec 9> ${to}; ${to.startsWith('/') ? '' : 'wait $!; '}exec ${program} >&9`;
 
 /** stderr that takes nothing. `$0` is a folder. */
 export const LOGS = [

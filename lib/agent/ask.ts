@@ -18,7 +18,8 @@ export type AtSocket =
   /** @param code of the system: ENOENT without a socket, ECONNREFUSED when its agent was killed */
   | { readonly state: 'nobody'; readonly code: string };
 
-const PATIENCE_MS = 5000;
+/** As launchers have with a call: on a busy node one that starts may need seconds. */
+const PATIENCE_MS = 30_000;
 const HEADER_BYTES = 16;
 const ANSWER_HEADER_BYTES = 12;
 
