@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { temporaryFolder } from '../../sys/testing/temporary.ts';
@@ -90,7 +92,50 @@ describe.each([
   });
 });
 
-describe('a program that has taken the place of another', () => {
+describe('a program that takes the place of another', () => {
+  it('is not in the way of a kubelet that has not looked yet: the other one hands out devices until then', async () => {
+    const { kubelet, socket, lines } = offered();
+    await kubelet.start();
+    await until(() => expect(idsOf(kubelet)).toEqual(['a', 'b']));
+    const ofFirst = statSync(socket, { bigint: true }).ctimeNs;
+    kubelet.isAsleep = true;
+    const second = offeredTo(kubelet, true);
+    await until(() => expect(statSync(socket, { bigint: true }).ctimeNs).not.toBe(ofFirst));
+    second.resource.devices.value = [device('b'), device('c')];
+    await new Promise((resolve) => setTimeout(resolve, 200)); // it has heard of it by now
+    expect(idsOf(kubelet)).toEqual(['a', 'b']);
+    expect(await kubelet.allocate(NAME, ['a'])).toMatchObject({ envs: { IDS: 'a' } });
+    kubelet.wake();
+    await until(() => expect(idsOf(kubelet)).toEqual(['b', 'c']));
+    await until(() => expect(lines).toContain(`${NAME}: another program offers it`));
+    expect(kubelet.registrations).toEqual([NAME, NAME]);
+  });
+
+  it('registers when the other one has left, which may take its time', async () => {
+    const folder = temporaryFolder();
+    onTestFinished(() => folder[Symbol.dispose]());
+    const kubelet = new FakeKubelet(folder.path, false);
+    onTestFinished(() => kubelet.stop());
+    await kubelet.start();
+    const steps: string[] = [];
+    const connections: Socket[] = [];
+    const other = createServer((connection) => connections.push(connection.on('error', () => undefined)));
+    onTestFinished(() => void other.close());
+    const socket = join(kubelet.older, 'example.com_vf.sock');
+    await once(other.listen(socket), 'listening');
+    const before = statSync(socket, { bigint: true }).ctimeNs;
+    kubelet.reached = (step) => void steps.push(step);
+    offeredTo(kubelet, false);
+    await until(() => expect(statSync(socket, { bigint: true }).ctimeNs).not.toBe(before));
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    steps.push('left');
+    for (const connection of connections) {
+      connection.destroy();
+    }
+    await until(() => expect(idsOf(kubelet)).toEqual(['a', 'b']));
+    expect(steps).toEqual(['left', 'asked', 'followed', 'taken', 'listed']);
+  });
+
   it('may be killed: the other one is told by the kernel, and offers it again', async () => {
     const { kubelet, socket, lines } = offered();
     await kubelet.start();

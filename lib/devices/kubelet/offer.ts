@@ -30,7 +30,12 @@ export type OfferEnd = 'ended' | 'succeeded';
 const FOLLOW_MS = 10_000;
 /** A kubelet that has lost the stream of one that followed never asks again by itself. */
 const LOST_MS = 1_000;
-/** The kubelet of v1.34 ends a new registration when it loses the stream of the one before: that goes first. */
+/**
+ * The kubelet of v1.36 ends a new registration when it loses the stream of the one before: that goes first. Where it watches
+ * its folder it ends that stream by itself before it registers the next; else the next one waits until the one before has
+ * left, and then so long for the kubelet to have seen it.
+ */
+const LEAVE_MS = 5_000;
 const SUCCEED_MS = 300;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
@@ -97,7 +102,8 @@ async function offerOnce({ resource, kubelet, offering, place, pauseMs }: Attemp
   const { folder, isWatched, kubeletSocket } = foldersOf(kubelet);
   const server = await place.take(folder);
   if (!isWatched) {
-    if (server.hasSucceeded) {
+    if (server.predecessor !== undefined) {
+      await server.predecessor.left(LEAVE_MS, signal);
       await offering.sleep(SUCCEED_MS);
     }
     await register(kubeletSocket, name, server.path).catch((error: unknown) => {
@@ -111,6 +117,8 @@ async function offerOnce({ resource, kubelet, offering, place, pauseMs }: Attemp
   let hasFollowed = false;
   const ended = Promise.withResolvers<void>();
   let patience: NodeJS.Timeout | undefined;
+  let leaving: NodeJS.Timeout | undefined;
+  const isLeft = (): boolean => !server.isThere() && !(isWatched && followers > 0 && server.isReplaced());
   const look = (): void => {
     hasFollowed ||= server.followers.value > 0;
     if (server.followers.value > followers) {
@@ -119,9 +127,11 @@ async function offerOnce({ resource, kubelet, offering, place, pauseMs }: Attemp
     followers = server.followers.value;
     report.followed(name, followers);
     clearTimeout(patience);
-    if (signal.aborted || !server.isThere()) {
+    if (signal.aborted || isLeft()) {
       ended.resolve();
-    } else if (server.followers.value === 0) {
+    } else if (!server.isThere()) {
+      leaving ??= setTimeout(ended.resolve, LEAVE_MS);
+    } else if (followers === 0) {
       patience = setTimeout(ended.resolve, hasFollowed ? Math.min(LOST_MS, followMs) : followMs + pauseMs);
     }
   };
@@ -133,6 +143,7 @@ async function offerOnce({ resource, kubelet, offering, place, pauseMs }: Attemp
     await ended.promise;
   } finally {
     clearTimeout(patience);
+    clearTimeout(leaving);
     report.followed(name, 0);
     signal.removeEventListener('abort', look);
     watcher.close();

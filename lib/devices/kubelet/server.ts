@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   Server,
@@ -15,6 +15,7 @@ import { type Resource, UnknownDevice } from '../resource.ts';
 import { Watched } from '../watched.ts';
 import { identityOf } from './folders.ts';
 import type { ListedDevice } from './messages.ts';
+import { Predecessor } from './predecessor.ts';
 import { DEVICE_PLUGIN, PLUGIN_REGISTRATION } from './service.ts';
 
 export interface ServerParts {
@@ -41,7 +42,7 @@ export class ResourceServer implements AsyncDisposable {
   private readonly streams = new Set<ServerWritableStream<object, { readonly devices: readonly ListedDevice[] }>>();
   private identity: string | undefined;
   private hidden: string | undefined;
-  private isSucceeding = false;
+  private other: Predecessor | undefined;
 
   private constructor(parts: ServerParts) {
     this.parts = parts;
@@ -81,7 +82,7 @@ export class ResourceServer implements AsyncDisposable {
         error === null ? resolve() : reject(error),
       );
     });
-    this.isSucceeding = existsSync(this.path) && before?.isThere() !== true;
+    this.other = before?.isThere() === true ? undefined : await Predecessor.at(this.path);
     renameSync(socket, this.path);
     this.identity = identityOf(this.path);
   }
@@ -91,9 +92,9 @@ export class ResourceServer implements AsyncDisposable {
     return this.identity !== undefined && identityOf(this.path) === this.identity;
   }
 
-  /** Whether it has taken the place of another socket, of a program that may still run. */
-  get hasSucceeded(): boolean {
-    return this.isSucceeding;
+  /** The other program that it has taken the place of. */
+  get predecessor(): Predecessor | undefined {
+    return this.other;
   }
 
   /** Whether another socket has taken its place. */
@@ -112,6 +113,7 @@ export class ResourceServer implements AsyncDisposable {
     if (this.isThere()) {
       rmSync(this.path, { force: true });
     }
+    this.other?.[Symbol.dispose]();
     this.isSeen();
     this.endStreams();
     await new Promise<void>((resolve) => {

@@ -19,6 +19,8 @@ import { DEVICE_PLUGIN, KUBELET_REGISTRATION, PLUGIN_REGISTRATION } from '../kub
 
 const DevicePlugin = makeClientConstructor(DEVICE_PLUGIN, 'DevicePlugin');
 const Registration = makeClientConstructor(PLUGIN_REGISTRATION, 'Registration');
+/** What has a path may be another server than before. */
+const CONNECTED_ANEW = { 'grpc.use_local_subchannel_pool': 1 };
 
 /** Of a file; a successor may have its inode. */
 function identityOf(path: string): string {
@@ -56,6 +58,11 @@ const listen = (server: Server, path: string): Promise<void> =>
 export const STEPS = ['found', 'asked', 'taken', 'followed', 'listed'] as const;
 export type Step = (typeof STEPS)[number];
 
+function letGo({ stream, client }: Followed): void {
+  stream.cancel();
+  client.close();
+}
+
 interface Followed {
   readonly client: Client;
   readonly stream: ClientReadableStream<{ readonly devices: readonly ListedDevice[] }>;
@@ -76,13 +83,18 @@ export class FakeKubelet implements AsyncDisposable {
   readonly registrations: string[] = [];
   /** what had appeared in its folder, but was not there when it looked: it logs an error for each */
   readonly missed: string[] = [];
+  /** it looks at its folder of plugins only when it is awake again */
+  isAsleep = false;
   /** of all lists so far, the length of the shortest */
   fewest = Number.POSITIVE_INFINITY;
   private readonly isWatching: boolean;
   private readonly followed = new Map<string, Followed>();
+  /** of registrations that others have replaced since */
+  private readonly replaced = new Set<Followed>();
   private server: Server | undefined;
   private telling: Server | undefined;
   private watching: Disposable | undefined;
+  private lookAround: () => void = () => undefined;
 
   /** @param isWatching it watches its folder of plugins; else they must register */
   constructor(root: string, isWatching = true) {
@@ -153,14 +165,22 @@ export class FakeKubelet implements AsyncDisposable {
     for (const resource of [...this.followed.keys()]) {
       this.drop(resource);
     }
+    this.replaced.forEach(letGo);
+    this.replaced.clear();
   }
 
   /** Loses the stream of a resource, which no kubelet opens again by itself. */
   drop(resource: string): void {
     const one = this.followed.get(resource);
     this.followed.delete(resource);
-    one?.stream.cancel();
-    one?.client.close();
+    if (one !== undefined) {
+      letGo(one);
+    }
+  }
+
+  wake(): void {
+    this.isAsleep = false;
+    this.lookAround();
   }
 
   /** Does not read what it is told for a while. */
@@ -183,7 +203,10 @@ export class FakeKubelet implements AsyncDisposable {
   call<O>(resource: string, method: keyof typeof DEVICE_PLUGIN, request: object): Promise<O> {
     const client = this.followed.get(resource)?.client as InstanceType<typeof DevicePlugin> | undefined;
     return new Promise((resolve, reject) => {
-      client?.[method]?.(request, (error: ServiceError | null, answer: O) =>
+      if (client === undefined) {
+        throw new Error(`${resource} is not registered`);
+      }
+      client[method]?.(request, (error: ServiceError | null, answer: O) =>
         error === null ? resolve(answer) : reject(error),
       );
     });
@@ -202,9 +225,12 @@ export class FakeKubelet implements AsyncDisposable {
       } else if (typeof name === 'string' && !seen.has(name)) {
         this.missed.push(name);
       }
-      lookAround();
+      this.lookAround();
     };
-    const lookAround = (): void => {
+    this.lookAround = (): void => {
+      if (this.isAsleep) {
+        return;
+      }
       const names = readdirSync(this.watched).filter((name) => !name.startsWith('.'));
       const there = new Map(names.map((name) => [name, identityOf(join(this.watched, name))]));
       const isNew = (name: string): boolean => known.get(name) !== there.get(name);
@@ -221,7 +247,7 @@ export class FakeKubelet implements AsyncDisposable {
   }
 
   private register(path: string): void {
-    const client = new Registration(`unix:${path}`, credentials.createInsecure());
+    const client = new Registration(`unix:${path}`, credentials.createInsecure(), CONNECTED_ANEW);
     client['GetInfo']?.({}, (error: ServiceError | null, info: { name: string; endpoint: string }) => {
       if (error !== null) {
         client.close();
@@ -237,9 +263,15 @@ export class FakeKubelet implements AsyncDisposable {
     });
   }
 
+  /** One that watches its folder lets go of who had the socket before; to the other a registration is one more. */
   private follow(resource: string, path: string): void {
-    this.drop(resource);
-    const client = new DevicePlugin(`unix:${path}`, credentials.createInsecure());
+    const before = this.followed.get(resource);
+    if (this.isWatching) {
+      this.drop(resource);
+    } else if (before !== undefined) {
+      this.replaced.add(before);
+    }
+    const client = new DevicePlugin(`unix:${path}`, credentials.createInsecure(), CONNECTED_ANEW);
     const stream = client['ListAndWatch']?.({}) as Followed['stream'];
     const one: Followed = { client, stream, devices: undefined };
     stream.on('data', ({ devices }: { readonly devices: readonly ListedDevice[] }) => {
@@ -248,7 +280,14 @@ export class FakeKubelet implements AsyncDisposable {
       this.reached('listed', resource);
       this.fewest = Math.min(this.fewest, devices.length);
     });
-    stream.on('error', () => undefined);
+    // Whoever ends a stream, the kubelet of v1.36 lets go of who is registered then.
+    const lost = (): void => {
+      if (this.followed.get(resource) === one || this.replaced.delete(one)) {
+        this.drop(resource);
+      }
+    };
+    stream.on('error', lost);
+    stream.on('end', lost);
     this.followed.set(resource, one);
     this.registrations.push(resource);
     this.reached('followed', resource);
