@@ -63,6 +63,12 @@ export class Churn {
     });
   }
 
+  /** Of the calls that were not killed, those that failed: 0 to 1. */
+  get failedShare(): number {
+    const { added, deleted, failed } = this.count;
+    return failed / Math.max(added + deleted + failed, 1);
+  }
+
   /** What pods have that were told so. */
   get given(): readonly string[] {
     return this.tenants.flatMap(({ condition }) => (typeof condition === 'string' ? [] : condition.given));

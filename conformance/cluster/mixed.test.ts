@@ -14,7 +14,10 @@ const NODES = 3;
 
 const isGrave = (fault: string): boolean => !fault.startsWith('left');
 
-it(`${seeded(SECONDS)}: no address is doubled in so many seconds, and Go's calls fail no more than by themselves`, {
+/** Noise: calls of Go's fail now and then by themselves, and none of a hundred says nothing about the next ones. */
+const TOLERATED = 0.05;
+
+it(`${seeded(SECONDS)}: no address is doubled in so many seconds, and ours do not starve Go's calls`, {
   timeout: 3_000_000,
 }, async () => {
   const go = installWhereabouts();
@@ -41,5 +44,6 @@ it(`${seeded(SECONDS)}: no address is doubled in so many seconds, and Go's calls
   const { entries, reservations } = await contentsOf(cluster);
   expect([entries, reservations]).toEqual([[], []]);
   expect(ours.failures).toEqual([]);
-  expect(theirs.count.failed, theirs.failures.join('\n')).toBeLessThanOrEqual(2 * alone.count.failed);
+  expect(theirs.failedShare, theirs.failures.join('\n')).toBeLessThanOrEqual(2 * alone.failedShare + TOLERATED);
+  expect(theirs.count.added).toBeGreaterThan(0);
 });
