@@ -34,6 +34,9 @@ export interface PodObject {
   readonly spec: { readonly nodeName?: string };
   readonly status: {
     readonly phase: string;
+    /** why it has failed */
+    readonly reason?: string;
+    readonly message?: string;
     readonly podIP?: string;
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
     readonly containerStatuses?: readonly { readonly restartCount: number; readonly containerID?: string }[];
@@ -69,12 +72,14 @@ export async function createPods({ cluster }: Kubernetes, wanted: readonly PodWa
   );
 }
 
-/** Waits until pods are ready. */
+/** Waits until pods are ready; not for one that has failed, as one does for good that a kubelet refuses. */
 export async function untilReady(kubernetes: Kubernetes, names: readonly string[]): Promise<readonly PodObject[]> {
   return untilPods(kubernetes, `${names.join(', ')} to be ready`, (all) => {
-    const pods = names.map((name) => all.find(({ metadata }) => metadata.name === name));
-    const ready = pods.filter((pod): pod is PodObject => pod !== undefined && isReady(pod));
-    return ready.length === names.length ? ready : undefined;
+    const pods = names.flatMap((name) => all.find(({ metadata }) => metadata.name === name) ?? []);
+    for (const { metadata, status } of pods.filter(hasFailed)) {
+      throw new GiveUp(`${metadata.name} has failed: ${status.reason}: ${status.message}`);
+    }
+    return pods.filter(isReady).length === names.length ? pods : undefined;
   });
 }
 
@@ -129,6 +134,8 @@ export const podNamed = ({ cluster }: Kubernetes, name: string): Promise<PodObje
 
 export const isReady = ({ status }: PodObject): boolean =>
   status.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') === true;
+
+const hasFailed = ({ status }: PodObject): boolean => status.phase === 'Failed';
 
 /** `reason: message` of each event of a pod, or of all. */
 export async function eventsOf({ cluster }: Kubernetes, name?: string): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 /** Tests of device plugins that run as pods: by manifests of Go's with our images, and as the chart does it. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, it } from 'vitest';
 import { rendered } from '../../build/chart.ts';
 import { eventually } from '../../lab/eventually.ts';
 import { untilAllocatable } from '../device-plugin.ts';
@@ -30,7 +30,17 @@ export function testInContainers(labNow: () => VfLab): void {
     }
   };
 
-  beforeAll(() => labNow().plugin.stop('stop'));
+  // Each time: what brings the lab back after a failure starts it.
+  beforeEach(() => labNow().plugin.stop('stop'));
+  afterEach(async ({ task }) => {
+    for (const one of [...left]) {
+      await one.remove();
+    }
+    if (task.result?.state === 'fail') {
+      await removePods(labNow().kubernetes);
+      await setMode(labNow().node, 'exclusive');
+    }
+  });
   afterAll(async () => {
     const { plugin } = labNow();
     if (!(await plugin.isRunning())) {
@@ -60,7 +70,7 @@ export function testInContainers(labNow: () => VfLab): void {
       const second = await firstVfOf(kubernetes, 'b');
       expect(second.pci).not.toBe(held.pci);
       await chart.restart('daemonset/braid-devices'); // its surge has the next one take the sockets over
-      await all(4);
+      await lab.untilThereNow();
       await runPods(kubernetes, [podWith('c', 1)]);
       expect([await firstVfOf(kubernetes, 'a'), await firstVfOf(kubernetes, 'b')]).toEqual([held, second]);
       expect([held.pci, second.pci]).not.toContain((await firstVfOf(kubernetes, 'c')).pci);
@@ -123,6 +133,9 @@ interface Applied {
   remove(): Promise<void>;
 }
 
+/** What a test that fails does not remove. */
+const left = new Set<Applied>();
+
 async function applied(kubernetes: Kubernetes, file: string, objects: string | readonly object[]): Promise<Applied> {
   const path = join(kubernetes.folder, file);
   const items = { apiVersion: 'v1', kind: 'List', items: objects };
@@ -134,12 +147,17 @@ async function applied(kubernetes: Kubernetes, file: string, objects: string | r
       throw new Error(`kubectl ${words.join(' ')}: ${stderr || stdout}\n${pods.stdout.slice(-4_000)}`);
     }
   };
-  await kubectl('apply', '-f', path);
-  return {
+  const all: Applied = {
     restart: async (what) => {
       await kubectl('rollout', 'restart', what);
       await kubectl('rollout', 'status', what, '--timeout=5m');
     },
-    remove: () => kubectl('delete', '-f', path, '--cascade=foreground', '--timeout=5m'),
+    remove: async () => {
+      left.delete(all);
+      await kubectl('delete', '-f', path, '--ignore-not-found', '--cascade=foreground', '--timeout=5m');
+    },
   };
+  left.add(all);
+  await kubectl('apply', '-f', path);
+  return all;
 }

@@ -42,6 +42,11 @@ function resource(resourceName: string, driver: string, pfName: string, more: { 
   return { resourcePrefix: PREFIX, resourceName, selectors: { drivers: [driver], pfNames: [pfName], ...more } };
 }
 
+/** What the kubelet has when all is as in the beginning. */
+const ALLOCATABLE = Object.entries({ ...NETDEVICES, rdma: 1, vfio: 1 }).map(
+  ([name, count]) => [`${PREFIX}/${name}`, String(count)] as const,
+);
+
 export class VfLab implements AsyncDisposable {
   readonly kubernetes: Kubernetes;
   readonly node: VmNode;
@@ -65,12 +70,11 @@ export class VfLab implements AsyncDisposable {
     await prepare(node);
     await installMultus(kubernetes);
     await applyNetworks(kubernetes);
-    const allocatable = { ...NETDEVICES, rdma: 1, vfio: 1 };
     const plugin = await DevicePluginDaemon.start(
       kubernetes,
       node,
       RESOURCES,
-      Object.fromEntries(Object.entries(allocatable).map(([name, count]) => [`${PREFIX}/${name}`, String(count)])),
+      Object.fromEntries(ALLOCATABLE),
       program,
     );
     const places = await placesOf(node);
@@ -107,19 +111,33 @@ export class VfLab implements AsyncDisposable {
       await prepare(node);
     }
     await Promise.all(Object.keys(NETDEVICES).map((rail) => node.run(['ip', 'link', 'set', rail, 'up'])));
+    await this.untilThereNow(); // else a kubelet refuses pods for good
   }
 
   /** Until it has heard of the device plugin again: what the cluster knows of before is forgotten meanwhile. */
   async restartKubelet(): Promise<void> {
-    const { kubernetes, node } = this;
-    await node.stop('kubelet');
-    const path = `/api/v1/nodes/${node.name}/status`;
-    const none = { [resourceOf('rail0')]: '0' };
+    await this.node.stop('kubelet');
+    await this.forgetDevices();
+    await this.node.start('kubelet');
+    await this.untilThere();
+  }
+
+  /** Until the kubelet has said that it has all devices, which the cluster may know of before. */
+  async untilThereNow(): Promise<void> {
+    await this.forgetDevices();
+    await this.untilThere();
+  }
+
+  private async forgetDevices(): Promise<void> {
+    const none = Object.fromEntries(ALLOCATABLE.map(([name]) => [name, '0']));
     const body = { status: { allocatable: none, capacity: none } };
     const contentType = 'application/merge-patch+json';
-    await expectSuccess(kubernetes.cluster.send(path, { method: 'PATCH', body, contentType }));
-    await node.start('kubelet');
-    await untilAllocatable(kubernetes, node.name, { [resourceOf('rail0')]: '4' });
+    const path = `/api/v1/nodes/${this.node.name}/status`;
+    await expectSuccess(this.kubernetes.cluster.send(path, { method: 'PATCH', body, contentType }));
+  }
+
+  private untilThere(): Promise<void> {
+    return untilAllocatable(this.kubernetes, this.node.name, Object.fromEntries(ALLOCATABLE));
   }
 
   /** Takes the virtual functions of a card away. */
