@@ -29,7 +29,6 @@ beforeAll(async () => {
   await Promise.all([applyCrds(cluster), applyNads(cluster), applyRbac(cluster)]);
   const token = await serviceAccountToken(cluster, 'braid-whereabouts');
   kubeconfig = cluster.kubeconfig('whereabouts', { token, namespace: 'kube-system' });
-  await eventually(async () => (await cluster.send(NADS)).status, 200, PATIENCE_MS);
   const config = JSON.stringify({ name: 'n', type: 'macvlan', ipam: { type: 'whereabouts', range: RANGE } });
   const kind = { apiVersion: 'k8s.cni.cncf.io/v1', kind: 'NetworkAttachmentDefinition' };
   await expectSuccess(

@@ -67,8 +67,9 @@ export interface Cluster extends AsyncDisposable {
 const PATIENCE_MS = 120_000;
 const PAUSE_MS = 100;
 
-/** Another program may take a port before the server does. */
+/** Another program may take a port before the server does, and have that of one that starts again for a while. */
 const PORTS_TRIED = 5;
+const PORT_PAUSE_MS = 5_000;
 
 const LOOPBACK = '127.0.0.1';
 
@@ -158,6 +159,7 @@ async function startApiServer(
       if (attempt === PORTS_TRIED || !/address already in use/.test(apiServer.lastWords())) {
         throw error;
       }
+      await sleep(wanted === undefined ? 0 : PORT_PAUSE_MS);
     }
   }
 }

@@ -6,6 +6,8 @@ import { loadAll } from 'js-yaml';
 import type { Cluster } from './cluster.ts';
 import { expectSuccess } from './request.ts';
 
+const OK = 200;
+
 const DEPLOY = join(import.meta.dirname, '../../bundle/deploy');
 
 export interface Manifest {
@@ -111,15 +113,25 @@ function pathOf({ apiVersion, kind, metadata: { name, namespace } }: Manifest): 
 }
 
 interface Established {
+  readonly spec: {
+    readonly group: string;
+    readonly names: { readonly plural: string };
+    readonly versions: readonly { readonly name: string }[];
+  };
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
+/** A server that says so may serve its objects a moment later. */
 async function untilEstablished({ send }: Cluster, name: string): Promise<void> {
   const path = `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${name}`;
   for (;;) {
-    const { status } = await expectSuccess<Established>(send(path));
+    const { spec, status } = await expectSuccess<Established>(send(path));
     if (status?.conditions?.some((condition) => condition.type === 'Established' && condition.status === 'True')) {
-      return;
+      const objects = spec.versions.map((version) => `/apis/${spec.group}/${version.name}/${spec.names.plural}`);
+      const answers = await Promise.all(objects.map((one) => send(`${one}?limit=1`)));
+      if (answers.every((answer) => answer.status === OK)) {
+        return;
+      }
     }
     await sleep(50);
   }

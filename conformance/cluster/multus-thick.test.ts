@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../lab/eventually.ts';
 import { execute } from '../lab/execute.ts';
 import { fake } from '../lab/fakes.ts';
 import { VERSIONS } from '../lab/programs.ts';
@@ -132,7 +133,9 @@ const hotPlug = (verb: string, more: object = {}, env: Variables = {}): Pick<Cas
 
 it('the configuration of the shim is that of Go, to the byte', async () => {
   const file = (whose: Whose) => join(lab.lab.folder(`thick-${whose}`), 'net.d/00-multus.conf');
-  await expect.poll(() => sides.every(({ whose }) => existsSync(file(whose))), { timeout: 30_000 }).toBe(true);
+  // that of Go is there before it is whole
+  const isWhole = (path: string): boolean => existsSync(path) && readFileSync(path, 'utf8').trimEnd().endsWith('}');
+  await expect.poll(() => sides.every(({ whose }) => isWhole(file(whose))), { timeout: 30_000 }).toBe(true);
   const [go, ours] = sides.map((side) => withoutNames(readFileSync(file(side.whose), 'utf8'), side));
   expect(ours).toBe(go);
   expect(JSON.parse(go ?? '')).toMatchObject({ type: 'multus-shim', name: 'multus-cni-network' });
@@ -290,6 +293,10 @@ describe('a pod', () => {
       const type = ['ADD', 'plug'].includes(step.title) ? RESULT_TYPE : go.type;
       expect(ours, step.title).toEqual({ ...go, type });
     }
+    await eventually(async () => {
+      const [ofGo = [], own = []] = await Promise.all(sides.map(({ pod }) => lab.events(pod)));
+      return [ofGo.filter((event) => !own.includes(event)), own.filter((event) => !ofGo.includes(event))];
+    }, [[], []]); // the daemon of Go sends them in its own time
     const [go, ours] = (await Promise.all(sides.map(seen))) as [Seen, Seen];
     expect(ours.events).toEqual(go.events);
     expect(ours.status).toEqual(go.status);
