@@ -42,8 +42,8 @@ export default defineConfig({
           pool: 'threads',
           isolate: false,
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 400_000,
+          hookTimeout: 400_000,
         },
       },
       {
@@ -51,7 +51,7 @@ export default defineConfig({
           name: 'cluster',
           include: ['{lib,plugins}/**/*.cluster.test.ts', 'conformance/cluster/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 900_000, // run alone, the first one may build the servers
         },
       },
@@ -69,7 +69,7 @@ export default defineConfig({
           name: 'kubernetes',
           include: ['conformance/kubernetes/*.test.ts'],
           maxWorkers: 2, // clusters of their own, and half of the time is waiting for kubelets
-          testTimeout: 300_000,
+          testTimeout: 600_000, // twice as long as is waited for one thing, which then says what it was
           hookTimeout: 1_800_000, // run alone, the first one may build the cluster's programs
         },
       },

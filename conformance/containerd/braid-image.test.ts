@@ -1,20 +1,16 @@
 /** The image of all roles, in containers of a real runtime: read-only, and without root where that is possible. */
-import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { mustRun, type Outcome } from '../lab/execute.ts';
-import { DIST, PLUGINS, ROOT } from '../lab/programs.ts';
+import type { Outcome } from '../lab/execute.ts';
+import { DIST, PLUGINS } from '../lab/programs.ts';
 import { macvlan, makeRails, multus } from './networks.ts';
+import { imageOf, VERSION } from './own-image.ts';
 import { until } from './poll.ts';
 import { RUNTIMES, Site } from './site.ts';
 
-const VERSION = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string }).version;
-const ARCHIVE = join(DIST, `image/braid-${VERSION}.tar`);
+const ARCHIVE = await imageOf('braid');
 const IMAGE = `localhost/braid:${VERSION}`;
-
-if (!existsSync(ARCHIVE)) {
-  await mustRun([process.execPath, join(ROOT, 'bundle/image.ts')]);
-}
 
 const bind = (from: string, to: string, mode: string): readonly string[] => [
   '--mount',

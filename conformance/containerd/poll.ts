@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pauseAfter } from '../lab/pause.ts';
 
+/** On a machine with far too much to do. */
+const PATIENCE_MS = 120_000;
+
 /** What is waited for can no longer come. */
 export class GiveUp extends Error {
   override readonly name = 'GiveUp';
@@ -15,7 +18,7 @@ export class GiveUp extends Error {
 export async function until<T>(
   what: string,
   look: () => T | undefined | Promise<T | undefined>,
-  deadlineMs = 30_000,
+  deadlineMs = PATIENCE_MS,
 ): Promise<T> {
   const begin = performance.now();
   for (;;) {

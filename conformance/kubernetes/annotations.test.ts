@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { voidableToken } from '../cluster/objects.ts';
 import { senderTo } from '../cluster/request.ts';
 import { until } from '../containerd/poll.ts';
-import { eventually } from '../lab/eventually.ts';
 import { CNI_BIN, CNI_CONF, MANIFESTS } from './configs.ts';
 import { leavesNothing } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
@@ -163,7 +162,7 @@ it('a token that is void after another has come: pods of before can be deleted, 
     const on1 = (name: string) => ({ name, node: 'n1', annotations: { [NETWORKS]: 'net-0, net-1' } });
     await runPods(kubernetes, [on1('old')]);
     await node.write(`${account}/token`, second.token);
-    await eventually(tokenHere, second.token);
+    await until('the second token', async () => ((await tokenHere()) === second.token ? true : undefined));
     await first.revoke();
     const { url, ca } = cluster;
     using send = senderTo({ url, ca, token: first.token, socket: kubernetes.socket });

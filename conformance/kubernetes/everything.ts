@@ -36,11 +36,14 @@ export async function everything(kubernetes: Kubernetes) {
   return { pods: pods.map(({ metadata }) => metadata.name), addresses, marks, nodes };
 }
 
+/** On a machine with far too much to do, or emulated on one, where each look takes seconds. */
+const PATIENCE_MS = 120_000;
+
 /** What a node without pods has of them: nothing. */
 const CLEAN = { files: [], namespaces: [], sandboxes: [] };
 
 /** Waits until nothing is left of pods that have been deleted. */
-export async function untilClean(kubernetes: Kubernetes, patienceMs?: number): Promise<void> {
+export async function untilClean(kubernetes: Kubernetes, patienceMs = PATIENCE_MS): Promise<void> {
   const look = async () => {
     const { nodes, ...cluster } = await everything(kubernetes);
     return { ...cluster, nodes: nodes.map(({ network: _, ...pods }) => pods) };
@@ -49,14 +52,18 @@ export async function untilClean(kubernetes: Kubernetes, patienceMs?: number): P
   await eventually(look, { pods: [], addresses: [], marks: [], nodes }, patienceMs);
 }
 
+/** Waits until so many addresses are held: pods that are gone for the API may still be ending on their nodes. */
+export const untilTaken = (kubernetes: Kubernetes, count: number): Promise<void> =>
+  eventually(async () => (await taken(kubernetes)).length, count, PATIENCE_MS);
+
 /** A kubelet looks once a minute for sandboxes whose pods it has never heard of. */
-export const KUBELET_GC_MS = 120_000;
+export const KUBELET_GC_MS = 240_000;
 
 /** Does something after which all is as it was. */
 export async function leavesNothing(
   kubernetes: Kubernetes,
   work: () => Promise<void>,
-  patienceMs?: number,
+  patienceMs = PATIENCE_MS,
 ): Promise<void> {
   const before = await everything(kubernetes);
   expect(before).toMatchObject({ pods: [], addresses: [], marks: [], nodes: kubernetes.all.map(() => CLEAN) });

@@ -89,7 +89,7 @@ export class Kubernetes implements AsyncDisposable {
     await allOf([starting, ...all.map((node) => node.boot())]);
     const cluster = await starting;
     const { elsewhere } = ground.site;
-    const graceSeconds = machines.length === 0 ? 25 : 90; // a machine that is emulated may be slow to say that it is there
+    const graceSeconds = machines.length === 0 ? 60 : 90; // nodes may be slow to say that they are there, emulated ones most
     for (const controller of startControllers({ kubernetes: parts.kubernetes, cluster, elsewhere, graceSeconds })) {
       stack.defer(() => controller.kill());
     }

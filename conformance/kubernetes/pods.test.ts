@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../containerd/poll.ts';
 import { mustRun } from '../lab/execute.ts';
-import { leavesNothing } from './everything.ts';
+import { leavesNothing, untilTaken } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { withRails } from './networks.ts';
 import {
@@ -53,7 +53,7 @@ it('deleted by force, and made anew at once under the same names', async () => {
     await deletePods(kubernetes, names, { force: true });
     await runPods(kubernetes, wanted);
     await reach(await running(kubernetes, 'a'), await running(kubernetes, 'b'), 'net1');
-    expect(await taken(kubernetes)).toHaveLength(12);
+    await untilTaken(kubernetes, 12);
     await deletePods(kubernetes, names, { force: true });
   });
 });
@@ -65,14 +65,10 @@ it('a pod whose network cannot be made says why, leaves nothing, and starts when
       mustRun(['ip', '-n', node.netns, 'link', 'set', from, 'name', to]);
     await rename('rail1', 'away');
     await createPods(kubernetes, [{ name: 'early', node: 'n1' }]);
-    await until(
-      'the second failure',
-      async () => {
-        const failures = (await eventsOf(kubernetes, 'early')).filter((line) => line.includes('"rail1"'));
-        return failures.length >= 2 ? true : undefined; // each names its own sandbox
-      },
-      60_000,
-    );
+    await until('the second failure', async () => {
+      const failures = (await eventsOf(kubernetes, 'early')).filter((line) => line.includes('"rail1"'));
+      return failures.length >= 2 ? true : undefined; // each names its own sandbox
+    });
     expect(await taken(kubernetes)).toEqual([]);
     await rename('away', 'rail1');
     await untilReady(kubernetes, ['early']);

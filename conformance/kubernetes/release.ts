@@ -4,10 +4,10 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHART } from '../build/chart.ts';
 import { expectSuccess } from '../cluster/request.ts';
+import { imageOf, VERSION } from '../containerd/own-image.ts';
 import { mustRun, type Outcome } from '../lab/execute.ts';
 import { installHelm } from '../peers/helm.ts';
 import { CNI_BIN, CNI_CONF } from './configs.ts';
-import { imageOf, VERSION } from './image.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import type { Node } from './node.ts';
 import { POD_GATEWAY } from './wires.ts';
@@ -17,6 +17,9 @@ const IMAGE = 'localhost/braid';
 export const NEXT = 'next';
 
 export const NAMESPACE = 'kube-system';
+
+/** On a machine with far too much to do. */
+const PATIENCE = '8m';
 
 /** The network that a node has before, and after. */
 export const OWN_CONF = '10-own.conflist';
@@ -79,12 +82,12 @@ export class Release {
   }
 
   async install(...values: readonly string[]): Promise<void> {
-    await this.helm('install', 'braid', CHART, '--wait', '--timeout', '3m', ...setting(values));
+    await this.helm('install', 'braid', CHART, '--wait', '--timeout', PATIENCE, ...setting(values));
     await this.untilOnAllNodes();
   }
 
   async upgrade(...values: readonly string[]): Promise<void> {
-    await this.helm('upgrade', 'braid', CHART, '--wait', '--timeout', '3m', ...setting(values));
+    await this.helm('upgrade', 'braid', CHART, '--wait', '--timeout', PATIENCE, ...setting(values));
     await this.untilOnAllNodes();
   }
 
@@ -94,17 +97,17 @@ export class Release {
   }
 
   async rollBack(): Promise<void> {
-    await this.helm('rollback', 'braid', '--wait', '--timeout', '3m');
+    await this.helm('rollback', 'braid', '--wait', '--timeout', PATIENCE);
     await this.untilOnAllNodes();
   }
 
   uninstall(): Promise<void> {
-    return this.helm('uninstall', 'braid', '--timeout', '3m');
+    return this.helm('uninstall', 'braid', '--timeout', PATIENCE);
   }
 
   /** Helm waits for all nodes but those that may be unavailable. */
   private async untilOnAllNodes(): Promise<void> {
-    const words = ['rollout', 'status', 'daemonset/braid-node', '--timeout=3m'];
+    const words = ['rollout', 'status', 'daemonset/braid-node', `--timeout=${PATIENCE}`];
     const { exitCode, stderr } = await this.kubernetes.kubectl('-n', NAMESPACE, ...words);
     if (exitCode !== 0) {
       throw new Error(`${stderr}\n${await this.situation()}`);

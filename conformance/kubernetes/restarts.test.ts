@@ -1,7 +1,7 @@
 /** What a cluster goes through: daemons end, power is cut, and nobody loses an address, and nothing leaks. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../containerd/poll.ts';
-import { KUBELET_GC_MS, leavesNothing } from './everything.ts';
+import { KUBELET_GC_MS, leavesNothing, untilTaken } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { withRails } from './networks.ts';
 import {
@@ -17,7 +17,6 @@ import {
   untilPods,
   untilReady,
 } from './pods.ts';
-import { taken } from './pools.ts';
 
 let kubernetes: Kubernetes;
 
@@ -73,7 +72,7 @@ it('both killed while pods start and end: all that are wanted run, and nothing i
     await node.start('kubelet');
     await untilReady(kubernetes, names('new'));
     await untilPods(kubernetes, 'the old pods to be gone', (all) => (all.length === 6 ? true : undefined));
-    expect(await taken(kubernetes)).toHaveLength(18);
+    await untilTaken(kubernetes, 18);
     await removePods(kubernetes);
   });
 });
@@ -94,7 +93,7 @@ it('power cut of a node: its pods come back with their addresses, and those of o
     expect(again.id).not.toBe(b.id);
     await reach(a, again, 'net1');
     expect([await running(kubernetes, 'a'), await restartsOf('a')]).toEqual([a, 0]);
-    expect(await taken(kubernetes)).toHaveLength(9);
+    await untilTaken(kubernetes, 9);
     await removePods(kubernetes);
   });
 });

@@ -14,7 +14,7 @@ remove() {
 
 for path in "${paths[@]}"; do
   # Processes that are being killed hold both for some time.
-  for ((try = 0; try < 200; try++)); do
+  for ((try = 0; try < 1200; try++)); do
     remove "$path" && continue 2
     sleep 0.05
   done

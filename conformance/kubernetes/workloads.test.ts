@@ -1,6 +1,6 @@
 /** Pods that a Deployment, a StatefulSet and a Job make; their template asks for networks by annotation. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { KUBELET_GC_MS, leavesNothing } from './everything.ts';
+import { KUBELET_GC_MS, leavesNothing, untilTaken } from './everything.ts';
 import { Kubernetes } from './kubernetes.ts';
 import { applyNetwork, installMultus } from './multus.ts';
 import { macvlan, whereabouts } from './networks.ts';
@@ -81,7 +81,7 @@ it('a Job gives its addresses back when its pods have ended, though the API stil
   await leavesNothing(kubernetes, async () => {
     const pods = await runJob(kubernetes, 'once', 'net-0,net-1', 6);
     expect(pods.map((pod) => networkStatusOf(pod).length)).toEqual([3, 3, 3, 3, 3, 3]);
-    await expect.poll(() => taken(kubernetes), { timeout: 20_000 }).toEqual([]);
+    await untilTaken(kubernetes, 0);
     await remove(kubernetes, 'Job', 'once');
   });
 });

@@ -42,6 +42,9 @@ function resource(resourceName: string, driver: string, pfName: string, more: { 
   return { resourcePrefix: PREFIX, resourceName, selectors: { drivers: [driver], pfNames: [pfName], ...more } };
 }
 
+/** On an emulated machine, whose host has far too much to do. */
+const PATIENCE_MS = 120_000;
+
 /** What the kubelet has when all is as in the beginning. */
 const ALLOCATABLE = Object.entries({ ...NETDEVICES, rdma: 1, vfio: 1 }).map(
   ([name, count]) => [`${PREFIX}/${name}`, String(count)] as const,
@@ -83,10 +86,10 @@ export class VfLab implements AsyncDisposable {
   }
 
   /** Does something after which all is as it was, virtual functions too. */
-  async leavesNothing(work: () => Promise<void>, patienceMs?: number): Promise<void> {
+  async leavesNothing(work: () => Promise<void>): Promise<void> {
     const before = await vfsOf(this.node);
-    await leavesNothing(this.kubernetes, work, patienceMs);
-    await eventually(() => vfsOf(this.node), before, patienceMs);
+    await leavesNothing(this.kubernetes, work);
+    await eventually(() => vfsOf(this.node), before, PATIENCE_MS);
   }
 
   /** Brings back what a test that has failed has left: a node that is off, daemons that have ended, pods, VFs. */

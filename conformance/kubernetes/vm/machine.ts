@@ -12,7 +12,7 @@ const START = join(import.meta.dirname, 'start');
 const GUEST = join(import.meta.dirname, 'guest');
 
 /** On a machine with far too much to do. */
-const START_MS = 180_000;
+const START_MS = 400_000;
 const PAUSE_MS = 20;
 
 export interface MachineWanted {

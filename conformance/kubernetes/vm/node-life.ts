@@ -74,7 +74,7 @@ export function testNodeLife(labNow: () => VfLab): void {
       await remove(kubernetes, 'Deployment', 'web');
     };
     await leavesNothing(kubernetes, work, KUBELET_GC_MS);
-    await eventually(() => placesOf(node), before);
+    await eventually(() => placesOf(node), before, KUBELET_GC_MS);
   });
 }
 
