@@ -1,6 +1,7 @@
 /*
  * chroot FOLDER PROGRAM [ARGUMENT]...: runs a program of another root, as the one of the system's does, which an image
- * without a system lacks. "braid install" asks with it whether a plugin starts on the node.
+ * without a system lacks. "braid install" asks with it whether a plugin starts on the node, and the agent executes plugins
+ * of others with it where daemon-config.json says so.
  */
 #include <stdio.h>
 #include <unistd.h>

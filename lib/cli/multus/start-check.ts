@@ -1,15 +1,12 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { CniError, messageOf } from '../../cni/errors.ts';
 import { isObject } from '../../cni/json.ts';
 import type { Scope } from '../../cni/scope.ts';
+import { findChroot } from '../../sys/chroot.ts';
 import type { Env, Executed } from '../../sys/execute.ts';
 import { nodePath } from './options.ts';
 
 /** An image may be loading from a slow disk. */
 const TIMEOUT_MS = 60_000;
-
-const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 
 /** Where programs of the node, such as Node for scripts, are looked for. */
 export const pathOnNode = (hostRoot: string, env: Env): string | undefined =>
@@ -20,9 +17,7 @@ export function onNode(hostRoot: string, path: string, env: Env): readonly [stri
   if (hostRoot === '') {
     return [path];
   }
-  const chroot = [...(env['PATH'] ?? '').split(':'), ...SYSTEM_FOLDERS]
-    .map((folder) => join(folder, 'chroot'))
-    .find(existsSync);
+  const chroot = findChroot(env);
   if (chroot === undefined) {
     throw new CniError('internal', 'cannot run a program of the node: there is no "chroot"');
   }

@@ -29,14 +29,21 @@ describe('daemonOf', () => {
   });
 
   it('names the keys that it does not heed', () => {
-    expect(daemonOf({ chrootDir: '/hostroot', METRICSPORT: 1, binDir: '/b' }).unheeded).toEqual([
-      'chrootDir',
-      'METRICSPORT',
-    ]);
+    expect(daemonOf({ chrootDir: '/hostroot', METRICSPORT: 1, binDir: '/b' }).unheeded).toEqual(['METRICSPORT']);
+  });
+
+  it.each([
+    [{}, ''],
+    [{ chrootDir: '' }, ''],
+    [{ chrootDir: '/hostroot/' }, '/hostroot'],
+    [{ chrootdir: 'hostroot' }, '/hostroot'],
+  ])('knows the root of plugins that %j names', (document, root) => {
+    expect(daemonOf(document).root).toBe(root);
   });
 
   it.each([
     [[], 'it is not an object'],
+    [{ chrootDir: 1 }, '"chrootDir"'],
     [{ socketDir: 1 }, '"socketDir"'],
     [{ connectionLimit: -1 }, '"connectionLimit"'],
     [{ namespaceIsolation: 'no' }, '"namespaceIsolation"'],

@@ -1,6 +1,6 @@
 /** The configuration of the Go plugin's daemon, as far as the agent follows it. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Conf, conf, flag, integer, readConf, text } from '../../../lib/cni/config.ts';
 import { CniError, withPrefix } from '../../../lib/cni/errors.ts';
 import { isObject, type JsonObject, parseJson } from '../../../lib/cni/json.ts';
@@ -8,6 +8,7 @@ import { CommonConf, MultusConf } from '../config.ts';
 import { isGenerated, type ShimSettings } from './shim-conf.ts';
 
 const DaemonConf = conf({
+  chrootDir: text('Root of the plugins that are executed.'),
   socketDir: text('Folder of the socket.'),
   multusConfigFile: text('Where the configuration of the shim comes from.'),
   cniConfigDir: text('Where it is written.'),
@@ -23,6 +24,8 @@ const DaemonConf = conf({
 export interface Daemon {
   readonly socket: string;
   readonly mostCallers: number | undefined;
+  /** root of the plugins that are executed; '' for the agent's own */
+  readonly root: string;
   /** keys that win over those of each call */
   readonly overlay: JsonObject;
   /** keys that say something to the daemon of Go, and nothing to the agent */
@@ -40,15 +43,8 @@ const SOCKET = 'multus.sock';
 
 const CONF_FOLDER = '/etc/cni/net.d';
 
-/** What they are about is not the agent's: where plugins run, how it reaches the API server, what others write. */
-const UNHEEDED = [
-  'chrootDir',
-  'metricsPort',
-  'enablePprof',
-  'perNodeCertificate',
-  'multusConfigFile',
-  'forceCNIVersion',
-];
+/** What they are about is not the agent's: how it reaches the API server, what others write. */
+const UNHEEDED = ['metricsPort', 'enablePprof', 'perNodeCertificate', 'multusConfigFile', 'forceCNIVersion'];
 
 /** @throws CniError when the file cannot be read or used */
 export function readDaemonConf(file: string): Daemon {
@@ -64,7 +60,7 @@ export function daemonOf(document: unknown): Daemon {
   if (!isObject(document)) {
     throw new CniError('decodeFailure', 'it is not an object');
   }
-  const { socketDir, connectionLimit, ...shim } = readConf(DaemonConf, document);
+  const { chrootDir, socketDir, connectionLimit, ...shim } = readConf(DaemonConf, document);
   const waits = !isGenerated(shim.multusConfigFile); // who writes the configuration waits for the node itself
   const overlay = Object.fromEntries(
     Object.entries(document).filter(([key]) => waits || key.toLowerCase() !== 'readinessindicatorfile'),
@@ -72,6 +68,7 @@ export function daemonOf(document: unknown): Daemon {
   return {
     socket: join(socketDir || SOCKET_FOLDER, SOCKET),
     mostCallers: connectionLimit === 0 ? undefined : connectionLimit,
+    root: chrootDir === '' ? '' : resolve('/', chrootDir),
     overlay,
     document,
     shim: { ...shim, cniConfigDir: shim.cniConfigDir || CONF_FOLDER },

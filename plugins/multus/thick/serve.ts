@@ -9,12 +9,15 @@ import { NO_POD, podOf } from '../runtime-args.ts';
 import { type Daemon, readDaemonConf } from './daemon-conf.ts';
 import { delegatePlugin } from './delegate.ts';
 import { answerTo, type Serving } from './handlers.ts';
+import { openRoot } from './root.ts';
 import { isShimConfWanted, keepShimConf } from './shim-conf.ts';
 
 /** @throws CniError when the file cannot be used */
 export function openShimService(file: string, host: ServiceHost): OpenService {
   const daemon = readDaemonConf(file);
-  const base = agentEnv(host.env);
+  const root = openRoot({ folder: daemon.root, env: host.env, log: host.scope.log });
+  const base = { ...agentEnv(host.env), ...root.env };
+  const run: ServiceHost['run'] = (plugin, invocation, gone) => host.run(root.holds(plugin), invocation, gone);
   if (daemon.unheeded.length > 0) {
     host.scope.log(`passes over keys of "${file}": ${daemon.unheeded.join(', ')}`);
   }
@@ -22,7 +25,7 @@ export function openShimService(file: string, host: ServiceHost): OpenService {
     door: {
       socket: daemon.socket,
       mostCallers: daemon.mostCallers,
-      answer: (request, gone) => answerTo(servingOf(daemon, host, base, gone), request),
+      answer: (request, gone) => answerTo(servingOf(daemon, { ...host, run }, base, gone), request),
     },
     keep: async (signal) => {
       if (isShimConfWanted(daemon.shim)) {

@@ -32,16 +32,23 @@ export class Thick implements AsyncDisposable {
     this.dir = dir;
   }
 
-  /** @param more keys of its daemon-config.json */
-  static async open(more: object | ((lab: Lab) => object) = {}): Promise<Thick> {
+  /**
+   * @param more keys of its daemon-config.json
+   * @param wrapper words in front of the agent's command
+   */
+  static async open(
+    more: object | ((lab: Lab) => object) = {},
+    wrapper: (lab: Lab) => readonly string[] = () => [],
+  ): Promise<Thick> {
     const lab = await Lab.open();
     const dir = join(lab.dir, 'shim');
     mkdirSync(dir, { mode: 0o700 });
     const file = join(lab.dir, 'daemon-config.json');
-    const own = { socketDir: dir, cniDir: lab.folder('multus'), binDir: OURS.bin };
-    writeFileSync(file, JSON.stringify({ ...own, ...(typeof more === 'function' ? more(lab) : more) }));
+    const keys = { socketDir: dir, cniDir: lab.folder('multus'), binDir: OURS.bin };
+    writeFileSync(file, JSON.stringify({ ...keys, ...(typeof more === 'function' ? more(lab) : more) }));
     try {
-      return new Thick(lab, await Agent.start(lab, { options: ['--multus-config', file] }), dir);
+      const own = { options: ['--multus-config', file], wrapper: wrapper(lab) };
+      return new Thick(lab, await Agent.start(lab, own), dir);
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
