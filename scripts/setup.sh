@@ -75,10 +75,12 @@ has_tool() {
 
 packages_of() {
   case $1 in
+    aarch64-linux-gnu-gcc) echo 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' ;;
     cc) echo 'gcc libc6-dev' ;;
     ip) echo iproute2 ;;
     nsenter | pivot_root | setpriv | unshare) echo util-linux ;;
     ping) echo iputils-ping ;;
+    qemu-aarch64-static) echo qemu-user-static ;;
     systemctl) echo systemd ;;
     *) echo "$1" ;;
   esac

@@ -7,6 +7,8 @@ import { countsOf, failure, type Outcome, sum } from './tiers/outcome.ts';
 import { FORM_VARIABLE, TIERS, type Tier } from './tiers/tiers.ts';
 
 const FORMS = ['standalone', 'resident'];
+/** What tiers do only on request. */
+const MORE = ['containerd2', 'aarch64'];
 
 interface Wanted {
   readonly tiers: readonly Tier[];
@@ -31,9 +33,9 @@ function readArguments(): Wanted {
     },
     allowPositionals: true,
   });
-  const unknown = values.with.find((word) => word !== 'containerd2');
+  const unknown = values.with.find((word) => !MORE.includes(word));
   if (unknown !== undefined) {
-    throw new Failure(`cannot use --with "${unknown}": it must be containerd2`);
+    throw new Failure(`cannot use --with "${unknown}": it must be ${MORE.join(' or ')}`);
   }
   process.env['BRAID_WITH'] = values.with.join(',');
   if (values.thorough) {

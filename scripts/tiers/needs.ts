@@ -79,6 +79,13 @@ export const containerd: Need = once(async () => {
   );
 });
 
+/** A compiler and an emulator for launchers of another processor: only on request. */
+export const otherProcessor: Need = once(async () => {
+  if (isWanted('aarch64')) {
+    await setUp('install_tools', 'aarch64-linux-gnu-gcc', 'qemu-aarch64-static');
+  }
+});
+
 /** etcd and the API server of conformance/cluster. */
 export const servers: Need = once(async () => {
   await setUp('install_tools', 'setpriv');

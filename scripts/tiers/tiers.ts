@@ -1,7 +1,19 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { execute } from './execute.ts';
-import { build, containerd, kernel, kubernetes, machine, type Need, peers, root, servers, tools } from './needs.ts';
+import {
+  build,
+  containerd,
+  kernel,
+  kubernetes,
+  machine,
+  type Need,
+  otherProcessor,
+  peers,
+  root,
+  servers,
+  tools,
+} from './needs.ts';
 import { failure, type Outcome, together } from './outcome.ts';
 import { showing } from './showing.ts';
 import { runVitest } from './vitest.ts';
@@ -52,7 +64,7 @@ export const TIERS: readonly Tier[] = [
     name: 'conformance',
     hasForms: true,
     lane: 'node',
-    needs: [root, tools, kernel, build, peers],
+    needs: [root, tools, otherProcessor, kernel, build, peers],
     run: (isVerbose) => showing('conformance', runVitest('conformance', isVerbose)),
   },
   {
