@@ -38,4 +38,12 @@ describe('an agent that collects', () => {
     expect((await node.about('list')).stdout).toMatch(/\n1 attachment\n$/);
     expect(await agent.end()).toBe(0);
   });
+
+  it('leaves it to the next one', async () => {
+    await using node = await BraidNode.open();
+    await using agent = await Agent.start(node.lab, { options: optionsOf(node), wrapper: node.withOwnState() });
+    await agent.start();
+    expect(await agent.firstEnd()).toBe(0);
+    expect(await agent.end()).toBe(0);
+  });
 });

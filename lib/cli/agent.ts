@@ -4,6 +4,7 @@ import { serveInOrder } from '../agent/attend.ts';
 import { boundOldGeneration, boundYoungGeneration } from '../agent/heap.ts';
 import { type Listener, listenAt, passedListener } from '../agent/listener.ts';
 import { observeServer } from '../agent/observe/observe-server.ts';
+import { standBy } from '../agent/stand-by.ts';
 import { makeScope, type Scope } from '../cni/scope.ts';
 import { heard, type Server } from '../cni/serve.ts';
 import type { AgentService, OpenService, ServiceHost } from '../cni/service.ts';
@@ -28,6 +29,7 @@ export async function agent(
     ...LOOK_OPTIONS,
     ...DEVICE_OPTIONS,
     idle: { type: 'string' },
+    'stand-by': { type: 'boolean', default: false },
     ...Object.fromEntries(
       known.flatMap(({ options }) =>
         options.map(({ name, value }) => [name, { type: value === undefined ? 'boolean' : 'string' }] as const),
@@ -44,7 +46,8 @@ export async function agent(
   const log = (line: string): void => journal.line(line.startsWith('cannot ') ? 'warn' : 'info', line);
   const passed =
     values.socket === undefined ? passedListener(program.env, Number(readlinkSync('/proc/self'))) : undefined;
-  const listen = (): Listener => passed ?? listenAt(native, values.socket ?? AGENT_SOCKET);
+  const socket = values.socket ?? AGENT_SOCKET;
+  const listen = (): Listener => passed ?? listenAt(native, socket);
   const signal = program.stopSignal();
   await using seen = observeServer({ native, suite: scope.suite, signal, journal, ...looksIn(values, program) });
   const { server } = seen;
@@ -55,7 +58,8 @@ export async function agent(
     scope: makeScope({ node: server.node, suite: scope.suite, log }),
     isClosing: () => signal.aborted,
   });
-  const collector = collect(makeScope({ ...server, log, signal }));
+  const over = new AbortController();
+  const collector = collect(makeScope({ ...server, log, signal: AbortSignal.any([signal, over.signal]) }));
   const deviceLog = (line: string): void => journal.line(/\bcannot\b|refuses/.test(line) ? 'warn' : 'info', line);
   const willBeStarted = passed !== undefined || idleS !== undefined;
   await runAgent({
@@ -76,7 +80,13 @@ export async function agent(
     isReplaced: willBeStarted && program.form === 'standalone' ? isOwnFileGone : undefined,
     log,
   });
+  over.abort(new Error('the agent has ended'));
   await collector;
+  if (values['stand-by'] && !signal.aborted) {
+    await seen[Symbol.asyncDispose]();
+    log('stands by');
+    await standBy(socket, signal);
+  }
   return 0;
 }
 

@@ -164,12 +164,17 @@ const agentCommand = (program: Program, plugins: readonly Plugin[]): Command => 
   return command(
     program,
     'agent',
-    `[--socket FILE] [--idle SECONDS] [--collect SECONDS] [--device-config FILE] [--metrics [HOST]:PORT] [--otlp URL] ${words}`.trim(),
+    `[--socket FILE] [--idle SECONDS] [--stand-by] [--collect SECONDS] [--device-config FILE] [--metrics [HOST]:PORT] [--otlp URL] ${words}`.trim(),
     {
       about: 'serve the calls of launchers on this node, in one process, until told to end',
       options: [
         ['--socket FILE', `where launchers call (default: the one that systemd passes, else ${AGENT_SOCKET})`],
         ['--idle SECONDS', 'end after so long without a call (default: never)'],
+        [
+          '--stand-by',
+          'stay when another agent has taken the socket over, until that has ended: for whoever would start',
+        ],
+        ['', 'this one again, as a kubelet does'],
         ...own,
         ['--device-config FILE', 'hand out devices to the kubelet, as "braid device-plugins" does; a configuration'],
         ['', 'that cannot be used, or is not there yet, is waited for'],

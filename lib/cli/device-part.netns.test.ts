@@ -64,7 +64,7 @@ class Node implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { child } of this.agents.filter((one) => one.child.exitCode === null)) {
+    for (const { child } of this.agents.filter(isAlive)) {
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
@@ -73,6 +73,8 @@ class Node implements AsyncDisposable {
     this.lab[Symbol.dispose]();
   }
 }
+
+const isAlive = ({ child }: Agent): boolean => child.exitCode === null && child.signalCode === null;
 
 const GOOD = JSON.stringify({ resourceList: [{ resourceName: 'vf', selectors: { drivers: ['igbvf'] } }] });
 const said = ({ lines }: Agent): string => lines.join('');
@@ -126,6 +128,27 @@ describe('an agent with device plugins', () => {
     expect([node.kubelet.fewest, node.kubelet.registrations.length]).toEqual([2, before + 1]);
     second.child.kill('SIGTERM');
     expect(await once(second.child, 'exit')).toEqual([0, null]);
+  });
+
+  it('stands by, if it is told to, until the next one has ended', async () => {
+    await using node = new Node();
+    await node.kubelet.start();
+    node.configure(GOOD);
+    const options = ['--device-config', node.config];
+    const first = node.start(...options, '--stand-by');
+    await until(() => expect(node.devices).toEqual([FIRST, SECOND]));
+    const second = node.start(...options, '--stand-by');
+    await until(() => expect(said(first)).toContain('stands by'));
+    await until(() => expect(node.devices).toEqual([FIRST, SECOND]));
+    await until(async () => expect(await node.ask('/readyz')).toBe('takes calls\n'));
+    second.child.kill('SIGKILL');
+    expect(await once(first.child, 'exit')).toEqual([0, null]);
+    const third = node.start(...options, '--stand-by');
+    await until(() => expect(node.devices).toEqual([FIRST, SECOND]));
+    node.start(...options);
+    await until(() => expect(said(third)).toContain('stands by'));
+    third.child.kill('SIGTERM');
+    expect(await once(third.child, 'exit')).toEqual([0, null]);
   });
 
   it('is no agent that ends without calls', async () => {
