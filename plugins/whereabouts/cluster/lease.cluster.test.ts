@@ -16,7 +16,7 @@ const POOL = '/apis/whereabouts.cni.cncf.io/v1alpha1/namespaces/kube-system/ippo
 const TIMING = { durationMs: 1500, renewMs: 1000, retryMs: 100 };
 /** Whoever is served late, by a machine with far too much to do, has still got it. */
 const LONG = { durationMs: 60_000, renewMs: 40_000, retryMs: 100 };
-const PATIENT = { deadline: Number.POSITIVE_INFINITY, silenceMs: 1000 };
+const PATIENT = { deadline: Number.POSITIVE_INFINITY, silenceMs: 30_000 };
 /** RFC3339Micro of Go, which demands six digits. */
 const MICRO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 
