@@ -126,7 +126,7 @@ const FIRST_MACHINE = [
 async function runMachines(isVerbose: boolean): Promise<Outcome> {
   const within = (folder: string): readonly string[] => [
     'conformance/vm/run',
-    ...['--timeout', '3600'],
+    ...['--timeout', '7200'],
     ...['--share', folder],
   ];
   const others = FIRST_MACHINE.flatMap((file) => ['--exclude', file]);
