@@ -55,9 +55,9 @@ const server = makeServer(
     },
   }),
   makeSuite(registry, mark === undefined ? [] : [mark]),
+  boundOldGeneration(),
 );
 boundYoungGeneration();
-boundOldGeneration();
 
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 const late = (nanoseconds: number): number => nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { boundOldGeneration } from './heap.ts';
 
 const MODULE = join(import.meta.dirname, 'heap.ts');
 
@@ -27,5 +28,24 @@ describe('the young generation', () => {
     const bound = grown(`import { boundYoungGeneration } from ${JSON.stringify(MODULE)}; boundYoungGeneration();`);
     expect(bound).toBeGreaterThan(2);
     expect(bound).toBeLessThanOrEqual(16);
+  });
+});
+
+describe('the old generation', () => {
+  it('may grow further from when a call has to wait until no call is left', () => {
+    const said: number[] = [];
+    const crowd = boundOldGeneration((percent) => said.push(percent));
+    crowd.came(false);
+    crowd.left();
+    expect(said).toEqual([25]);
+    crowd.came(false);
+    crowd.came(true);
+    crowd.came(true);
+    crowd.left();
+    crowd.left();
+    expect(said).toEqual([25, 100]);
+    crowd.left();
+    crowd.came(false);
+    expect(said).toEqual([25, 100, 25]);
   });
 });

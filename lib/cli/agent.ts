@@ -1,7 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { runAgent } from '../agent/agent.ts';
 import { serveInOrder } from '../agent/attend.ts';
-import { boundOldGeneration, boundYoungGeneration } from '../agent/heap.ts';
+import { boundYoungGeneration } from '../agent/heap.ts';
 import { type Listener, listenAt, passedListener } from '../agent/listener.ts';
 import { observeServer } from '../agent/observe/observe-server.ts';
 import { standBy } from '../agent/stand-by.ts';
@@ -40,7 +40,6 @@ export async function agent(
   const devicePart = devicePartOf(values, program);
   const idleS = values.idle === undefined ? undefined : wholeSeconds(values.idle);
   boundYoungGeneration();
-  boundOldGeneration();
   const { native } = scope.node;
   const journal = journalOf(values, program, scope.log);
   const log = (line: string): void => journal.line(line.startsWith('cannot ') ? 'warn' : 'info', line);

@@ -17,8 +17,17 @@ export interface Server {
   readonly deletions: Places;
   /** the same of calls that change nothing */
   readonly questions: Places;
+  /** hears how many calls there are */
+  readonly crowd?: Crowd | undefined;
   /** does a call, and hears of it; undefined: nothing is measured */
   readonly hear?: ((called: Called, work: () => Promise<Outcome>) => Promise<Outcome>) | undefined;
+}
+
+/** Makes room for many calls, and gives it back. */
+export interface Crowd {
+  /** A call has come; it may have to wait for others. */
+  came(isWaiting: boolean): void;
+  left(): void;
 }
 
 /** Which plugin is called, and how. */
@@ -39,9 +48,10 @@ const DELETIONS_AT_ONCE = 32;
 /** A runtime that hears nothing of STATUS takes the node for broken, however long its ADDs wait for somebody else. */
 const QUESTIONS_AT_ONCE = 16;
 
-export const makeServer = (node: Node, suite: Suite): Server => ({
+export const makeServer = (node: Node, suite: Suite, crowd?: Crowd): Server => ({
   node,
   suite,
+  crowd,
   places: new Places(AT_ONCE),
   deletions: new Places(DELETIONS_AT_ONCE),
   questions: new Places(QUESTIONS_AT_ONCE),
@@ -66,8 +76,11 @@ export async function serve(
   invocation: Invocation,
   signal?: AbortSignal,
 ): Promise<Outcome> {
-  const { node, suite } = server;
+  const { node, suite, crowd } = server;
   const places = placesFor(invocation.env['CNI_COMMAND'], server);
+  using leaving = new DisposableStack();
+  crowd?.came(places.isFull);
+  leaving.defer(() => crowd?.left());
   using _ = await observed(node.observe, 'wait for a place', () => places.take(signal));
   const lines: string[] = [];
   const scope = makeScope({ node, suite, log: (line) => lines.push(`${line}\n`), ...(signal && { signal }) });

@@ -13,6 +13,10 @@ export class Places {
     return this.count - this.free;
   }
 
+  get isFull(): boolean {
+    return this.free === 0;
+  }
+
   /**
    * @param signal ends the wait
    * @returns a place, given back by disposal

@@ -8,6 +8,7 @@ import type { Metrics } from '../../observe/metrics.ts';
 import { Exporter } from '../../observe/otlp.ts';
 import type { Collector } from '../../observe/otlp-settings.ts';
 import { posterTo } from '../../observe/post.ts';
+import { boundOldGeneration } from '../heap.ts';
 import type { Journal } from './journal.ts';
 import { type Observation, observeCalls } from './observation.ts';
 import type { CallRecord } from './record.ts';
@@ -55,7 +56,7 @@ export function observeServer({ native, suite, version, looks, journal, signal }
     servesMany: true,
     ...(observation && { observe: observation.observer }),
   });
-  const server = { ...makeServer(node, suite), hear: observation?.call };
+  const server = { ...makeServer(node, suite, boundOldGeneration()), hear: observation?.call };
   const open = async (): Promise<void> => {
     if (observation !== undefined) {
       const parts = { observation, server, version, isEnding: () => signal.aborted };
