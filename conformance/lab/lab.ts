@@ -28,6 +28,9 @@ const ADDRESSED_MS = 120_000;
 
 const alive = new Set<Lab>();
 
+const hasRoute = (routes: string, begin: string, link: string): boolean =>
+  routes.split('\n').some((line) => line.startsWith(begin) && line.includes(` dev ${link} `));
+
 export class Lab implements AsyncDisposable {
   /** namespace in which plugins run */
   readonly node: string;
@@ -77,12 +80,12 @@ export class Lab implements AsyncDisposable {
   private async untilAddressed(links: readonly string[]): Promise<void> {
     const deadline = performance.now() + ADDRESSED_MS;
     while (existsSync('/proc/sys/net/ipv6')) {
-      const addresses = await this.ip(this.node, '-o -6 addr show scope link');
-      if (links.every((link) => new RegExp(` ${link} `).test(addresses))) {
+      const routes = await this.ip(this.node, '-6 route show table local'); // they come last
+      if (links.every((link) => ['local fe80:', 'multicast ff00::/8'].every((one) => hasRoute(routes, one, link)))) {
         return;
       }
       if (performance.now() > deadline) {
-        throw new Error(`${links.join(' and ')} have no link-local addresses after ${ADDRESSED_MS} ms`);
+        throw new Error(`${links.join(' and ')} have no link-local routes after ${ADDRESSED_MS} ms:\n${routes}`);
       }
       await sleep(5);
     }

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, type TestOptions } from 'vitest';
-import { eventually } from './eventually.ts';
+import { allSettled, eventually } from './eventually.ts';
 import { Lab, type Pod } from './lab.ts';
 import { errorOf } from './printed.ts';
 import type { Call } from './programs.ts';
@@ -65,6 +65,7 @@ export async function refuse(
     mkdirSync(join(lab.dir, folder));
   }
   const more = await prepare?.(lab, pod);
+  await Promise.all([lab.node, pod.name].map(allSettled));
   const before = await everything(lab, pod);
   const outcome = await lab.call({
     verb,
