@@ -1,10 +1,11 @@
-/** The built programs with a cluster's pools: every call a process of its own. */
+/** The built programs with a cluster's pools: every call a process of its own, or one of an agent's. */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SCRIPT, STANDALONE } from '../lab/programs.ts';
+import { IS_RESIDENT, type Place, ResidentForm } from '../lab/resident.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { applyCrds, applyRbac } from './manifests.ts';
 import { serviceAccountToken } from './objects.ts';
@@ -26,16 +27,25 @@ beforeAll(async () => {
 afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 describe.each([
-  ['the executable', STANDALONE, '10.7.0.0/24'],
+  [IS_RESIDENT ? 'the launcher' : 'the executable', STANDALONE, '10.7.0.0/24'],
   ['the script', SCRIPT, '10.8.0.0/24'],
 ])('whereabouts in a cluster, %s', (_, folder, range) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'braid-journal-'));
-  afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
+  const isResident = IS_RESIDENT && folder === STANDALONE;
+  const resident = new ResidentForm([], { prefix: 'braid-journal', dir: dataDir }, isResident);
+  let place: Place | undefined;
+  beforeAll(async () => {
+    place = await resident.at();
+  });
+  afterAll(() => {
+    resident[Symbol.dispose]();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
 
   function call(verb: string, id: string, document: object = {}, { keys = {}, node = '' } = {}) {
     const ipam = { type: 'whereabouts', range, kubernetes: { kubeconfig }, data_dir: dataDir, ...keys };
     const conf = { cniVersion: '1.1.0', name: 'net-a', type: 'macvlan', ipam, ...document };
-    const { status, stdout, stderr } = spawnSync(join(folder, 'whereabouts'), [], {
+    const { status, stdout, stderr } = spawnSync(join(place?.bin ?? folder, 'whereabouts'), [], {
       input: JSON.stringify(conf),
       env: {
         PATH: process.env['PATH'],
@@ -47,6 +57,7 @@ describe.each([
         CNI_IFNAME: 'net1',
         CNI_PATH: folder,
         CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=lab;K8S_POD_NAME=${id}`,
+        ...place?.env,
       },
       encoding: 'utf8',
     });
