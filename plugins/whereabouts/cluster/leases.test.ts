@@ -5,6 +5,7 @@ import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 import type { Caller, Step } from '../engine.ts';
 import { FakeKube, type Request } from '../testing/fake-kube.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
+import { Hearers } from './hearers.ts';
 import type { LeaseObject } from './lease-object.ts';
 import { type IpPool, poolObject } from './objects.ts';
 import { NOTHING_RECENT } from './recent.ts';
@@ -40,7 +41,7 @@ function node() {
       journal: new SqliteJournal(place, openDatabase, caller, () => clock.ms),
       recents: NOTHING_RECENT,
       turns: { serve: (steps, work) => work(steps) },
-      log: caller.log,
+      hearers: new Hearers(),
     });
     return await store.serve(steps);
   };

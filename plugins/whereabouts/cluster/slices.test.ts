@@ -11,6 +11,7 @@ import { poolKey, poolName, sliceNodeOf, slicePoolName } from '../names.ts';
 import type { ClusterPlace } from '../place.ts';
 import { FakeKube } from '../testing/fake-kube.ts';
 import { owner, rangesOf, reserved } from '../testing/fixtures.ts';
+import { Hearers } from './hearers.ts';
 import { type IpPool, type NodeSlicePool, poolObject } from './objects.ts';
 import { NOTHING_RECENT } from './recent.ts';
 import { sliceOf } from './slices.ts';
@@ -161,7 +162,7 @@ function cluster() {
       journal: new SqliteJournal(place, openDatabase, scope),
       recents: NOTHING_RECENT,
       turns: { serve: (steps, work) => work(steps) },
-      log: scope.log,
+      hearers: new Hearers(),
     });
     folders.push(store);
     return Object.assign(datastoreOn(opened(store), place, scope), { lines });

@@ -7,6 +7,7 @@ import { temporaryFolder } from '../../../lib/sys/testing/temporary.ts';
 import type { Caller, Step } from '../engine.ts';
 import { FakeKube, type Mishap } from '../testing/fake-kube.ts';
 import { CALLER, releasing, reserving } from '../testing/steps.ts';
+import { Hearers } from './hearers.ts';
 import { type IpPool, poolObject } from './objects.ts';
 import { recentsIn } from './recent.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
@@ -32,7 +33,7 @@ function node() {
       journal: new SqliteJournal(place, openDatabase, caller, () => clock.ms),
       recents: recentsIn(place.dataDir, () => clock.ms),
       turns: { serve: (steps, work, around) => (around ?? ((_, inner) => inner()))(steps, () => work(steps)) },
-      log: caller.log,
+      hearers: new Hearers(),
     });
   const call = async (...steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> => {
     using store = open();
@@ -58,7 +59,7 @@ function node() {
       .flatMap(({ spec }) => Object.entries(spec.allocations ?? {}).map(([key, { id }]) => `${key} ${id}`));
   const isDown = (mishap: Mishap = 'refused'): void => kube.use({ mishap: () => mishap });
   const isUp = (): void => kube.use({});
-  return { kube, clock, lines, caller, place, call, add, del, probe, held, isDown, isUp, folder };
+  return { kube, clock, lines, caller, place, open, call, add, del, probe, held, isDown, isUp, folder };
 }
 
 const nothingHeld = ({ kube, held }: ReturnType<typeof node>) => [held(), kube.all('overlappingrangeipreservations')];
@@ -89,6 +90,26 @@ describe('a pool that took long to change', () => {
     one.clock.ms += 11_000;
     await one.add('a/e net1 idE');
     expect(kinds()).not.toContain('PATCH leases');
+    one.folder[Symbol.dispose]();
+  });
+});
+
+describe('a store that outlives a call', () => {
+  it('tells each call what it meets, and nobody who is gone', async () => {
+    const one = node();
+    using store = one.open();
+    const logOf = async (who: string): Promise<readonly string[]> => {
+      const lines: string[] = [];
+      const caller = { ...one.caller, log: (line: string) => lines.push(line) };
+      await store.serve([releasing(who, [RANGE], { caller })]);
+      return lines;
+    };
+    await one.add('a/b net1 id');
+    await one.add('a/c net1 idC');
+    one.isDown();
+    expect(await logOf('a/b net1 id')).toEqual([expect.stringContaining('what container id net1 holds')]);
+    expect(await logOf('a/c net1 idC')).toEqual([expect.stringContaining('what container idC net1 holds')]);
+    expect(one.lines).toEqual([]);
     one.folder[Symbol.dispose]();
   });
 });

@@ -9,6 +9,7 @@ import { type ClusterPlace, DEFAULT_TIMING } from '../place.ts';
 import { planRelease } from '../plan.ts';
 import { transact } from '../transact.ts';
 import { KubernetesEngine } from './engine.ts';
+import { Hearers } from './hearers.ts';
 import { attachmentKey, type Deletion, forgiving, type NodeJournal } from './journal.ts';
 import { sharedAccess } from './kube-access.ts';
 import { Leases, type Leasing, servedDuring, withoutLeases } from './leases.ts';
@@ -28,26 +29,28 @@ const UNDER_WAY = { afterMs: 35_000, isUnderWay: true } as const;
 
 const PROBE_MS = 5000;
 
-export const openClusterStore = (place: ClusterPlace, scope: Scope): ClusterStore =>
-  new ClusterStore(place, {
+export function openClusterStore(place: ClusterPlace, scope: Scope): ClusterStore {
+  const hearers = new Hearers();
+  const { now, sleep, span } = scope;
+  return new ClusterStore(place, {
     access: sharedAccess(place, scope.node),
-    journal: new SqliteJournal(place, scope.node.openDatabase, scope),
+    journal: new SqliteJournal(place, scope.node.openDatabase, { now, sleep, span, log: hearers.log }),
     recents: recentsIn(place.dataDir),
     turns: new NodeQueue(
       place.dataDir,
       scope,
       JSON.stringify([scope.suite.mark, { ...place, networkName: '', slices: undefined }]),
     ),
-    log: (line) => scope.log(line),
+    hearers,
   });
+}
 
 interface Parts {
   readonly access: Pick<LazyClient, 'open'> & Disposable;
   readonly journal: NodeJournal & Disposable;
   readonly recents: Recents;
   readonly turns: Turns;
-  /** troubles that fail no call */
-  readonly log: (line: string) => void;
+  readonly hearers: Hearers;
 }
 
 /** The store of a cluster, as this node sees it. What it cannot give back now, it gives back later. */
@@ -58,19 +61,24 @@ export class ClusterStore implements Store {
   private readonly reading: SlicesParts['reading'] = new Map();
 
   constructor({ concurrency, lease = DEFAULT_TIMING }: Pick<ClusterPlace, 'concurrency' | 'lease'>, parts: Parts) {
-    const { access, journal, recents, log } = parts;
+    const { access, journal, recents, hearers } = parts;
     const open = () => access.open();
     this.parts = parts;
     this.leasing = concurrency === 'lease' ? new Leases(open, lease) : withoutLeases(open);
     this.engine = new KubernetesEngine({
       open: () => this.leasing.open(),
-      journal: forgiving(journal, log),
+      journal: forgiving(journal, hearers.log),
       recents,
       isStrict: concurrency !== 'cas',
     });
   }
 
-  async serve(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
+  serve(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
+    const callers = steps.map((step) => step.caller);
+    return this.parts.hearers.during(callers, () => this.serveNow(steps));
+  }
+
+  private async serveNow(steps: readonly Step[]): Promise<readonly PromiseSettledResult<void>[]> {
     const { journal } = this.parts;
     const deletions = steps.filter(isDeletion);
     const isBuried = await this.attempt(() => journal.bury(deletions.flatMap(deletionsIn), UNDER_WAY));
@@ -90,8 +98,12 @@ export class ClusterStore implements Store {
       : outcomes;
   }
 
-  async probe(caller: Caller): Promise<void> {
-    const { access, log } = this.parts;
+  probe(caller: Caller): Promise<void> {
+    return this.parts.hearers.during([caller], () => this.probeNow(caller));
+  }
+
+  private async probeNow(caller: Caller): Promise<void> {
+    const { access } = this.parts;
     try {
       const requests = new Requests(await access.open(), caller, { deadline: caller.now() + PROBE_MS, silenceMs: 0 });
       await requests.readPool('any'); // may it be there or not
@@ -100,16 +112,16 @@ export class ClusterStore implements Store {
       throw new CniError('tryAgainLater', [messageOf(error), ...(await this.waiting())].join('; '), { cause: error });
     }
     for (const line of await this.waiting()) {
-      log(line);
+      caller.log(line);
     }
   }
 
   async slices({ networkName, slices: slicing }: ClusterPlace, caller: Caller): Promise<Slices> {
-    const { access, journal, log } = this.parts;
+    const { access, journal } = this.parts;
     if (slicing === undefined) {
       throw new TypeError('ranges have no slices');
     }
-    const known = { open: () => access.open(), journal: forgiving(journal, log), reading: this.reading };
+    const known = { open: () => access.open(), journal: forgiving(journal, caller.log), reading: this.reading };
     return slicesIn({ ...known, caller, networkName, slicing });
   }
 
@@ -150,8 +162,8 @@ export class ClusterStore implements Store {
   }
 
   private async finishFirst({ caller, networkName, asked: { owners, ranges } }: Step): Promise<void> {
-    const { journal, log } = this.parts;
-    const deleted = await forgiving(journal, log).deletions(networkName, owners);
+    const { journal } = this.parts;
+    const deleted = await forgiving(journal, caller.log).deletions(networkName, owners);
     for (const { id, ifname } of owners) {
       const state = deleted.get(attachmentKey({ id, ifname }))?.state ?? 'done';
       if (state === 'done') {
@@ -201,12 +213,13 @@ export class ClusterStore implements Store {
     if (outcome.status === 'fulfilled' || step === undefined || !isDeletion(step)) {
       return outcome;
     }
-    const { log, recents } = this.parts;
+    const { recents } = this.parts;
     if (isTransient(outcome.reason)) {
       recents('silent').remember();
     }
     for (const deletion of deletionsIn(step)) {
-      log(`${messageOf(outcome.reason)}: what container ${deletion.id} ${deletion.ifname} holds is given back later`);
+      const what = `container ${deletion.id} ${deletion.ifname}`;
+      step.caller.log(`${messageOf(outcome.reason)}: what ${what} holds is given back later`);
     }
     await this.attempt(() => this.parts.journal.postpone(deletionsIn(step)));
     step.plan(new LoadedPools([]));
@@ -240,7 +253,7 @@ export class ClusterStore implements Store {
       await work();
       return true;
     } catch (error) {
-      this.parts.log(messageOf(error));
+      this.parts.hearers.log(messageOf(error));
       return false;
     }
   }

@@ -5,6 +5,7 @@ import type { CollectionPath, KubeApi } from '../../../lib/kube/api.ts';
 import { clockOf } from '../../../lib/sys/clock.ts';
 import { openDatabase } from '../../../lib/sys/database.ts';
 import { KeyedMutex } from '../../../lib/sys/keyed-mutex.ts';
+import { Hearers } from '../cluster/hearers.ts';
 import { accessTo } from '../cluster/kube-access.ts';
 import { recentsIn } from '../cluster/recent.ts';
 import { SqliteJournal } from '../cluster/sqlite-journal.ts';
@@ -43,7 +44,7 @@ export class ClusterNode implements Disposable {
             return await work(steps);
           },
         },
-        log: this.caller.log,
+        hearers: new Hearers(),
       },
     );
   }
