@@ -45,6 +45,7 @@ describe('braid install --multus', () => {
       const ended = once(container, 'exit');
       await eventually(async () => existsSync(asked), true);
       const children = readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, 'utf8');
+      expect(children.trim()).toMatch(/^\d+$/); // 0 would be ourselves
       process.kill(Number(children.trim()), 'SIGTERM');
       expect(await ended).toEqual([0, null]);
     }),

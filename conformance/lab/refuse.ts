@@ -2,11 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, type TestOptions } from 'vitest';
-import { allSettled, eventually } from './eventually.ts';
+import { eventually } from './eventually.ts';
 import { Lab, type Pod } from './lab.ts';
 import { errorOf } from './printed.ts';
 import type { Call } from './programs.ts';
-import { filesIn, stateOf } from './state.ts';
+import { filesIn, settledStateOf, stateOf } from './state.ts';
 
 /** A call that must fail. */
 export interface Row {
@@ -65,7 +65,7 @@ export async function refuse(
     mkdirSync(join(lab.dir, folder));
   }
   const more = await prepare?.(lab, pod);
-  await Promise.all([lab.node, pod.name].map(allSettled));
+  await Promise.all([lab.node, pod.name].map(settledStateOf));
   const before = await everything(lab, pod);
   const outcome = await lab.call({
     verb,

@@ -1,7 +1,9 @@
 /** What the kernel says of a namespace, read with `ip -j`, in forms that can be compared. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execute, mustRun } from './execute.ts';
+import { pauseAfter } from './pause.ts';
 
 type Value = null | boolean | number | string | readonly Value[] | Entry;
 export interface Entry {
@@ -24,16 +26,56 @@ const QUERY = 'link show\naddr show\nroute show table all\n';
  *
  * @param run runs a program where the namespace has this name
  */
-export async function stateOf(namespace: string, run = mustRun): Promise<NetnsState> {
+export const stateOf = async (namespace: string, run = mustRun): Promise<NetnsState> =>
+  steady(await told(namespace, run));
+
+/**
+ * The same when the kernel has made what it makes late: link-local addresses of links that are up, and their routes. Links
+ * that have no IPv6 are waited for a moment.
+ */
+export async function settledStateOf(namespace: string): Promise<NetnsState> {
+  const begin = performance.now();
+  for (;;) {
+    const state = await told(namespace, mustRun);
+    const waitedMs = performance.now() - begin;
+    if (unsettledIn(state, upIn(state)).length === 0 || waitedMs > MOMENT_MS) {
+      return steady(state);
+    }
+    await sleep(pauseAfter(waitedMs));
+  }
+}
+
+const MOMENT_MS = 2_000;
+
+async function told(namespace: string, run: typeof mustRun): Promise<NetnsState> {
   const text = await run(['ip', '-n', namespace, '-j', '-d', '-batch', '-'], { stdin: QUERY });
   const [links = [], addresses = [], routes = []] = text
     .split('\n')
     .filter((line) => line.trim() !== '')
     .map((line) => JSON.parse(line) as readonly Entry[]);
+  return { links: links.filter(isThere), addresses: addresses.filter(isThere), routes: routes.filter(isThere) };
+}
+
+/** Those of links that lack the route of their link-local address, which comes after it, or that of multicast. */
+export function unsettledIn({ routes }: Pick<NetnsState, 'routes'>, links: readonly string[]): readonly string[] {
+  const ofAddress = (link: string): boolean =>
+    routes.some(({ dev, dst, type }) => dev === link && type === 'local' && String(dst).startsWith('fe80:'));
+  const ofMulticast = (link: string): boolean => routes.some(({ dev, dst }) => dev === link && dst === 'ff00::/8');
+  return links.filter((link) => !(ofAddress(link) && ofMulticast(link)));
+}
+
+const upIn = ({ links }: NetnsState): readonly string[] => links.filter(isUp).map(({ ifname }) => String(ifname));
+
+const isUp = ({ flags, link_type: type, inet6_addr_gen_mode: mode }: Entry): boolean =>
+  ['UP', 'LOWER_UP'].every((flag) => (flags as readonly string[]).includes(flag)) &&
+  type !== 'loopback' &&
+  mode !== 'none';
+
+function steady({ links, addresses, routes }: NetnsState): NetnsState {
   return {
-    links: links.filter(isThere).map(steadyLink),
-    addresses: addresses.filter(isThere).flatMap(addressesOf),
-    routes: routes.filter(isThere).map(({ flags: _, ...route }) => route),
+    links: links.map(steadyLink),
+    addresses: addresses.flatMap(addressesOf),
+    routes: routes.map(({ flags: _, ...route }) => route),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Outcome } from '../lab/execute.ts';
 import { Lab, type Pod } from '../lab/lab.ts';
 import { errorOf, parsed } from '../lab/printed.ts';
 import { type Call, GO, isOldest, OURS, type Side, stdinOf } from '../lab/programs.ts';
-import { comparable, filesIn, type NetnsState, rulesOf, stateOf, sysctlsOf } from '../lab/state.ts';
+import { comparable, filesIn, type NetnsState, rulesOf, settledStateOf, sysctlsOf } from '../lab/state.ts';
 import { fakeSysfs, type Sysfs } from '../lab/sysfs.ts';
 
 /** One configuration and what is done with it. */
@@ -257,8 +257,8 @@ class Place {
 
   private async look(one: Case, pod: Pod, store: string): Promise<Looks> {
     const [podState, node, rules] = await Promise.all([
-      stateOf(pod.name),
-      stateOf(this.lab.node),
+      settledStateOf(pod.name),
+      settledStateOf(this.lab.node),
       one.rules ? rulesOf(pod.name) : undefined,
     ]);
     const files = Object.entries(filesIn(store));
