@@ -1,4 +1,4 @@
-/** The launcher for aarch64: it has system calls and a start of its own there. Compiled and emulated, on request. */
+/** The launcher for aarch64: it has system calls and a start of its own there. Compiled and emulated, in CI and on request. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,8 @@ import { DEAF, printingTo } from '../lab/streams.ts';
 import { Agent } from '../resident/agent.ts';
 import { network } from '../resident/networks.ts';
 
-const isWanted = (process.env['BRAID_WITH'] ?? '').split(',').includes('aarch64');
+const { BRAID_WITH = '', CI } = process.env;
+const isWanted = BRAID_WITH.split(',').includes('aarch64') || CI === 'true';
 const EMULATOR = 'qemu-aarch64-static';
 /** EM_AARCH64 of elf.h, and where a file says its machine. */
 const MACHINE = { is: 183, at: 18 };

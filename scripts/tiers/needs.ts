@@ -70,18 +70,18 @@ export const kernel: Need = once(async () => {
 /** The Go programs that ours are compared with. */
 export const peers: Need = once(() => setUp('install_peers'));
 
-/** The container runtimes of conformance/containerd. The newest takes minutes to build: only in CI, or on request. */
+/** What takes long to get is used in CI, and on request. */
+const isUsed = (what: string): boolean => isWanted(what) || process.env['CI'] === 'true';
+
+/** The container runtimes of conformance/containerd: the newest must be built. */
 export const containerd: Need = once(async () => {
   await setUp('install_tools', 'ping', 'setpriv', 'tar');
-  await setUp(
-    'install_containerd',
-    ...(isWanted('containerd2') || process.env['CI'] === 'true' ? ['containerd2'] : []),
-  );
+  await setUp('install_containerd', ...(isUsed('containerd2') ? ['containerd2'] : []));
 });
 
-/** A compiler and an emulator for launchers of another processor: only on request. */
+/** A compiler and an emulator for launchers of another processor. */
 export const otherProcessor: Need = once(async () => {
-  if (isWanted('aarch64')) {
+  if (isUsed('aarch64')) {
     await setUp('install_tools', 'aarch64-linux-gnu-gcc', 'qemu-aarch64-static');
   }
 });
