@@ -1,11 +1,15 @@
 /** Pods with networks of sriov, rdma, host-device and macvlan at once. */
 import { describe, expect, it } from 'vitest';
+import { IS_RESIDENT } from '../lab/resident.ts';
 import { roundsOf, seeded } from '../lab/rounds.ts';
 import { stateOf } from '../lab/state.ts';
 import { ifNameOf, Storm } from '../storm/storm.ts';
 import { MixedNode, type Network } from './mixed-node.ts';
 
 const ROUNDS = roundsOf(20, 40);
+
+/** Of a call, when it may be killed: agents are done sooner. */
+const LONGEST_MS = IS_RESIDENT ? 2_000 : 8_000;
 
 const SHAPES: readonly (readonly Network[])[] = [
   ['v0', 'd0', 'm0'],
@@ -49,7 +53,7 @@ describe.each(SHAPES.map((networks) => ({ networks, title: networks.join(' ') })
 describe('eight callers at once', () => {
   it(`${seeded(ROUNDS)}: lose no device and leave nothing`, { timeout: 3_000_000 }, async () => {
     await using node = await MixedNode.open({ vfs: 4, devices: 3 });
-    const storm = await Storm.begin(node, CROWD, { longestMs: 8_000 });
+    const storm = await Storm.begin(node, CROWD, { longestMs: LONGEST_MS });
     const before = await node.everything();
     await storm.run(ROUNDS);
     for (const { container } of storm.tenants) {
