@@ -43,9 +43,9 @@ describe('the old generation', () => {
     crowd.came(true);
     crowd.left();
     crowd.left();
-    expect(said).toEqual([25, 100]);
+    expect(said).toEqual([25, 75]);
     crowd.left();
     crowd.came(false);
-    expect(said).toEqual([25, 100, 25]);
+    expect(said).toEqual([25, 75, 25]);
   });
 });

@@ -9,7 +9,7 @@ const OBJECTS = 20_000;
 
 /** In percent of what the last collection has left. */
 const QUIET_GROWTH = 25;
-const CROWD_GROWTH = 100;
+const CROWD_GROWTH = 75;
 
 const newSpaceBytes = (): number =>
   getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0;
@@ -29,7 +29,7 @@ export function boundYoungGeneration(bytes = 8 * MB): void {
  * Has V8 collect what has grown old when that is a quarter more than the last collection has left. By itself it waits for up
  * to four times as much in a heap as small as an agent's.
  *
- * While calls wait for others it may be twice as much: all that is served then lives for long, and would be looked through
+ * While calls wait for others it may be three quarters more: all that is served then lives for long, and would be looked through
  * again and again.
  */
 export function boundOldGeneration(grow: (percent: number) => void = growOld): Crowd {
