@@ -229,7 +229,7 @@ describe('an ipvlan that is killed after every effect', { timeout: 900_000 }, ()
   it('of ADD leaves nothing after DEL', async () => {
     await using one = await Attachments.open();
     const before = [await one.state(), await stateOf(one.lab.node)];
-    await killAfterEach(6, {
+    await killAfterEach(5, {
       call: killed(one, 'ADD', {}),
       after: async () => {
         expect(await one.call('DEL', {})).toMatchObject(OK);
