@@ -133,7 +133,7 @@ export class EmbeddedEngine implements Engine, Disposable {
     const { caller } = wanted;
     const end = caller.now() + LONGEST_QUEUE_MS;
     let deadline = caller.now() + LONGEST_WAIT_MS;
-    let last = this.progress();
+    let last: number | undefined;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
         return await this.tryBegin(wanted);
@@ -141,7 +141,7 @@ export class EmbeddedEngine implements Engine, Disposable {
         if (!isBusy(error) && !(error instanceof Replaced)) {
           throw error;
         }
-        const number = this.progress();
+        const number = readSequence(this.folder)?.number;
         deadline = number === last ? deadline : Math.min(end, caller.now() + LONGEST_WAIT_MS);
         last = number;
         if (caller.now() >= deadline) {
@@ -149,15 +149,6 @@ export class EmbeddedEngine implements Engine, Disposable {
         }
       }
       await caller.sleep(Math.ceil(Math.random() * pauseMs));
-    }
-  }
-
-  /** Of those who hold the lock. It is read without the lock: what is being written right now tells nothing. */
-  private progress(): number | undefined {
-    try {
-      return readSequence(this.folder)?.number;
-    } catch {
-      return undefined; // whether the store is damaged is found out with the lock
     }
   }
 

@@ -13,7 +13,7 @@ export interface Sequence {
 }
 
 const DIGITS = 16;
-/** Whoever reads while somebody writes, which no lock forbids, may see a part of both. */
+/** Whoever reads while somebody writes, which no lock forbids, may see a part of both: no kernel promises otherwise. */
 const MOST_READS = 3;
 
 /**
@@ -24,13 +24,14 @@ const MOST_READS = 3;
 export const sequenceIn = (folder: string): string => inside(folder, 'sequence');
 
 /**
+ * @param read what is in a file; undefined when there is none
  * @returns undefined when there is none
  * @throws StoreDamaged, CniError ioFailure
  */
-export function readSequence(folder: string): Sequence | undefined {
+export function readSequence(folder: string, read = textOf): Sequence | undefined {
   const path = sequenceIn(folder);
   for (let reads = 1; ; reads++) {
-    const text = textOf(path);
+    const text = read(path);
     const [id = '', number = '', checksum] = text?.trimEnd().split(' ') ?? [];
     if (text === undefined || (/^[0-9]+$/.test(number) && checksum === sumOf(id, number))) {
       return text === undefined ? undefined : { id, number: Number(number) };
