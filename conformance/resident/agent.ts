@@ -146,9 +146,11 @@ export class Agent implements AsyncDisposable {
     return eventually(async () => moreThan(before, descriptorsOf(this.pid)), []);
   }
 
-  /** Memory of its own, in MiB: how many of the executable's pages are in memory is the machine's choice. */
-  get memory(): number {
-    return Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) / 1024;
+  /** In MiB: what is resident, and what of that is its own, as the executable's pages are shared by all who run it. */
+  get memory(): { readonly resident: number; readonly own: number } {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    const of = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024;
+    return { resident: of('VmRSS'), own: of('RssAnon') };
   }
 
   /** Calls a plugin through its launcher. */

@@ -190,9 +190,9 @@ describe('many calls', () => {
       });
     const verbs = Array.from({ length: 500 }, (_, index) => (index % 2 === 0 ? 'DEL' : 'STATUS'));
     await round(verbs);
-    const [before, memory] = [await agent.descriptors(), agent.memory];
+    const [before, memory] = [await agent.descriptors(), agent.memory.own];
     await round(verbs);
-    console.log(`1,000 calls: ${memory.toFixed(0)} MiB after 500, ${agent.memory.toFixed(0)} after 1,000`);
+    console.log(`1,000 calls: ${memory.toFixed(0)} MiB after 500, ${agent.memory.own.toFixed(0)} after 1,000`);
     await agent.untilNoMore(before);
   });
 });

@@ -8,6 +8,7 @@ import { Lab, PARENT, PARENT_MAC, type Pod } from '../../../lab/lab.ts';
 import { errorOf } from '../../../lab/printed.ts';
 import { OURS, ROOT } from '../../../lab/programs.ts';
 import { refuse } from '../../../lab/refuse.ts';
+import { IS_RESIDENT } from '../../../lab/resident.ts';
 import { addressTexts, linkOf, MARK, type NetnsState, stateOf } from '../../../lab/state.ts';
 import { killAfterEach, killedAfter } from '../../../lab/steps.ts';
 import { CARD, untilCarrier } from '../../../vm/cards.ts';
@@ -229,7 +230,7 @@ describe('an ipvlan that is killed after every effect', { timeout: 900_000 }, ()
   it('of ADD leaves nothing after DEL', async () => {
     await using one = await Attachments.open();
     const before = [await one.state(), await stateOf(one.lab.node)];
-    await killAfterEach(5, {
+    await killAfterEach(IS_RESIDENT ? 5 : 6, {
       call: killed(one, 'ADD', {}),
       after: async () => {
         expect(await one.call('DEL', {})).toMatchObject(OK);
