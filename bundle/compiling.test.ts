@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { SHORT_LIVED, THRESHOLDS } from './compiling.ts';
+import { SHORT_LIVED, THRESHOLDS, YOUNG } from './compiling.ts';
 
 const node = (...args: readonly string[]): string => execFileSync(process.execPath, args, { encoding: 'utf8' });
 
@@ -32,5 +32,30 @@ describe('what V8 is told at the start', () => {
   it('keeps a short call from compiling, and lets a process that lives on compile as usual', () => {
     expect(traced('')).not.toMatch(/often/);
     expect(traced('compileForLong();')).toMatch(/compiling method \S+ <JSFunction often .*target TURBOFAN/);
+  });
+});
+
+/** What the young generation has at the most in work whose objects survive for a while, in MB. */
+function largestIn(flags: readonly string[]): number {
+  const work = `
+    import { getHeapSpaceStatistics } from 'node:v8';
+    const size = () => getHeapSpaceStatistics().find((one) => one.space_name === 'new_space').space_size / 2 ** 20;
+    const live = new Map();
+    let largest = 0;
+    for (let round = 0; round < 1500; round++) {
+      live.set(round % 50, Array.from({ length: 2000 }, (_, at) => ({ at: String(at), more: [round, at] })));
+      largest = Math.max(largest, size());
+    }
+    console.log(largest);`;
+  return Number(node(...flags, '--input-type=module', '-e', work));
+}
+
+describe('the young generation', () => {
+  it('has two halves of 8 MB, which it would not by itself', () => {
+    const bound = largestIn(YOUNG);
+    expect(bound).toBeGreaterThan(8);
+    expect(bound).toBeLessThanOrEqual(16);
+    const free = [1, 2, 3].map(() => largestIn([])); // V8 is in no hurry on a busy machine
+    expect(Math.max(...free)).toBeGreaterThan(24);
   });
 });

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { constants, copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SHORT_LIVED } from './compiling.ts';
+import { SHORT_LIVED, YOUNG } from './compiling.ts';
 import { beginWith } from './start.ts';
 
 /**
@@ -57,7 +57,7 @@ export function buildExecutable(workshop: string, code: string, assets: Readonly
     output: 'executable',
     disableExperimentalSEAWarning: true,
     useSnapshot: true,
-    execArgv: [...FLAGS, ...SHORT_LIVED],
+    execArgv: [...FLAGS, ...YOUNG, ...SHORT_LIVED],
     execArgvExtension: 'none',
     assets: Object.fromEntries(Object.keys(assets).map((name) => [name, name])),
   };

@@ -1,4 +1,5 @@
 /** The beginning of a script: a shell script whose second line is a comment for Node. */
+import { YOUNG } from './compiling.ts';
 
 /** Variables that Node 26 obeys; those for OpenSSL are overruled by an option. Listing what is actually set would cost a fork. */
 const UNSET = [
@@ -20,7 +21,7 @@ export function shellStart(oldest: number): string {
   const steps = [
     `unset ${UNSET.join(' ')} UV_USE_IO_URING WATCH_REPORT_DEPENDENCIES`,
     `command -v node >/dev/null || { echo '${answer}'; exit 1; }`,
-    'exec node --openssl-config=/dev/null "$0" "$@"',
+    `exec node ${YOUNG.join(' ')} --openssl-config=/dev/null "$0" "$@"`,
   ];
   return `#!/bin/sh\n':' //; ${steps.join('; ')}\n`;
 }

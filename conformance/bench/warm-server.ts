@@ -3,7 +3,7 @@
 import { registry } from 'braid:registry';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { boundOldGeneration, boundYoungGeneration } from '../../lib/agent/heap.ts';
+import { boundOldGeneration } from '../../lib/agent/heap.ts';
 import { loaderIn } from '../../lib/cni/delegate.ts';
 import { messageOf } from '../../lib/cni/errors.ts';
 import { makeServer, serve } from '../../lib/cni/serve.ts';
@@ -57,7 +57,6 @@ const server = makeServer(
   makeSuite(registry, mark === undefined ? [] : [mark]),
   boundOldGeneration(),
 );
-boundYoungGeneration();
 
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 const late = (nanoseconds: number): number => nanoseconds / NANOSECONDS_PER_MS - RESOLUTION_MS;

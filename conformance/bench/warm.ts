@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { bundle } from '../../bundle/compile.ts';
+import { YOUNG } from '../../bundle/compiling.ts';
 import { labName, scratchOf } from './lab.ts';
 import { envOf, type PluginCall } from './program.ts';
 import { deleted, multusCall, networkCall, type Subject, type Tools } from './subjects.ts';
@@ -60,7 +61,9 @@ async function startServer(ours: string): Promise<ReturnType<typeof fork>> {
   const form = { isScript: false, isCallsOnly: false, target: 'node26', nativeBytes: "''", launcherBytes: "''" };
   const program = join(scratchOf(labName() ?? ''), 'warm-server.cjs');
   writeFileSync(program, await bundle(form, '0', 'conformance/bench/warm-server.ts'));
-  return fork(program, [join(ours, 'macvlan'), join(ours, `../native/linux-${process.arch}.node`)]);
+  return fork(program, [join(ours, 'macvlan'), join(ours, `../native/linux-${process.arch}.node`)], {
+    execArgv: [...YOUNG],
+  });
 }
 
 /** Pods at once, one call each: until the last is done. */

@@ -1,7 +1,6 @@
 import { readlinkSync } from 'node:fs';
 import { runAgent } from '../agent/agent.ts';
 import { serveInOrder } from '../agent/attend.ts';
-import { boundYoungGeneration } from '../agent/heap.ts';
 import { type Listener, listenAt, passedListener } from '../agent/listener.ts';
 import { observeServer } from '../agent/observe/observe-server.ts';
 import { standBy } from '../agent/stand-by.ts';
@@ -39,7 +38,6 @@ export async function agent(
   const collect = collectorOf(values, program.env);
   const devicePart = devicePartOf(values, program);
   const idleS = values.idle === undefined ? undefined : wholeSeconds(values.idle);
-  boundYoungGeneration();
   const { native } = scope.node;
   const journal = journalOf(values, program, scope.log);
   const log = (line: string): void => journal.line(line.startsWith('cannot ') ? 'warn' : 'info', line);
