@@ -1,4 +1,4 @@
-import { announceWhenUp, configureLink, planAddresses } from '../link/addressing.ts';
+import { configuring, planAddresses } from '../link/addressing.ts';
 import { type DownLink, setUp } from '../link/link.ts';
 import { settle } from '../link/settle.ts';
 import type { Netns } from '../netns/netns.ts';
@@ -52,8 +52,7 @@ export async function addressLink(
     return result;
   }
   const plan = planAddresses(result, link.name);
-  announceWhenUp(netns, link.name);
-  await configureLink(netns, link, plan, scope.log);
+  await scope.setUpLink(netns, configuring(netns, link, plan, scope.log));
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
     await scope.span('duplicate address detection', () => settle(netns.netlink, link, scope));
   }

@@ -4,14 +4,15 @@ import { findLink, type LinkFacts } from '../link/observe.ts';
 import { findParent, mtuFault } from '../link/parent.ts';
 import { type AskedLink, type Refusals, withReason } from '../link/refusal.ts';
 import type { Mac } from '../net/mac.ts';
+import type { Request } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 import { addressLink } from './addressed.ts';
 import type { AttachmentCall, Call, PodCall } from './call.ts';
 import { CniError } from './errors.ts';
-import { ipamRunsInProcess } from './ipam.ts';
+import { ipamRunsInProcess, ipamType } from './ipam.ts';
 import { markOf } from './mark.ts';
 import type { Dns, Interface, Result } from './result.ts';
-import type { Scope } from './scope.ts';
+import { makeLinkInTurn, type Scope } from './scope.ts';
 import { Undo } from './undo.ts';
 
 /*
@@ -63,15 +64,18 @@ export async function addChildLink<C extends ChildConf, A>(
   const more = links.inherited?.(call);
   using netns = scope.node.openNetns(call.netnsPath);
   await using undo = new Undo(scope);
-  const from = parentNetns(call, scope, netns).netlink;
+  const home = parentNetns(call, scope, netns);
+  const from = home.netlink;
   const plan = planChild(call, links, await findParent(from, links.masterOf(call) ?? ''));
   const asked: AskedLink<A> = { from, target: netns, plan };
   const made = (name: string): void =>
     undo.push(`delete link "${name}"`, (unending) => removeByName(unending, netns, kind, name));
   // Once this call waits, the next network of the pod may start: not before one whose IPAM plugin is executed is done.
-  const find = (name: string) =>
-    ipamRunsInProcess(call, scope) ? scope.findLink(netns, name) : findLink(netns.netlink, name);
-  const create = () => createLink(plan, { from, target: netns, token: tokenOf(call), made, find });
+  const mayOverlap = ipamType(call.document) === '' || ipamRunsInProcess(call, scope);
+  const find = (name: string) => (mayOverlap ? scope.findLink(netns, name) : findLink(netns.netlink, name));
+  const request = (creation: Request) =>
+    mayOverlap ? scope.makeLink(home, creation) : makeLinkInTurn(scope.node, home, creation);
+  const create = () => createLink(plan, { request, target: netns, token: tokenOf(call), made, find });
   const { index, name, mac } = await withReason(asked, refusals, 'creation', create);
   const link = { index, name, mark: markOf(call, scope.node.host) };
   const own: Interface = { name, mac, sandbox: call.netnsPath };

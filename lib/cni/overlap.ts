@@ -42,6 +42,14 @@ function notifyOnWait(scope: Scope, waits: () => void): Scope {
       waits();
       return own.findLink(netns, name);
     },
+    makeLink: (from, request) => {
+      waits();
+      return own.makeLink(from, request);
+    },
+    setUpLink: (netns, setup) => {
+      waits();
+      return own.setUpLink(netns, setup);
+    },
     removeLink: (netns, index) => {
       waits();
       return own.removeLink(netns, index);

@@ -1,6 +1,8 @@
+import { type LinkSetup, makeLinks, setUpLinks } from '../link/batches.ts';
 import { findLinks } from '../link/finder.ts';
 import type { LinkFacts } from '../link/observe.ts';
 import { removeLinks } from '../link/remover.ts';
+import type { Request } from '../netlink/conversation.ts';
 import type { Netns } from '../netns/netns.ts';
 import type { Node } from '../node/node.ts';
 import { observed } from '../node/observer.ts';
@@ -38,6 +40,18 @@ export interface Scope extends Clock {
   owe(work: Promise<void>): Promise<void>;
   /** Looks up a link by one of its names; simultaneous look-ups share one list. */
   findLink(netns: Netns, name: string): Promise<LinkFacts | undefined>;
+  /**
+   * Makes a link; those that are made at the same time share a datagram.
+   *
+   * @throws as `Conversation.change`
+   */
+  makeLink(from: Netns, request: Request): Promise<void>;
+  /**
+   * Sets links of a namespace up; those that are set up at the same time share a datagram.
+   *
+   * @throws ErrnoError with the first refusal
+   */
+  setUpLink(netns: Netns, setup: LinkSetup): Promise<void>;
   /** Deletes a link; simultaneous deletions share one request. */
   removeLink(netns: Netns, index: number): Promise<void>;
   /** Measures a part of the call. */
@@ -55,12 +69,14 @@ export interface ScopeParts {
 const NEVER: AbortSignal = new AbortController().signal;
 
 export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Scope {
+  let unending: Scope | undefined;
   const scope: Scope = {
     node,
     suite,
     signal,
     get unending() {
-      return signal === NEVER ? scope : makeScope({ node, suite, log });
+      unending ??= signal === NEVER ? scope : makeScope({ node, suite, log });
+      return unending;
     },
     log: (line) => log(bounded(line)),
     ...clockOf(signal),
@@ -69,6 +85,9 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     owe: (work) => work,
     findLink: (netns, name) =>
       node.gather(`find links of ${netns.identity}`, name, (all) => findLinks(netns.netlink, all)),
+    makeLink: (from, request) => makeLinkInTurn(node, from, request),
+    setUpLink: (netns, setup) =>
+      node.gather(`set links of ${netns.identity} up`, setup, (all) => setUpLinks(netns, all)),
     removeLink: (netns, index) =>
       observed(node.observe, 'link removal', async () => {
         await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
@@ -78,17 +97,24 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
   return scope;
 }
 
+/** As `Scope.makeLink`, for a call that no other of its pod may overtake: links of a pod are made in the order of its networks. */
+export const makeLinkInTurn = (node: Node, from: Netns, request: Request): Promise<void> =>
+  node.gather(`make links from ${from.identity}`, request, (all) => makeLinks(from.netlink, all));
+
 /**
  * The same scope with the members that `change` replaces, also in `unending`. All members are its own: scopes that inherit
  * from each other are slow to make and to use.
  */
 export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>): Scope {
-  const { node, suite, signal, log, now, sleep, execute, join, owe, findLink, removeLink, span } = scope;
+  const { node, suite, signal, log, now, sleep, execute, join, owe, findLink, makeLink, setUpLink, removeLink, span } =
+    scope;
+  let unending: Scope | undefined;
   const derived: Scope = {
-    ...{ node, suite, signal, log, now, sleep, execute, join, owe, findLink, removeLink, span },
+    ...{ node, suite, signal, log, now, sleep, execute, join, owe, findLink, makeLink, setUpLink, removeLink, span },
     ...change(scope),
     get unending() {
-      return scope.unending === scope ? derived : scopeWith(scope.unending, change);
+      unending ??= scope.unending === scope ? derived : scopeWith(scope.unending, change);
+      return unending;
     },
   };
   return derived;

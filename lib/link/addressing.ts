@@ -6,7 +6,8 @@ import { type Family, formatIp, type Ip, ipToBytes, parseIp } from '../net/ip.ts
 import { encodeAddress, RTM_NEWADDR } from '../netlink/codec/address.ts';
 import { AF_INET, AF_INET6, NLM_F_CREATE, NLM_F_EXCL } from '../netlink/constants.ts';
 import type { Request } from '../netlink/conversation.ts';
-import type { Netns } from '../netns/netns.ts';
+import type { Netns, Sysctl } from '../netns/netns.ts';
+import type { LinkSetup } from './batches.ts';
 import { type DownLink, settingUp } from './link.ts';
 import { addingRoute, type RoutePlan } from './routes.ts';
 
@@ -32,29 +33,22 @@ export function planAddresses(result: Result, ifName: string): AddressPlan {
 }
 
 /**
- * Gives a link its addresses, sets it up and adds its routes, in this order and with one datagram. The kernel goes on
- * after what it refuses.
+ * What gives a link its addresses, sets it up and adds its routes, in this order; its addresses are announced.
  *
- * @throws CniError; ErrnoError with the first refusal
+ * @throws ErrnoError when IPv6 is off and cannot be turned on
  */
-export async function configureLink(
-  netns: Netns,
-  link: DownLink,
-  plan: AddressPlan,
-  log: (line: string) => void,
-): Promise<void> {
+export function configuring(netns: Netns, link: DownLink, plan: AddressPlan, log: (line: string) => void): LinkSetup {
   if (plan.addresses.some(({ ip }) => ip.family === 6)) {
     enableIpv6(netns, link.name, log);
   }
-  const refusals = await netns.netlink.changeAll([
-    ...plan.addresses.map((address) => addingAddress(link, address)),
-    settingUp(link),
-    ...plan.routes.map((route) => addingRoute(link.index, route, routeText(route, link.name))),
-  ]);
-  const refusal = refusals.find((one) => one !== undefined);
-  if (refusal !== undefined) {
-    throw refusal;
-  }
+  return {
+    sysctls: announcing(link.name),
+    requests: [
+      ...plan.addresses.map((address) => addingAddress(link, address)),
+      settingUp(link),
+      ...plan.routes.map((route) => addingRoute(link.index, route, routeText(route, link.name))),
+    ],
+  };
 }
 
 /**
@@ -62,11 +56,13 @@ export async function configureLink(
  * up. Best effort: a kernel without IPv6 has no such switch.
  */
 export function announceWhenUp(netns: Netns, ifName: string): void {
-  netns.writeSysctls([
-    [`net/ipv4/conf/${ifName}/arp_notify`, '1'],
-    [`net/ipv6/conf/${ifName}/ndisc_notify`, '1'],
-  ]);
+  netns.writeSysctls(announcing(ifName));
 }
+
+const announcing = (ifName: string): readonly Sysctl[] => [
+  [`net/ipv4/conf/${ifName}/arp_notify`, '1'],
+  [`net/ipv6/conf/${ifName}/ndisc_notify`, '1'],
+];
 
 export const routeText = (route: RoutePlan, ifName: string): string =>
   [

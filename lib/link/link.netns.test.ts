@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Cidr, parseCidr } from '../net/cidr.ts';
 import { ip, Lab } from '../testing/lab.ts';
-import { configureLink } from './addressing.ts';
+import { configuring } from './addressing.ts';
 import { findLink, findLinkByIndex, listAddresses } from './observe.ts';
 import { listRoutes } from './routes.ts';
 
@@ -13,14 +13,14 @@ const cidr = (text: string): Cidr => {
   return parsed;
 };
 
-describe('configureLink', () => {
+describe('setUpLink', () => {
   it('adds addresses and routes that ip sees', async () => {
     using lab = new Lab();
     using pod = lab.openPod();
     ip('-n', lab.pod, 'link', 'add', 'net1', 'type', 'bridge');
     const link = (await findLink(pod.netlink, 'net1')) ?? { index: 0, name: '' };
     const route = { gateway: undefined, mtu: undefined, advmss: undefined, priority: undefined, table: 254, scope: 0 };
-    await configureLink(
+    const setup = configuring(
       pod,
       link,
       {
@@ -33,6 +33,7 @@ describe('configureLink', () => {
       },
       () => undefined,
     );
+    await lab.scope().setUpLink(pod, setup);
     const [seen] = ip('-n', lab.pod, 'addr', 'show', 'net1') as [{ addr_info: readonly Record<string, unknown>[] }];
     expect(seen.addr_info).toEqual(
       expect.arrayContaining([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { table, u16 } from '../netlink/attributes.ts';
 import { encodeLink, type LinkAttributes, RTM_NEWLINK } from '../netlink/codec/link.ts';
-import { Conversation } from '../netlink/conversation.ts';
+import { Conversation, type Request } from '../netlink/conversation.ts';
 import { FakeTransport } from '../netlink/testing/fake-transport.ts';
 import type { Netns } from '../netns/netns.ts';
 import { mac } from '../testing/mac.ts';
@@ -37,7 +37,8 @@ describe('createLink', () => {
     const netlink = new Conversation(() => new FakeTransport(answers));
     const target = { netlink, descriptor: 9 } as Partial<Netns> as Netns;
     const made: string[] = [];
-    const creation = { from: new Conversation(() => from), target, token: 'token' };
+    const home = new Conversation(() => from);
+    const creation = { request: (one: Request) => home.change(one), target, token: 'token' };
     const find = (name: string) => findLink(netlink, name);
     return { made, link: createLink(plan, { ...creation, made: (name) => made.push(name), find }) };
   };

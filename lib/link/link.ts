@@ -32,8 +32,8 @@ export interface LinkPlan<A> {
 
 /** How a link is made. */
 export interface Creation {
-  /** a socket in the parent's namespace */
-  readonly from: Conversation;
+  /** Sends a request from the parent's namespace. */
+  request(creation: Request): Promise<void>;
   /** where it is born: it never shows in the parent's namespace */
   readonly target: Netns;
   /** makes the name that it may have first this attachment's own, so that DEL finds it after a crash */
@@ -217,8 +217,8 @@ async function createAndRename<A>(plan: LinkPlan<A>, creation: Creation, name: s
   made(plan.name);
 }
 
-async function requestLink<A>(plan: LinkPlan<A>, { from, target }: Creation, name: string): Promise<void> {
-  await from.change({
+async function requestLink<A>(plan: LinkPlan<A>, { request, target }: Creation, name: string): Promise<void> {
+  await request({
     type: RTM_NEWLINK,
     flags: NLM_F_CREATE | NLM_F_EXCL,
     body: encodeLink({}, attributesOf(plan, name, target.descriptor)),

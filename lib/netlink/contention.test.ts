@@ -5,10 +5,11 @@ describe('ContentionMeter', () => {
   it('is high for a while after an exchange that took long', () => {
     let now = 1000;
     const contention = new ContentionMeter(() => now);
-    contention.report(now - 19, { isSlow: false });
-    contention.report(now - 100, { isSlow: true });
+    contention.report(now - 19, { isSlow: false, requests: 1 });
+    contention.report(now - 80, { isSlow: false, requests: 64 });
+    contention.report(now - 100, { isSlow: true, requests: 1 });
     expect(contention.isHigh).toBe(false);
-    contention.report(now - 21, { isSlow: false });
+    contention.report(now - 21, { isSlow: false, requests: 1 });
     expect(contention.isHigh).toBe(true);
     now += 499;
     expect(contention.isHigh).toBe(true);

@@ -93,6 +93,39 @@ describe('Conversation.changeAll', () => {
     ]);
   });
 
+  it('sends up to 64 in one datagram', async () => {
+    const transport = new FakeTransport([[refusal(19, 3), refusal(0, 64)], [refusal(17, 70)]]);
+    const refusals = await new Conversation(() => transport).changeAll(asked(...Array.from({ length: 70 }, () => 'a')));
+    const refused = [...refusals.entries()].filter(([, one]) => one !== undefined);
+    expect([refusals.length, ...refused.map(([index, one]) => `${index}: ${one?.code}`)]).toEqual([
+      70,
+      '2: ENODEV',
+      '69: EEXIST',
+    ]);
+    expect(transport.sent.map((bytes) => bytes.length)).toEqual([63 * 20 + 17, 5 * 20 + 17]);
+  });
+
+  it.each([
+    [true, 8, ['in the background']],
+    [true, 7, ['in place']],
+    [false, 64, ['in place']],
+  ])('sends for a process that serves others (%s) %i requests %s', async (hasOthers, count, expected) => {
+    const ways: string[] = [];
+    const transport = new FakeTransport([[refusal(0, count)]]);
+    const send = transport.send.bind(transport);
+    transport.send = (bytes) => {
+      ways.push('in place');
+      send(bytes);
+    };
+    transport.sendInBackground = async (bytes) => {
+      ways.push('in the background');
+      send(bytes);
+    };
+    const contention = { hasOthers, isHigh: false, report: () => undefined };
+    await new Conversation(() => transport, contention).changeAll(asked(...Array.from({ length: count }, () => 'a')));
+    expect(ways).toEqual(expected);
+  });
+
   it('sends nothing when nothing is asked for', async () => {
     const transport = new FakeTransport([]);
     expect(await new Conversation(() => transport).changeAll([])).toEqual([]);

@@ -20,6 +20,10 @@ export type { Request } from './message.ts';
 /** Moves of many pods wait for one lock of the kernel, and each may take it half a second: this must never end one. */
 const DEADLINE_MS = 60_000;
 const DUMP_TRIES = 10;
+/** The kernel takes a millisecond for them, and a thread costs 50 µs. */
+const MANY_REQUESTS = 8;
+/** In one datagram: a socket has room for as many refusals. */
+const MOST_REQUESTS = 64;
 /** Idle sockets kept for reuse; more are closed. */
 const IDLE_SOCKETS = 4;
 
@@ -94,17 +98,22 @@ export class Conversation {
   }
 
   /**
-   * Changes in one datagram, one after another: the kernel goes on after one that it refuses.
+   * Changes one after another, up to 64 in one datagram: the kernel goes on after one that it refuses.
    *
-   * If answers are lost, all of them are repeated, as with `change`.
+   * If answers are lost, all of a datagram are repeated, as with `change`.
    *
    * @returns for each why the kernel refuses it; undefined: it is done
    * @throws NoAnswer when the kernel may still be working
    */
   async changeAll(requests: readonly Request[]): Promise<readonly (ErrnoError | undefined)[]> {
-    if (requests.length === 0) {
-      return [];
+    const refusals: (ErrnoError | undefined)[] = [];
+    for (let begin = 0; begin < requests.length; begin += MOST_REQUESTS) {
+      refusals.push(...(await this.changeTogether(requests.slice(begin, begin + MOST_REQUESTS))));
     }
+    return refusals;
+  }
+
+  private async changeTogether(requests: readonly Request[]): Promise<readonly (ErrnoError | undefined)[]> {
     const attempt = async () => this.exchange(requests, Flags.REQUEST | Flags.ACK, outcomes(requests));
     try {
       return await attempt();
@@ -162,7 +171,7 @@ export class Conversation {
 
   /** In place, an exchange is over before anything else runs: those that follow it find its socket idle. */
   private exchange<T>(requests: readonly Request[], flags: number, read: Reader<T>): T | Promise<T> {
-    return isSlow(requests) || this.contention.isHigh
+    return this.isLong(requests) || this.contention.isHigh
       ? this.exchangeInBackground(requests, flags, read)
       : this.exchangeInPlace(requests, flags, read);
   }
@@ -183,7 +192,7 @@ export class Conversation {
       this.abandon(transport, error);
       throw error;
     } finally {
-      this.contention.report(exchange.start, { isSlow: false });
+      this.contention.report(exchange.start, { isSlow: false, requests: requests.length });
     }
   }
 
@@ -208,8 +217,12 @@ export class Conversation {
       this.abandon(transport, error);
       throw error;
     } finally {
-      this.contention.report(exchange.start, { isSlow: isSlow(requests) });
+      this.contention.report(exchange.start, { isSlow: isSlow(requests), requests: requests.length });
     }
+  }
+
+  private isLong(requests: readonly Request[]): boolean {
+    return isSlow(requests) || (this.contention.hasOthers && requests.length >= MANY_REQUESTS);
   }
 
   private begin(requests: readonly Request[], flags: number): Exchange {

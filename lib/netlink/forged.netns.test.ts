@@ -1,7 +1,7 @@
 /** Whoever may configure the network of a pod can send netlink messages to our sockets there: perl plays that part. */
 import { execFileSync, spawn } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { announceWhenUp, configureLink } from '../link/addressing.ts';
+import { announceWhenUp, configuring } from '../link/addressing.ts';
 import { addAltName, deleteAltName, findDevice, setAlias, setMtu } from '../link/device.ts';
 import { deleteLink, setUp } from '../link/link.ts';
 import { moveLink } from '../link/moving.ts';
@@ -125,7 +125,8 @@ describe('a socket that was flooded', () => {
       .map((text) => parseCidr(text))
       .filter((cidr) => cidr !== undefined);
     announceWhenUp(pod, 'net1');
-    await flooded(() => configureLink(pod, link, { addresses, routes: [] }, () => undefined));
+    const setup = configuring(pod, link, { addresses, routes: [] }, () => undefined);
+    await flooded(() => lab.scope().setUpLink(pod, setup));
     expect(await listAddresses(pod.netlink, link.index)).toHaveLength(2);
     expect(await flooded(() => device(pod))).toMatchObject({ alias: 'forty', altNames: ['forty-two'], isUp: true });
     await flooded(() => deleteAltName(pod.netlink, link, 'forty-two'));

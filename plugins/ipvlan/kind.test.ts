@@ -47,7 +47,7 @@ describe('the kind ipvlan', () => {
     const target = { netlink, descriptor: 9 } as Partial<Netns> as Netns;
     const made: string[] = [];
     const link = await createLink(plan({ mode: 'l3s' }), {
-      ...{ from: new Conversation(() => from), target, token: 'token' },
+      ...{ request: (creation) => new Conversation(() => from).change(creation), target, token: 'token' },
       made: (name) => made.push(name),
       find: (name) => findLink(netlink, name),
     });

@@ -17,7 +17,7 @@ const planFor = (name: string, parentIndex: number): LinkPlan<MacvlanAttributes>
 });
 
 const creationIn = (target: Netns, from: Conversation): Creation => ({
-  ...{ from, target, token: 'token' },
+  ...{ request: (creation) => from.change(creation), target, token: 'token' },
   made: () => undefined,
   find: (name) => findLink(target.netlink, name),
 });
