@@ -12,7 +12,7 @@ import { CniError } from './errors.ts';
 import { ipamRunsInProcess, ipamType } from './ipam.ts';
 import { markOf } from './mark.ts';
 import type { Dns, Interface, Result } from './result.ts';
-import { makeLinkInTurn, type Scope } from './scope.ts';
+import type { Scope } from './scope.ts';
 import { Undo } from './undo.ts';
 
 /*
@@ -73,8 +73,7 @@ export async function addChildLink<C extends ChildConf, A>(
   // Once this call waits, the next network of the pod may start: not before one whose IPAM plugin is executed is done.
   const mayOverlap = ipamType(call.document) === '' || ipamRunsInProcess(call, scope);
   const find = (name: string) => (mayOverlap ? scope.findLink(netns, name) : findLink(netns.netlink, name));
-  const request = (creation: Request) =>
-    mayOverlap ? scope.makeLink(home, creation) : makeLinkInTurn(scope.node, home, creation);
+  const request = (creation: Request) => scope.makeLink(home, creation, mayOverlap);
   const create = () => createLink(plan, { request, target: netns, token: tokenOf(call), made, find });
   const { index, name, mac } = await withReason(asked, refusals, 'creation', create);
   const link = { index, name, mark: markOf(call, scope.node.host) };

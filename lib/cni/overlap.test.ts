@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Request } from '../netlink/conversation.ts';
+import type { Netns } from '../netns/netns.ts';
 import { Joiner } from '../sys/joiner.ts';
 import { overlap, type Task } from './overlap.ts';
 import { fakeScope } from './testing/fake-scope.ts';
@@ -59,6 +61,60 @@ describe('overlap', () => {
     ]);
     expect(outcomes).toMatchObject([{ value: 'a' }, { reason: { message: 'b' } }]);
     expect(notes).toEqual(['a begins', 'a waits', 'b begins', 'a ends']);
+  });
+
+  describe('with links', () => {
+    const requestFor = (name: string): Request => ({ type: 16, body: [Buffer.from(name)], operation: `make ${name}` });
+    const namesIn = (datagram: readonly Request[]): string => datagram.map(({ body }) => String(body[0])).join('+');
+    /** A namespace that notes what it is asked for, datagram by datagram. */
+    const noting = (notes: string[]): Netns =>
+      ({
+        identity: '4:1',
+        netlink: {
+          change: async (request: Request) => void notes.push(namesIn([request])),
+          changeAll: async (requests: readonly Request[]) => {
+            notes.push(namesIn(requests));
+            return requests.map(() => undefined);
+          },
+        },
+        writeSysctls: () => [],
+      }) as unknown as Netns;
+    const making =
+      (name: string, netns: Netns, notes: string[], mayOverlap = true): Task<void> =>
+      async (scope) => {
+        await scope.makeLink(netns, requestFor(name), mayOverlap);
+        notes.push(`${name} made`);
+        await scope.setUpLink(netns, { sysctls: [], requests: [requestFor(`${name} up`)] });
+      };
+
+    it('has them made with one datagram, and set up with one, in order', async () => {
+      const notes: string[] = [];
+      const netns = noting(notes);
+      await overlap(
+        fakeScope(),
+        ['a', 'b', 'c'].map((name) => making(name, netns, notes)),
+      );
+      expect(notes).toEqual(['a+b+c', 'a made', 'b made', 'c made', 'a up+b up+c up']);
+    });
+
+    it('has one that may not overlap made after those before it, and done before the next begins', async () => {
+      const notes: string[] = [];
+      const netns = noting(notes);
+      await overlap(fakeScope(), [
+        making('a', netns, notes),
+        making('b', netns, notes, false),
+        making('c', netns, notes),
+      ]);
+      expect(notes).toEqual(['a+b', 'a made', 'b made', 'a up+b up', 'c', 'c made', 'c up']);
+    });
+
+    it('gathers nothing for a task alone', async () => {
+      const notes: string[] = [];
+      const netns = noting(notes);
+      const gather = () => Promise.reject(new Error('gathered'));
+      await overlap(fakeScope({ node: { gather } }), [making('a', netns, notes)]);
+      expect(notes).toEqual(['a', 'a made', 'a up']);
+    });
   });
 
   it('counts a sleep as a wait', async () => {

@@ -1,15 +1,20 @@
+import { makeLinks, setUpLinks } from '../link/batches.ts';
 import { type Scope, scopeWith } from './scope.ts';
 
 export type Task<T> = (scope: Scope) => Promise<T>;
 
 /**
  * Starts tasks in order, each as soon as the previous one is done or blocks on a shareable wait. All of them wait
- * together, yet whatever a task does before its first wait is done before the next one starts. After a failure no
- * further task is started.
+ * together, and share datagrams to the kernel; yet whatever a task does before its first wait is done before the next one
+ * starts. After a failure no further task is started.
  *
  * @returns the outcomes of those that were started, in order
  */
 export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promise<readonly PromiseSettledResult<T>[]> {
+  const [only] = tasks;
+  if (only !== undefined && tasks.length === 1) {
+    return Promise.allSettled([only(scope)]);
+  }
   const started: Promise<T>[] = [];
   let hasFailed = false;
   for (const task of tasks) {
@@ -31,7 +36,7 @@ export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promi
   return Promise.allSettled(started);
 }
 
-/** The same scope, which calls back when a wait begins. */
+/** The same scope, which calls back when a wait begins, and gathers what tasks want of the kernel. */
 function notifyOnWait(scope: Scope, waits: () => void): Scope {
   return scopeWith(scope, (own) => ({
     join: (joiner, item) => {
@@ -42,14 +47,14 @@ function notifyOnWait(scope: Scope, waits: () => void): Scope {
       waits();
       return own.findLink(netns, name);
     },
-    makeLink: (from, request) => {
-      waits();
-      return own.makeLink(from, request);
+    makeLink: (from, request, mayOverlap) => {
+      if (mayOverlap) {
+        waits();
+      }
+      return own.node.gather(`make links from ${from.identity}`, request, (all) => makeLinks(from.netlink, all));
     },
-    setUpLink: (netns, setup) => {
-      waits();
-      return own.setUpLink(netns, setup);
-    },
+    setUpLink: (netns, setup) =>
+      own.node.gather(`set links of ${netns.identity} up`, setup, (all) => setUpLinks(netns, all)),
     removeLink: (netns, index) => {
       waits();
       return own.removeLink(netns, index);

@@ -1,4 +1,4 @@
-import { type LinkSetup, makeLinks, setUpLinks } from '../link/batches.ts';
+import { type LinkSetup, setUpLink } from '../link/batches.ts';
 import { findLinks } from '../link/finder.ts';
 import type { LinkFacts } from '../link/observe.ts';
 import { removeLinks } from '../link/remover.ts';
@@ -41,13 +41,14 @@ export interface Scope extends Clock {
   /** Looks up a link by one of its names; simultaneous look-ups share one list. */
   findLink(netns: Netns, name: string): Promise<LinkFacts | undefined>;
   /**
-   * Makes a link; those that are made at the same time share a datagram.
+   * Makes a link. Networks of a pod that overlap share datagrams, in the order of the networks.
    *
+   * @param mayOverlap whether the next network may be begun before this one is done
    * @throws as `Conversation.change`
    */
-  makeLink(from: Netns, request: Request): Promise<void>;
+  makeLink(from: Netns, request: Request, mayOverlap: boolean): Promise<void>;
   /**
-   * Sets links of a namespace up; those that are set up at the same time share a datagram.
+   * Sets a link up. Networks of a pod that overlap share datagrams.
    *
    * @throws ErrnoError with the first refusal
    */
@@ -85,9 +86,8 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     owe: (work) => work,
     findLink: (netns, name) =>
       node.gather(`find links of ${netns.identity}`, name, (all) => findLinks(netns.netlink, all)),
-    makeLink: (from, request) => makeLinkInTurn(node, from, request),
-    setUpLink: (netns, setup) =>
-      node.gather(`set links of ${netns.identity} up`, setup, (all) => setUpLinks(netns, all)),
+    makeLink: (from, request) => from.netlink.change(request),
+    setUpLink: (netns, setup) => setUpLink(netns, setup),
     removeLink: (netns, index) =>
       observed(node.observe, 'link removal', async () => {
         await node.gather(`remove links of ${netns.identity}`, index, (all) => removeLinks(netns.netlink, all));
@@ -96,10 +96,6 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
   };
   return scope;
 }
-
-/** As `Scope.makeLink`, for a call that no other of its pod may overtake: links of a pod are made in the order of its networks. */
-export const makeLinkInTurn = (node: Node, from: Netns, request: Request): Promise<void> =>
-  node.gather(`make links from ${from.identity}`, request, (all) => makeLinks(from.netlink, all));
 
 /**
  * The same scope with the members that `change` replaces, also in `unending`. All members are its own: scopes that inherit

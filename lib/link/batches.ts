@@ -18,6 +18,14 @@ export async function makeLinks(from: Conversation, requests: readonly Request[]
   return (await from.changeAll(requests)).map(outcomeOf);
 }
 
+/** @throws ErrnoError with the first refusal */
+export async function setUpLink(netns: Netns, setup: LinkSetup): Promise<void> {
+  const [outcome] = await setUpLinks(netns, [setup]);
+  if (outcome?.status === 'rejected') {
+    throw outcome.reason;
+  }
+}
+
 /** @returns for each whether it is set up, or the first refusal */
 export async function setUpLinks(netns: Netns, setups: readonly LinkSetup[]): Promise<Outcomes> {
   netns.writeSysctls(setups.flatMap(({ sysctls }) => sysctls));
