@@ -66,6 +66,9 @@ export async function addChildLink<C extends ChildConf, A>(
   await using undo = new Undo(scope);
   const home = parentNetns(call, scope, netns);
   const from = home.netlink;
+  if (call.conf.linkInContainer) {
+    await scope.linksMade();
+  }
   const plan = planChild(call, links, await findParent(from, links.masterOf(call) ?? ''));
   const asked: AskedLink<A> = { from, target: netns, plan };
   const made = (name: string): void =>

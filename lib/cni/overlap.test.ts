@@ -108,6 +108,21 @@ describe('overlap', () => {
       expect(notes).toEqual(['a+b', 'a made', 'b made', 'a up+b up', 'c', 'c made', 'c up']);
     });
 
+    it('lets one wait for the links of those before it, and for what they try next', async () => {
+      const notes: string[] = [];
+      const netns = noting(notes);
+      const again: Task<void> = async (scope) => {
+        await scope.makeLink(netns, requestFor('a'), true);
+        await scope.makeLink(netns, requestFor('a again'), true);
+      };
+      const onTop: Task<void> = async (scope) => {
+        await scope.linksMade();
+        await scope.makeLink(netns, requestFor('on top'), true);
+      };
+      await overlap(fakeScope(), [again, making('b', netns, notes), onTop]);
+      expect(notes).toEqual(['a+b', 'b made', 'a again', 'b up', 'on top']);
+    });
+
     it('gathers nothing for a task alone', async () => {
       const notes: string[] = [];
       const netns = noting(notes);

@@ -16,13 +16,14 @@ export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promi
     return Promise.allSettled([only(scope)]);
   }
   const started: Promise<T>[] = [];
+  const makings: Promise<void>[] = [];
   let hasFailed = false;
   for (const task of tasks) {
     if (hasFailed) {
       break;
     }
     await new Promise<void>((goOn) => {
-      const work = task(notifyOnWait(scope, goOn));
+      const work = task(notifyOnWait(scope, goOn, makings));
       started.push(work);
       work.then(
         () => goOn(),
@@ -36,8 +37,21 @@ export async function overlap<T>(scope: Scope, tasks: readonly Task<T>[]): Promi
   return Promise.allSettled(started);
 }
 
-/** The same scope, which calls back when a wait begins, and gathers what tasks want of the kernel. */
-function notifyOnWait(scope: Scope, waits: () => void): Scope {
+/** Some may be followed by others, as on a kernel that makes a link under another name first. */
+async function untilSettled(makings: readonly Promise<void>[]): Promise<void> {
+  for (let known = 0; known < makings.length; ) {
+    known = makings.length;
+    await Promise.allSettled(makings);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/**
+ * The same scope, which calls back when a wait begins, and gathers what tasks want of the kernel.
+ *
+ * @param makings links of all tasks
+ */
+function notifyOnWait(scope: Scope, waits: () => void, makings: Promise<void>[]): Scope {
   return scopeWith(scope, (own) => ({
     join: (joiner, item) => {
       waits();
@@ -51,8 +65,13 @@ function notifyOnWait(scope: Scope, waits: () => void): Scope {
       if (mayOverlap) {
         waits();
       }
-      return own.node.gather(`make links from ${from.identity}`, request, (all) => makeLinks(from.netlink, all));
+      const making = own.node.gather(`make links from ${from.identity}`, request, (all) =>
+        makeLinks(from.netlink, all),
+      );
+      makings.push(making);
+      return making;
     },
+    linksMade: () => untilSettled(makings),
     setUpLink: (netns, setup) =>
       own.node.gather(`set links of ${netns.identity} up`, setup, (all) => setUpLinks(netns, all)),
     removeLink: (netns, index) => {

@@ -48,6 +48,11 @@ export interface Scope extends Clock {
    */
   makeLink(from: Netns, request: Request, mayOverlap: boolean): Promise<void>;
   /**
+   * Waits until networks that overlap with this one, and were begun before it, have their links: for a plugin that takes one
+   * as a parent, or does something to a device that may be the parent of one.
+   */
+  linksMade(): Promise<void>;
+  /**
    * Sets a link up. Networks of a pod that overlap share datagrams.
    *
    * @throws ErrnoError with the first refusal
@@ -87,6 +92,7 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
     findLink: (netns, name) =>
       node.gather(`find links of ${netns.identity}`, name, (all) => findLinks(netns.netlink, all)),
     makeLink: (from, request) => from.netlink.change(request),
+    linksMade: () => Promise.resolve(),
     setUpLink: (netns, setup) => setUpLink(netns, setup),
     removeLink: (netns, index) =>
       observed(node.observe, 'link removal', async () => {
@@ -102,11 +108,12 @@ export function makeScope({ node, suite, log, signal = NEVER }: ScopeParts): Sco
  * from each other are slow to make and to use.
  */
 export function scopeWith(scope: Scope, change: (scope: Scope) => Partial<Scope>): Scope {
-  const { node, suite, signal, log, now, sleep, execute, join, owe, findLink, makeLink, setUpLink, removeLink, span } =
-    scope;
+  const { node, suite, signal, log, now, sleep, execute, join, owe, span } = scope;
+  const { findLink, makeLink, linksMade, setUpLink, removeLink } = scope;
   let unending: Scope | undefined;
   const derived: Scope = {
-    ...{ node, suite, signal, log, now, sleep, execute, join, owe, findLink, makeLink, setUpLink, removeLink, span },
+    ...{ node, suite, signal, log, now, sleep, execute, join, owe, span },
+    ...{ findLink, makeLink, linksMade, setUpLink, removeLink },
     ...change(scope),
     get unending() {
       unending ??= scope.unending === scope ? derived : scopeWith(scope.unending, change);

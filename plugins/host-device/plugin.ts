@@ -62,6 +62,7 @@ async function add(call: PodCall<HostDeviceConf>, scope: Scope): Promise<Result>
   if (!conf.useInterfaceNetwork) {
     refuseUnprintable(call);
   }
+  await scope.linksMade(); // which may be on this device
   await refuseTakenName(call, netns);
   const records = recordsIn(conf.dataDir);
   using claimed = await claimDevice(scope, wanted, records, call.ifName);

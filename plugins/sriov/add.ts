@@ -40,6 +40,7 @@ export async function addVf(call: PodCall<SriovConf>, scope: Scope): Promise<Res
   const deviceId = deviceIdOf(call.conf);
   const plan = planSriov(call.conf, wantedMacOf(call.conf, parseCniArgs(call.args, ['MAC'])));
   using netns = scope.node.openNetns(call.netnsPath);
+  await scope.linksMade(); // which may be on this device
   const folder = stateFolder(call.conf.dataDir);
   const found = findVf(deviceId, scope.node.sysfs);
   const records = recordsIn(folder);

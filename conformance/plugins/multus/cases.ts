@@ -288,6 +288,11 @@ const verbs: readonly Case[] = [
   one('STATUS', [link(0, { cniVersion: '1.1.0' })], {}, { version: '1.1.0', verbs: ['STATUS'] }),
   one('STATUS of an old delegate', [link(0)], {}, { version: '1.1.0', verbs: ['STATUS'] }),
   one('DEL with retryDeleteOnError', [link(0), link(1)], { retryDeleteOnError: true }),
+  one('a link on the one that the network before has made', [
+    link(0, staticIpam(0)),
+    link(1, { ...staticIpam(1), linkInContainer: true, master: 'eth0' }),
+    link(2, { linkInContainer: true, master: 'net1' }),
+  ]),
   one(
     'DEL when a link is gone',
     [link(0, hostLocal(0)), link(1)],
